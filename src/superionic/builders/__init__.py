@@ -1,0 +1,1 @@
+"""Builders: from job documents to the screening collection."""

@@ -1,0 +1,1 @@
+"""Stores, the local server and the launchpad."""

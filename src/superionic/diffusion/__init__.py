@@ -1,0 +1,1 @@
+"""Molecular dynamics, mean squared displacements, diffusion coefficients."""

@@ -1,0 +1,144 @@
+"""The exceptions that a user may see.
+
+Every one of them says which material (or file, or setting) it is about, what is wrong and what to
+do. ``code`` is stable and short: campaigns group failures by it.
+"""
+
+from typing import ClassVar
+
+
+class SuperionicError(Exception):
+    """Base of all errors that superionic raises on purpose.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, with the numbers that show it.
+    hint : str
+        What the user can do about it.
+    material_id : str or None
+        The material concerned; prefixed to the text. It may be filled in later, by whoever knows
+        it, with :meth:`for_material`.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str = "", material_id: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.material_id = material_id
+
+    def __str__(self) -> str:
+        text = f"{self.material_id}: {self.message}" if self.material_id else self.message
+        return f"{text} {self.hint}".strip()
+
+    def __reduce__(self) -> tuple:
+        return _rebuild, (type(self), self.message, self.hint, self.material_id)
+
+    def for_material(self, material_id: str) -> "SuperionicError":
+        """Return this error, naming the material if none was named yet."""
+        self.material_id = self.material_id or material_id
+        return self
+
+
+def _rebuild(
+    cls: type[SuperionicError], message: str, hint: str, material_id: str | None
+) -> SuperionicError:
+    return cls(message, hint=hint, material_id=material_id)
+
+
+class SettingsError(SuperionicError):
+    """A setting, option or campaign file is wrong."""
+
+    code = "settings"
+
+
+class InputError(SuperionicError):
+    """A material cannot be computed as it was given."""
+
+    code = "input"
+
+
+class UnreadableFileError(InputError):
+    """A file is missing, empty, broken or of an unknown format."""
+
+    code = "unreadable_file"
+
+
+class NotACrystalError(InputError):
+    """A molecule, or a cell without three periodic directions."""
+
+    code = "not_a_crystal"
+
+
+class NoMobileIonError(InputError):
+    """The crystal does not hold the mobile species."""
+
+    code = "no_mobile_ion"
+
+
+class UnknownElementError(InputError):
+    """The potential was not trained on an element of the crystal."""
+
+    code = "unknown_element"
+
+
+class OverlappingAtomsError(InputError):
+    """Two atoms lie closer than any bond."""
+
+    code = "overlapping_atoms"
+
+
+class DisorderError(InputError):
+    """Partial occupancies cannot be ordered within the stated limits."""
+
+    code = "disorder"
+
+
+class CellTooLargeError(InputError):
+    """The cell holds more atoms than the settings allow."""
+
+    code = "cell_too_large"
+
+
+class PotentialError(SuperionicError):
+    """A potential cannot be loaded or used."""
+
+    code = "potential"
+
+
+class PotentialNotFoundError(PotentialError):
+    """The name is unknown, or the package or weights are not there."""
+
+    code = "potential_not_found"
+
+
+class SelfCheckError(PotentialError):
+    """A potential loads but its energies, forces or invariances are wrong."""
+
+    code = "potential_self_check"
+
+
+class NonFiniteEnergyError(PotentialError):
+    """A potential returned NaN or infinity."""
+
+    code = "non_finite_energy"
+
+
+class LandscapeError(SuperionicError):
+    """A landscape cannot be computed."""
+
+    code = "landscape"
+
+
+class DiffusionError(SuperionicError):
+    """A molecular-dynamics run or its analysis cannot go on."""
+
+    code = "diffusion"
+
+
+class DatabaseError(SuperionicError):
+    """No database, or one that does not answer or refuses."""
+
+    code = "database"

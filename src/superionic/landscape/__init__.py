@@ -1,0 +1,1 @@
+"""The frozen-framework potential-energy landscape of one mobile ion."""

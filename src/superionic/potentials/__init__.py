@@ -1,0 +1,1 @@
+"""Universal interatomic potentials behind one batched interface."""

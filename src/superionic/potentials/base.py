@@ -1,0 +1,144 @@
+"""The interface that every universal interatomic potential implements.
+
+Configurations are :class:`ase.Atoms` with three periodic directions; energies are total energies in
+eV, forces in eV/A. Calls are batched: an implementation evaluates the whole list at once where it
+can.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from superionic.errors import NonFiniteEnergyError, UnknownElementError
+
+
+@dataclass(frozen=True)
+class PotentialInfo:
+    """What identifies a potential, stored with every result.
+
+    Parameters
+    ----------
+    family : str
+        ``chgnet``, ``sevennet``, ``matgl`` or ``ase``.
+    name : str
+        Model name within the family, such as ``0.3.0`` or ``7net-0``.
+    package_version : str
+        Package and version that evaluates it, such as ``chgnet 0.4.2``.
+    weights_sha256 : str
+        Hash of the parameters (names, shapes, bytes); for an ASE calculator without weights, of its
+        import path and settings.
+    """
+
+    family: str
+    name: str
+    package_version: str
+    weights_sha256: str
+
+    @property
+    def label(self) -> str:
+        """Return the short name shown in tables, ``family:name``."""
+        return f"{self.family}:{self.name}"
+
+
+class FrozenFramework(ABC):
+    """Energies of one crystal as a function of the position of one of its ions."""
+
+    @abstractmethod
+    def energies(self, positions_A: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return total energies with the mobile ion at each position.
+
+        Parameters
+        ----------
+        positions_A : ndarray, shape (m, 3)
+            Cartesian positions of the mobile ion in A, anywhere in space.
+
+        Returns
+        -------
+        ndarray, shape (m,)
+            Total energies in eV; not checked for NaN.
+        """
+
+
+class Potential(ABC):
+    """A universal interatomic potential.
+
+    Attributes
+    ----------
+    info : PotentialInfo
+        Identity and provenance.
+    elements : frozenset of str or None
+        Elements that it was trained on; None when unknown.
+    """
+
+    info: PotentialInfo
+    elements: frozenset[str] | None
+
+    @abstractmethod
+    def energies(self, configurations: Sequence[Atoms]) -> NDArray[np.float64]:
+        """Return total energies in eV, shape (n_configurations,)."""
+
+    @abstractmethod
+    def energies_and_forces(
+        self, configurations: Sequence[Atoms]
+    ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+        """Return total energies in eV and, per configuration, forces in eV/A, shape (n_atoms, 3)."""
+
+    def frozen_framework(self, atoms: Atoms, mobile_index: int) -> FrozenFramework:
+        """Return the energy of ``atoms`` as a function of the position of one ion.
+
+        The base implementation evaluates complete configurations; a family overrides it where it
+        has something faster.
+        """
+        return _FullConfigurations(self, atoms, mobile_index)
+
+    def check_elements(self, atoms: Atoms) -> None:
+        """Refuse a crystal that holds elements that the potential does not know.
+
+        Raises
+        ------
+        UnknownElementError
+            Naming the elements.
+        """
+        if self.elements is None:
+            return
+        unknown = sorted(set(atoms.get_chemical_symbols()) - self.elements)
+        if unknown:
+            raise UnknownElementError(
+                f"{self.info.label} was not trained on {', '.join(unknown)}.",
+                hint="Choose another potential (--potential) or leave the material out.",
+            )
+
+
+class _FullConfigurations(FrozenFramework):
+    def __init__(self, potential: Potential, atoms: Atoms, mobile_index: int) -> None:
+        self._potential = potential
+        self._atoms = atoms.copy()
+        self._mobile_index = mobile_index
+
+    def energies(self, positions_A: NDArray[np.float64]) -> NDArray[np.float64]:
+        configurations = []
+        for position in np.asarray(positions_A):
+            atoms = self._atoms.copy()
+            atoms.positions[self._mobile_index] = position
+            configurations.append(atoms)
+        return self._potential.energies(configurations)
+
+
+def require_finite(energies_eV: NDArray[np.float64], potential: Potential) -> None:
+    """Raise when any energy is NaN or infinite.
+
+    Raises
+    ------
+    NonFiniteEnergyError
+        With the number of such energies.
+    """
+    bad = int(np.count_nonzero(~np.isfinite(energies_eV)))
+    if bad:
+        raise NonFiniteEnergyError(
+            f"{potential.info.label} gave {bad} of {energies_eV.size} energies as NaN or infinity.",
+            hint="Check the crystal for unphysical distances, or use another potential.",
+        )

@@ -1,0 +1,1 @@
+"""Documents: what is stored, field by field, with units."""

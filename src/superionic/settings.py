@@ -1,0 +1,104 @@
+"""Configuration of an installation: environment variables and one YAML file.
+
+What changes numbers (grid step, temperature, thresholds) is a field of a Maker and is stored with
+every document. Here is only what belongs to a machine or a user: where things lie, how many
+processes run.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+from platformdirs import user_cache_path, user_config_path, user_data_path
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from superionic.errors import SettingsError
+
+CONFIG_FILE_VARIABLE = "SUPERIONIC_CONFIG_FILE"
+
+
+def config_file() -> Path:
+    """Return the path of the YAML file that is read, whether or not it exists."""
+    default = user_config_path("superionic") / "superionic.yaml"
+    return Path(os.environ.get(CONFIG_FILE_VARIABLE, default)).expanduser()
+
+
+class SuperionicSettings(BaseSettings):
+    """Settings of this installation.
+
+    Each field is read, in this order, from an argument, the environment variable
+    ``SUPERIONIC_<NAME>``, and the YAML file named by ``SUPERIONIC_CONFIG_FILE`` (default:
+    ``superionic.yaml`` in the user's configuration directory).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SUPERIONIC_", extra="forbid")
+
+    potential: str = Field("chgnet", description="Potential that is used when none is named.")
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("superionic"),
+        description="Directory of the local database server and its log.",
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: user_cache_path("superionic"),
+        description="Directory of what can be computed again, such as self-check results.",
+    )
+    database_uri: str | None = Field(
+        None,
+        description="MongoDB URI of the results database; without it, and without a jobflow "
+        "configuration, a local server is started.",
+        repr=False,
+    )
+    database_name: str = Field("superionic", description="Name of the results database.")
+    workers: int = Field(
+        0, ge=0, description="Worker processes; 0 means one for each physical core."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments first, then the environment, then the YAML file."""
+        return (
+            init_settings,
+            env_settings,
+            YamlConfigSettingsSource(settings_cls, yaml_file=config_file()),
+        )
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> SuperionicSettings:
+    """Return the settings of this process (read once).
+
+    Raises
+    ------
+    SettingsError
+        When the file is not YAML or holds an unknown or wrong field. The values are not repeated in
+        the message, since a URI may hold a password.
+    """
+    try:
+        return SuperionicSettings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)
+        )
+        raise SettingsError(
+            f"The configuration is wrong: {faults}.",
+            hint=f"Look at {config_file()} and at the environment variables SUPERIONIC_*.",
+        ) from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise SettingsError(
+            f"{config_file()} is not a YAML mapping ({type(error).__name__}).",
+            hint="Write one 'name: value' a line, or remove the file.",
+        ) from None

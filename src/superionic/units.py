@@ -1,0 +1,21 @@
+"""Physical constants and the conversions that superionic uses.
+
+Inside superionic energies are in eV, lengths in Angstrom, times in the unit that the name says,
+temperatures in K. Constants are CODATA 2018, as shipped with SciPy.
+"""
+
+from typing import Final
+
+from scipy import constants
+
+BOLTZMANN_eV_per_K: Final[float] = constants.k / constants.e
+"""Boltzmann constant in eV/K."""
+
+ELEMENTARY_CHARGE_C: Final[float] = constants.e
+"""Elementary charge in C."""
+
+A2_PER_PS_TO_CM2_PER_S: Final[float] = 1e-4
+"""1 A^2/ps = 1e-20 m^2 / 1e-12 s = 1e-8 m^2/s = 1e-4 cm^2/s."""
+
+A3_TO_CM3: Final[float] = 1e-24
+"""1 A^3 = 1e-24 cm^3."""
