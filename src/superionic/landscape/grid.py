@@ -1,0 +1,191 @@
+"""The grid that the mobile ion visits, and the symmetry operations that map it onto itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superionic.landscape.symmetry import Operation
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A regular grid over one cell: fractional coordinates ``origin + k / shape``.
+
+    Parameters
+    ----------
+    lattice : ndarray, shape (3, 3)
+        Lattice vectors as rows, in A.
+    shape : tuple of int
+        Points along each lattice vector.
+    origin : tuple of float
+        Fractional coordinates of the point (0, 0, 0).
+    """
+
+    lattice: NDArray[np.float64]
+    shape: Shape
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def n_points(self) -> int:
+        """Return the number of points in the cell."""
+        return int(np.prod(self.shape))
+
+    @cached_property
+    def indices(self) -> NDArray[np.int64]:
+        """Return the integer coordinates of all points in C order, shape (n_points, 3)."""
+        return np.stack(
+            np.meshgrid(*(np.arange(n) for n in self.shape), indexing="ij"), axis=-1
+        ).reshape(-1, 3)
+
+    def fractional(self, flat: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return fractional coordinates of points given by their flat index, shape (m, 3)."""
+        return np.stack(np.unravel_index(flat, self.shape), axis=-1) / self.shape + self.origin
+
+    def cartesian(self, flat: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return Cartesian coordinates in A of points given by their flat index, shape (m, 3)."""
+        return self.fractional(flat) @ self.lattice
+
+    def permutation(self, operation: Operation) -> NDArray[np.int64]:
+        """Return the flat index onto which each point is mapped by a compatible operation.
+
+        Returns
+        -------
+        ndarray, shape (n_points,)
+            ``permutation[k]`` is the image of point ``k``.
+        """
+        matrix, shift = _integer_form(operation, self.shape, self.origin)
+        image = np.mod(
+            self.indices @ np.rint(matrix).astype(np.int64).T + np.rint(shift).astype(np.int64),
+            self.shape,
+        )
+        return np.ravel_multi_index(image.T, self.shape)
+
+    def near(self, fractional: NDArray[np.float64], radius_A: float) -> NDArray[np.bool_]:
+        """Return a mask of the points closer than a radius to any of some positions.
+
+        Parameters
+        ----------
+        fractional : ndarray, shape (n, 3)
+            Fractional coordinates of the positions; their periodic images count too.
+        radius_A : float
+            Radius in A; the comparison is strict.
+
+        Returns
+        -------
+        ndarray of bool, shape ``self.shape``
+        """
+        mask = np.zeros(self.shape, dtype=bool)
+        shape = np.array(self.shape)
+        # A sphere of radius r reaches r |b_k| along axis k, b_k the reciprocal vectors.
+        reach = radius_A * np.linalg.norm(np.linalg.inv(self.lattice), axis=0) * shape
+        half = np.ceil(reach).astype(int) + 1
+        box = np.stack(
+            np.meshgrid(*(np.arange(-h, h + 1) for h in half), indexing="ij"), axis=-1
+        ).reshape(-1, 3)
+        for position in fractional:
+            centre = (position - self.origin) * shape
+            points = np.floor(centre).astype(int) + box
+            distance = np.linalg.norm(((points - centre) / shape) @ self.lattice, axis=1)
+            mask[tuple(np.mod(points[distance < radius_A], shape).T)] = True
+        return mask
+
+
+def plain_shape(lattice: NDArray[np.float64], grid_step_A: float) -> Shape:
+    """Return the published grid, ``n_k = ceil(|a_k| / step)``."""
+    n = np.ceil(np.linalg.norm(lattice, axis=1) / grid_step_A).astype(int)
+    return int(n[0]), int(n[1]), int(n[2])
+
+
+def _integer_form(
+    operation: Operation, shape: Sequence[int], origin: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return M and tau of ``k -> M k + tau``, the operation in units of grid points.
+
+    With r = s + k/N, the image R r + t is on the grid when M_ij = N_i R_ij / N_j and
+    tau_i = N_i (t + R s - s)_i are integers.
+    """
+    n = np.asarray(shape, dtype=float)
+    rotation = operation.rotation
+    matrix = n[:, None] * rotation / n[None, :]
+    offset = operation.translation + rotation @ np.asarray(origin) - np.asarray(origin)
+    return matrix, n * offset
+
+
+def carries(
+    operation: Operation,
+    lattice: NDArray[np.float64],
+    shape: Sequence[int],
+    origin: Sequence[float],
+    tolerance_A: float,
+) -> bool:
+    """Return whether an operation maps the grid onto itself, within a distance in A."""
+    matrix, shift = _integer_form(operation, shape, origin)
+    if np.abs(matrix - np.rint(matrix)).max() > 1e-9:
+        return False
+    miss = (shift - np.rint(shift)) / np.asarray(shape)
+    return bool(np.linalg.norm(miss @ lattice) <= tolerance_A)
+
+
+def symmetric_grid(
+    lattice: NDArray[np.float64],
+    operations: Sequence[Operation],
+    origins: Sequence[tuple[float, float, float]],
+    grid_step_A: float,
+    *,
+    tolerance_A: float,
+    max_growth: float,
+) -> tuple[Grid, list[Operation]]:
+    """Return the smallest grid that carries a crystal's symmetry, and the operations it carries.
+
+    Grids no coarser than the published one are tried in the order of their number of points. When
+    none within ``max_growth`` carries all operations, the one with the fewest points per operation
+    is taken with the subgroup that it carries.
+
+    Parameters
+    ----------
+    lattice : ndarray, shape (3, 3)
+        Lattice vectors as rows, in A.
+    operations : sequence of Operation
+        The space group, in fractional coordinates of this cell.
+    origins : sequence of tuple of float
+        Grid origins to be tried, the preferred one first.
+    grid_step_A : float
+        Largest step in A.
+    tolerance_A : float
+        How far an operation may map a grid point off the grid, in A.
+    max_growth : float
+        Largest ratio of the number of points to that of the published grid.
+    """
+    least = np.array(plain_shape(lattice, grid_step_A))
+    limit = max_growth * np.prod(least)
+    axes = [np.arange(n, int(np.floor(n * max_growth)) + 1) for n in least]
+    shapes = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    shapes = shapes[np.prod(shapes, axis=1) <= limit]
+    # Rotations couple axes whatever the origin: sort out most shapes with integer arithmetic.
+    coupled = np.ones(len(shapes), dtype=bool)
+    for rotation in np.unique([op.rotation for op in operations], axis=0):
+        for i, j in np.argwhere(rotation != 0):
+            coupled &= shapes[:, i] * rotation[i, j] % shapes[:, j] == 0
+    full = shapes[coupled]
+    for shape in _smallest_first(full):
+        for origin in origins:
+            if all(carries(op, lattice, shape, origin, tolerance_A) for op in operations):
+                return Grid(lattice, shape, origin), list(operations)
+
+    def subgroup(shape: Shape, origin: tuple[float, float, float]) -> list[Operation]:
+        return [op for op in operations if carries(op, lattice, shape, origin, tolerance_A)]
+
+    nearest = _smallest_first(shapes)[:200]
+    trials = [(shape, origin, subgroup(shape, origin)) for shape in nearest for origin in origins]
+    shape, origin, kept = min(trials, key=lambda trial: np.prod(trial[0]) / len(trial[2]))
+    return Grid(lattice, shape, origin), kept
+
+
+def _smallest_first(shapes: NDArray[np.int64]) -> list[Shape]:
+    ordered = shapes[np.argsort(np.prod(shapes, axis=1), kind="stable")]
+    return [(int(a), int(b), int(c)) for a, b, c in ordered]

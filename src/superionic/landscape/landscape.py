@@ -1,0 +1,327 @@
+"""Frozen-framework landscape of a crystal: one ion moves, all others stay.
+
+The protocol is that of Maevskiy et al., arXiv:2411.06804: for each mobile ion in turn, the total
+energy on a regular grid over the cell while every other ion, the other mobile ones included, stays
+at its equilibrium position.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from pymatgen.core import Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from superionic.errors import LandscapeError, NoMobileIonError
+from superionic.landscape.grid import Grid, plain_shape, symmetric_grid
+from superionic.landscape.settings import LandscapeSettings
+from superionic.landscape.symmetry import (
+    IDENTITY,
+    Operation,
+    SiteOrbit,
+    SpaceGroup,
+    site_orbits,
+    space_group,
+)
+from superionic.potentials.base import FrozenFramework, Potential, require_finite
+from superionic.structures.remark import Remark
+
+ProgressCallback = Callable[[int, int], None]
+"""Called with the number of energies evaluated so far and the number planned."""
+
+CHUNK = 2048
+"""Energies between two calls of the progress callback."""
+
+
+@dataclass(frozen=True)
+class OrbitLandscape:
+    """Landscape of one ion, standing for all ions of its orbit.
+
+    Parameters
+    ----------
+    orbit : SiteOrbit
+        The equivalent ions.
+    energies_eV : ndarray, shape (n1, n2, n3)
+        Energy relative to the minimum of this map; points too close to another ion hold the largest
+        evaluated energy.
+    evaluated : ndarray of bool, shape (n1, n2, n3)
+        False where a point is too close to another ion.
+    minimum_eV : float
+        Total energy of the minimum.
+    """
+
+    orbit: SiteOrbit
+    energies_eV: NDArray[np.float64]
+    evaluated: NDArray[np.bool_]
+    minimum_eV: float
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """Frozen-framework landscapes of all mobile ions of a crystal.
+
+    Parameters
+    ----------
+    structure : pymatgen.core.Structure
+        The crystal.
+    mobile_species : str
+        Element symbol of the mobile ions.
+    grid : Grid
+        The grid that all maps share.
+    orbits : list of OrbitLandscape
+        One map for each symmetry-irreducible ion.
+    space_group : SpaceGroup
+        Symmetry that was found, or P1.
+    n_operations : int
+        Operations that were used.
+    n_evaluations : int
+        Energies that were computed, checks included.
+    wall_time_s : float
+        Wall time in s.
+    remarks : list of Remark
+        What the user should know.
+    """
+
+    structure: Structure
+    mobile_species: str
+    grid: Grid
+    orbits: list[OrbitLandscape]
+    space_group: SpaceGroup
+    n_operations: int
+    n_evaluations: int
+    wall_time_s: float
+    remarks: list[Remark] = field(default_factory=list)
+
+    @property
+    def n_mobile(self) -> int:
+        """Return the number of mobile ions in the cell."""
+        return sum(len(orbit.orbit.members) for orbit in self.orbits)
+
+    @property
+    def multiplicities(self) -> list[int]:
+        """Return the number of equivalent ions of each orbit."""
+        return [len(orbit.orbit.members) for orbit in self.orbits]
+
+    def maps(self) -> Iterator[tuple[int, int, NDArray[np.float64]]]:
+        """Yield, for every mobile ion, its site index, the index of its orbit and its map.
+
+        The maps of equivalent ions are made on the fly by symmetry: E_j(g r) = E_i(r) where the
+        operation g maps ion i onto ion j.
+        """
+        for index, orbit in enumerate(self.orbits):
+            flat = orbit.energies_eV.ravel()
+            for site, operation in zip(orbit.orbit.members, orbit.orbit.generators, strict=True):
+                image = np.empty_like(flat)
+                image[self.grid.permutation(operation)] = flat
+                yield site, index, image.reshape(self.grid.shape)
+
+
+def compute_landscape(
+    structure: Structure,
+    mobile_species: str,
+    potential: Potential,
+    settings: LandscapeSettings | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+) -> Landscape:
+    """Compute the frozen-framework landscape of every mobile ion.
+
+    Parameters
+    ----------
+    structure : pymatgen.core.Structure
+        An ordered crystal at equilibrium.
+    mobile_species : str
+        Element symbol of the mobile ions.
+    potential : Potential
+        Where energies come from.
+    settings : LandscapeSettings, optional
+        Grid, symmetry, exclusion radius.
+    progress : callable, optional
+        Called now and then with (done, planned) numbers of energies.
+
+    Raises
+    ------
+    NoMobileIonError
+        When the crystal does not hold the mobile species.
+    UnknownElementError
+        When the potential does not know an element.
+    NonFiniteEnergyError
+        When an energy is NaN or infinite.
+    LandscapeError
+        When no grid point can be evaluated.
+    """
+    settings = settings or LandscapeSettings()
+    start = time.perf_counter()
+    sites = [i for i, site in enumerate(structure) if site.specie.symbol == mobile_species]
+    if not sites:
+        raise NoMobileIonError(
+            f"{structure.composition.reduced_formula} holds no {mobile_species}.",
+            hint="Name the mobile ion (--mobile) or leave the material out.",
+        )
+    potential.check_elements(AseAtomsAdaptor.get_atoms(structure))
+    run = _Run(structure, sites, potential, settings, progress)
+    remarks: list[Remark] = []
+    group = SpaceGroup(1, "P1", [IDENTITY], [(0.0, 0.0, 0.0)])
+    lattice = np.array(structure.lattice.matrix)
+    grid, operations = Grid(lattice, plain_shape(lattice, settings.grid_step_A)), [IDENTITY]
+    if settings.symmetry:
+        group = space_group(structure, settings.symprec_A)
+        grid, operations = symmetric_grid(
+            lattice,
+            group.operations,
+            group.origins,
+            settings.grid_step_A,
+            tolerance_A=settings.symprec_A,
+            max_growth=settings.max_grid_growth,
+        )
+        difference_eV = run.symmetry_violation(grid, operations)
+        if difference_eV > settings.symmetry_tolerance_eV:
+            remarks.append(
+                Remark(
+                    "symmetry_broken",
+                    f"Points equivalent in {group.symbol} differ by {difference_eV:.4f} eV; "
+                    "all ions and points were evaluated without symmetry.",
+                )
+            )
+            grid, operations = Grid(lattice, plain_shape(lattice, settings.grid_step_A)), [IDENTITY]
+    orbits = run.orbits(grid, operations)
+    return Landscape(
+        structure=structure,
+        mobile_species=mobile_species,
+        grid=grid,
+        orbits=run.evaluate(grid, orbits),
+        space_group=group,
+        n_operations=len(operations),
+        n_evaluations=run.n_evaluations,
+        wall_time_s=time.perf_counter() - start,
+        remarks=remarks,
+    )
+
+
+class _Run:
+    """Evaluation of one crystal: counts energies and reports progress."""
+
+    def __init__(
+        self,
+        structure: Structure,
+        sites: list[int],
+        potential: Potential,
+        settings: LandscapeSettings,
+        progress: ProgressCallback | None,
+    ) -> None:
+        self.fractional = np.array(structure.frac_coords)
+        self.lattice = np.array(structure.lattice.matrix)
+        self.atoms = AseAtomsAdaptor.get_atoms(structure)
+        self.sites = sites
+        self.potential = potential
+        self.settings = settings
+        self.progress = progress
+        self.n_evaluations = 0
+
+    def framework(self, site: int) -> FrozenFramework:
+        if self.settings.fast:
+            return self.potential.frozen_framework(self.atoms, site)
+        return Potential.frozen_framework(self.potential, self.atoms, site)
+
+    def energies(self, framework: FrozenFramework, positions_A: NDArray) -> NDArray[np.float64]:
+        energies_eV = framework.energies(positions_A)
+        require_finite(energies_eV, self.potential)
+        self.n_evaluations += len(positions_A)
+        return energies_eV
+
+    def orbits(self, grid: Grid, operations: list[Operation]) -> list[SiteOrbit]:
+        return site_orbits(
+            grid.lattice, self.fractional, self.sites, operations, 2 * self.settings.symprec_A
+        )
+
+    def allowed(self, grid: Grid, site: int) -> NDArray[np.bool_]:
+        """Return a flat mask of the points that lie far enough from all other ions."""
+        others = np.delete(self.fractional, site, axis=0)
+        return ~grid.near(others, self.settings.exclusion_radius_A).ravel()
+
+    def symmetry_violation(self, grid: Grid, operations: list[Operation]) -> float:
+        """Return the largest difference in eV between equivalent points of a random sample.
+
+        High on the repulsive wall the same displacement costs more, so differences are taken
+        relative to the energy above the ion's own site where that exceeds 1 eV.
+        """
+        rng = np.random.default_rng(self.settings.seed)
+        largest = 0.0
+        for orbit in self.orbits(grid, operations):
+            points = np.flatnonzero(self.allowed(grid, orbit.representative))
+            n_checks = min(self.settings.n_symmetry_checks, len(points))
+            if len(operations) == 1 or n_checks == 0:
+                continue
+            chosen = rng.choice(points, n_checks, replace=False)
+            here = self.fractional[orbit.representative][None]
+            first = self.framework(orbit.representative)
+            reference = self.energies(
+                first, np.vstack([here, grid.fractional(chosen)]) @ grid.lattice
+            )
+            site_eV, reference = reference[0], reference[1:]
+            scale = np.maximum(1.0, np.abs(reference - site_eV))
+            picked = rng.integers(len(orbit.stabiliser), size=n_checks)
+            images = np.array(
+                [
+                    orbit.stabiliser[k](grid.fractional(chosen[i : i + 1]))[0]
+                    for i, k in enumerate(picked)
+                ]
+            )
+            equivalent = self.energies(first, images @ grid.lattice)
+            largest = max(largest, float(np.max(np.abs(equivalent - reference) / scale)))
+            if len(orbit.members) > 1:
+                k = int(rng.integers(1, len(orbit.members)))
+                images = orbit.generators[k](grid.fractional(chosen))
+                other = self.framework(orbit.members[k])
+                equivalent = self.energies(other, images @ grid.lattice)
+                largest = max(largest, float(np.max(np.abs(equivalent - reference) / scale)))
+        return largest
+
+    def evaluate(self, grid: Grid, orbits: list[SiteOrbit]) -> list[OrbitLandscape]:
+        plans = []
+        for orbit in orbits:
+            irreducible, inverse = _irreducible(grid, orbit.stabiliser)
+            allowed = self.allowed(grid, orbit.representative)[irreducible]
+            plans.append((orbit, irreducible, inverse, allowed))
+        planned = self.n_evaluations + sum(int(allowed.sum()) for *_, allowed in plans)
+        results = []
+        for orbit, irreducible, inverse, allowed in plans:
+            if not allowed.any():
+                raise LandscapeError(
+                    f"Every grid point is closer than {self.settings.exclusion_radius_A} A "
+                    "to another ion.",
+                    hint="Check the cell, or choose a smaller exclusion radius.",
+                )
+            framework = self.framework(orbit.representative)
+            todo = irreducible[allowed]
+            evaluated = np.empty(len(todo))
+            for first in range(0, len(todo), CHUNK):
+                part = slice(first, first + CHUNK)
+                evaluated[part] = self.energies(framework, grid.cartesian(todo[part]))
+                if self.progress is not None:
+                    self.progress(self.n_evaluations, planned)
+            minimum_eV = float(evaluated.min())
+            values = np.full(len(irreducible), evaluated.max() - minimum_eV)
+            values[allowed] = evaluated - minimum_eV
+            results.append(
+                OrbitLandscape(
+                    orbit,
+                    values[inverse].reshape(grid.shape),
+                    allowed[inverse].reshape(grid.shape),
+                    minimum_eV,
+                )
+            )
+        return results
+
+
+def _irreducible(
+    grid: Grid, stabiliser: list[Operation]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the irreducible points and, for each grid point, the position of its own in them."""
+    smallest = np.arange(grid.n_points)
+    for operation in stabiliser:
+        np.minimum(smallest, grid.permutation(operation), out=smallest)
+    irreducible, inverse = np.unique(smallest, return_inverse=True)
+    return irreducible, inverse
