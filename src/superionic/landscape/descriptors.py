@@ -1,0 +1,293 @@
+"""Descriptors of a frozen-framework landscape.
+
+The published ones (minimum percolation energy, connected and disconnected free volume, Xi;
+Maevskiy et al., arXiv 2411.06804), and beside them the percolation barriers of the map that all
+mobile ions share and free volumes in A^3 per mobile ion.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from itertools import repeat
+from math import log10
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
+
+from superionic.errors import LandscapeError, SettingsError
+from superionic.landscape.levels import checked_energies, level_map, minimum_index, mpe
+from superionic.landscape.percolation import percolation_barriers
+
+DEFAULT_THRESHOLDS_eV: tuple[float, ...] = (
+    *(round(0.1 * i, 1) for i in range(1, 11)),
+    *(1.5, 2.0, 2.5, 3.0, 3.5, 4.0),
+)
+
+
+@dataclass(frozen=True)
+class DescriptorSettings:
+    """What changes the numbers of :class:`Descriptors`.
+
+    Parameters
+    ----------
+    thresholds_eV : tuple of float
+        Energies above an ion's minimum at which free volumes are given.
+    threshold_offsets_eV : tuple of float
+        A free volume is the mean over the threshold plus each of these.
+    xi_threshold_eV : float
+        Threshold of the free volumes that enter Xi; one of ``thresholds_eV``.
+
+    Raises
+    ------
+    SettingsError
+        When a tuple is empty, a threshold is repeated or ``xi_threshold_eV`` is not among them.
+    """
+
+    thresholds_eV: tuple[float, ...] = DEFAULT_THRESHOLDS_eV
+    threshold_offsets_eV: tuple[float, ...] = (-0.04, -0.02, 0.0, 0.02, 0.04)
+    xi_threshold_eV: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.thresholds_eV or not self.threshold_offsets_eV:
+            raise SettingsError(
+                "thresholds_eV and threshold_offsets_eV need at least one value each.",
+                hint="Use threshold_offsets_eV = (0.0,) to average over nothing.",
+            )
+        if len(set(self.thresholds_eV)) < len(self.thresholds_eV):
+            raise SettingsError(f"thresholds_eV repeats a value: {self.thresholds_eV}.")
+        if self.xi_threshold_eV not in self.thresholds_eV:
+            raise SettingsError(
+                f"xi_threshold_eV = {self.xi_threshold_eV} is not among {self.thresholds_eV}.",
+                hint="Add it to thresholds_eV.",
+            )
+
+
+@dataclass(frozen=True)
+class Descriptors:
+    """Descriptors of one crystal, one mobile species and one potential.
+
+    Tuples named ``fv_`` or ``free_volume_`` hold one value for each of ``thresholds_eV``.
+
+    Parameters
+    ----------
+    n_mobile : int
+        Mobile ions in the cell.
+    cell_volume_A3 : float
+        Volume of the cell in A^3.
+    mpe_eV : float
+        Minimum percolation energy: the lowest level on a face of the window, of the best ion.
+    mpe_per_ion_eV : tuple of float
+        The same for each mobile ion; ``inf`` if finite energies do not reach a face.
+    barrier_1d_eV, barrier_2d_eV, barrier_3d_eV : float
+        Percolation barriers of the map of the smallest energy over all mobile ions at each point,
+        with periodic boundaries, above its minimum.
+    xi_threshold_eV : float
+        Threshold of the free volumes in Xi.
+    xi : float
+        ``s(10 (log10 fv_connected + 2)) s(10 (log10 fv_disconnected + 1.15))``, s the logistic
+        function, with unions.
+    thresholds_eV : tuple of float
+        Energies above an ion's minimum.
+    fv_connected_union, fv_connected_sum : tuple of float
+        Fraction of the window of two cells along each axis with a level below the threshold: of
+        any ion, or summed over the ions.
+    fv_disconnected_union, fv_disconnected_sum : tuple of float
+        Fraction of the cell with an energy below the threshold: of any ion, or summed.
+    free_volume_A3_per_ion : tuple of float
+        Volume in A^3 with an energy below the threshold, mean over the mobile ions.
+    """
+
+    n_mobile: int
+    cell_volume_A3: float
+    mpe_eV: float
+    mpe_per_ion_eV: tuple[float, ...]
+    barrier_1d_eV: float
+    barrier_2d_eV: float
+    barrier_3d_eV: float
+    xi_threshold_eV: float
+    xi: float
+    thresholds_eV: tuple[float, ...]
+    fv_connected_union: tuple[float, ...]
+    fv_connected_sum: tuple[float, ...]
+    fv_disconnected_union: tuple[float, ...]
+    fv_disconnected_sum: tuple[float, ...]
+    free_volume_A3_per_ion: tuple[float, ...]
+
+    @property
+    def fv_connected(self) -> float:
+        """Return the connected free volume that enters Xi (union)."""
+        return self.at(self.xi_threshold_eV)["fv_connected_union"]
+
+    @property
+    def fv_disconnected(self) -> float:
+        """Return the disconnected free volume that enters Xi (union)."""
+        return self.at(self.xi_threshold_eV)["fv_disconnected_union"]
+
+    def at(self, threshold_eV: float) -> dict[str, float]:
+        """Return the free volumes at one threshold, by the name of their field.
+
+        Raises
+        ------
+        LandscapeError
+            When the free volumes were not computed at this threshold.
+        """
+        if threshold_eV not in self.thresholds_eV:
+            raise LandscapeError(
+                f"No free volumes at {threshold_eV} eV, only at {self.thresholds_eV}.",
+                hint="Add it to DescriptorSettings.thresholds_eV.",
+            )
+        place = self.thresholds_eV.index(threshold_eV)
+        names = [f.name for f in fields(self) if f.name.startswith(("fv_", "free_volume_"))]
+        return {name: getattr(self, name)[place] for name in names}
+
+
+def compute_descriptors(
+    energies_eV: Iterable[ArrayLike],
+    lattice: ArrayLike,
+    settings: DescriptorSettings | None = None,
+    levels_eV: Iterable[NDArray[np.float64]] | None = None,
+) -> Descriptors:
+    """Return the descriptors of a crystal from the energy maps of its mobile ions.
+
+    Ions are taken one at a time, so that a generator keeps a single map in memory.
+
+    Parameters
+    ----------
+    energies_eV : iterable of array_like, each of shape (n1, n2, n3)
+        Energies of each mobile ion in eV, all on the crystal's own grid; each is taken relative
+        to its minimum.
+    lattice : array_like, shape (3, 3)
+        Lattice vectors in A, as rows.
+    settings : DescriptorSettings, optional
+        Thresholds and averaging; the published ones by default.
+    levels_eV : iterable of ndarray, optional
+        Level maps relative to the ions' minima, in the same order, where they are already known
+        (at least up to the highest threshold with its offset, and to the first face).
+
+    Returns
+    -------
+    Descriptors
+        All descriptors.
+
+    Raises
+    ------
+    LandscapeError
+        When there is no map, the maps differ in shape, or one holds NaN or no finite energy.
+    """
+    settings = settings or DescriptorSettings()
+    # Rows: thresholds; columns: offsets.
+    cuts = np.add.outer(settings.thresholds_eV, settings.threshold_offsets_eV)
+
+    shared: NDArray[np.float64] | None = None
+    shared_levels = np.empty(0)
+    disconnected_sum = np.zeros(len(cuts))
+    connected_sum = np.zeros(len(cuts))
+    mpe_per_ion: list[float] = []
+    for energies, levels in _pairs(energies_eV, levels_eV, lattice, cuts.max()):
+        if shared is not None and energies.shape != shared.shape:
+            raise LandscapeError(
+                f"The maps of the mobile ions have different shapes, {shared.shape} and "
+                f"{energies.shape}.",
+                hint="All mobile ions of a crystal are evaluated on the same grid.",
+            )
+        mpe_per_ion.append(mpe(levels))
+        window = np.roll(_periodic_window(levels), minimum_index(energies), axis=(0, 1, 2))
+        disconnected_sum += _fractions_below(energies, cuts)
+        connected_sum += _fractions_below(window, cuts)
+        # A point is in the union below t if the smallest of its values is below t.
+        shared = energies if shared is None else np.minimum(shared, energies)
+        shared_levels = window if len(mpe_per_ion) == 1 else np.minimum(shared_levels, window)
+    if shared is None:
+        raise LandscapeError(
+            "There is no energy map to describe.", hint="Evaluate at least one mobile ion."
+        )
+
+    barriers = percolation_barriers(shared, lattice)
+    connected_union = _fractions_below(shared_levels, cuts)
+    disconnected_union = _fractions_below(shared, cuts)
+    at_xi = settings.thresholds_eV.index(settings.xi_threshold_eV)
+    volume = float(abs(np.linalg.det(np.asarray(lattice, dtype=float))))
+    return Descriptors(
+        n_mobile=len(mpe_per_ion),
+        cell_volume_A3=volume,
+        mpe_eV=min(mpe_per_ion),
+        mpe_per_ion_eV=tuple(mpe_per_ion),
+        barrier_1d_eV=barriers[0],
+        barrier_2d_eV=barriers[1],
+        barrier_3d_eV=barriers[2],
+        xi_threshold_eV=settings.xi_threshold_eV,
+        xi=xi(connected_union[at_xi], disconnected_union[at_xi]),
+        thresholds_eV=settings.thresholds_eV,
+        fv_connected_union=tuple(connected_union.tolist()),
+        fv_connected_sum=tuple(connected_sum.tolist()),
+        fv_disconnected_union=tuple(disconnected_union.tolist()),
+        fv_disconnected_sum=tuple(disconnected_sum.tolist()),
+        free_volume_A3_per_ion=tuple((disconnected_sum * volume / len(mpe_per_ion)).tolist()),
+    )
+
+
+def xi(fv_connected: float, fv_disconnected: float) -> float:
+    """Return the published ranking score Xi.
+
+    Parameters
+    ----------
+    fv_connected, fv_disconnected : float
+        Free volumes as fractions, unions at 0.5 eV.
+
+    Returns
+    -------
+    float
+        ``s(10 (log10 fv_connected + 2)) s(10 (log10 fv_disconnected + 1.15))`` with the logistic
+        function s, between 0 and 1; 0 where a volume is 0.
+    """
+    if fv_connected <= 0 or fv_disconnected <= 0:
+        return 0.0
+    return float(
+        expit(10 * (log10(fv_connected) + 2)) * expit(10 * (log10(fv_disconnected) + 1.15))
+    )
+
+
+def _pairs(
+    energies_eV: Iterable[ArrayLike],
+    levels_eV: Iterable[NDArray[np.float64]] | None,
+    lattice: ArrayLike,
+    max_level_eV: float,
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Yield each ion's energies, relative to their minimum, and its level map."""
+    given = repeat(None) if levels_eV is None else levels_eV
+    for one, levels in zip(energies_eV, given, strict=levels_eV is not None):
+        energies = checked_energies(one)
+        energies = energies - energies.min()
+        if levels is None:
+            levels = level_map(energies, lattice, max_level_eV)
+        elif levels.shape != tuple(2 * n + 1 for n in energies.shape):
+            raise LandscapeError(
+                f"A level map of shape {levels.shape} does not belong to energies of shape "
+                f"{energies.shape}.",
+                hint="Pass what level_map returns for the same map.",
+            )
+        yield energies, levels
+
+
+def _periodic_window(levels_eV: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the level map as two cells along each axis, periodic, shape (2 n1, 2 n2, 2 n3).
+
+    Opposite faces, edges and corners of the window are the same points of it: they take the
+    smallest of their levels.
+    """
+    # One axis after the other: an edge is folded twice, a corner three times.
+    for axis in range(3):
+        along = np.moveaxis(levels_eV, axis, 0)
+        folded = along[:-1].copy()
+        np.minimum(along[0], along[-1], out=folded[0])
+        levels_eV = np.moveaxis(folded, 0, axis)
+    return levels_eV
+
+
+def _fractions_below(values: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return for each row of cuts the fraction of values strictly below, mean over the row."""
+    ascending, back = np.unique(cuts, return_inverse=True)
+    # A value belongs below every cut after the last one that is not larger than it.
+    places = np.searchsorted(ascending, values.ravel(), side="right")
+    counts = np.cumsum(np.bincount(places, minlength=ascending.size + 1))[: ascending.size]
+    return np.mean(counts[back.reshape(cuts.shape)], axis=1) / values.size

@@ -1,0 +1,257 @@
+"""Exact minimax levels of one mobile ion, and its minimum percolation energy.
+
+The level of a point is the smallest energy at which the ion, starting from its minimum, can reach
+it: the minimum over paths of the largest energy on the path (Maevskiy et al., arXiv 2411.06804).
+Levels live on a window of ``2 n + 1`` points along each axis, centred on the minimum and not
+periodic: at its faces the ion has moved by one lattice vector.
+"""
+
+from itertools import product
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from superionic.errors import LandscapeError
+
+STEP_TOLERANCE: Final[float] = 1e-5
+"""Relative excess of a step over the longest one allowed that still counts as equal."""
+
+BORDER: Final[int] = int(np.iinfo(np.int32).min)
+"""Mark of the layer of points round a padded window."""
+
+
+def neighbour_offsets(lattice: ArrayLike, shape: tuple[int, int, int]) -> NDArray[np.int64]:
+    """Return the steps of a path ("sqrt3" connectivity).
+
+    Of the 26 steps to adjacent grid points those are allowed that are no longer than
+    ``sqrt(|a1/n1|^2 + |a2/n2|^2 + |a3/n3|^2)``; in a cell with right angles these are all, of a
+    skewed cell's diagonals only the shorter ones. The set is closed under inversion.
+
+    Parameters
+    ----------
+    lattice : array_like, shape (3, 3)
+        Lattice vectors in A, as rows.
+    shape : tuple of int
+        Grid points along each lattice vector.
+
+    Returns
+    -------
+    ndarray, shape (m, 3)
+        Integer steps along the three axes, 6 <= m <= 26.
+    """
+    vectors = np.asarray(lattice, dtype=float) / np.asarray(shape, dtype=float)[:, None]
+    steps = np.array([s for s in product((-1, 0, 1), repeat=3) if any(s)], dtype=np.int64)
+    longest = np.sqrt(np.sum(vectors**2))
+    return steps[np.linalg.norm(steps @ vectors, axis=1) <= longest * (1 + STEP_TOLERANCE)]
+
+
+def level_map(
+    energies_eV: ArrayLike, lattice: ArrayLike, max_level_eV: float = np.inf
+) -> NDArray[np.float64]:
+    """Return the exact minimax level of every point of the window.
+
+    A flood from the minimum over integer ranks of the energies, with one bucket a rank: levels
+    only rise, so that each point enters and leaves a bucket once and nothing is sorted but the
+    grid itself.
+
+    Parameters
+    ----------
+    energies_eV : array_like, shape (n1, n2, n3)
+        Energies of the mobile ion in eV; ``inf`` where it may not go. The flood starts from the
+        first point of lowest energy.
+    lattice : array_like, shape (3, 3)
+        Lattice vectors in A, as rows.
+    max_level_eV : float
+        Levels from here on are not sought, except that the flood always goes on until it reaches
+        a face of the window.
+
+    Returns
+    -------
+    ndarray, shape (2 n1 + 1, 2 n2 + 1, 2 n3 + 1)
+        Levels in eV, on the energies' own zero. Window index ``w`` is grid index
+        ``(minimum + w - n) mod n``. Every finite value is exact; ``inf`` where the flood did not
+        come.
+
+    Raises
+    ------
+    LandscapeError
+        When the array is not three-dimensional or holds NaN or no finite energy.
+    """
+    energies = checked_energies(energies_eV)
+    ranks, ascending = rank_energies(energies)
+    stop = int(np.searchsorted(ascending, max_level_eV, side="left"))
+    window = tile_window(ranks, minimum_index(energies))
+    _flood(window, ascending, neighbour_offsets(lattice, energies.shape), stop)
+    return _levels_of(window, ascending)
+
+
+def mpe(levels_eV: NDArray[np.float64]) -> float:
+    """Return the minimum percolation energy of a level map: the lowest level on any face, in eV.
+
+    Parameters
+    ----------
+    levels_eV : ndarray, shape (2 n1 + 1, 2 n2 + 1, 2 n3 + 1)
+        As :func:`level_map` returns it.
+    """
+    return float(min(levels_eV.take(end, axis).min() for axis in range(3) for end in (0, -1)))
+
+
+def minimum_percolation_energy(energies_eV: ArrayLike, lattice: ArrayLike) -> float:
+    """Return the minimum percolation energy of one ion without its whole level map.
+
+    Same value as ``mpe(level_map(energies_eV, lattice))``; the flood stops at the first face.
+
+    Parameters
+    ----------
+    energies_eV : array_like, shape (n1, n2, n3)
+        Energies of the mobile ion in eV; ``inf`` where it may not go.
+    lattice : array_like, shape (3, 3)
+        Lattice vectors in A, as rows.
+
+    Returns
+    -------
+    float
+        Energy in eV, on the energies' own zero; ``inf`` if no face can be reached.
+
+    Raises
+    ------
+    LandscapeError
+        When the array is not three-dimensional or holds NaN or no finite energy.
+    """
+    energies = checked_energies(energies_eV)
+    ranks, ascending = rank_energies(energies)
+    window = tile_window(ranks, minimum_index(energies))
+    rank = _flood(window, ascending, neighbour_offsets(lattice, energies.shape), 0)
+    return float(ascending[rank]) if rank >= 0 else np.inf
+
+
+def checked_energies(energies_eV: ArrayLike) -> NDArray[np.float64]:
+    """Return the energies as a contiguous array of floats, shape (n1, n2, n3), in eV.
+
+    Raises
+    ------
+    LandscapeError
+        When the array is not three-dimensional or holds NaN, minus infinity or nothing finite.
+    """
+    energies = np.ascontiguousarray(energies_eV, dtype=np.float64)
+    if energies.ndim != 3 or energies.size == 0:
+        raise LandscapeError(
+            f"A landscape has three axes, not the shape {energies.shape}.",
+            hint="Pass the map of one mobile ion.",
+        )
+    wrong = int(np.count_nonzero(np.isnan(energies) | np.isneginf(energies)))
+    if wrong or not np.isfinite(energies.min()):
+        raise LandscapeError(
+            f"{wrong} of {energies.size} energies of a landscape are NaN or minus infinity."
+            if wrong
+            else f"None of {energies.size} energies of a landscape is finite.",
+            hint="Fill points that were not evaluated with the largest evaluated energy or inf.",
+        )
+    return energies
+
+
+def minimum_index(energies_eV: NDArray[np.float64]) -> tuple[int, int, int]:
+    """Return the grid index of the first point of lowest energy."""
+    i, j, k = np.unravel_index(int(np.argmin(energies_eV)), energies_eV.shape)
+    return int(i), int(j), int(k)
+
+
+def rank_energies(
+    energies_eV: NDArray[np.float64],
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return integer ranks, shape (n1, n2, n3), and the energies in ascending order.
+
+    ``ascending[ranks]`` gives the energies back; equal energies share the lowest of their ranks.
+    """
+    flat = energies_eV.ravel()
+    order = np.argsort(flat)
+    ascending = flat[order]
+    first = np.ones(flat.size, dtype=bool)
+    first[1:] = ascending[1:] != ascending[:-1]
+    ranks = np.empty(flat.size, dtype=np.int32)
+    ranks[order] = np.maximum.accumulate(np.where(first, np.arange(flat.size), 0))
+    return ranks.reshape(energies_eV.shape), ascending
+
+
+@njit(cache=True, nogil=True)
+def tile_window(ranks: NDArray[np.int32], minimum: tuple[int, int, int]) -> NDArray[np.int32]:
+    """Return the ranks on the window round the minimum, within one layer of ``BORDER``.
+
+    The layer spares the flood every bounds check and tells it when it stands on a face.
+    """
+    n1, n2, n3 = ranks.shape
+    window = np.full((2 * n1 + 3, 2 * n2 + 3, 2 * n3 + 3), BORDER, dtype=np.int32)
+    for w1 in range(2 * n1 + 1):
+        i = (minimum[0] + w1 + n1) % n1
+        for w2 in range(2 * n2 + 1):
+            j = (minimum[1] + w2 + n2) % n2
+            k = minimum[2]
+            for w3 in range(2 * n3 + 1):
+                window[w1 + 1, w2 + 1, w3 + 1] = ranks[i, j, k]
+                k += 1
+                if k == n3:
+                    k = 0
+    return window
+
+
+@njit(cache=True, nogil=True)
+def _flood(
+    window: NDArray[np.int32],
+    ascending: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+    stop: int,
+) -> int:
+    """Flood the window in place from its centre and return the rank at which a face is reached.
+
+    A point that was reached at rank r holds ``~r``, one that was not keeps its own rank. The flood
+    ends when a face was reached and the level's rank is at least ``stop``. Returns -1 if there is
+    no way to a face over finite energies.
+    """
+    m1, m2, m3 = window.shape
+    state = window.reshape(-1)
+    steps = (offsets[:, 0] * m2 + offsets[:, 1]) * m3 + offsets[:, 2]
+    bucket = np.full(ascending.size, -1, dtype=np.int32)
+    below = np.empty(state.size, dtype=np.int32)  # next point in the same bucket
+
+    centre = ((m1 // 2) * m2 + m2 // 2) * m3 + m3 // 2
+    start = state[centre]
+    state[centre] = ~start
+    below[centre] = -1
+    bucket[start] = centre
+    face = -1
+    for level in range(ascending.size):
+        if ascending[level] == np.inf:
+            break
+        while bucket[level] >= 0:
+            point = bucket[level]
+            bucket[level] = below[point]
+            for step in steps:
+                neighbour = point + step
+                rank = state[neighbour]
+                if rank >= 0:
+                    # Reached first from the lowest level possible, so this is final.
+                    if rank < level:
+                        rank = np.int32(level)
+                    state[neighbour] = ~rank
+                    below[neighbour] = bucket[rank]
+                    bucket[rank] = neighbour
+                elif rank == BORDER and face < 0:
+                    face = level
+            if face >= 0 and level >= stop:
+                return face
+    return face
+
+
+@njit(cache=True, nogil=True)
+def _levels_of(window: NDArray[np.int32], ascending: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the levels in eV of a flooded window, without its border."""
+    m1, m2, m3 = window.shape
+    levels = np.empty((m1 - 2, m2 - 2, m3 - 2))
+    for i in range(m1 - 2):
+        for j in range(m2 - 2):
+            for k in range(m3 - 2):
+                state = window[i + 1, j + 1, k + 1]
+                levels[i, j, k] = ascending[~state] if state < 0 else np.inf
+    return levels
