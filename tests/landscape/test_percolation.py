@@ -1,0 +1,343 @@
+"""Levels, percolation barriers and paths against brute force and against analytic landscapes."""
+
+import warnings
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from superionic.errors import LandscapeError
+from superionic.landscape.levels import (
+    level_map,
+    minimum_percolation_energy,
+    mpe,
+    neighbour_offsets,
+)
+from superionic.landscape.percolation import percolation_barriers, percolation_path
+
+CUBIC = np.diag([5.0, 5.0, 5.0])
+
+
+def allowed_steps(lattice, shape):
+    """Steps of the "sqrt3" connectivity, straight from its definition."""
+    a, b, c = (np.asarray(lattice[i]) / shape[i] for i in range(3))
+    longest = np.sqrt(a @ a + b @ b + c @ c)
+    return [
+        (i, j, k)
+        for i, j, k in product((-1, 0, 1), repeat=3)
+        if (i, j, k) != (0, 0, 0) and np.linalg.norm(i * a + j * b + k * c) < longest + 1e-6
+    ]
+
+
+def brute_force_levels(energies, lattice):
+    """Relax level = max(E, smallest neighbouring level) on the tiled window until nothing moves."""
+    n = energies.shape
+    minimum = np.unravel_index(np.argmin(energies), n)
+    axes = [(minimum[a] + np.arange(2 * n[a] + 1) - n[a]) % n[a] for a in range(3)]
+    window = energies[np.ix_(*axes)]
+    levels = np.full(window.shape, np.inf)
+    levels[n] = energies[minimum]
+    while True:
+        padded = np.pad(levels, 1, constant_values=np.inf)
+        best = levels.copy()
+        for step in allowed_steps(lattice, n):
+            sides = zip(step, levels.shape, strict=True)
+            shifted = padded[tuple(slice(1 + s, 1 + s + m) for s, m in sides)]
+            best = np.minimum(best, np.maximum(window, shifted))
+        if np.array_equal(best, levels):
+            return levels
+        levels = best
+
+
+def brute_force_rank(inside, lattice):
+    """Largest rank of the lattice translations of any cluster, by walking over all of its bonds."""
+    n = inside.shape
+    steps = allowed_steps(lattice, n)
+    cells: dict[tuple[int, ...], NDArray] = {}
+    best = 0
+    for seed in map(tuple, np.argwhere(inside).tolist()):
+        if seed in cells:
+            continue
+        cells[seed] = np.zeros(3, dtype=int)
+        translations = [np.zeros(3, dtype=int)]
+        todo = [seed]
+        while todo:
+            point = todo.pop()
+            for step in steps:
+                there = np.add(point, step)
+                neighbour, cell = tuple((there % n).tolist()), cells[point] + there // n
+                if not inside[neighbour]:
+                    continue
+                if neighbour in cells:
+                    translations.append(cell - cells[neighbour])
+                else:
+                    cells[neighbour] = cell
+                    todo.append(neighbour)
+        best = max(best, int(np.linalg.matrix_rank(np.array(translations))))
+    return best
+
+
+def brute_force_barriers(energies, lattice):
+    barriers = [np.inf] * 3
+    for energy in sorted(set(energies[np.isfinite(energies)].tolist()), reverse=True):
+        for k in range(brute_force_rank(energies <= energy, lattice)):
+            barriers[k] = energy - energies.min()
+    return tuple(barriers)
+
+
+@st.composite
+def landscapes(draw, largest=5):
+    """Small random maps, smooth or with many equal energies or walls, on skewed lattices."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = tuple(draw(st.tuples(*[st.integers(1, largest)] * 3)))
+    kind = draw(st.sampled_from(["continuous", "ties", "walls"]))
+    energies = rng.normal(size=shape) if kind == "continuous" else rng.integers(0, 4, shape) / 4
+    if kind == "walls":
+        lowest = np.unravel_index(np.argmin(energies), shape)
+        walls = rng.random(shape) < 0.5
+        walls[lowest] = False
+        energies = np.where(walls, np.inf, energies)
+    skew = draw(st.sampled_from([0.0, 0.3, 0.9]))
+    lattice = np.diag(rng.uniform(2, 6, 3)) + skew * np.tril(rng.uniform(-4, 4, (3, 3)), -1)
+    return energies, lattice
+
+
+def cosine_landscape(shape, amplitudes):
+    """Sum of A/2 (1 - cos 2 pi x): the barrier along axis k is A_k."""
+    fractions = np.meshgrid(*[np.arange(n) / n for n in shape], indexing="ij")
+    return sum(
+        a / 2 * (1 - np.cos(2 * np.pi * x)) for a, x in zip(amplitudes, fractions, strict=True)
+    )
+
+
+class TestNeighbourOffsets:
+    def test_right_angles_allow_all_26(self):
+        assert len(neighbour_offsets(np.diag([3.1, 4.7, 9.3]), (12, 19, 38))) == 26
+
+    def test_rounding_of_a_rotated_cell_changes_nothing(self):
+        rotation, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+        assert len(neighbour_offsets(np.diag([3.1, 4.7, 9.3]) @ rotation, (12, 19, 38))) == 26
+
+    def test_hexagonal_cell_drops_the_long_diagonal(self):
+        # |a1 - a2| = sqrt(3) a, longer than sqrt(2 a^2 + c^2) where c < a.
+        lattice = np.array([[1, 0, 0], [-0.5, np.sqrt(3) / 2, 0], [0, 0, 0.9]])
+        offsets = neighbour_offsets(lattice, (1, 1, 1))
+        assert len(offsets) == 20
+        assert not any(o[0] * o[1] == -1 for o in offsets)
+
+    def test_steps_scale_with_the_grid(self):
+        # Points 0.25 A apart along each axis whatever the cell's own shape.
+        lattice = np.diag([1.0, 10.0, 3.0])
+        assert len(neighbour_offsets(lattice, (4, 40, 12))) == 26
+
+    @given(landscapes())
+    @settings(max_examples=50, deadline=None)
+    def test_matches_the_definition_and_is_closed_under_inversion(self, landscape):
+        energies, lattice = landscape
+        offsets = {tuple(o) for o in neighbour_offsets(lattice, energies.shape).tolist()}
+        assert offsets == set(allowed_steps(lattice, energies.shape))
+        assert offsets == {tuple(-x for x in o) for o in offsets}
+
+
+class TestLevels:
+    @given(landscapes())
+    @settings(max_examples=80, deadline=None)
+    def test_equal_to_brute_force(self, landscape):
+        energies, lattice = landscape
+        np.testing.assert_array_equal(
+            level_map(energies, lattice), brute_force_levels(energies, lattice)
+        )
+
+    @given(landscapes(), st.floats(-1, 1))
+    @settings(max_examples=60, deadline=None)
+    def test_cap_leaves_what_is_below_it_and_the_percolation_energy(self, landscape, cap):
+        energies, lattice = landscape
+        full = level_map(energies, lattice)
+        capped = level_map(energies, lattice, max_level_eV=cap)
+        np.testing.assert_array_equal(capped < cap, full < cap)
+        finite = np.isfinite(capped)
+        np.testing.assert_array_equal(capped[finite], full[finite])
+        assert mpe(capped) == mpe(full)
+
+    def test_cap_spares_most_of_the_window(self):
+        energies = cosine_landscape((12, 12, 12), (1.0, 5.0, 5.0))
+        capped = level_map(energies, CUBIC, max_level_eV=0.5)
+        assert mpe(capped) == pytest.approx(1.0)
+        assert np.isfinite(capped).mean() < 0.5
+
+    @given(landscapes())
+    @settings(max_examples=80, deadline=None)
+    def test_percolation_energy_is_the_lowest_level_on_a_face(self, landscape):
+        energies, lattice = landscape
+        levels = brute_force_levels(energies, lattice)
+        inner = np.zeros(levels.shape, dtype=bool)
+        inner[1:-1, 1:-1, 1:-1] = True
+        expected = levels[~inner].min()
+        assert mpe(level_map(energies, lattice)) == expected
+        assert minimum_percolation_energy(energies, lattice) == expected
+
+    @pytest.mark.parametrize("amplitudes", permutations((0.3, 0.7, 1.1)))
+    def test_cosine_barrier(self, amplitudes):
+        energies = cosine_landscape((8, 12, 10), amplitudes)
+        assert minimum_percolation_energy(energies, CUBIC) == pytest.approx(0.3, abs=1e-12)
+
+    def test_levels_along_an_axis_are_the_running_maximum(self):
+        # One point across: the only way is along the axis (or its periodic images beside it).
+        energies = np.array([0.0, 0.2, 0.1, 0.5, 0.3]).reshape(1, 1, 5)
+        levels = level_map(energies, np.diag([0.3, 0.3, 1.5]))
+        expected = [0.5, 0.5, 0.5, 0.5, 0.3, 0.0, 0.2, 0.2, 0.5, 0.5, 0.5]
+        np.testing.assert_array_equal(levels[1, 1], expected)
+
+    def test_energies_keep_their_zero(self):
+        energies = cosine_landscape((6, 6, 6), (1.0, 2.0, 3.0))
+        np.testing.assert_allclose(
+            level_map(energies - 17.5, CUBIC), level_map(energies, CUBIC) - 17.5, atol=1e-12
+        )
+
+    @given(landscapes(), st.integers(0, 4), st.integers(0, 4), st.integers(0, 4))
+    @settings(max_examples=40, deadline=None)
+    def test_origin_does_not_matter(self, landscape, i, j, k):
+        energies, lattice = landscape
+        energies = energies + 1e-6 * np.arange(energies.size).reshape(energies.shape)
+        moved = np.roll(energies, (i, j, k), axis=(0, 1, 2))
+        np.testing.assert_array_equal(level_map(moved, lattice), level_map(energies, lattice))
+
+    @pytest.mark.parametrize(
+        "energies",
+        [
+            np.zeros((3, 3)),
+            np.zeros((3, 0, 3)),
+            np.full((2, 2, 2), np.inf),
+            np.array([[[0.0, np.nan]]]),
+            np.array([[[0.0, -np.inf]]]),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "function",
+        [level_map, minimum_percolation_energy, percolation_barriers, percolation_path],
+    )
+    def test_bad_maps_are_refused(self, function, energies):
+        with pytest.raises(LandscapeError, match=r"\d"):
+            function(energies, CUBIC)
+
+
+class TestBarriers:
+    @given(landscapes(largest=4))
+    @settings(max_examples=60, deadline=None)
+    def test_equal_to_brute_force(self, landscape):
+        energies, lattice = landscape
+        assert percolation_barriers(energies, lattice) == brute_force_barriers(energies, lattice)
+
+    @pytest.mark.parametrize("amplitudes", permutations((0.3, 0.7, 1.1)))
+    def test_cosine_barriers(self, amplitudes):
+        barriers = percolation_barriers(cosine_landscape((8, 12, 10), amplitudes), CUBIC)
+        assert barriers == pytest.approx((0.3, 0.7, 1.1), abs=1e-12)
+
+    def test_layers_percolate_in_two_dimensions_first(self):
+        energies = cosine_landscape((8, 8, 8), (0.2, 0.2, 3.0))
+        one, two, three = percolation_barriers(energies, CUBIC)
+        assert one == pytest.approx(0.2)
+        assert two == pytest.approx(0.2)
+        assert three == pytest.approx(3.0)
+
+    def test_a_channel_percolates_in_one_dimension_only(self):
+        energies = np.full((6, 6, 6), np.inf)
+        energies[2, 3, :] = [0.0, 0.1, 0.4, 0.2, 0.3, 0.1]
+        assert percolation_barriers(energies, CUBIC) == (0.4, np.inf, np.inf)
+
+    def test_a_diagonal_channel_counts_once(self):
+        energies = np.full((6, 6, 6), np.inf)
+        energies[range(6), range(6), 2] = 0.5
+        energies[0, 0, 2] = 0.0
+        assert percolation_barriers(energies, CUBIC) == (0.5, np.inf, np.inf)
+
+    def test_a_channel_that_closes_after_two_cells_percolates(self):
+        # A step sideways in each cell: the loop closes along (2, 1, 0) only.
+        energies = np.full((4, 8, 4), np.inf)
+        for i in range(8):
+            energies[i % 4, i, 0] = 0.1
+        energies[0, 0, 0] = 0.0
+        assert percolation_barriers(energies, CUBIC) == (0.1, np.inf, np.inf)
+
+    def test_separate_channels_do_not_add_up(self):
+        energies = np.full((6, 6, 6), np.inf)
+        energies[:, 0, 0] = 0.0
+        energies[3, :, 3] = 0.2
+        assert percolation_barriers(energies, CUBIC) == (0.0, np.inf, np.inf)
+        energies[3, 0, 1:] = 0.7  # joins them, and goes round along the third axis
+        assert percolation_barriers(energies, CUBIC) == (0.0, 0.7, 0.7)
+
+    def test_isolated_pocket_does_not_percolate(self):
+        energies = np.full((4, 4, 4), np.inf)
+        energies[1:3, 1:3, 1:3] = 0.0
+        assert percolation_barriers(energies, CUBIC) == (np.inf,) * 3
+
+    @given(landscapes(largest=4))
+    @settings(max_examples=30, deadline=None)
+    def test_invariant_under_origin_zero_axes_and_cell_doubling(self, landscape):
+        energies, lattice = landscape
+        expected = percolation_barriers(energies, lattice)
+        assert expected[0] <= expected[1] <= expected[2]
+        assert percolation_barriers(np.roll(energies, (1, 2, 1), (0, 1, 2)), lattice) == expected
+        for order in permutations(range(3)):
+            assert percolation_barriers(energies.transpose(order), lattice[list(order)]) == expected
+        for axis in range(3):
+            times = np.where(np.arange(3) == axis, 2, 1)
+            assert percolation_barriers(np.tile(energies, times), lattice * times[:, None]) == (
+                expected
+            )
+        np.testing.assert_allclose(percolation_barriers(energies - 3.0, lattice), expected)
+
+    def test_a_dead_end_behind_a_face_is_no_percolation(self):
+        """The published barrier counts it: the ion has moved by a lattice vector, once."""
+        energies = np.full((6, 7, 3), np.inf)
+        energies[[0, 1, 2, 3, 4, 5, 0], [0, 1, 2, 3, 3, 3, 3], 0] = 0.1
+        energies[0, 0, 0] = 0.0
+        assert minimum_percolation_energy(energies, CUBIC) == 0.1
+        assert percolation_barriers(energies, CUBIC) == (np.inf,) * 3
+
+
+class TestPath:
+    @given(landscapes())
+    @settings(max_examples=60, deadline=None)
+    def test_is_a_path_from_the_minimum_to_a_face(self, landscape):
+        energies, lattice = landscape
+        shape = np.array(energies.shape)
+        barrier = minimum_percolation_energy(energies, lattice)
+        if barrier == np.inf:
+            with pytest.raises(LandscapeError):
+                percolation_path(energies, lattice)
+            return
+        path = percolation_path(energies, lattice)
+        points = np.rint(path.fractional * shape).astype(int)
+        np.testing.assert_allclose(points / shape, path.fractional, atol=1e-12)
+        minimum = np.unravel_index(np.argmin(energies), energies.shape)
+        np.testing.assert_array_equal(points[0], minimum)
+        moved = np.abs(points - points[0])
+        assert np.any(moved[-1] == shape)
+        assert not np.any(moved[:-1] == shape)
+        steps = allowed_steps(lattice, energies.shape)
+        assert all(tuple(s) in steps for s in np.diff(points, axis=0).tolist())
+        np.testing.assert_array_equal(path.energies_eV, energies[tuple((points % shape).T)])
+        assert path.energies_eV.max() == path.highest_eV == barrier
+        lengths = np.linalg.norm(np.diff(path.fractional, axis=0) @ lattice, axis=1)
+        np.testing.assert_allclose(np.diff(path.distances_A), lengths)
+        assert path.length_A == pytest.approx(lengths.sum())
+
+    def test_keeps_to_the_valley(self):
+        energies = cosine_landscape((8, 8, 8), (0.5, 2.0, 2.0))
+        path = percolation_path(energies, CUBIC)
+        np.testing.assert_allclose(path.fractional[:, 1:], 0, atol=1e-12)
+        assert path.length_A == pytest.approx(5.0)
+
+    def test_is_straight_where_the_landscape_is_flat(self):
+        path = percolation_path(np.zeros((4, 5, 6)), np.diag([2.0, 3.0, 4.0]))
+        assert path.length_A == pytest.approx(2.0)
+
+    def test_no_warnings(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            percolation_path(np.zeros((1, 1, 1)), CUBIC)
