@@ -1,0 +1,91 @@
+"""What ``superionic doctor`` says about the results database."""
+
+import os
+from dataclasses import dataclass
+
+from superionic.database.engines import find_engine
+from superionic.database.jobflow_config import CONFIG_FILE_VARIABLE, jobflow_config_file
+from superionic.database.server import server_status
+from superionic.database.stores import check_connection, configured_database
+from superionic.errors import SuperionicError
+from superionic.settings import SuperionicSettings, config_file
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a diagnosis.
+
+    Attributes
+    ----------
+    ok : bool or None
+        Good, bad, or neither (for information).
+    subject : str
+        What it is about.
+    text : str
+        What was found.
+    hint : str
+        What to do about it.
+    """
+
+    ok: bool | None
+    subject: str
+    text: str
+    hint: str = ""
+
+
+def diagnose_database(settings: SuperionicSettings) -> list[Finding]:
+    """Say which database would be used and whether it answers; nothing is started or changed.
+
+    Parameters
+    ----------
+    settings : SuperionicSettings
+        The settings of this installation.
+
+    Returns
+    -------
+    list of Finding
+        The configuration files, then the database. Errors are findings, too.
+    """
+    return [*_configuration_files(), *_database(settings)]
+
+
+def _configuration_files() -> list[Finding]:
+    own = config_file()
+    found = "is read" if own.is_file() else "is not there; defaults and environment are used"
+    findings = [Finding(None, "superionic configuration", f"{own} {found}.")]
+    try:
+        path = jobflow_config_file()
+    except SuperionicError as error:
+        return [*findings, Finding(False, "jobflow configuration", error.message, error.hint)]
+    named_by = f"named by {CONFIG_FILE_VARIABLE}" if CONFIG_FILE_VARIABLE in os.environ else "found"
+    text = f"{path} ({named_by})." if path else "No ~/.jobflow.yaml, no JOBFLOW_CONFIG_FILE."
+    return [*findings, Finding(None, "jobflow configuration", text)]
+
+
+def _database(settings: SuperionicSettings) -> list[Finding]:
+    try:
+        spec = configured_database(settings)
+        if spec is None:
+            return [_local_server(settings)]
+        chosen = Finding(None, "database", f"{spec.description}, from {spec.source}.")
+    except SuperionicError as error:
+        return [Finding(False, "database", error.message, error.hint)]
+    try:
+        check_connection(spec)
+    except SuperionicError as error:
+        return [chosen, Finding(False, "connection", error.message, error.hint)]
+    return [chosen, Finding(True, "connection", f"{spec.description} answers.")]
+
+
+def _local_server(settings: SuperionicSettings) -> Finding:
+    """Report on the local server; raises what it cannot report on."""
+    status = server_status(settings.data_dir)
+    if status.server is None:
+        engine = find_engine(status.data_dir)
+        text = f"Local server in {status.data_dir}; a command that needs it starts {engine.label}."
+        return Finding(True, "database", text)
+    server = f"Local server {status.server.engine} in {status.data_dir}, port {status.server.port}"
+    if status.answers:
+        return Finding(True, "database", f"{server}, answers.")
+    hint = "Run 'superionic db stop --force'; the next command starts it again."
+    return Finding(False, "database", f"{server}, does not answer.", hint)

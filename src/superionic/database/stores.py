@@ -1,0 +1,342 @@
+"""The results database: which one it is, and its stores."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from superionic.database.addresses import database_of, hosts_of
+from superionic.database.jobflow_config import jobflow_config_file, read_jobflow_job_store
+from superionic.database.server import local_server
+from superionic.errors import DatabaseError
+from superionic.settings import SuperionicSettings
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+    from maggma.stores import GridFSStore, MongoStore
+
+DOCS_COLLECTION = "outputs"
+DATA_COLLECTION = "outputs_blobs"
+SCREENING_COLLECTION = "screening"
+FAILURES_COLLECTION = "failures"
+
+CONNECTION_TIMEOUT_S = 5.0
+_AUTHENTICATION_FAILED, _UNAUTHORIZED = 18, 13
+
+_ASCENDING = 1
+_DOCS_INDEXES = (
+    ("uuid", "index"),
+    ("index",),
+    ("output.material_id",),
+    ("output.kind",),
+    ("output.task_key",),
+    ("completed_at",),
+)
+_SCREENING_INDEXES = (
+    ("material_id",),
+    ("mobile_species",),
+    ("rank",),
+    ("formula_reduced",),
+    ("elements",),
+    ("mpe_eV",),
+    ("xi",),
+    ("last_updated",),
+)
+_FAILURES_INDEXES = (("material_id",), ("code",), ("last_updated",))
+_DATA_INDEXES = (("metadata.blob_uuid",), ("metadata.job_uuid",))
+
+
+@dataclass(frozen=True)
+class DatabaseSpec:
+    """How to reach a results database; it can be sent to other processes.
+
+    Attributes
+    ----------
+    job_store : dict
+        The job store as ``JobStore.as_dict`` gives it. It may hold a password, so it is not shown.
+    source : str
+        Where this was said: a file, a setting, or the local server.
+    description : str
+        Hosts and database name, without secrets.
+    """
+
+    job_store: dict[str, Any] = field(repr=False)
+    source: str
+    description: str
+
+    def open(self) -> "Database":
+        """Return connected stores. Nothing is sent before the first query."""
+        from jobflow import JobStore
+
+        job_store = JobStore.from_dict(deepcopy(self.job_store))
+        docs = job_store.docs_store
+        database = Database(
+            spec=self,
+            job_store=job_store,
+            screening=mongo_store(docs, SCREENING_COLLECTION, key="key"),
+            failures=mongo_store(docs, FAILURES_COLLECTION, key="key"),
+        )
+        for store in database.stores:
+            store.connect()
+        return database
+
+
+@dataclass(frozen=True)
+class Database:
+    """The connected stores of a results database.
+
+    Attributes
+    ----------
+    spec : DatabaseSpec
+        How other processes open it.
+    job_store : JobStore
+        Documents of jobs, with the additional store ``data`` for their arrays.
+    screening : MongoStore
+        One document for each material, mobile species and potential; its key is ``key``.
+    failures : MongoStore
+        Materials that could not be computed, and why; its key is ``key``.
+    """
+
+    spec: DatabaseSpec
+    job_store: "JobStore"
+    screening: "MongoStore"
+    failures: "MongoStore"
+
+    @property
+    def description(self) -> str:
+        """Hosts and database name, without secrets."""
+        return self.spec.description
+
+    @property
+    def stores(self) -> tuple["JobStore | MongoStore", ...]:
+        """All stores."""
+        return (self.job_store, self.screening, self.failures)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for store in self.stores:
+            store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def resolve_database(settings: SuperionicSettings) -> Iterator[Database]:
+    """Open the results database, and close it at the end.
+
+    It is, in this order, the ``JOB_STORE`` of jobflow's configuration file (``JOBFLOW_CONFIG_FILE``
+    or ``~/.jobflow.yaml``), ``settings.database_uri``, or the local server in
+    ``settings.data_dir``, which is started if need be and stopped by its last user.
+
+    Yields
+    ------
+    Database
+        Connected, checked and indexed.
+
+    Raises
+    ------
+    SettingsError
+        When the configuration names a store that would lose results, or no valid URI.
+    DatabaseError
+        When the database does not answer or refuses, or no local server can be started.
+    """
+    with ExitStack() as stack:
+        spec = configured_database(settings)
+        if spec is None:
+            uri = stack.enter_context(local_server(settings.data_dir))
+            spec = spec_from_uri(uri, settings.database_name, source="local server")
+        check_connection(spec)
+        database = stack.enter_context(spec.open())
+        ensure_indexes(database)
+        yield database
+
+
+def configured_database(settings: SuperionicSettings) -> DatabaseSpec | None:
+    """Return the database that jobflow's file or the settings name, or None; nothing is opened.
+
+    Raises
+    ------
+    SettingsError
+        When the configuration names a store that would lose results, or no valid URI.
+    """
+    path = jobflow_config_file()
+    if path is not None and (job_store := read_jobflow_job_store(path)) is not None:
+        return spec_from_job_store(job_store, source=str(path))
+    if settings.database_uri is None:
+        return None
+    # A database named in the URI yields to one that was set on purpose, not to the default.
+    in_uri = (
+        None
+        if "database_name" in settings.model_fields_set
+        else (database_of(settings.database_uri))
+    )
+    return spec_from_uri(
+        settings.database_uri, in_uri or settings.database_name, source="database_uri"
+    )
+
+
+def spec_from_uri(uri: str, database_name: str, *, source: str) -> DatabaseSpec:
+    """Describe a database on a MongoDB server.
+
+    Raises
+    ------
+    SettingsError
+        When the URI is not valid; it is not repeated.
+    """
+    from jobflow import JobStore
+    from maggma.stores import GridFSStore, MongoStore
+
+    hosts = hosts_of(uri)
+    job_store = JobStore(
+        MongoStore.from_uri(uri, DOCS_COLLECTION, database_name),
+        {"data": GridFSStore.from_uri(uri, DATA_COLLECTION, database_name)},
+    )
+    return DatabaseSpec(job_store.as_dict(), source, f"{hosts}/{database_name}")
+
+
+def spec_from_job_store(job_store: "JobStore", *, source: str) -> DatabaseSpec:
+    """Describe the database of a job store whose documents are in a ``MongoStore``."""
+    from jobflow import JobStore
+
+    docs = job_store.docs_store
+    # The deprecated URI stores of maggma 0.77 lose all their arguments in as_dict.
+    modern = JobStore(
+        mongo_store(docs, docs.collection_name, key="uuid"),
+        {name: _modern_gridfs(store) for name, store in job_store.additional_stores.items()},
+        save=job_store.save,
+        load=job_store.load,
+    )
+    return DatabaseSpec(modern.as_dict(), source, _describe(docs))
+
+
+def check_connection(spec: DatabaseSpec, *, timeout_s: float = CONNECTION_TIMEOUT_S) -> None:
+    """Read from the database once.
+
+    Raises
+    ------
+    DatabaseError
+        When it does not answer within ``timeout_s``, or refuses. No secret is in the message.
+    """
+    from jobflow import JobStore
+    from maggma.stores import GridFSStore
+    from pymongo.errors import OperationFailure, PyMongoError
+
+    job_store = JobStore.from_dict(deepcopy(spec.job_store))
+    data = job_store.additional_stores["data"]
+    for store in (job_store.docs_store, data):
+        if store is data and not isinstance(data, GridFSStore):
+            continue
+        place = f"The database {_describe(store)} (from: {spec.source})"
+        milliseconds = int(1000 * timeout_s)
+        store.mongoclient_kwargs = {
+            **store.mongoclient_kwargs,
+            "serverSelectionTimeoutMS": milliseconds,
+            "connectTimeoutMS": milliseconds,
+            "socketTimeoutMS": milliseconds,
+        }
+        # 'from None' throughout: pymongo's and the resolver's texts may repeat parts of a URI.
+        try:
+            store.connect()
+            collection = store._files_collection if store is data else store._collection
+            collection.find_one({}, {"_id": 1})
+        except OperationFailure as error:
+            if error.code not in (_AUTHENTICATION_FAILED, _UNAUTHORIZED):
+                raise DatabaseError(f"{place} failed with error code {error.code}.") from None
+            raise DatabaseError(
+                f"{place} refuses the user name or password, or the user may not read it.",
+                hint="Check them, and the authSource of the user, with its administrator.",
+            ) from None
+        except (PyMongoError, OSError, ValueError) as error:
+            raise DatabaseError(
+                f"{place} does not answer within {timeout_s:g} s ({type(error).__name__}).",
+                hint="Check that the server runs and that host and port are right.",
+            ) from None
+        finally:
+            if store._coll is not None:
+                store.close()
+
+
+def ensure_indexes(database: Database) -> None:
+    """Make the indexes that queries and updates rely on; those that exist are left alone.
+
+    Raises
+    ------
+    DatabaseError
+        When the server refuses, for example since keys that must be unique are not.
+    """
+    from maggma.stores import GridFSStore
+    from pymongo.errors import PyMongoError
+
+    data = database.job_store.additional_stores["data"]
+    wanted = [
+        (database.job_store.docs_store._collection, _DOCS_INDEXES),
+        (database.screening._collection, _SCREENING_INDEXES),
+        (database.failures._collection, _FAILURES_INDEXES),
+    ]
+    if isinstance(data, GridFSStore):
+        wanted.append((data._files_collection, _DATA_INDEXES))
+    try:
+        for collection, indexes in wanted:
+            for fields in indexes:
+                collection.create_index([(name, _ASCENDING) for name in fields])
+        for store in (database.screening, database.failures):
+            store._collection.create_index("key", unique=True)
+    except PyMongoError as error:
+        raise DatabaseError(
+            f"The database {database.description} refuses an index ({type(error).__name__}, code "
+            f"{getattr(error, 'code', None)}).",
+            hint="The user needs the role readWrite; codes 11000 and 86 mean that an older index "
+            "or doubled documents are in the way.",
+        ) from None
+
+
+def mongo_store(like: "MongoStore", collection_name: str, *, key: str) -> "MongoStore":
+    """Return a store of another collection in the same database, not connected."""
+    from maggma.stores import MongoStore
+
+    return MongoStore(
+        collection_name=collection_name,
+        key=key,
+        safe_update=like.safe_update,
+        last_updated_field=like.last_updated_field,
+        last_updated_type=like.last_updated_type,
+        **_connection(like),
+    )
+
+
+def _modern_gridfs(store: Any) -> Any:
+    from maggma.stores import GridFSStore
+
+    if not isinstance(store, GridFSStore):
+        return store
+    return GridFSStore(
+        collection_name=store.collection_name,
+        compression=store.compression,
+        ensure_metadata=store.ensure_metadata,
+        searchable_fields=sorted(set(store.searchable_fields) - {"job_uuid", "job_index"}),
+        key=store.key,
+        **_connection(store),
+    )
+
+
+def _connection(store: "MongoStore | GridFSStore") -> dict[str, Any]:
+    names = "database host port username password ssh_tunnel auth_source mongoclient_kwargs uri"
+    return {name: deepcopy(getattr(store, name)) for name in names.split()}
+
+
+def _describe(store: "MongoStore | GridFSStore") -> str:
+    """Return hosts and database of a store; its host may be a URI, too."""
+    address = store.uri or store.host
+    hosts = hosts_of(address) if "://" in address else f"{address}:{store.port}"
+    return f"{hosts}/{store.database}"
