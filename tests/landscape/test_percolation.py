@@ -262,13 +262,17 @@ class TestBarriers:
         energies[0, 0, 0] = 0.0
         assert percolation_barriers(energies, CUBIC) == (0.1, np.inf, np.inf)
 
-    def test_separate_channels_do_not_add_up(self):
-        energies = np.full((6, 6, 6), np.inf)
+    @pytest.mark.parametrize("order", permutations(range(3)))
+    def test_separate_channels_add_up_once_they_are_joined(self, order):
+        energies = np.full((6, 9, 6), np.inf)  # of different lengths: either may be the larger
         energies[:, 0, 0] = 0.0
         energies[3, :, 3] = 0.2
-        assert percolation_barriers(energies, CUBIC) == (0.0, np.inf, np.inf)
-        energies[3, 0, 1:] = 0.7  # joins them, and goes round along the third axis
-        assert percolation_barriers(energies, CUBIC) == (0.0, 0.7, 0.7)
+        turned = energies.transpose(order)
+        assert percolation_barriers(turned, CUBIC) == (0.0, np.inf, np.inf)
+        energies[3, 0, 1:3] = 0.7
+        assert percolation_barriers(turned, CUBIC) == (0.0, 0.7, np.inf)
+        energies[3, 0, 4:] = 0.9
+        assert percolation_barriers(turned, CUBIC) == (0.0, 0.7, 0.9)
 
     def test_isolated_pocket_does_not_percolate(self):
         energies = np.full((4, 4, 4), np.inf)
@@ -332,6 +336,15 @@ class TestPath:
         path = percolation_path(energies, CUBIC)
         np.testing.assert_allclose(path.fractional[:, 1:], 0, atol=1e-12)
         assert path.length_A == pytest.approx(5.0)
+
+    def test_prefers_a_detour_through_a_valley_to_a_plateau_below_the_barrier(self):
+        energies = np.full((8, 12, 12), 0.9)
+        energies[[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 2, 3, 3, 2, 1, 0], 0] = 0.0
+        energies[7] = 1.0
+        energies[:, 6] = energies[:, :, 6] = 2.0
+        path = percolation_path(energies, np.diag([4.0, 6.0, 6.0]))
+        assert sorted(path.energies_eV.tolist(), reverse=True)[:2] == [1.0, 0.0]
+        assert path.highest_eV == 1.0
 
     def test_is_straight_where_the_landscape_is_flat(self):
         path = percolation_path(np.zeros((4, 5, 6)), np.diag([2.0, 3.0, 4.0]))

@@ -173,6 +173,12 @@ def compute_descriptors(
     ------
     LandscapeError
         When there is no map, the maps differ in shape, or one holds NaN or no finite energy.
+
+    Notes
+    -----
+    The published connected union shifts each ion's window by its minimum in the cell. Which
+    periodic image of a minimum lies in the cell depends on the origin, and so, where maps of
+    several ions overlap, does the union, by a few percent; everything else does not.
     """
     settings = settings or DescriptorSettings()
     # Rows: thresholds; columns: offsets.
@@ -287,7 +293,7 @@ def _periodic_window(levels_eV: NDArray[np.float64]) -> NDArray[np.float64]:
 def _fractions_below(values: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return for each row of cuts the fraction of values strictly below, mean over the row."""
     ascending, back = np.unique(cuts, return_inverse=True)
-    # A value belongs below every cut after the last one that is not larger than it.
-    places = np.searchsorted(ascending, values.ravel(), side="right")
+    # A value is below every cut after the last one that is not larger than it.
+    places = np.searchsorted(ascending, values[values < ascending[-1]], side="right")
     counts = np.cumsum(np.bincount(places, minlength=ascending.size + 1))[: ascending.size]
     return np.mean(counts[back.reshape(cuts.shape)], axis=1) / values.size
