@@ -322,19 +322,28 @@ class TestInput:
             DescriptorSettings(**wrong)
 
 
-def test_published_golden_values():
-    """LiCl (mp-1185319) with CHGNet 0.3.0, default settings, against the authors' code.
+@pytest.mark.parametrize(
+    ("potential", "golden"),
+    [
+        ("chgnet", (0.22191810607910156, 0.072509765625, 0.14564302884615385, 0.9580538170774704)),
+        (
+            "sevennet",
+            (0.28375720977783203, 0.057080078125, 0.11466346153846155, 0.8898818222390633),
+        ),
+    ],
+)
+def test_published_golden_values(potential, golden):
+    """LiCl (mp-1185319) with CHGNet 0.3.0 and SevenNet-0, default settings, by the authors' code.
 
-    The file holds the total energies in eV of the two Li over the grid of (16, 16, 26) points,
-    from ``CHGNet.predict_graph`` point by point; points within 1.2 A of another ion hold the
-    largest of the others.
+    The files hold the total energies in eV of the two Li over the grid of (16, 16, 26) points, each
+    from the unchanged packages (``CHGNet.predict_graph``, ``SevenNetCalculator``); points within
+    1.2 A of another ion hold the largest of the others.
     """
-    with np.load(Path(__file__).with_name("licl_chgnet_energies.npz")) as file:
-        result = compute_descriptors(file["energies_eV"], LICL)
-    assert result.mpe_eV == pytest.approx(0.22191810607910156, abs=1e-9)
-    assert result.fv_connected == pytest.approx(0.072509765625, abs=1e-9)
-    assert result.fv_disconnected == pytest.approx(0.14564302884615385, abs=1e-9)
-    assert result.xi == pytest.approx(0.9580538170774704, abs=1e-9)
+    with np.load(Path(__file__).with_name(f"licl_{potential}_energies.npz")) as file:
+        found = compute_descriptors(file["energies_eV"], LICL)
+    assert (found.mpe_eV, found.fv_connected, found.fv_disconnected, found.xi) == pytest.approx(
+        golden, abs=1e-9
+    )
 
 
 def assert_same(found: Descriptors, expected: Descriptors):
