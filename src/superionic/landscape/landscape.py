@@ -100,22 +100,22 @@ class Landscape:
         return sum(len(orbit.orbit.members) for orbit in self.orbits)
 
     @property
-    def multiplicities(self) -> list[int]:
-        """Return the number of equivalent ions of each orbit."""
-        return [len(orbit.orbit.members) for orbit in self.orbits]
+    def mobile_sites(self) -> list[int]:
+        """Return the site indices of all mobile ions, in the order of :meth:`maps`."""
+        return [site for orbit in self.orbits for site in orbit.orbit.members]
 
-    def maps(self) -> Iterator[tuple[int, int, NDArray[np.float64]]]:
-        """Yield, for every mobile ion, its site index, the index of its orbit and its map.
+    def maps(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Yield, for every mobile ion, its site index and its map.
 
         The maps of equivalent ions are made on the fly by symmetry: E_j(g r) = E_i(r) where the
         operation g maps ion i onto ion j.
         """
-        for index, orbit in enumerate(self.orbits):
+        for orbit in self.orbits:
             flat = orbit.energies_eV.ravel()
             for site, operation in zip(orbit.orbit.members, orbit.orbit.generators, strict=True):
                 image = np.empty_like(flat)
                 image[self.grid.permutation(operation)] = flat
-                yield site, index, image.reshape(self.grid.shape)
+                yield site, image.reshape(self.grid.shape)
 
 
 def compute_landscape(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 
 from superionic.errors import NonFiniteEnergyError, UnknownElementError
@@ -94,6 +95,10 @@ class Potential(ABC):
         has something faster.
         """
         return _FullConfigurations(self, atoms, mobile_index)
+
+    def calculator(self) -> Calculator | None:
+        """Return the family's own ASE calculator, with stresses, or None when it has none."""
+        return None
 
     def check_elements(self, atoms: Atoms) -> None:
         """Refuse a crystal that holds elements that the potential does not know.

@@ -1,0 +1,1 @@
+"""Flows of many materials, run on this machine."""

@@ -1,0 +1,166 @@
+"""Run the flows of many candidates in worker processes of this machine."""
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+import psutil
+
+from superionic.campaign.outcome import Outcome, Reporter, Task
+from superionic.campaign.worker import (
+    DatabaseLost,
+    Finished,
+    Progress,
+    WorkerSetup,
+    failure_document,
+    work,
+)
+from superionic.database.stores import Database
+from superionic.errors import DatabaseError, SuperionicError
+from superionic.flows.screen import ScreenMaker
+from superionic.potentials.base import PotentialInfo
+
+
+class WorkerDiedError(SuperionicError):
+    """The process that computed a material ended without a word."""
+
+    code = "worker_died"
+
+
+def default_workers() -> int:
+    """Return the number of physical cores that this process may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(usable or 1, psutil.cpu_count(logical=False) or 1))
+
+
+def finished_keys(database: Database, keys: Iterable[str], info: PotentialInfo) -> set[str]:
+    """Return those task keys whose result is in the database, made with the same weights."""
+    criteria = {
+        "output.kind": "descriptors",
+        "output.task_key": {"$in": sorted(set(keys))},
+        "output.potential.weights_sha256": info.weights_sha256,
+    }
+    rows = database.job_store.query(criteria, properties=["output.task_key"])
+    return {row["output"]["task_key"] for row in rows}
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    task: Task | None = None
+
+
+def run_tasks(
+    tasks: Sequence[Task],
+    maker: ScreenMaker,
+    database: Database,
+    reporter: Reporter,
+    *,
+    n_workers: int,
+) -> list[Outcome]:
+    """Run flows in worker processes; one that fails, or kills its worker, does not stop the rest.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        What to run, in this order.
+    maker : ScreenMaker
+        Makes the flow of a candidate.
+    database : Database
+        Where results and failures go; workers open it by its specification.
+    reporter : Reporter
+        Hears of each start, progress and end.
+    n_workers : int
+        Processes.
+
+    Returns
+    -------
+    list of Outcome
+        One for each task, in the order in which they ended.
+
+    Raises
+    ------
+    DatabaseError
+        When the database no longer takes results; what was stored before stays.
+    """
+    context = multiprocessing.get_context("spawn")
+    n_workers = max(1, min(n_workers, len(tasks)))
+    setup = WorkerSetup(database.spec, maker, max(1, default_workers() // n_workers))
+    queue = deque(tasks)
+    workers: list[_Worker] = []
+    outcomes: list[Outcome] = []
+
+    def start() -> None:
+        ours, theirs = context.Pipe()
+        process = context.Process(target=work, args=(theirs, setup), daemon=True)
+        process.start()
+        theirs.close()
+        worker = _Worker(process, ours)
+        workers.append(worker)
+        assign(worker)
+
+    def assign(worker: _Worker) -> None:
+        worker.task = queue.popleft() if queue else None
+        if worker.task is None:
+            worker.connection.close()
+            workers.remove(worker)
+            worker.process.join()
+            return
+        reporter.started(worker.task)
+        worker.connection.send(worker.task)
+
+    def finish(worker: _Worker, outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        reporter.finished(outcome)
+
+    try:
+        for _ in range(n_workers):
+            start()
+        while workers:
+            ready = wait([worker.connection for worker in workers])
+            for worker in [one for one in workers if one.connection in ready]:
+                task = worker.task
+                assert task is not None
+                try:
+                    message = worker.connection.recv()
+                except (EOFError, ConnectionResetError):
+                    worker.process.join()
+                    workers.remove(worker)
+                    finish(worker, _died(task, worker.process, database))
+                    if queue:
+                        start()
+                    continue
+                if isinstance(message, Progress):
+                    reporter.progress(task, message.done, message.planned)
+                elif isinstance(message, Finished):
+                    finish(worker, Outcome(task, message.failure))
+                    assign(worker)
+                elif isinstance(message, DatabaseLost):
+                    raise DatabaseError(
+                        f"The database {database.description} no longer takes results "
+                        f"({message.text}).",
+                        hint="Everything stored before is safe: run the same command again when "
+                        "the database is back.",
+                    )
+    finally:
+        for worker in workers:
+            worker.process.terminate()
+        for worker in workers:
+            worker.process.join()
+    return outcomes
+
+
+def _died(task: Task, process: BaseProcess, database: Database) -> Outcome:
+    error = WorkerDiedError(
+        f"The worker process ended with exit code {process.exitcode} (-9: killed, often for lack "
+        "of memory).",
+        hint="Run again with fewer workers (--workers 1), or a coarser grid (--step).",
+    )
+    failure = failure_document(task, error)
+    database.failures.update([failure.model_dump()], key="key")
+    return Outcome(task, failure)

@@ -1,0 +1,156 @@
+"""A worker process: runs flows one after the other and writes what becomes of them."""
+
+import os
+import signal
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from jobflow import run_locally
+from pymongo.errors import PyMongoError
+
+from superionic.campaign.outcome import Task
+from superionic.database.stores import Database, DatabaseSpec
+from superionic.errors import SuperionicError
+from superionic.flows.screen import ScreenMaker
+from superionic.progress import progress_to
+from superionic.schemas.common import utc_now
+from superionic.schemas.failure import FailureDocument
+
+PROGRESS_INTERVAL_S = 0.3
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What a worker needs to know.
+
+    Parameters
+    ----------
+    database : DatabaseSpec
+        Where results go.
+    maker : ScreenMaker
+        Makes the flow of a candidate.
+    n_threads : int
+        Threads of torch.
+    """
+
+    database: DatabaseSpec
+    maker: ScreenMaker
+    n_threads: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Evaluations done and planned of the task at hand."""
+
+    done: int
+    planned: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """End of the task at hand; without a failure its documents are stored."""
+
+    failure: FailureDocument | None
+
+
+@dataclass(frozen=True)
+class DatabaseLost:
+    """The database does not take results: no task can go on."""
+
+    text: str
+
+
+def work(connection: Connection, setup: WorkerSetup) -> None:
+    """Run tasks that come through a connection until it is closed.
+
+    Parameters
+    ----------
+    connection : multiprocessing.connection.Connection
+        Takes :class:`Task`, gives :class:`Progress`, :class:`Finished` and :class:`DatabaseLost`.
+    setup : WorkerSetup
+        What to run and where to store it.
+    """
+    # Ctrl-C reaches the whole process group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _exit_with_parent()
+    warnings.filterwarnings("ignore")
+    import torch
+
+    torch.set_num_threads(setup.n_threads)
+    with setup.database.open() as database, tempfile.TemporaryDirectory() as directory:
+        while True:
+            try:
+                task: Task = connection.recv()
+            except EOFError:
+                return
+            connection.send(_run(task, setup.maker, database, connection, directory))
+
+
+def _run(
+    task: Task, maker: ScreenMaker, database: Database, connection: Connection, directory: str
+) -> Finished | DatabaseLost:
+    last = 0.0
+
+    def send_progress(done: int, planned: int) -> None:
+        nonlocal last
+        if (now := time.monotonic()) - last > PROGRESS_INTERVAL_S:
+            last = now
+            connection.send(Progress(done, planned))
+
+    try:
+        try:
+            with progress_to(send_progress):
+                run_locally(
+                    maker.make(task.candidate),
+                    log=False,
+                    store=database.job_store,
+                    root_dir=directory,
+                    raise_immediately=True,
+                )
+            database.failures.remove_docs({"key": task.key})
+        except PyMongoError:
+            raise
+        except Exception as error:
+            failure = failure_document(task, error)
+            database.failures.update([failure.model_dump()], key="key")
+            return Finished(failure)
+    except PyMongoError as error:
+        return DatabaseLost(f"{type(error).__name__} while {task.candidate.material_id} was stored")
+    return Finished(None)
+
+
+def failure_document(task: Task, error: Exception) -> FailureDocument:
+    """Return what is kept of a task that raised an exception."""
+    if isinstance(error, SuperionicError):
+        code, message, hint, trace = error.code, error.message, error.hint, None
+    else:
+        code, message = "unexpected", f"{type(error).__name__}: {error}"
+        hint = "This looks like a fault of superionic; please report it."
+        trace = "".join(traceback.format_exception(error))
+    return FailureDocument(
+        key=task.key,
+        material_id=task.candidate.material_id,
+        source=task.candidate.source,
+        code=code,
+        message=message,
+        hint=hint,
+        traceback=trace,
+        last_updated=utc_now().isoformat(),
+    )
+
+
+def _exit_with_parent() -> None:
+    """End this process soon after its parent has gone, however the parent went."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

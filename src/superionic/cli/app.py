@@ -1,0 +1,63 @@
+"""The application ``superionic`` and how it ends when something is wrong."""
+
+import logging
+import signal
+import sys
+import warnings
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from superionic import __version__
+from superionic.cli import db, descriptors, doctor, query, screen
+from superionic.errors import SuperionicError
+
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="superionic",
+    help="Find superionic solid electrolytes with universal interatomic potentials.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command(name="screen")(screen.screen)
+app.command(name="query")(query.query)
+app.command(name="descriptors")(descriptors.descriptors)
+app.command(name="doctor")(doctor.doctor)
+app.add_typer(db.app, name="db")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"superionic {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show version.")
+    ] = False,
+) -> None:
+    """Take the options that all commands share."""
+
+
+def main() -> None:
+    """Run the command line; errors that a user may cause end in one line and exit code 1."""
+    warnings.filterwarnings("ignore")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        app(standalone_mode=True)
+    except SuperionicError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _as_interrupt(signum: int, frame: FrameType | None) -> None:
+    """Let SIGTERM end a command as Ctrl-C does, so that it leaves nothing behind."""
+    raise KeyboardInterrupt

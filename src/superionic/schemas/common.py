@@ -1,0 +1,114 @@
+"""What every stored document carries."""
+
+import base64
+import zlib
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from jobflow import CURRENT_JOB
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from superionic import __version__
+from superionic.potentials.base import PotentialInfo
+from superionic.structures.remark import Remark
+
+SCHEMA_VERSION = "1.0"
+
+
+def utc_now() -> datetime:
+    """Return the time now, in UTC and in the milliseconds that MongoDB keeps."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def current_job_uuid() -> str | None:
+    """Return the uuid of the jobflow job that is running, None outside a job."""
+    job = CURRENT_JOB.job
+    return job.uuid if job is not None else None
+
+
+class Document(BaseModel):
+    """Base of all parts of documents: unknown fields are an error."""
+
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+
+
+class Warning_(Document):  # noqa: N801  (Warning is a builtin)
+    """Something that the user should know about a result."""
+
+    code: str = Field(description="Short and stable name of the kind of warning.")
+    text: str = Field(description="What happened, with numbers.")
+
+    @classmethod
+    def from_remarks(cls, remarks: "list[Remark] | tuple[Remark, ...]") -> "list[Warning_]":
+        """Return remarks of the physics floors as parts of a document."""
+        return [cls(code=remark.code, text=remark.text) for remark in remarks]
+
+
+class PotentialDocument(Document):
+    """Identity of the potential that gave the energies."""
+
+    family: str = Field(description="chgnet, sevennet, matgl or ase.")
+    name: str = Field(description="Model name within the family.")
+    package_version: str = Field(description="Package and version that evaluated it.")
+    weights_sha256: str = Field(description="SHA-256 of the parameters.")
+
+    @property
+    def label(self) -> str:
+        """Return the short name shown in tables."""
+        return f"{self.family}:{self.name}"
+
+    @classmethod
+    def from_info(cls, info: PotentialInfo) -> "PotentialDocument":
+        """Return the identity of a loaded potential."""
+        return cls(
+            family=info.family,
+            name=info.name,
+            package_version=info.package_version,
+            weights_sha256=info.weights_sha256,
+        )
+
+
+class PackedArray(Document):
+    """An array as compressed bytes, for the additional store ``data``."""
+
+    dtype: str = Field(description="NumPy dtype, byte order included.")
+    shape: list[int] = Field(description="Shape of the array.")
+    zlib_base64: str = Field(description="Bytes in C order, zlib-compressed, base64-encoded.")
+
+    @classmethod
+    def pack(cls, array: NDArray[Any]) -> "PackedArray":
+        """Pack an array without loss."""
+        array = np.ascontiguousarray(array)
+        packed = base64.b64encode(zlib.compress(array.tobytes(), level=3)).decode("ascii")
+        return cls(dtype=array.dtype.str, shape=list(array.shape), zlib_base64=packed)
+
+    def unpack(self) -> NDArray[Any]:
+        """Return the array."""
+        data = zlib.decompress(base64.b64decode(self.zlib_base64))
+        return np.frombuffer(data, dtype=self.dtype).reshape(self.shape).copy()
+
+
+class MaterialDocument(Document):
+    """Base of the documents that jobs return."""
+
+    kind: str = Field(description="Kind of document.")
+    schema_version: str = Field(SCHEMA_VERSION, description="Version of the document's schema.")
+    superionic_version: str = Field(__version__, description="Version of superionic.")
+    material_id: str = Field(description="Identifier of the material.")
+    formula: str = Field(description="Reduced formula.")
+    mobile_species: str = Field(description="Element symbol of the mobile ion.")
+    task_key: str = Field(
+        description="Hash of the crystal as it was read, the mobile species, the potential's name "
+        "and all settings; the same key means the same work."
+    )
+    settings: dict[str, Any] = Field(description="Settings of the job that change numbers.")
+    wall_time_s: float = Field(description="Wall time of the job in s.")
+    n_evaluations: int = Field(0, description="Number of energy or force evaluations.")
+    warnings: list[Warning_] = Field(default_factory=list, description="What the user should know.")
+    job_uuid: str | None = Field(
+        default_factory=current_job_uuid, description="uuid of the jobflow job."
+    )
+    last_updated: datetime = Field(default_factory=utc_now, description="Time of writing, in UTC.")

@@ -1,0 +1,18 @@
+"""What is kept of a material that could not be computed."""
+
+from pydantic import Field
+
+from superionic.schemas.common import Document
+
+
+class FailureDocument(Document):
+    """One material that failed, and why."""
+
+    key: str = Field(description="Task key, or the file's path when nothing could be read.")
+    material_id: str = Field(description="Identifier of the material, or the file's name.")
+    source: str = Field(description="File or database that the crystal came from.")
+    code: str = Field(description="Stable name of the cause; failures are grouped by it.")
+    message: str = Field(description="What is wrong.")
+    hint: str = Field(description="What to do about it.")
+    traceback: str | None = Field(None, description="Python traceback of an unexpected error.")
+    last_updated: str = Field(description="Time of the failure, ISO 8601, UTC.")

@@ -1,0 +1,235 @@
+"""Documents of the screening flow, in the order in which its jobs write them."""
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+from pymatgen.core import Structure
+
+from superionic.landscape.grid import Grid
+from superionic.landscape.landscape import Landscape, OrbitLandscape
+from superionic.landscape.symmetry import Operation, SiteOrbit, SpaceGroup
+from superionic.schemas.common import (
+    Document,
+    MaterialDocument,
+    PackedArray,
+    PotentialDocument,
+    Warning_,
+)
+
+
+class PreparedDocument(MaterialDocument):
+    """A crystal made calculable."""
+
+    kind: Literal["prepared"] = "prepared"
+    structure: Structure = Field(description="Ordered crystal in the cell that is computed.")
+    source: str = Field(description="File or database that the crystal came from.")
+    provenance: dict = Field(description="What is known of its origin (licence, record keys).")
+    formula_as_read: str = Field(description="Formula of the crystal as it was read.")
+    steps: list[str] = Field(description="What preparation did, in order.")
+    spacegroup_number: int = Field(description="International number of the space group.")
+    spacegroup_symbol: str = Field(description="International symbol of the space group.")
+
+
+class RelaxedDocument(MaterialDocument):
+    """A crystal at equilibrium under the potential, or near enough to be left alone."""
+
+    kind: Literal["relaxed"] = "relaxed"
+    potential: PotentialDocument = Field(description="Potential that gave the forces.")
+    structure: Structure = Field(description="Crystal that the next steps use.")
+    relaxed: bool = Field(description="Whether a relaxation was run.")
+    relax_cell: bool = Field(description="Whether the cell was relaxed, too.")
+    max_force_before_eV_per_A: float = Field(description="Largest force as prepared, in eV/A.")
+    max_force_after_eV_per_A: float = Field(description="Largest force of the result, in eV/A.")
+    max_displacement_A: float = Field(
+        description="Largest displacement of an atom by the relaxation, in A."
+    )
+    n_steps: int = Field(description="Ionic steps of the relaxation.")
+
+
+class OrbitDocument(Document):
+    """One symmetry-irreducible mobile ion."""
+
+    representative: int = Field(description="Site index of the ion that was moved.")
+    members: list[int] = Field(description="Site indices of all equivalent ions.")
+    minimum_eV: float = Field(description="Total energy of the minimum of its landscape, in eV.")
+    rotations: list[list[list[int]]] = Field(
+        description="For each member the rotation part, in fractional coordinates, of an operation "
+        "that maps the representative onto it."
+    )
+    translations: list[list[float]] = Field(description="The translation parts.")
+    n_evaluated: int = Field(description="Grid points that are not excluded, equivalent ones too.")
+
+
+class LandscapeArrays(Document):
+    """Grids of one landscape; kept in the additional store ``data``."""
+
+    energies_eV: list[PackedArray] = Field(
+        description="For each orbit the landscape in eV relative to its minimum; excluded points "
+        "hold the largest evaluated energy."
+    )
+    evaluated: list[PackedArray] = Field(
+        description="For each orbit a mask of the points that are not excluded."
+    )
+
+
+class LandscapeDocument(MaterialDocument):
+    """Frozen-framework landscapes of all mobile ions of a crystal."""
+
+    kind: Literal["landscape"] = "landscape"
+    potential: PotentialDocument = Field(description="Potential that gave the energies.")
+    structure: Structure = Field(description="Crystal whose framework was frozen.")
+    grid_shape: list[int] = Field(description="Grid points along each lattice vector.")
+    grid_origin: list[float] = Field(description="Fractional coordinates of grid point (0, 0, 0).")
+    spacegroup_number: int = Field(description="Its space group as found for the landscape.")
+    spacegroup_symbol: str = Field(description="The international symbol.")
+    n_operations: int = Field(description="Symmetry operations that were used.")
+    orbits: list[OrbitDocument] = Field(description="Symmetry-irreducible mobile ions.")
+    arrays: LandscapeArrays = Field(description="Grids, in the additional store `data`.")
+
+    @classmethod
+    def from_landscape(cls, landscape: Landscape, **fields: Any) -> "LandscapeDocument":
+        """Return the document of a landscape.
+
+        Parameters
+        ----------
+        landscape : Landscape
+            What was computed.
+        **fields
+            The fields that the landscape does not know: those of :class:`MaterialDocument` and the
+            potential.
+        """
+        orbits = [
+            OrbitDocument(
+                representative=one.orbit.representative,
+                members=one.orbit.members,
+                minimum_eV=one.minimum_eV,
+                rotations=[op.rotation.tolist() for op in one.orbit.generators],
+                translations=[op.translation.tolist() for op in one.orbit.generators],
+                n_evaluated=int(one.evaluated.sum()),
+            )
+            for one in landscape.orbits
+        ]
+        return cls(
+            **fields,
+            structure=landscape.structure,
+            mobile_species=landscape.mobile_species,
+            grid_shape=list(landscape.grid.shape),
+            grid_origin=list(landscape.grid.origin),
+            spacegroup_number=landscape.space_group.number,
+            spacegroup_symbol=landscape.space_group.symbol,
+            n_operations=landscape.n_operations,
+            wall_time_s=landscape.wall_time_s,
+            n_evaluations=landscape.n_evaluations,
+            orbits=orbits,
+            arrays=LandscapeArrays(
+                energies_eV=[PackedArray.pack(one.energies_eV) for one in landscape.orbits],
+                evaluated=[PackedArray.pack(one.evaluated) for one in landscape.orbits],
+            ),
+        )
+
+    def landscape(self) -> Landscape:
+        """Return the landscape; the operations that only the evaluation needed are left out."""
+        shape = (self.grid_shape[0], self.grid_shape[1], self.grid_shape[2])
+        origin = (self.grid_origin[0], self.grid_origin[1], self.grid_origin[2])
+        orbits = []
+        for one, energies, evaluated in zip(
+            self.orbits, self.arrays.energies_eV, self.arrays.evaluated, strict=True
+        ):
+            generators = [
+                Operation(np.array(rotation, dtype=np.int64), np.array(translation))
+                for rotation, translation in zip(one.rotations, one.translations, strict=True)
+            ]
+            orbit = SiteOrbit(one.representative, [], one.members, generators)
+            orbits.append(
+                OrbitLandscape(orbit, energies.unpack(), evaluated.unpack(), one.minimum_eV)
+            )
+        return Landscape(
+            structure=self.structure,
+            mobile_species=self.mobile_species,
+            grid=Grid(np.array(self.structure.lattice.matrix), shape, origin),
+            orbits=orbits,
+            space_group=SpaceGroup(self.spacegroup_number, self.spacegroup_symbol, [], []),
+            n_operations=self.n_operations,
+            n_evaluations=self.n_evaluations,
+            wall_time_s=self.wall_time_s,
+        )
+
+
+class DescriptorsDocument(MaterialDocument):
+    """Descriptors of one material's landscape: the result of the screening flow."""
+
+    kind: Literal["descriptors"] = "descriptors"
+    potential: PotentialDocument = Field(description="Potential that gave the energies.")
+    source: str = Field("", description="File or database that the crystal came from.")
+    n_atoms: int = Field(description="Atoms in the cell.")
+    n_mobile: int = Field(description="Mobile ions in the cell.")
+    elements: list[str] = Field(description="Elements of the crystal.")
+    chemical_system: str = Field(description="Elements in alphabetical order, joined by hyphens.")
+    volume_A3: float = Field(description="Volume of the cell in A^3.")
+    relaxed: bool = Field(description="Whether the crystal was relaxed before the landscape.")
+    mpe_eV: float | None = Field(
+        description="Published percolation barrier in eV: lowest level at which an ion reaches a "
+        "face of the two-cell window round its minimum; None if it never does."
+    )
+    mobile_sites: list[int] = Field(description="Site indices of the mobile ions.")
+    mpe_per_ion_eV: list[float | None] = Field(description="The barrier of each of them, in eV.")
+    barrier_1d_eV: float | None = Field(
+        description="Percolation barrier in one dimension on the shared periodic map, in eV."
+    )
+    barrier_2d_eV: float | None = Field(description="The same in two dimensions, in eV.")
+    barrier_3d_eV: float | None = Field(description="The same in three dimensions, in eV.")
+    fv_connected: float = Field(description="Connected free volume at 0.5 eV, union of the ions.")
+    fv_disconnected: float = Field(
+        description="Disconnected free volume at 0.5 eV, union of the ions, fraction of the cell."
+    )
+    xi: float = Field(description="Published ranking descriptor at 0.5 eV, 0 to 1.")
+    thresholds_eV: list[float] = Field(description="Thresholds of the free volumes, in eV.")
+    fv_connected_union: list[float] = Field(description="Connected free volume, union.")
+    fv_connected_sum: list[float] = Field(description="Connected free volume, sum over ions.")
+    fv_disconnected_union: list[float] = Field(description="Disconnected free volume, union.")
+    fv_disconnected_sum: list[float] = Field(description="Disconnected free volume, sum.")
+    free_volume_A3_per_ion: list[float] = Field(
+        description="Disconnected free volume, mean over the mobile ions, in A^3."
+    )
+    landscape_uuid: str | None = Field(description="uuid of the job that made the landscape.")
+    total_wall_time_s: float = Field(description="Wall time of all jobs of the flow, in s.")
+
+
+class ScreeningDocument(Document):
+    """One row of the screening collection: material, mobile species and potential."""
+
+    key: str = Field(description="material_id, mobile species and potential: the unique key.")
+    schema_version: str = Field(description="Version of the document's schema.")
+    superionic_version: str = Field(description="Version of superionic that made the descriptors.")
+    material_id: str = Field(description="Identifier of the material.")
+    formula: str = Field(description="Reduced formula.")
+    elements: list[str] = Field(description="Elements of the crystal.")
+    chemical_system: str = Field(description="Elements in alphabetical order, joined by hyphens.")
+    n_atoms: int = Field(description="Atoms in the cell.")
+    n_mobile: int = Field(description="Mobile ions in the cell.")
+    mobile_species: str = Field(description="Element symbol of the mobile ion.")
+    potential: str = Field(description="Family and name of the potential.")
+    potential_weights_sha256: str = Field(description="SHA-256 of the potential's parameters.")
+    potential_package_version: str = Field(description="Package and version that evaluated it.")
+    task_key: str = Field(description="Key of the work that the row was made from.")
+    settings: dict = Field(description="Settings of the landscape and the descriptors.")
+    source: str = Field(description="File or database that the crystal came from.")
+    relaxed: bool = Field(description="Whether the crystal was relaxed before the landscape.")
+    mpe_eV: float | None = Field(description="Published percolation barrier in eV.")
+    barrier_1d_eV: float | None = Field(description="Percolation barrier in one dimension, in eV.")
+    barrier_2d_eV: float | None = Field(description="Percolation barrier in two dimensions, in eV.")
+    barrier_3d_eV: float | None = Field(description="Percolation barrier in three dimensions.")
+    fv_connected: float = Field(description="Connected free volume at 0.5 eV, union of the ions.")
+    fv_disconnected: float = Field(description="Disconnected free volume at 0.5 eV, union.")
+    xi: float = Field(description="Published ranking descriptor at 0.5 eV, 0 to 1.")
+    rank: int | None = Field(
+        None, description="Rank by Xi, ties by barrier, among rows of one species and potential."
+    )
+    n_evaluations: int = Field(description="Energy and force evaluations of the whole flow.")
+    wall_time_s: float = Field(description="Wall time of the whole flow, in s.")
+    warnings: list[Warning_] = Field(description="What the user should know.")
+    descriptors_uuid: str | None = Field(description="uuid of the job that made the descriptors.")
+    landscape_uuid: str | None = Field(description="uuid of the job that made the landscape.")
+    n_runs: int = Field(description="Runs of this material, species and potential in the store.")
+    last_updated: str = Field(description="Time of the newest run, ISO 8601, UTC.")
