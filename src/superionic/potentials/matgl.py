@@ -1,0 +1,134 @@
+"""matgl: M3GNet, TensorNet and their relatives, from a folder or from matgl's model hub.
+
+T. W. Ko et al., npj Comput. Mater. 11, 253 (2025), doi:10.1038/s41524-025-01742-y. matgl 3 changed
+the side of an edge on which messages are summed. Checkpoints of before load without an error and
+may be wrong, so the self-check matters here.
+"""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from superionic.errors import PotentialError, PotentialNotFoundError
+from superionic.potentials.base import PotentialInfo
+from superionic.potentials.batched import (
+    MAX_ATOMS_PER_BATCH,
+    BatchedPotential,
+    hash_state_dict,
+    package_version,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from matgl.apps.pes import Potential as MatglModel
+
+
+class MatglPotential(BatchedPotential):
+    """A potential of matgl, batched.
+
+    Parameters
+    ----------
+    model : matgl.apps.pes.Potential
+        The model, on the device where it is to run.
+    name : str
+        Name of the model or of its folder.
+    max_atoms_per_batch : int
+        Limit of a batch; see :class:`~superionic.potentials.batched.BatchedPotential`.
+    """
+
+    def __init__(
+        self, model: "MatglModel", name: str, *, max_atoms_per_batch: int = MAX_ATOMS_PER_BATCH
+    ) -> None:
+        from matgl.ext.ase import Atoms2Graph
+
+        self._model = model.eval().requires_grad_(False)
+        self._model.calc_stresses = False
+        self._to_graph = Atoms2Graph(model.model.element_types, model.model.cutoff)
+        self.max_atoms_per_batch = max_atoms_per_batch
+        self.elements = frozenset(model.model.element_types)
+        self.info = PotentialInfo(
+            family="matgl",
+            name=name,
+            package_version=package_version("matgl"),
+            weights_sha256=hash_state_dict(model.state_dict()),
+        )
+
+    def _evaluate(
+        self, configurations: Sequence[Atoms], *, with_forces: bool
+    ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+        import torch
+        from torch_geometric.data import Batch
+
+        graphs, lattices, states = zip(
+            *(self._to_graph.get_graph(atoms) for atoms in configurations), strict=True
+        )
+        device = self._model.data_mean.device
+        batch = Batch.from_data_list(list(graphs)).to(device)
+        lattice = torch.stack([lattice.reshape(3, 3) for lattice in lattices]).to(device)
+        state = torch.tensor(np.array(states), dtype=lattice.dtype, device=device)
+        self._model.calc_forces = with_forces
+        energies, forces, *_ = self._model(batch, lattice, state)
+        ends = np.cumsum([len(atoms) for atoms in configurations])
+        return (
+            _as_array(energies).reshape(len(graphs)),
+            np.split(_as_array(forces), ends[:-1]) if with_forces else [],
+        )
+
+
+def _as_array(tensor: "torch.Tensor") -> NDArray[np.float64]:
+    return tensor.detach().cpu().numpy().astype(np.float64)
+
+
+def load_matgl(name: str, *, device: str) -> MatglPotential:
+    """Load a potential of matgl.
+
+    Parameters
+    ----------
+    name : str
+        Folder with ``model.json``, ``model.pt`` and ``state.pt``, or a name on matgl's model hub.
+    device : str
+        Torch device.
+
+    Raises
+    ------
+    PotentialNotFoundError
+        When there is no such folder, or the model hub does not have it or cannot be reached.
+    PotentialError
+        When the files cannot be read or do not hold an interatomic potential.
+    """
+    import matgl
+    from matgl.apps.pes import Potential as MatglModel
+
+    folder = Path(name)
+    if name.startswith(("/", ".", "~")) and not (folder / "model.json").is_file():
+        raise PotentialNotFoundError(
+            f"{name} is not a folder with model.json, model.pt and state.pt.",
+            hint="Name the folder of a matgl potential, or a model of matgl's hub.",
+        )
+    try:
+        with warnings.catch_warnings():
+            # Whether an older checkpoint still fits is for the self-check to say.
+            warnings.filterwarnings("ignore", message="Incompatible model version")
+            model = matgl.load_model(name)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error.__cause__ or error}".splitlines()[0]
+        if folder.is_dir():
+            raise PotentialError(
+                f"{name} cannot be read as a matgl model ({reason}).",
+                hint=f"Copy it again, or use a release made for {package_version('matgl')}.",
+            ) from error
+        raise PotentialNotFoundError(
+            f"matgl has no model {name!r} at hand, and its model hub gave none ({reason}).",
+            hint="Check the name and the network, or name a folder.",
+        ) from error
+    if not isinstance(model, MatglModel):
+        raise PotentialError(
+            f"{name} is a {type(model).__name__}, not an interatomic potential.",
+            hint="Choose a model whose name ends in -PES.",
+        )
+    return MatglPotential(model.to(device), folder.name if folder.is_dir() else name)

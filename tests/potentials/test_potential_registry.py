@@ -1,0 +1,171 @@
+"""Potentials by name: what is accepted, what is refused and with which words."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.calculators.lj import LennardJones
+
+from superionic.errors import PotentialError, PotentialNotFoundError
+from superionic.potentials import registry
+from superionic.potentials.registry import diagnose_potentials, load_potential, parse_spec
+from superionic.potentials.selfcheck import distorted, reference_crystals
+
+LJ = "ase:ase.calculators.lj.LennardJones"
+
+
+def test_short_names_mean_the_weights_of_the_package():
+    assert parse_spec("chgnet") == parse_spec("chgnet:0.3.0")
+    assert parse_spec("sevennet") == parse_spec("sevennet:7net-0")
+
+
+def test_the_order_of_settings_does_not_matter():
+    one = parse_spec(LJ + '?{"sigma": 2.0, "epsilon": 0.1}')
+    assert one == parse_spec(LJ + '?{"epsilon":0.1,"sigma":2.0}')
+    assert one.settings == {"sigma": 2.0, "epsilon": 0.1}
+
+
+def test_paths_are_made_absolute(tmp_path, monkeypatch):
+    (tmp_path / "weights.pth").touch()
+    monkeypatch.chdir(tmp_path)
+    assert parse_spec("sevennet:weights.pth").name == str(tmp_path.resolve() / "weights.pth")
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "words"),
+    [
+        ("mace", PotentialNotFoundError, "Families are chgnet, sevennet, matgl, ase"),
+        ("", PotentialNotFoundError, "Families are"),
+        ("matgl", PotentialNotFoundError, "matgl:NAME or matgl:PATH"),
+        ("ase:", PotentialNotFoundError, "ase:NAME"),
+        ("chgnet:9.9", PotentialNotFoundError, "Known models: 0.3.0, 0.2.0, r2scan"),
+        ("chgnet:/nowhere/a.pth", PotentialNotFoundError, "/nowhere/a.pth"),
+        ("sevennet:/nowhere/a.pth", PotentialNotFoundError, "/nowhere/a.pth.*7net-0"),
+        ("matgl:/nowhere/a", PotentialNotFoundError, "/nowhere/a is not a folder"),
+        ("ase:no.such.module.Calculator", PotentialNotFoundError, "No module named 'no'"),
+        ("ase:ase.calculators.lj.Nothing", PotentialNotFoundError, "Nothing"),
+        ("ase:Calculator", PotentialNotFoundError, "ase:package.module.Calculator"),
+        ("ase:ase.units.kB", PotentialNotFoundError, "not a class or a function"),
+        ('ase:ase.build.bulk?{"name":"Cu"}', PotentialError, "gives a Atoms, not an ASE"),
+        (LJ + "?{sigma}", PotentialError, "is not a JSON object"),
+        (LJ + "?[1]", PotentialError, "is not a JSON object"),
+        ('chgnet?{"sigma":1}', PotentialError, "does not take: sigma"),
+        ('sevennet:7net-0?{"modal":"PBE"}', PotentialError, "has no fidelities"),
+        ("sevennet:7net-mf-0", PotentialError, "has the fidelities .*PBE"),
+    ],
+)
+def test_a_wrong_name_is_refused_with_what_to_write_instead(spec, kind, words):
+    with pytest.raises(kind, match=words) as caught:
+        load_potential(spec, check=False)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("family", ["sevennet", "matgl"])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(family, monkeypatch):
+    find_spec = registry.importlib.util.find_spec
+    package = registry.FAMILIES[family].package
+    monkeypatch.setattr(
+        registry.importlib.util,
+        "find_spec",
+        lambda name: None if name == package else find_spec(name),
+    )
+    registry._load.cache_clear()
+    with pytest.raises(PotentialNotFoundError, match=r"not\s+installed") as caught:
+        load_potential(f"{family}:any-model", check=False)
+    assert f'pip install "superionic[{family}]"' in str(caught.value)
+
+
+def test_a_checkpoint_that_was_cut_off_is_named(tmp_path):
+    import sevenn._const
+
+    whole = Path(sevenn._const.SEVENNET_0_11Jul2024).read_bytes()
+    cut = tmp_path / "cut.pth"
+    cut.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(PotentialError, match=r"cut\.pth is not a SevenNet checkpoint"):
+        load_potential(f"sevennet:{cut}", check=False)
+    with pytest.raises(PotentialError, match=r"cut\.pth is not a CHGNet checkpoint"):
+        load_potential(f"chgnet:{cut}", check=False)
+
+
+def test_a_broken_matgl_folder_is_named(tmp_path):
+    for name in ("model.json", "model.pt", "state.pt"):
+        (tmp_path / name).write_text("{")
+    with pytest.raises(PotentialError, match="cannot be read as a matgl model"):
+        load_potential(f"matgl:{tmp_path}", check=False)
+
+
+def test_a_potential_is_loaded_once():
+    assert load_potential("chgnet", check=False) is load_potential("chgnet:0.3.0", check=False)
+    assert load_potential(LJ, check=False) is not load_potential(LJ + '?{"sigma":2.0}', check=False)
+
+
+def test_an_ase_calculator_is_used_with_its_settings():
+    crystals = [distorted(atoms, seed=0) for atoms in reference_crystals().values()]
+    potential = load_potential(LJ + '?{"sigma": 1.7, "rc": 6.0}')
+    energies, forces = potential.energies_and_forces(crystals)
+    for atoms, energy, force in zip(crystals, energies, forces, strict=True):
+        atoms.calc = LennardJones(sigma=1.7, rc=6.0)
+        assert energy == pytest.approx(atoms.get_potential_energy())
+        np.testing.assert_allclose(force, atoms.get_forces())
+    assert potential.info.package_version.startswith("ase 3.")
+
+
+def test_the_hash_of_an_ase_calculator_follows_code_settings_and_weights(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    weights = tmp_path / "weights.bin"
+
+    def fingerprint(source, sigma):
+        (tmp_path / "my_calculator.py").write_text(source)
+        sys.modules.pop("my_calculator", None)
+        registry._load.cache_clear()
+        settings = json.dumps({"weights": str(weights), "sigma": sigma})
+        spec = f"ase:my_calculator.build?{settings}"
+        return load_potential(spec, check=False).info.weights_sha256
+
+    source = textwrap.dedent(
+        """
+        from ase.calculators.lj import LennardJones
+
+        def build(weights, sigma):
+            return LennardJones(sigma=sigma)
+        """
+    )
+    weights.write_bytes(b"1")
+    first = fingerprint(source, 2.0)
+    assert fingerprint(source, 2.0) == first
+    assert fingerprint(source, 2.1) != first
+    assert fingerprint(source + "\n# changed\n", 2.0) != first
+    weights.write_bytes(b"2")
+    assert fingerprint(source, 2.0) != first
+
+
+def test_an_ase_calculator_that_fails_says_on_what():
+    potential = load_potential("ase:ase.calculators.emt.EMT", check=False)
+    with pytest.raises(PotentialError, match=r"EMT failed on ClNa .*NotImplementedError"):
+        potential.energies([reference_crystals()["NaCl"]])
+
+
+@pytest.mark.real_potential
+def test_the_doctor_says_what_works_and_what_does_not():
+    works, fails = diagnose_potentials(["chgnet", "chgnet:9.9"])
+    assert works.ok
+    assert "PBE+MP2020" in works.text
+    assert not fails.ok
+    assert fails.subject == "potential chgnet:9.9"
+    assert "Known models" in fails.hint
+
+
+def test_the_registry_is_light_to_import():
+    code = (
+        "import sys, superionic.potentials.registry;"
+        "print([m for m in ('torch', 'chgnet', 'sevenn', 'matgl', 'pymatgen') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert result.stdout.strip() == "[]"
