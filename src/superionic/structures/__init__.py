@@ -1,1 +1,20 @@
 """Where crystals come from and how they become calculable."""
+
+from superionic.structures.candidate import Candidate
+from superionic.structures.hashing import structure_hash
+from superionic.structures.prepare import PreparedCrystal, PrepareSettings, prepare
+from superionic.structures.readers import read_candidates
+from superionic.structures.remark import Remark
+from superionic.structures.species import MobileSpecies, parse_mobile_species
+
+__all__ = [
+    "Candidate",
+    "MobileSpecies",
+    "PrepareSettings",
+    "PreparedCrystal",
+    "Remark",
+    "parse_mobile_species",
+    "prepare",
+    "read_candidates",
+    "structure_hash",
+]
