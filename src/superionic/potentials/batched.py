@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 
-MAX_ATOMS_PER_BATCH = 128
+MAX_ATOMS_PER_BATCH = 64
 """Default size of a batch.
 
 On a CPU larger batches of energies gain nothing and those of forces lose time, since their memory
