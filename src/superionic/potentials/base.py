@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 
 from superionic.errors import NonFiniteEnergyError, UnknownElementError
@@ -86,7 +85,7 @@ class Potential(ABC):
     def energies_and_forces(
         self, configurations: Sequence[Atoms]
     ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
-        """Return total energies in eV and, per configuration, forces in eV/A, shape (n_atoms, 3)."""
+        """Return total energies in eV and, for each configuration, forces in eV/A, (n_atoms, 3)."""
 
     def frozen_framework(self, atoms: Atoms, mobile_index: int) -> FrozenFramework:
         """Return the energy of ``atoms`` as a function of the position of one ion.
@@ -95,10 +94,6 @@ class Potential(ABC):
         has something faster.
         """
         return _FullConfigurations(self, atoms, mobile_index)
-
-    def calculator(self) -> Calculator | None:
-        """Return the family's own ASE calculator, with stresses, or None when it has none."""
-        return None
 
     def check_elements(self, atoms: Atoms) -> None:
         """Refuse a crystal that holds elements that the potential does not know.
