@@ -1,0 +1,46 @@
+# `make screen` and `make test` do all the set-up they need on a fresh machine.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CRYSTALS ?= workflows/example_crystals
+
+.PHONY: help screen test lint clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make screen  install superionic and rank the example crystals (CRYSTALS=folder: your own)"
+	@echo "make test    install everything and run the tests"
+	@echo "make lint    ruff and mypy"
+	@echo "make clean   remove the virtual environment and caches"
+
+screen: $(VENV)/.screen
+	$(BIN)/superionic screen $(CRYSTALS)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'superionic needs Python 3.11 or newer: make PYTHON=python3.11 ...')"
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and by itself: with it there, nothing else asks for another build of it.
+$(VENV)/.torch: constraints.txt | $(VENV)/bin/python
+	$(PIP) torch==2.13.0
+	@touch $@
+
+$(VENV)/.screen: pyproject.toml $(VENV)/.torch
+	$(PIP) --editable ".[server]"
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.torch
+	$(PIP) --editable ".[server,sevennet,matgl,network,notebook,dev]"
+	@touch $@ $(VENV)/.screen
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
