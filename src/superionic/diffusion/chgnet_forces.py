@@ -318,13 +318,13 @@ def _atom_messages(
 ) -> "Tensor":
     import torch
 
-    n_pairs = len(features)
+    n_pairs, width = features.shape
     w_centre, w_pair, w_other = gated.first
     at_centre = torch.addmm(gated.bias, atoms, w_centre).index_select(0, ends)
     at_other = (atoms @ w_other).index_select(0, other)
-    hidden = (at_centre + at_other).view(2, n_pairs, -1) + features @ w_pair
-    messages = gated.finish(hidden.view(2 * n_pairs, -1)).view(2, n_pairs, -1) * weights
-    return torch.zeros_like(atoms).index_add(0, ends, messages.view(2 * n_pairs, -1))
+    hidden = (at_centre + at_other).view(2, n_pairs, 2 * width) + features @ w_pair
+    messages = gated.finish(hidden.view(2 * n_pairs, 2 * width)).view(2, n_pairs, width) * weights
+    return torch.zeros_like(atoms).index_add(0, ends, messages.view(2 * n_pairs, width))
 
 
 def _angle_hidden(
