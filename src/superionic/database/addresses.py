@@ -5,7 +5,7 @@ import re
 from superionic.errors import SettingsError
 
 _SCHEME = re.compile(r"mongodb(\+srv)?://", re.IGNORECASE)
-_HOSTS = re.compile(r"[\w.\-,:\[\]%]+")
+_HOST = re.compile(r"[\w.-]+")
 
 
 def hosts_of(uri: str) -> str:
@@ -28,20 +28,21 @@ def hosts_of(uri: str) -> str:
     try:
         if scheme is None:
             raise ValueError
+        authority, _, path = uri[scheme.end() :].partition("/")
+        if "@" in path.partition("?")[0] or "?" in authority:
+            raise ValueError  # a password that is not escaped, whose first part looks like a host
         if scheme.group(1) is None:
             return ",".join(_host_and_port(*node) for node in parse_uri(uri)["nodelist"])
-        # parse_uri would look the name up.
-        authority = re.split(r"[/?]", uri[scheme.end() :], maxsplit=1)[0]
-        host = authority.rpartition("@")[2]
-        if not _HOSTS.fullmatch(host):
+        host = authority.rpartition("@")[2]  # parse_uri would look the name up
+        if not _HOST.fullmatch(host):
             raise ValueError
         return host
     except (ValueError, PyMongoError):
         # Not 'from error': parser messages repeat parts of the URI, the password among them.
         raise SettingsError(
             "The database URI is not a valid MongoDB URI.",
-            hint="Write mongodb://user:password@host:27017/ ; ':', '/', '@' and '%' within a user "
-            "name or password are written as %3A, %2F, %40 and %25.",
+            hint="Write mongodb://user:password@host:27017/ ; ':', '/', '?', '@' and '%' within a "
+            "user name or password are written as %3A, %2F, %3F, %40 and %25.",
         ) from None
 
 

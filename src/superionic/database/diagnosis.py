@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from superionic.database.engines import find_engine
 from superionic.database.jobflow_config import CONFIG_FILE_VARIABLE, jobflow_config_file
 from superionic.database.server import server_status
-from superionic.database.stores import check_connection, configured_database
+from superionic.database.stores import (
+    CONNECTION_TIMEOUT_S,
+    check_connection,
+    configured_database,
+)
 from superionic.errors import SuperionicError
 from superionic.settings import SuperionicSettings, config_file
 
@@ -33,20 +37,24 @@ class Finding:
     hint: str = ""
 
 
-def diagnose_database(settings: SuperionicSettings) -> list[Finding]:
+def diagnose_database(
+    settings: SuperionicSettings, *, timeout_s: float = CONNECTION_TIMEOUT_S
+) -> list[Finding]:
     """Say which database would be used and whether it answers; nothing is started or changed.
 
     Parameters
     ----------
     settings : SuperionicSettings
         The settings of this installation.
+    timeout_s : float
+        Time that a named database has to answer.
 
     Returns
     -------
     list of Finding
         The configuration files, then the database. Errors are findings, too.
     """
-    return [*_configuration_files(), *_database(settings)]
+    return [*_configuration_files(), *_database(settings, timeout_s)]
 
 
 def _configuration_files() -> list[Finding]:
@@ -62,7 +70,7 @@ def _configuration_files() -> list[Finding]:
     return [*findings, Finding(None, "jobflow configuration", text)]
 
 
-def _database(settings: SuperionicSettings) -> list[Finding]:
+def _database(settings: SuperionicSettings, timeout_s: float) -> list[Finding]:
     try:
         spec = configured_database(settings)
         if spec is None:
@@ -71,7 +79,7 @@ def _database(settings: SuperionicSettings) -> list[Finding]:
     except SuperionicError as error:
         return [Finding(False, "database", error.message, error.hint)]
     try:
-        check_connection(spec)
+        check_connection(spec, timeout_s=timeout_s)
     except SuperionicError as error:
         return [chosen, Finding(False, "connection", error.message, error.hint)]
     return [chosen, Finding(True, "connection", f"{spec.description} answers.")]

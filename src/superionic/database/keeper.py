@@ -12,10 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from superionic.database.locks import lock, try_lock
-from superionic.database.state import ServerFiles, ServerState, end_process, read_state
+from superionic.database.state import ServerFiles, ServerState, end_if_abandoned
 from superionic.errors import DatabaseError
 
 _POLL_S = 1.0
@@ -36,15 +37,6 @@ def start_process(
     return process
 
 
-def is_abandoned(files: ServerFiles) -> bool:
-    """Say whether the server has no user and was not started to stay."""
-    try:
-        state = read_state(files)
-    except DatabaseError:
-        return False
-    return state is not None and not state.persistent and not files.in_use()
-
-
 def keep(files: ServerFiles, process: subprocess.Popen[bytes]) -> None:
     """Wait for the server's end, and bring it about when it is abandoned."""
     while process.poll() is None:
@@ -56,8 +48,8 @@ def keep(files: ServerFiles, process: subprocess.Popen[bytes]) -> None:
         if decision is None:  # somebody is just starting, joining or leaving
             continue
         try:
-            if is_abandoned(files):
-                end_process(files, process.pid)
+            with suppress(DatabaseError):  # nobody listens; it tries again
+                end_if_abandoned(files)
         finally:
             os.close(decision)
 

@@ -16,7 +16,15 @@ from pathlib import Path
 
 from superionic.database.engines import Engine, find_engine
 from superionic.database.locks import lock, locked
-from superionic.database.state import HOST, ServerFiles, ServerState, end_process, read_state
+from superionic.database.state import (
+    HOST,
+    ServerFiles,
+    ServerState,
+    accepts,
+    end_if_abandoned,
+    end_process,
+    read_state,
+)
 from superionic.errors import DatabaseError
 
 READY_TIMEOUT_S = 60.0
@@ -85,7 +93,7 @@ def local_server(data_dir: Path, *, ready_timeout_s: float = READY_TIMEOUT_S) ->
         # If this is cut short (a second Ctrl-C), the keeper stops the server a second later.
         os.close(user)
         with locked(files.decision_lock, timeout_s=_DECISION_TIMEOUT_S):
-            _stop_if_abandoned(files)
+            end_if_abandoned(files)
 
 
 def start_server(data_dir: Path, *, ready_timeout_s: float = READY_TIMEOUT_S) -> ServerState:
@@ -127,10 +135,10 @@ def stop_server(data_dir: Path, *, force: bool = False) -> ServerStatus:
     with locked(files.decision_lock, timeout_s=_DECISION_TIMEOUT_S):
         server = read_state(files)
         if server is not None and force:
-            end_process(files, server.pid)
+            end_process(files, server)
         elif server is not None:
             replace(server, persistent=False).write(files)
-            _stop_if_abandoned(files)
+            end_if_abandoned(files)
     return server_status(data_dir)
 
 
@@ -164,12 +172,6 @@ def _size_bytes(path: Path) -> int:
         except FileNotFoundError:  # a living server makes and removes files
             continue
     return total
-
-
-def _stop_if_abandoned(files: ServerFiles) -> None:
-    server = read_state(files)
-    if server is not None and not server.persistent and not files.in_use():
-        end_process(files, server.pid)
 
 
 def _running_server(files: ServerFiles, ready_timeout_s: float) -> ServerState:
@@ -230,7 +232,7 @@ def _wait_until_ready(
 ) -> None:
     deadline = time.monotonic() + timeout_s
     while True:
-        answers = _accepts(server.port) and _answers(server.uri, timeout_s=5)
+        answers = accepts(server.port) and _answers(server.uri, timeout_s=5)
         if not files.is_alive():
             if not _is_free(server.port):
                 raise _PortTaken(f"Port {server.port} was taken by another program.")
@@ -242,12 +244,6 @@ def _wait_until_ready(
                 files, f"{server.engine} does not answer after {timeout_s:g} s.", log_start
             )
         time.sleep(_POLL_S)
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((HOST, port)) == 0
 
 
 def _answers(uri: str, *, timeout_s: float) -> bool:

@@ -17,7 +17,6 @@ import os
 import signal
 import socket
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,7 +24,8 @@ from superionic.database.locks import is_locked
 from superionic.errors import DatabaseError
 
 HOST = "127.0.0.1"
-_POLL_S = 0.02
+_POLL_S = 0.1
+_REQUEST_INTERVAL_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -152,26 +152,54 @@ def read_state(files: ServerFiles) -> ServerState | None:
     return state
 
 
-def end_process(files: ServerFiles, pid: int, *, patience_s: float = 30.0) -> None:
-    """End the living server: first with a request, after ``patience_s`` with SIGKILL.
+def end_process(files: ServerFiles, server: ServerState, *, patience_s: float = 30.0) -> None:
+    """End the living server: with requests, and after ``patience_s`` with SIGKILL.
+
+    SecantusDB 0.7 needs help. The signal is noticed by its main thread only, and a thread that is
+    just born or dying for a connection may catch it: so it comes in a quiet moment, and again if
+    need be. Once noticed, it waits up to 2 s for another connection: so it gets one.
 
     Raises
     ------
     DatabaseError
-        When even that does not end it, or it is another user's.
+        When even SIGKILL does not end it, or it is another user's.
     """
-    for number, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 10.0)):
-        with suppress(ProcessLookupError):
-            try:
-                os.kill(pid, number)
-            except PermissionError:
-                raise DatabaseError(
-                    f"The local server (process {pid}) belongs to another user.",
-                    hint="Set SUPERIONIC_DATA_DIR to a directory of yours.",
-                ) from None
-        deadline = time.monotonic() + wait_s
-        while time.monotonic() < deadline:
-            if not files.is_alive():
-                return
-            time.sleep(_POLL_S)
-    raise DatabaseError(f"The local server (process {pid}) does not end.")
+    requests = int(patience_s // _REQUEST_INTERVAL_S)
+    for number in (*[signal.SIGTERM] * requests, signal.SIGKILL):
+        time.sleep(_POLL_S)
+        try:
+            os.kill(server.pid, number)
+        except ProcessLookupError:
+            pass
+        except PermissionError:
+            raise DatabaseError(
+                f"The local server (process {server.pid}) belongs to another user.",
+                hint="Set SUPERIONIC_DATA_DIR to a directory of yours.",
+            ) from None
+        if _ends(files, server.port, _REQUEST_INTERVAL_S):
+            return
+    raise DatabaseError(f"The local server (process {server.pid}) does not end.")
+
+
+def _ends(files: ServerFiles, port: int, timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while files.is_alive():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+        accepts(port)
+    return True
+
+
+def end_if_abandoned(files: ServerFiles) -> None:
+    """End the server if it has no user and was not started to stay."""
+    server = read_state(files)
+    if server is not None and not server.persistent and not files.in_use():
+        end_process(files, server)
+
+
+def accepts(port: int) -> bool:
+    """Say whether something on this machine accepts connections on a port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0

@@ -38,7 +38,7 @@ _SCREENING_INDEXES = (
     ("material_id",),
     ("mobile_species",),
     ("rank",),
-    ("formula_reduced",),
+    ("formula",),
     ("elements",),
     ("mpe_eV",),
     ("xi",),
@@ -132,12 +132,22 @@ class Database:
 
 
 @contextmanager
-def resolve_database(settings: SuperionicSettings) -> Iterator[Database]:
+def resolve_database(
+    settings: SuperionicSettings, *, prefer_uri: bool = False
+) -> Iterator[Database]:
     """Open the results database, and close it at the end.
 
     It is, in this order, the ``JOB_STORE`` of jobflow's configuration file (``JOBFLOW_CONFIG_FILE``
     or ``~/.jobflow.yaml``), ``settings.database_uri``, or the local server in
     ``settings.data_dir``, which is started if need be and stopped by its last user.
+
+    Parameters
+    ----------
+    settings : SuperionicSettings
+        The settings of this installation.
+    prefer_uri : bool
+        Let ``settings.database_uri`` go before jobflow's file, as when it was given on the command
+        line.
 
     Yields
     ------
@@ -152,7 +162,7 @@ def resolve_database(settings: SuperionicSettings) -> Iterator[Database]:
         When the database does not answer or refuses, or no local server can be started.
     """
     with ExitStack() as stack:
-        spec = configured_database(settings)
+        spec = configured_database(settings, prefer_uri=prefer_uri)
         if spec is None:
             uri = stack.enter_context(local_server(settings.data_dir))
             spec = spec_from_uri(uri, settings.database_name, source="local server")
@@ -162,15 +172,19 @@ def resolve_database(settings: SuperionicSettings) -> Iterator[Database]:
         yield database
 
 
-def configured_database(settings: SuperionicSettings) -> DatabaseSpec | None:
+def configured_database(
+    settings: SuperionicSettings, *, prefer_uri: bool = False
+) -> DatabaseSpec | None:
     """Return the database that jobflow's file or the settings name, or None; nothing is opened.
+
+    With ``prefer_uri`` a URI in the settings wins over jobflow's file.
 
     Raises
     ------
     SettingsError
         When the configuration names a store that would lose results, or no valid URI.
     """
-    path = jobflow_config_file()
+    path = None if prefer_uri and settings.database_uri is not None else jobflow_config_file()
     if path is not None and (job_store := read_jobflow_job_store(path)) is not None:
         return spec_from_job_store(job_store, source=str(path))
     if settings.database_uri is None:
