@@ -79,7 +79,24 @@ class Grid:
         -------
         ndarray of bool, shape ``self.shape``
         """
-        mask = np.zeros(self.shape, dtype=bool)
+        return self.crowding(fractional, radius_A) > 0
+
+    def crowding(self, fractional: NDArray[np.float64], radius_A: float) -> NDArray[np.int32]:
+        """Return for each point how many of some positions are closer than a radius.
+
+        Parameters
+        ----------
+        fractional : ndarray, shape (n, 3)
+            Fractional coordinates of the positions. One that is close together with its periodic
+            images counts once.
+        radius_A : float
+            Radius in A; the comparison is strict.
+
+        Returns
+        -------
+        ndarray of int, shape ``self.shape``
+        """
+        count = np.zeros(self.n_points, dtype=np.int32)
         shape = np.array(self.shape)
         # A sphere of radius r reaches r |b_k| along axis k, b_k the reciprocal vectors.
         reach = radius_A * np.linalg.norm(np.linalg.inv(self.lattice), axis=0) * shape
@@ -91,13 +108,19 @@ class Grid:
             centre = (position - self.origin) * shape
             points = np.floor(centre).astype(int) + box
             distance = np.linalg.norm(((points - centre) / shape) @ self.lattice, axis=1)
-            mask[tuple(np.mod(points[distance < radius_A], shape).T)] = True
-        return mask
+            close = np.mod(points[distance < radius_A], shape)
+            count[np.unique(np.ravel_multi_index(tuple(close.T), self.shape))] += 1
+        return count.reshape(self.shape)
 
 
 def plain_shape(lattice: NDArray[np.float64], grid_step_A: float) -> Shape:
-    """Return the published grid, ``n_k = ceil(|a_k| / step)``."""
-    n = np.ceil(np.linalg.norm(lattice, axis=1) / grid_step_A).astype(int)
+    """Return the published grid, ``n_k = ceil(|a_k| / step)``.
+
+    A length that exceeds a multiple of the step by rounding alone (1e-9 steps) is taken as that
+    multiple, so that the grid does not depend on how the lattice is turned in space.
+    """
+    steps = np.linalg.norm(lattice, axis=1) / grid_step_A
+    n = np.maximum(np.ceil(steps - 1e-9), 1).astype(int)
     return int(n[0]), int(n[1]), int(n[2])
 
 
@@ -168,9 +191,9 @@ def symmetric_grid(
     shapes = shapes[np.prod(shapes, axis=1) <= limit]
     # Rotations couple axes whatever the origin: sort out most shapes with integer arithmetic.
     coupled = np.ones(len(shapes), dtype=bool)
-    for rotation in np.unique([op.rotation for op in operations], axis=0):
-        for i, j in np.argwhere(rotation != 0):
-            coupled &= shapes[:, i] * rotation[i, j] % shapes[:, j] == 0
+    for i, j in np.argwhere(~np.eye(3, dtype=bool)):
+        for element in {abs(int(op.rotation[i, j])) for op in operations} - {0}:
+            coupled &= shapes[:, i] * element % shapes[:, j] == 0
     full = shapes[coupled]
     for shape in _smallest_first(full):
         for origin in origins:

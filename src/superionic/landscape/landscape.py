@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from superionic.errors import LandscapeError, NoMobileIonError
+from superionic.errors import DisorderError, LandscapeError, NoMobileIonError
 from superionic.landscape.grid import Grid, plain_shape, symmetric_grid
 from superionic.landscape.settings import LandscapeSettings
 from superionic.landscape.symmetry import (
@@ -143,6 +143,8 @@ def compute_landscape(
 
     Raises
     ------
+    DisorderError
+        When a site is partially occupied.
     NoMobileIonError
         When the crystal does not hold the mobile species.
     UnknownElementError
@@ -153,6 +155,11 @@ def compute_landscape(
         When no grid point can be evaluated.
     """
     settings = settings or LandscapeSettings()
+    if not structure.is_ordered:
+        raise DisorderError(
+            f"{structure.composition.reduced_formula} has partially occupied sites.",
+            hint="Order the crystal first (superionic.structures.prepare).",
+        )
     start = time.perf_counter()
     sites = [i for i, site in enumerate(structure) if site.specie.symbol == mobile_species]
     if not sites:
@@ -236,84 +243,102 @@ class _Run:
             grid.lattice, self.fractional, self.sites, operations, 2 * self.settings.symprec_A
         )
 
-    def allowed(self, grid: Grid, site: int) -> NDArray[np.bool_]:
+    def crowding(self, grid: Grid) -> NDArray[np.int32]:
+        return grid.crowding(self.fractional, self.settings.exclusion_radius_A)
+
+    def allowed(self, grid: Grid, crowding: NDArray[np.int32], site: int) -> NDArray[np.bool_]:
         """Return a flat mask of the points that lie far enough from all other ions."""
-        others = np.delete(self.fractional, site, axis=0)
-        return ~grid.near(others, self.settings.exclusion_radius_A).ravel()
+        own = grid.near(self.fractional[[site]], self.settings.exclusion_radius_A)
+        return (crowding == own).ravel()
 
     def symmetry_violation(self, grid: Grid, operations: list[Operation]) -> float:
         """Return the largest difference in eV between equivalent points of a random sample.
 
+        Compared are the grid points that the maps will take as equal: the images under random
+        operations of the ion's stabiliser, and those in the map of one other ion of its orbit.
         High on the repulsive wall the same displacement costs more, so differences are taken
         relative to the energy above the ion's own site where that exceeds 1 eV.
         """
         rng = np.random.default_rng(self.settings.seed)
+        crowding = self.crowding(grid)
         largest = 0.0
         for orbit in self.orbits(grid, operations):
-            points = np.flatnonzero(self.allowed(grid, orbit.representative))
+            points = np.flatnonzero(self.allowed(grid, crowding, orbit.representative))
             n_checks = min(self.settings.n_symmetry_checks, len(points))
-            if len(operations) == 1 or n_checks == 0:
+            turns = [op for op in orbit.stabiliser if (op.rotation != IDENTITY.rotation).any()]
+            if n_checks == 0 or not (turns or len(orbit.members) > 1):
                 continue
             chosen = rng.choice(points, n_checks, replace=False)
-            here = self.fractional[orbit.representative][None]
+            here = self.fractional[[orbit.representative]] @ grid.lattice
             first = self.framework(orbit.representative)
-            reference = self.energies(
-                first, np.vstack([here, grid.fractional(chosen)]) @ grid.lattice
-            )
+            reference = self.energies(first, np.vstack([here, grid.cartesian(chosen)]))
             site_eV, reference = reference[0], reference[1:]
             scale = np.maximum(1.0, np.abs(reference - site_eV))
-            picked = rng.integers(len(orbit.stabiliser), size=n_checks)
-            images = np.array(
-                [
-                    orbit.stabiliser[k](grid.fractional(chosen[i : i + 1]))[0]
-                    for i, k in enumerate(picked)
-                ]
-            )
-            equivalent = self.energies(first, images @ grid.lattice)
-            largest = max(largest, float(np.max(np.abs(equivalent - reference) / scale)))
+            equivalent: list[tuple[FrozenFramework, NDArray[np.int64]]] = []
+            if turns:
+                picked = rng.integers(len(turns), size=n_checks)
+                images = [grid.permutation(turns[k])[chosen[i]] for i, k in enumerate(picked)]
+                equivalent.append((first, np.array(images)))
             if len(orbit.members) > 1:
                 k = int(rng.integers(1, len(orbit.members)))
-                images = orbit.generators[k](grid.fractional(chosen))
                 other = self.framework(orbit.members[k])
-                equivalent = self.energies(other, images @ grid.lattice)
-                largest = max(largest, float(np.max(np.abs(equivalent - reference) / scale)))
+                equivalent.append((other, grid.permutation(orbit.generators[k])[chosen]))
+            for framework, image in equivalent:
+                energies_eV = self.energies(framework, grid.cartesian(image))
+                largest = max(largest, float(np.max(np.abs(energies_eV - reference) / scale)))
         return largest
 
     def evaluate(self, grid: Grid, orbits: list[SiteOrbit]) -> list[OrbitLandscape]:
-        plans = []
-        for orbit in orbits:
-            irreducible, inverse = _irreducible(grid, orbit.stabiliser)
-            allowed = self.allowed(grid, orbit.representative)[irreducible]
-            plans.append((orbit, irreducible, inverse, allowed))
-        planned = self.n_evaluations + sum(int(allowed.sum()) for *_, allowed in plans)
-        results = []
-        for orbit, irreducible, inverse, allowed in plans:
-            if not allowed.any():
-                raise LandscapeError(
-                    f"Every grid point is closer than {self.settings.exclusion_radius_A} A "
-                    "to another ion.",
-                    hint="Check the cell, or choose a smaller exclusion radius.",
-                )
-            framework = self.framework(orbit.representative)
-            todo = irreducible[allowed]
-            evaluated = np.empty(len(todo))
-            for first in range(0, len(todo), CHUNK):
-                part = slice(first, first + CHUNK)
-                evaluated[part] = self.energies(framework, grid.cartesian(todo[part]))
-                if self.progress is not None:
-                    self.progress(self.n_evaluations, planned)
-            minimum_eV = float(evaluated.min())
-            values = np.full(len(irreducible), evaluated.max() - minimum_eV)
-            values[allowed] = evaluated - minimum_eV
-            results.append(
-                OrbitLandscape(
-                    orbit,
-                    values[inverse].reshape(grid.shape),
-                    allowed[inverse].reshape(grid.shape),
-                    minimum_eV,
-                )
+        crowding = self.crowding(grid)
+        # Counted beforehand and not kept: with many ions the indices would outweigh the maps.
+        counts = [len(self.plan(grid, crowding, orbit)[0]) for orbit in orbits]
+        if 0 in counts:
+            raise LandscapeError(
+                f"Every grid point is closer than {self.settings.exclusion_radius_A} A "
+                "to another ion.",
+                hint="Check the cell, or choose a smaller exclusion radius.",
             )
-        return results
+        planned = self.n_evaluations + sum(counts)
+        return [self.evaluate_orbit(grid, crowding, orbit, planned) for orbit in orbits]
+
+    def plan(
+        self, grid: Grid, crowding: NDArray[np.int32], orbit: SiteOrbit
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the points to be evaluated and what places them on the grid.
+
+        Returns
+        -------
+        todo : ndarray, shape (m,)
+            Flat indices of the irreducible points that are far enough from all other ions.
+        inverse : ndarray, shape (n_points,)
+            For each grid point, the position of its own among the irreducible points.
+        allowed : ndarray of bool, shape (n_irreducible,)
+            Which of the irreducible points are in ``todo``.
+        """
+        irreducible, inverse = _irreducible(grid, orbit.stabiliser)
+        allowed = self.allowed(grid, crowding, orbit.representative)[irreducible]
+        return irreducible[allowed], inverse, allowed
+
+    def evaluate_orbit(
+        self, grid: Grid, crowding: NDArray[np.int32], orbit: SiteOrbit, planned: int
+    ) -> OrbitLandscape:
+        todo, inverse, allowed = self.plan(grid, crowding, orbit)
+        framework = self.framework(orbit.representative)
+        evaluated = np.empty(len(todo))
+        for first in range(0, len(todo), CHUNK):
+            part = slice(first, first + CHUNK)
+            evaluated[part] = self.energies(framework, grid.cartesian(todo[part]))
+            if self.progress is not None:
+                self.progress(self.n_evaluations, planned)
+        minimum_eV = float(evaluated.min())
+        values = np.full(len(allowed), evaluated.max() - minimum_eV)
+        values[allowed] = evaluated - minimum_eV
+        return OrbitLandscape(
+            orbit,
+            values[inverse].reshape(grid.shape),
+            allowed[inverse].reshape(grid.shape),
+            minimum_eV,
+        )
 
 
 def _irreducible(
@@ -321,6 +346,8 @@ def _irreducible(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the irreducible points and, for each grid point, the position of its own in them."""
     smallest = np.arange(grid.n_points)
+    if len(stabiliser) == 1:
+        return smallest, smallest
     for operation in stabiliser:
         np.minimum(smallest, grid.permutation(operation), out=smallest)
     irreducible, inverse = np.unique(smallest, return_inverse=True)

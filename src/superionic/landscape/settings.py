@@ -1,6 +1,7 @@
 """Settings of a landscape that change its numbers."""
 
 from dataclasses import dataclass
+from math import inf
 
 from superionic.errors import SettingsError
 
@@ -21,9 +22,10 @@ class LandscapeSettings:
         Tolerance of the symmetry search, in A. It is tight by default: an ion that sits 0.01 A off
         its symmetric position changes energies near the repulsive wall by far more than 1e-4 eV.
     symmetry_tolerance_eV : float
-        Largest difference between the energies of equivalent points that still counts as equal.
+        Largest difference between the energies of equivalent points that still counts as equal;
+        for points more than 1 eV above the ion's own site, its ratio to that height in eV.
     n_symmetry_checks : int
-        Random points, for each ion orbit, at which that is checked.
+        Random points, for each ion orbit, at which that is checked; 0 trusts the symmetry.
     max_grid_growth : float
         Largest factor by which the symmetric grid may have more points than the plain one; beyond
         it a subgroup is used.
@@ -31,6 +33,11 @@ class LandscapeSettings:
         Use the potential's frozen-framework path; otherwise evaluate complete configurations.
     seed : int
         Seed of the random sample of the symmetry check.
+
+    Raises
+    ------
+    SettingsError
+        When a value cannot be used.
     """
 
     grid_step_A: float = 0.25
@@ -44,15 +51,35 @@ class LandscapeSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.grid_step_A > 0.02:
+        if not 0.02 < self.grid_step_A < inf:
             raise SettingsError(
                 f"A grid step of {self.grid_step_A} A is not usable.",
                 hint="Choose 0.1 to 0.5 A; the published protocol has 0.25 A.",
             )
-        if self.exclusion_radius_A < 0:
+        if not 0 <= self.exclusion_radius_A < inf:
             raise SettingsError(
-                f"An exclusion radius of {self.exclusion_radius_A} A is negative.",
-                hint="The published protocol has 1.2 A.",
+                f"An exclusion radius of {self.exclusion_radius_A} A is not usable.",
+                hint="Choose 0 or more; the published protocol has 1.2 A.",
+            )
+        if not 0 < self.symprec_A < 1:
+            raise SettingsError(
+                f"A symmetry tolerance of {self.symprec_A} A is not usable.",
+                hint="Choose 1e-5 to 0.1 A.",
+            )
+        if not self.symmetry_tolerance_eV > 0:
+            raise SettingsError(
+                f"Energies cannot agree within {self.symmetry_tolerance_eV} eV.",
+                hint="Choose 1e-4 eV or more.",
+            )
+        if self.n_symmetry_checks < 0:
+            raise SettingsError(
+                f"{self.n_symmetry_checks} symmetry checks for each ion are not possible.",
+                hint="Choose 0 to trust the symmetry, or about 12.",
+            )
+        if not 1 <= self.max_grid_growth < inf:
+            raise SettingsError(
+                f"A grid cannot be limited to {self.max_grid_growth} times the plain one.",
+                hint="Choose 1 or more.",
             )
 
     @classmethod

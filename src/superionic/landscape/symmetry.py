@@ -139,7 +139,7 @@ def site_orbits(
             if site == representative:
                 stabiliser.append(operation)
         members[representative] = IDENTITY
-        ordered = sorted(members)
+        ordered = sorted(members, key=lambda site: (site != representative, site))
         orbits.append(
             SiteOrbit(representative, stabiliser, ordered, [members[site] for site in ordered])
         )
