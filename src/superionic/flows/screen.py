@@ -1,6 +1,6 @@
 """The screening flow of one material: prepare, relax, landscape, descriptors."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jobflow import Flow, Maker
 
@@ -9,6 +9,7 @@ from superionic.jobs.keys import task_key
 from superionic.jobs.landscape import LandscapeMaker
 from superionic.jobs.prepare import PrepareMaker
 from superionic.jobs.relax import RelaxIfNeededMaker
+from superionic.potentials.registry import parse_spec
 from superionic.structures.candidate import Candidate
 from superionic.structures.hashing import structure_hash
 
@@ -44,13 +45,17 @@ class ScreenMaker(Maker):
     descriptors_maker: DescriptorsMaker = field(default_factory=DescriptorsMaker)
 
     def key(self, candidate: Candidate) -> str:
-        """Return the key under which the result of a candidate is found again."""
+        """Return the key under which the result of a candidate is found again.
+
+        Raises
+        ------
+        PotentialError
+            When ``potential`` is not a specification.
+        """
         return task_key(
             candidate.material_id,
             structure_hash(candidate.structure),
-            self.mobile_species,
-            self.potential,
-            self,
+            replace(self, potential=str(parse_spec(self.potential))),
         )
 
     def make(self, candidate: Candidate) -> Flow:

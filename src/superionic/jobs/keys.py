@@ -2,23 +2,16 @@
 
 import hashlib
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from jobflow import Maker
 
 from superionic.schemas.common import SCHEMA_VERSION
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-
-def task_key(
-    material_id: str,
-    structure_hash: str,
-    mobile_species: str,
-    potential: str,
-    maker: "DataclassInstance",
-) -> str:
-    """Return a key that is equal when crystal, species, potential and all settings are equal.
+def task_key(material_id: str, structure_hash: str, maker: Maker) -> str:
+    """Return a key that is equal when the crystal and all that can change numbers are equal.
 
     Parameters
     ----------
@@ -26,18 +19,28 @@ def task_key(
         Identifier under which the result is wanted.
     structure_hash : str
         Hash of the crystal as it was read.
-    mobile_species : str
-        Element symbol.
-    potential : str
-        Specification of the potential; its weights hash is compared beside the key.
-    maker : dataclass
-        The Maker of the flow with its nested settings.
+    maker : Maker
+        The Maker of the flow with its nested Makers and settings, the mobile species and the
+        canonical specification of the potential among them. The hash of the potential's weights
+        is compared beside the key.
 
     Returns
     -------
     str
         SHA-256, 64 hexadecimal digits.
     """
-    settings = asdict(maker)
-    content = [SCHEMA_VERSION, material_id, structure_hash, mobile_species, potential, settings]
+    content = [SCHEMA_VERSION, material_id, structure_hash, _settings(maker)]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _settings(value: Any) -> Any:
+    """Return what can change numbers: the classes and fields of Makers, but not their names."""
+    if not is_dataclass(value):
+        return value
+    named = {"name"} if isinstance(value, Maker) else set()
+    content = {
+        field.name: _settings(getattr(value, field.name))
+        for field in fields(value)
+        if field.name not in named
+    }
+    return {"class": type(value).__qualname__, **content}

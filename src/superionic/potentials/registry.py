@@ -52,6 +52,11 @@ class PotentialSpec:
         """Return the settings as a dictionary."""
         return json.loads(self.settings_json)
 
+    def __str__(self) -> str:
+        """Return the specification in its one canonical form, which names default models, too."""
+        head = f"{self.family}:{self.name}"
+        return head if self.settings_json == "{}" else f"{head}?{self.settings_json}"
+
 
 @dataclass(frozen=True)
 class Family:
