@@ -2,12 +2,15 @@
 
 from pydantic import Field
 
-from superionic.schemas.common import Document
+from superionic import __version__
+from superionic.schemas.common import SCHEMA_VERSION, Document
 
 
 class FailureDocument(Document):
     """One material that failed, and why."""
 
+    schema_version: str = Field(SCHEMA_VERSION, description="Version of the document's schema.")
+    superionic_version: str = Field(__version__, description="Version of superionic.")
     key: str = Field(description="Task key, or the file's path when nothing could be read.")
     material_id: str = Field(description="Identifier of the material, or the file's name.")
     source: str = Field(description="File or database that the crystal came from.")

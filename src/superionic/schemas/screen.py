@@ -21,7 +21,7 @@ from superionic.schemas.common import (
 class PreparedDocument(MaterialDocument):
     """A crystal made calculable."""
 
-    kind: Literal["prepared"] = "prepared"
+    kind: Literal["prepared"] = Field("prepared", description="Kind of document.")
     structure: Structure = Field(description="Ordered crystal in the cell that is computed.")
     source: str = Field(description="File or database that the crystal came from.")
     provenance: dict = Field(description="What is known of its origin (licence, record keys).")
@@ -34,7 +34,7 @@ class PreparedDocument(MaterialDocument):
 class RelaxedDocument(MaterialDocument):
     """A crystal at equilibrium under the potential, or near enough to be left alone."""
 
-    kind: Literal["relaxed"] = "relaxed"
+    kind: Literal["relaxed"] = Field("relaxed", description="Kind of document.")
     potential: PotentialDocument = Field(description="Potential that gave the forces.")
     structure: Structure = Field(description="Crystal that the next steps use.")
     relaxed: bool = Field(description="Whether a relaxation was run.")
@@ -76,7 +76,7 @@ class LandscapeArrays(Document):
 class LandscapeDocument(MaterialDocument):
     """Frozen-framework landscapes of all mobile ions of a crystal."""
 
-    kind: Literal["landscape"] = "landscape"
+    kind: Literal["landscape"] = Field("landscape", description="Kind of document.")
     potential: PotentialDocument = Field(description="Potential that gave the energies.")
     structure: Structure = Field(description="Crystal whose framework was frozen.")
     grid_shape: list[int] = Field(description="Grid points along each lattice vector.")
@@ -159,7 +159,7 @@ class LandscapeDocument(MaterialDocument):
 class DescriptorsDocument(MaterialDocument):
     """Descriptors of one material's landscape: the result of the screening flow."""
 
-    kind: Literal["descriptors"] = "descriptors"
+    kind: Literal["descriptors"] = Field("descriptors", description="Kind of document.")
     potential: PotentialDocument = Field(description="Potential that gave the energies.")
     source: str = Field("", description="File or database that the crystal came from.")
     n_atoms: int = Field(description="Atoms in the cell.")
