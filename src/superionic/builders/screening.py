@@ -8,10 +8,14 @@ from typing import Any
 
 from maggma.core import Builder, Store
 from pymongo import ASCENDING, DESCENDING, UpdateOne
+from pymongo.errors import BulkWriteError
 
 from superionic.schemas.screen import DescriptorsDocument, ScreeningDocument
 
 logger = logging.getLogger(__name__)
+
+_DUPLICATE_KEY = 11000
+_MOST_RANKINGS = 10
 
 COPIED = sorted(
     set(ScreeningDocument.model_fields)
@@ -103,11 +107,12 @@ class ScreeningBuilder(Builder):
         newest: dict[str, tuple[datetime, str | None]] = {}
         uuids: dict[str, list[str]] = defaultdict(list)
         for row in self.outputs.query({"output.kind": "descriptors"}, properties=fields):
-            output = row["output"]
-            label = f"{output['potential']['family']}:{output['potential']['name']}"
-            key = screening_key(output["material_id"], output["mobile_species"], label)
-            uuids[key].append(output["job_uuid"])
-            stamp = (_utc(output["last_updated"]), output["job_uuid"])
+            try:
+                key, stamp = _key_and_stamp(row["output"])
+            except (KeyError, TypeError, ValueError) as error:
+                _log_left_out(row["output"], error)
+                continue
+            uuids[key].append(row["output"]["job_uuid"])
             newest[key] = max(newest.get(key, stamp), stamp, key=lambda item: item[0])
         built = {
             row["key"]: (row["descriptors_uuid"], row["n_runs"])
@@ -125,22 +130,32 @@ class ScreeningBuilder(Builder):
             try:
                 runs.append(DescriptorsDocument.model_validate(_without_monty(output)))
             except ValueError as error:
-                logger.warning(
-                    "Run %s of %s is left out of the screening collection: %s",
-                    output.get("job_uuid"),
-                    output.get("material_id"),
-                    error,
-                )
+                _log_left_out(output, error)
         return screening_document(runs).model_dump() if runs else None
 
     def update_targets(self, items: list[dict[str, Any]]) -> None:
         """Write rows; a row keeps its rank until all are ranked anew."""
-        if items:
-            self.screening.update(items, key="key")
+        if not items:
+            return
+        criteria = {"key": {"$in": [item["key"] for item in items]}}
+        rows = self.screening.query(criteria, properties=["key", "rank"])
+        ranks = {row["key"]: row["rank"] for row in rows}
+        documents = [item | {"rank": ranks.get(item["key"])} for item in items]
+        try:
+            self.screening.update(documents, key="key")
+        except BulkWriteError as error:
+            codes = {fault["code"] for fault in error.details["writeErrors"]}
+            if codes != {_DUPLICATE_KEY}:
+                raise
+            # Another command has just inserted a row of the same key: now it can be replaced.
+            self.screening.update(documents, key="key")
 
     def finalize(self) -> None:
         """Rank the whole collection; whoever opened the stores closes them."""
-        self.rank()
+        # Again, until nothing moves: another command may have written rows in between.
+        for _ in range(_MOST_RANKINGS):
+            if not self.rank():
+                return
 
     def rank(self) -> int:
         """Rank rows of one species and potential among each other; return how many ranks moved."""
@@ -229,6 +244,23 @@ def query_screening(
     order = {sort.removeprefix("-"): direction, "key": ASCENDING}
     rows = screening.query(criteria, sort=order, limit=limit)
     return [ScreeningDocument.model_validate(_without_monty(row)) for row in rows]
+
+
+def _key_and_stamp(output: dict[str, Any]) -> tuple[str, tuple[datetime, str]]:
+    """Return the row that a run belongs to, and when and by which job it was written."""
+    label = f"{output['potential']['family']}:{output['potential']['name']}"
+    key = screening_key(output["material_id"], output["mobile_species"], label)
+    return key, (_utc(output["last_updated"]), output["job_uuid"])
+
+
+def _log_left_out(output: dict[str, Any], error: Exception) -> None:
+    logger.warning(
+        "Run %s of %s is left out of the screening collection: %s: %s",
+        output.get("job_uuid"),
+        output.get("material_id"),
+        type(error).__name__,
+        error,
+    )
 
 
 def _without_monty(document: dict[str, Any]) -> dict[str, Any]:
