@@ -1,7 +1,6 @@
 """What ``superionic doctor`` says about the results database."""
 
 import os
-from dataclasses import dataclass
 
 from superionic.database.engines import find_engine
 from superionic.database.jobflow_config import CONFIG_FILE_VARIABLE, jobflow_config_file
@@ -11,30 +10,9 @@ from superionic.database.stores import (
     check_connection,
     configured_database,
 )
+from superionic.diagnosis import Finding
 from superionic.errors import SuperionicError
 from superionic.settings import SuperionicSettings, config_file
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of a diagnosis.
-
-    Attributes
-    ----------
-    ok : bool or None
-        Good, bad, or neither (for information).
-    subject : str
-        What it is about.
-    text : str
-        What was found.
-    hint : str
-        What to do about it.
-    """
-
-    ok: bool | None
-    subject: str
-    text: str
-    hint: str = ""
 
 
 def diagnose_database(
