@@ -2,13 +2,18 @@
 
 import multiprocessing
 import os
+import signal
+import tempfile
+import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 import psutil
+from pymongo.errors import PyMongoError
 
 from superionic.campaign.outcome import Outcome, Reporter, Task
 from superionic.campaign.worker import (
@@ -88,9 +93,21 @@ def run_tasks(
     DatabaseError
         When the database no longer takes results; what was stored before stays.
     """
-    context = multiprocessing.get_context("spawn")
     n_workers = max(1, min(n_workers, len(tasks)))
-    setup = WorkerSetup(database.spec, maker, max(1, default_workers() // n_workers))
+    n_threads = max(1, default_workers() // n_workers)
+    with tempfile.TemporaryDirectory(prefix="superionic-") as directory:
+        setup = WorkerSetup(database.spec, maker, n_threads, directory, os.getpid())
+        return _run_with(setup, tasks, database, reporter, n_workers)
+
+
+def _run_with(
+    setup: WorkerSetup,
+    tasks: Sequence[Task],
+    database: Database,
+    reporter: Reporter,
+    n_workers: int,
+) -> list[Outcome]:
+    context = multiprocessing.get_context("spawn")
     queue = deque(tasks)
     workers: list[_Worker] = []
     outcomes: list[Outcome] = []
@@ -98,7 +115,8 @@ def run_tasks(
     def start() -> None:
         ours, theirs = context.Pipe()
         process = context.Process(target=work, args=(theirs, setup), daemon=True)
-        process.start()
+        with _ignored_interrupts():
+            process.start()
         theirs.close()
         worker = _Worker(process, ours)
         workers.append(worker)
@@ -112,9 +130,10 @@ def run_tasks(
             worker.process.join()
             return
         reporter.started(worker.task)
-        worker.connection.send(worker.task)
+        with suppress(BrokenPipeError):  # it has just died, which its connection tells, too
+            worker.connection.send(worker.task)
 
-    def finish(worker: _Worker, outcome: Outcome) -> None:
+    def finish(outcome: Outcome) -> None:
         outcomes.append(outcome)
         reporter.finished(outcome)
 
@@ -131,28 +150,52 @@ def run_tasks(
                 except (EOFError, ConnectionResetError):
                     worker.process.join()
                     workers.remove(worker)
-                    finish(worker, _died(task, worker.process, database))
+                    finish(_died(task, worker.process, database))
                     if queue:
                         start()
                     continue
                 if isinstance(message, Progress):
                     reporter.progress(task, message.done, message.planned)
                 elif isinstance(message, Finished):
-                    finish(worker, Outcome(task, message.failure))
+                    finish(Outcome(task, message.failure))
                     assign(worker)
                 elif isinstance(message, DatabaseLost):
-                    raise DatabaseError(
-                        f"The database {database.description} no longer takes results "
-                        f"({message.text}).",
-                        hint="Everything stored before is safe: run the same command again when "
-                        "the database is back.",
-                    )
+                    raise _lost(database, message.text)
     finally:
         for worker in workers:
             worker.process.terminate()
         for worker in workers:
             worker.process.join()
     return outcomes
+
+
+@contextmanager
+def _ignored_interrupts() -> Iterator[None]:
+    """Ignore Ctrl-C for a moment, and in processes that are started now until they decide."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def database_errors(database: Database) -> Iterator[None]:
+    """Turn whatever the database driver raises into a :class:`DatabaseError` with a hint."""
+    try:
+        yield
+    except PyMongoError as error:
+        raise _lost(database, type(error).__name__) from None
+
+
+def _lost(database: Database, text: str) -> DatabaseError:
+    return DatabaseError(
+        f"The database {database.description} no longer answers ({text}).",
+        hint="Everything stored before is safe: run the same command again when it is back.",
+    )
 
 
 def _died(task: Task, process: BaseProcess, database: Database) -> Outcome:

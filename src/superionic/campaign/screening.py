@@ -1,17 +1,17 @@
 """The screening of files and folders on this machine, from reading to the ranked rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from superionic.builders.run import run_builder
 from superionic.builders.screening import ScreeningBuilder, rows_of_tasks
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import default_workers, finished_keys, run_tasks
+from superionic.campaign.run import database_errors, default_workers, finished_keys, run_tasks
 from superionic.database.stores import resolve_database
 from superionic.errors import InputError, UnreadableFileError
 from superionic.flows.screen import ScreenMaker
-from superionic.potentials.registry import load_potential
+from superionic.potentials.registry import load_potential, parse_spec
 from superionic.schemas.common import utc_now
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screen import ScreeningDocument
@@ -84,9 +84,16 @@ def screen_paths(
             f"There is no crystal in {', '.join(str(path) for path in paths)}.",
             hint="Name CIF, POSCAR, extended XYZ, JSON or JSON lines files, or folders of them.",
         )
+    # Jobs run in another directory, where a relative path would lead nowhere.
+    maker = replace(maker, potential=str(parse_spec(maker.potential)))
     info = load_potential(maker.potential).info
     tasks = [Task(candidate, maker.key(candidate)) for candidate in candidates]
-    with resolve_database(settings, prefer_uri=prefer_uri) as database:
+    with (
+        resolve_database(settings, prefer_uri=prefer_uri) as database,
+        database_errors(database),
+    ):
+        readable = [f"file:{candidate.source}" for candidate in candidates]
+        database.failures.remove_docs({"key": {"$in": readable}})
         if failures:
             database.failures.update([failure.model_dump() for failure in failures], key="key")
         finished = finished_keys(database, [task.key for task in tasks], info)

@@ -2,11 +2,11 @@
 
 import os
 import signal
-import tempfile
 import threading
 import time
 import traceback
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -36,11 +36,17 @@ class WorkerSetup:
         Makes the flow of a candidate.
     n_threads : int
         Threads of torch.
+    directory : str
+        Where jobs may leave files; whoever made it removes it.
+    parent_pid : int
+        Process that the worker ends with.
     """
 
     database: DatabaseSpec
     maker: ScreenMaker
     n_threads: int
+    directory: str
+    parent_pid: int
 
 
 @dataclass(frozen=True)
@@ -77,22 +83,19 @@ def work(connection: Connection, setup: WorkerSetup) -> None:
     """
     # Ctrl-C reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _exit_with_parent()
+    _exit_with_parent(setup.parent_pid)
     warnings.filterwarnings("ignore")
     import torch
 
     torch.set_num_threads(setup.n_threads)
-    with setup.database.open() as database, tempfile.TemporaryDirectory() as directory:
+    with setup.database.open() as database, suppress(EOFError, BrokenPipeError):
         while True:
-            try:
-                task: Task = connection.recv()
-            except EOFError:
-                return
-            connection.send(_run(task, setup.maker, database, connection, directory))
+            task: Task = connection.recv()
+            connection.send(_run(task, setup, database, connection))
 
 
 def _run(
-    task: Task, maker: ScreenMaker, database: Database, connection: Connection, directory: str
+    task: Task, setup: WorkerSetup, database: Database, connection: Connection
 ) -> Finished | DatabaseLost:
     last = 0.0
 
@@ -106,14 +109,14 @@ def _run(
         try:
             with progress_to(send_progress):
                 run_locally(
-                    maker.make(task.candidate),
+                    setup.maker.make(task.candidate),
                     log=False,
                     store=database.job_store,
-                    root_dir=directory,
+                    root_dir=setup.directory,
                     raise_immediately=True,
                 )
             database.failures.remove_docs({"key": task.key})
-        except PyMongoError:
+        except (PyMongoError, BrokenPipeError):
             raise
         except Exception as error:
             failure = failure_document(task, error)
@@ -144,9 +147,8 @@ def failure_document(task: Task, error: Exception) -> FailureDocument:
     )
 
 
-def _exit_with_parent() -> None:
+def _exit_with_parent(parent: int) -> None:
     """End this process soon after its parent has gone, however the parent went."""
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -54,6 +54,7 @@ def query(
 ) -> None:
     """Read the screening collection: filter, sort, print as a table, CSV or JSON."""
     from superionic.builders.screening import query_screening
+    from superionic.campaign.run import database_errors
     from superionic.database.stores import resolve_database
     from superionic.report.ranking import ranking_csv, ranking_json, ranking_table
     from superionic.settings import get_settings
@@ -62,7 +63,10 @@ def query(
     settings = get_settings()
     if database is not None:
         settings = settings.model_copy(update={"database_uri": database})
-    with resolve_database(settings, prefer_uri=database is not None) as opened:
+    with (
+        resolve_database(settings, prefer_uri=database is not None) as opened,
+        database_errors(opened),
+    ):
         rows = query_screening(
             opened.screening,
             mobile_species=None if mobile is None else parse_mobile_species(mobile).element,
