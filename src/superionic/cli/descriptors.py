@@ -9,7 +9,9 @@ from superionic.cli.options import Mobile, Potential, Step
 
 
 def descriptors(
-    file: Annotated[Path, typer.Argument(help="A file with one crystal.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A file with one crystal.")
+    ],
     potential: Potential = None,
     mobile: Mobile = "Li",
     step: Step = 0.25,

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,26 @@ DatabaseURI = Annotated[
         show_default=False,
     ),
 ]
+
+
+def _writable(path: Path | None) -> Path | None:
+    """Refuse a file that cannot be written: nobody wants to hear of it after hours."""
+    if path is None or str(path) == "-":
+        return path
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"There is no directory {path.parent}.")
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a directory.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise typer.BadParameter(f"{path} cannot be written.")
+    return path
+
+
 JsonFile = Annotated[
     Path | None,
-    typer.Option("--json", help="Write the result as JSON, too ('-': to standard output)."),
+    typer.Option(
+        "--json",
+        help="Write the result as JSON, too ('-': to standard output).",
+        callback=_writable,
+    ),
 ]

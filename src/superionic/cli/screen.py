@@ -24,7 +24,8 @@ def screen(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            help="Files and folders: CIF, POSCAR/CONTCAR, extended XYZ, pymatgen JSON, JSON lines."
+            exists=True,
+            help="Files and folders: CIF, POSCAR/CONTCAR, extended XYZ, pymatgen JSON, JSON lines.",
         ),
     ],
     potential: Potential = None,
