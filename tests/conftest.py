@@ -1,0 +1,62 @@
+"""What all tests share: one thread, a cache of their own, crystals and potentials."""
+
+import os
+
+# Before anything imports NumPy or torch: tests run side by side on few cores.
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+from collections.abc import Iterator  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+from pymatgen.core import Structure  # noqa: E402
+
+from superionic.settings import get_settings  # noqa: E402
+
+# A deadline per example would fail on a busy machine.
+settings.register_profile("superionic", deadline=None)
+settings.load_profile("superionic")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep the cache of whoever runs the tests out of them; self-checks run once a session."""
+    path = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SUPERIONIC_CACHE_DIR", str(path))
+        get_settings.cache_clear()
+        yield path
+    get_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Return the folder of test data that is not part of the repository."""
+    path = os.environ.get("SUPERIONIC_TEST_SHARED")
+    if not path:
+        pytest.skip("SUPERIONIC_TEST_SHARED names no folder with further crystals and models")
+    return Path(path)
+
+
+@pytest.fixture
+def licl() -> Structure:
+    """Return wurtzite LiCl (mp-1185319), for which published descriptors are known."""
+    lattice = [[1.962441, -3.399048, 0], [1.962441, 3.399048, 0], [0, 0, 6.357161]]
+    sites = {
+        "Li": [[0, 0, 2.39040061], [1.96243315, 1.13301147, 5.56898111]],
+        "Cl": [[0, 0, 6.35070212], [1.96243315, 1.13301147, 3.17211527]],
+    }
+    return Structure(
+        lattice,
+        [symbol for symbol, positions in sites.items() for _ in positions],
+        [position for positions in sites.values() for position in positions],
+        coords_are_cartesian=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def example_crystals() -> Path:
+    """Return the folder of the example crystals."""
+    return Path(__file__).parents[1] / "workflows" / "example_crystals"
