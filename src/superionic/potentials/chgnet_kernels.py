@@ -37,14 +37,6 @@ def _project(x: Float, x_row: int, w: Float, bias: Float, out: Float, row: int, 
 
 
 @njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
-def _silu(h: Float) -> None:
-    """Apply SiLU in place to a 128-wide row."""
-    for q in range(2 * WIDTH):
-        x = h[q]
-        h[q] = x / (_ONE + exp_minus(x))
-
-
-@njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
 def _gate(o: Float, gamma: Float, beta: Float) -> None:
     """Set ``o[:64] = silu(norm(core)) * sigmoid(norm(gate))`` from mean-free core and gate."""
     c = _ONE / np.sqrt(sum_of_squares(o, 0) * _MEAN + _EPSILON)
@@ -133,16 +125,19 @@ def _triples(
     for t in range(0, n_angles, TILE):
         n = min(TILE, n_angles - t)
         if layer > 0:
-            _project(ws.angles[layer], t, angle_w, no_bias, h, 0, n)
+            _project(ws.angles[layer], t, angle_w, no_bias, o, 0, n)
         for e in range(n):
             c, i, j = ws.triple[0, t + e], ws.triple[1, t + e], ws.triple[2, t + e]
             row = h[e]
-            p = angle_parts[t + e] if layer == 0 else row
+            p = angle_parts[t + e] if layer == 0 else o[e]
             a, b, d = parts_c[c], parts[0, i], parts[1, j]
-            for q in range(2 * WIDTH):
-                row[q] = p[q] + a[q] + b[q] + d[q]
             if two_layers:
-                _silu(row)
+                for q in range(2 * WIDTH):
+                    x = p[q] + a[q] + b[q] + d[q]
+                    row[q] = x / (_ONE + exp_minus(x))
+            else:
+                for q in range(2 * WIDTH):
+                    row[q] = p[q] + a[q] + b[q] + d[q]
         if two_layers:
             linear(h, 0, 0, second[0], second_bias, o, 0, 0, n)
             linear(h, 0, WIDTH, second[1], second_bias, o, 0, WIDTH, n)
