@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass, field
 
 import numpy as np
-from atomate2.forcefields.jobs import ForceFieldRelaxMaker
 from jobflow import Flow, Maker, Response, job
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
@@ -22,6 +21,8 @@ def relax_maker(potential: str, *, relax_cell: bool, fmax_eV_per_A: float, steps
     The space group is kept: it is what makes the landscape after it cheap, and a relaxation must
     not lose it to numerical noise.
     """
+    from atomate2.forcefields.jobs import ForceFieldRelaxMaker  # takes seconds, seldom needed
+
     return ForceFieldRelaxMaker(
         force_field_name={
             "@module": "superionic.potentials.calculator",
