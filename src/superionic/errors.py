@@ -36,6 +36,15 @@ class SuperionicError(Exception):
     def __reduce__(self) -> tuple:
         return _rebuild, (type(self), self.message, self.hint, self.material_id)
 
+    def to_dict(self) -> dict[str, str | None]:
+        """Return the parts, as FireWorks keeps them with a failed launch."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "material_id": self.material_id,
+        }
+
     def for_material(self, material_id: str) -> "SuperionicError":
         """Return this error, naming the material if none was named yet."""
         self.material_id = self.material_id or material_id
@@ -64,6 +73,12 @@ class UnreadableFileError(InputError):
     """A file is missing, empty, broken or of an unknown format."""
 
     code = "unreadable_file"
+
+
+class FetchError(SuperionicError):
+    """A database of crystals does not answer, refuses, or breaks off."""
+
+    code = "fetch"
 
 
 class NotACrystalError(InputError):

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from superionic import __version__
-from superionic.cli import db, descriptors, doctor, query, screen
+from superionic.cli import db, descriptors, doctor, fetch, query, screen
 from superionic.errors import SuperionicError
 
 EXIT_INTERRUPTED = 130
@@ -27,6 +27,7 @@ app.command(name="query")(query.query)
 app.command(name="descriptors")(descriptors.descriptors)
 app.command(name="doctor")(doctor.doctor)
 app.add_typer(db.app, name="db")
+app.add_typer(fetch.app, name="fetch")
 
 
 def _show_version(wanted: bool) -> None:

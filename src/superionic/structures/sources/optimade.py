@@ -1,0 +1,272 @@
+"""Crystals of any database that speaks OPTIMADE, through the reference client (extra ``optimade``).
+
+The specification is at https://github.com/Materials-Consortia/OPTIMADE.
+"""
+
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from pymatgen.core import Composition, Lattice, Structure
+
+from superionic.errors import FetchError, InputError, SettingsError
+from superionic.structures.sources.download import Page
+from superionic.structures.sources.http import Patience, PatientSession
+
+FIELDS = (
+    "chemical_formula_reduced",
+    "nsites",
+    "nperiodic_dimensions",
+    "dimension_types",
+    "lattice_vectors",
+    "cartesian_site_positions",
+    "species",
+    "species_at_sites",
+    "structure_features",
+    "last_modified",
+)
+"""What is asked of each structure."""
+
+_UNUSABLE = {
+    "unknown_positions": "Some of its atoms have no positions.",
+    "implicit_atoms": "Some of its atoms are not listed.",
+    "site_attachments": "Atoms are attached to its sites without positions.",
+}
+
+
+class Optimade:
+    """A query in OPTIMADE's language as a source of candidates.
+
+    Parameters
+    ----------
+    base_url : str
+        Address of one database, without the version (``https://optimade.materialsproject.org``).
+    filter_ : str
+        What is asked, in OPTIMADE's language: ``elements HAS "Li" AND nelements<=4``.
+    extra_fields : sequence of str
+        Further fields to keep as provenance, such as ``_mp_band_gap``; numbers and text only.
+    page_size : int
+        Structures in one answer; a server may give fewer.
+    patience : Patience, optional
+        How long the server is given.
+
+    Raises
+    ------
+    SettingsError
+        When the package ``optimade`` is missing, or the filter is not in its language.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        filter_: str,
+        *,
+        extra_fields: Sequence[str] = (),
+        page_size: int = 100,
+        patience: Patience | None = None,
+    ) -> None:
+        _require_package()
+        from optimade.exceptions import BadRequest
+        from optimade.filterparser import LarkParser
+
+        try:
+            LarkParser().parse(filter_)
+        except BadRequest as error:
+            where = " ".join(str(error).split())
+            raise SettingsError(
+                f"The filter {filter_!r} is not in OPTIMADE's language: {where}.",
+                hint='An example: elements HAS "Li" AND nelements<=4.',
+            ) from None
+        self._base_url = base_url.rstrip("/")
+        self._filter = filter_
+        self._extra = tuple(extra_fields)
+        self._page_size = page_size
+        self._patience = patience or PatientSession.patience
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """Return what is asked."""
+        return {
+            "database": f"OPTIMADE {self._base_url}",
+            "filter": self._filter,
+            "extra_fields": list(self._extra),
+        }
+
+    def version(self) -> str:
+        """Return what the server says of itself: its implementation and the API's version.
+
+        OPTIMADE has no version of the data; the date of each structure's last change is kept with
+        it instead.
+
+        Raises
+        ------
+        FetchError
+            When the server does not answer, or is no OPTIMADE server.
+        """
+        url = f"{self._base_url}/v1/info"
+        answer = self._session()().get(url)
+        try:
+            attributes = answer.json()["data"]["attributes"]
+            meta = answer.json().get("meta", {})
+        except (ValueError, KeyError, TypeError):
+            raise FetchError(
+                f"{url} answered {answer.status_code}, not as an OPTIMADE server.",
+                hint="Give the address of one database, without /v1.",
+            ) from None
+        name = (meta.get("implementation") or {}).get("name", "unknown implementation")
+        return f"OPTIMADE {attributes.get('api_version', '1')}, {name}"
+
+    def pages(self, cursor: str | None) -> Iterator[Page]:
+        """Yield pages; the cursor is the address of the next one.
+
+        Raises
+        ------
+        FetchError
+            When the server does not answer, or refuses.
+        """
+        from optimade.client import OptimadeClient
+
+        client = OptimadeClient(
+            base_urls=self._base_url, silent=True, use_async=False, http_client=self._session()
+        )
+        while True:
+            # The client's own loop over pages keeps all of them and counts no attempts; so one
+            # page at a time, with a session that does.
+            (found,) = client.get_one(
+                "structures",
+                self._filter,
+                self._base_url,
+                response_fields=[*FIELDS, *self._extra],
+                page_limit=self._page_size,
+                paginate=False,
+                override_url=cursor,
+            ).values()
+            if found.errors:
+                text = " ".join(str(error) for error in found.errors)
+                raise FetchError(text.removeprefix("FetchError: "))
+            following = found.links.get("next")
+            if isinstance(following, dict):
+                following = following.get("href")
+            records, left_out = [], {}
+            for entry in found.data:
+                try:
+                    records.append(self._record(entry))
+                except InputError as error:
+                    left_out[str(entry.get("id"))] = error.message
+            if following is not None and following == cursor:
+                raise FetchError(
+                    "The server's next page is the page itself.", hint="Report it to the provider."
+                )
+            cursor = following if found.data else None
+            yield Page(records, cursor, found.meta.get("data_returned"), left_out)
+            if cursor is None:
+                return
+
+    def _session(self) -> type[PatientSession]:
+        return type("Session", (PatientSession,), {"patience": self._patience})
+
+    def _record(self, entry: dict[str, Any]) -> dict[str, Any]:
+        attributes = entry.get("attributes") or {}
+        structure = structure_of(attributes)
+        record = {
+            "material_id": str(entry["id"]),
+            "formula": attributes.get("chemical_formula_reduced"),
+            "structure": structure.as_dict(),
+            "database": f"OPTIMADE {self._base_url}",
+            "last_updated": attributes.get("last_modified"),
+        }
+        record |= {name: attributes.get(name) for name in self._extra}
+        return {name: value for name, value in record.items() if value is not None}
+
+
+def structure_of(attributes: dict[str, Any]) -> Structure:
+    """Return the crystal of an OPTIMADE structure; partial occupancies stay, vacancies go.
+
+    The adapter of the reference implementation refuses entries that leave out fields which this
+    does not need, and makes molecules of what is not periodic.
+
+    Parameters
+    ----------
+    attributes : dict
+        The fields of the entry.
+
+    Raises
+    ------
+    InputError
+        When the entry is no complete crystal.
+    """
+    for feature in attributes.get("structure_features") or ():
+        if feature in _UNUSABLE:
+            raise InputError(_UNUSABLE[feature])
+    periodic = attributes.get("dimension_types")
+    if periodic is not None and list(periodic) != [1, 1, 1]:
+        raise InputError("It is not periodic in three directions.")
+    try:
+        lattice = Lattice(attributes["lattice_vectors"])
+        named = {one["name"]: one for one in attributes.get("species") or ()}
+        sites = [_composition(named.get(name), name) for name in attributes["species_at_sites"]]
+        positions_A = attributes["cartesian_site_positions"]
+        kept = [i for i, composition in enumerate(sites) if composition]
+        return Structure(
+            lattice,
+            [sites[i] for i in kept],
+            [positions_A[i] for i in kept],
+            coords_are_cartesian=True,
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(
+            f"Its fields make no crystal ({type(error).__name__}: {error})."
+        ) from error
+
+
+def _composition(species: dict[str, Any] | None, name: str) -> Composition:
+    if species is None:
+        return Composition({name: 1})
+    amounts: dict[str, float] = {}
+    symbols, fractions = species["chemical_symbols"], species["concentration"]
+    for symbol, fraction in zip(symbols, fractions, strict=True):
+        if symbol == "X":
+            raise InputError("A site holds an unknown element.")
+        if symbol != "vacancy":
+            amounts[symbol] = amounts.get(symbol, 0.0) + float(fraction)
+    return Composition(amounts)
+
+
+def provider_databases(provider: str, patience: Patience | None = None) -> list[str]:
+    """Return the addresses of the databases of a registered provider.
+
+    Parameters
+    ----------
+    provider : str
+        Its name in the registry at https://providers.optimade.org, such as ``mp``, ``cod``,
+        ``alexandria``.
+    patience : Patience, optional
+        How long the registry and the provider are given.
+
+    Raises
+    ------
+    SettingsError
+        When the package ``optimade`` is missing.
+    FetchError
+        When the registry does not answer or does not know the provider.
+    """
+    _require_package()
+    from optimade.utils import get_all_databases
+
+    session = type(
+        "Session", (PatientSession,), {"patience": patience or PatientSession.patience}
+    )()
+    found = sorted(get_all_databases(include_providers={provider}, session=session))
+    if not found:
+        raise FetchError(
+            f"OPTIMADE's registry knows no database of a provider {provider!r}.",
+            hint="See https://www.optimade.org/providers-dashboard, or give an address with --url.",
+        )
+    return found
+
+
+def _require_package() -> None:
+    if find_spec("optimade") is None:
+        raise SettingsError(
+            "The package optimade is not installed.", hint="pip install 'superionic[optimade]'"
+        )
