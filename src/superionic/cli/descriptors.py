@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from superionic.cli.options import Mobile, Potential, Step
+from superionic.cli.options import Adaptive, Mobile, Potential, Step
 
 
 def descriptors(
@@ -15,6 +15,7 @@ def descriptors(
     potential: Potential = None,
     mobile: Mobile = "Li",
     step: Step = 0.25,
+    adaptive: Adaptive = False,
     reference: Annotated[
         bool,
         typer.Option(
@@ -29,7 +30,7 @@ def descriptors(
 
     from superionic.campaign.single import describe_crystal
     from superionic.errors import InputError
-    from superionic.landscape.settings import LandscapeSettings
+    from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
     from superionic.settings import get_settings
     from superionic.structures.prepare import PrepareSettings
     from superionic.structures.readers import read_candidates
@@ -48,7 +49,7 @@ def descriptors(
     landscape = (
         LandscapeSettings.reference(grid_step_A=step)
         if reference
-        else LandscapeSettings(grid_step_A=step)
+        else LandscapeSettings(grid_step_A=step, adaptive=AdaptiveSettings() if adaptive else None)
     )
     result = describe_crystal(
         candidates[0],

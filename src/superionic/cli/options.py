@@ -19,6 +19,14 @@ Mobile = Annotated[
     str, typer.Option("--mobile", "-m", help="The mobile ion, such as Li, Na, Ag or F.")
 ]
 Step = Annotated[float, typer.Option("--step", help="Largest grid step in A.", min=0.03, max=2.0)]
+Adaptive = Annotated[
+    bool,
+    typer.Option(
+        "--adaptive",
+        help="Evaluate a fraction of the grid, where the landscape is low, and interpolate the "
+        "rest; the documentation bounds the error.",
+    ),
+]
 DatabaseURI = Annotated[
     str | None,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Potential, Step
+from superionic.cli.options import Adaptive, DatabaseURI, JsonFile, Mobile, Potential, Step
 
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
@@ -31,6 +31,7 @@ def screen(
     potential: Potential = None,
     mobile: Mobile = "Li",
     step: Step = 0.25,
+    adaptive: Adaptive = False,
     relax: Annotated[
         Relax,
         typer.Option(
@@ -54,7 +55,7 @@ def screen(
     from superionic.flows.screen import ScreenMaker
     from superionic.jobs.landscape import LandscapeMaker
     from superionic.jobs.relax import RelaxIfNeededMaker
-    from superionic.landscape.settings import LandscapeSettings
+    from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
     from superionic.report.ranking import failures_table, ranking_json, ranking_table
     from superionic.settings import get_settings
     from superionic.structures.species import parse_mobile_species
@@ -69,7 +70,11 @@ def screen(
             max_force_eV_per_A=None if relax is Relax.never else 0.5,
             relax_cell=relax is Relax.cell,
         ),
-        landscape_maker=LandscapeMaker(settings=LandscapeSettings(grid_step_A=step)),
+        landscape_maker=LandscapeMaker(
+            settings=LandscapeSettings(
+                grid_step_A=step, adaptive=AdaptiveSettings() if adaptive else None
+            )
+        ),
     )
     with ConsoleReporter() as reporter:
         try:

@@ -8,6 +8,7 @@ at its equilibrium position.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,9 @@ from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic.errors import DisorderError, LandscapeError, NoMobileIonError
+from superionic.landscape.adaptive import Sampler, refine_shared_map, sample_adaptively
 from superionic.landscape.grid import Grid, plain_shape, symmetric_grid
-from superionic.landscape.settings import LandscapeSettings
+from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
 from superionic.landscape.symmetry import (
     IDENTITY,
     Operation,
@@ -45,9 +47,9 @@ class OrbitLandscape:
         The equivalent ions.
     energies_eV : ndarray, shape (n1, n2, n3)
         Energy relative to the minimum of this map; points too close to another ion hold the largest
-        evaluated energy.
+        energy of the others.
     evaluated : ndarray of bool, shape (n1, n2, n3)
-        False where a point is too close to another ion.
+        False where a point is too close to another ion or, in adaptive mode, interpolated.
     minimum_eV : float
         Total energy of the minimum.
     """
@@ -298,6 +300,8 @@ class _Run:
                 "to another ion.",
                 hint="Check the cell, or choose a smaller exclusion radius.",
             )
+        if self.settings.adaptive is not None:
+            return self.evaluate_adaptively(grid, crowding, orbits, self.settings.adaptive)
         planned = self.n_evaluations + sum(counts)
         return [self.evaluate_orbit(grid, crowding, orbit, planned) for orbit in orbits]
 
@@ -324,12 +328,7 @@ class _Run:
     ) -> OrbitLandscape:
         todo, inverse, allowed = self.plan(grid, crowding, orbit)
         framework = self.framework(orbit.representative)
-        evaluated = np.empty(len(todo))
-        for first in range(0, len(todo), CHUNK):
-            part = slice(first, first + CHUNK)
-            evaluated[part] = self.energies(framework, grid.cartesian(todo[part]))
-            if self.progress is not None:
-                self.progress(self.n_evaluations, planned)
+        evaluated = self.in_chunks(framework, grid, todo, planned)
         minimum_eV = float(evaluated.min())
         values = np.full(len(allowed), evaluated.max() - minimum_eV)
         values[allowed] = evaluated - minimum_eV
@@ -339,6 +338,55 @@ class _Run:
             allowed[inverse].reshape(grid.shape),
             minimum_eV,
         )
+
+    def in_chunks(
+        self, framework: FrozenFramework, grid: Grid, points: NDArray[np.int64], planned: int
+    ) -> NDArray[np.float64]:
+        """Return total energies at grid points, and tell of the progress."""
+        energies_eV = np.empty(len(points))
+        for first in range(0, len(points), CHUNK):
+            part = slice(first, first + CHUNK)
+            energies_eV[part] = self.energies(framework, grid.cartesian(points[part]))
+            if self.progress is not None:
+                self.progress(self.n_evaluations, max(planned, self.n_evaluations))
+        return energies_eV
+
+    def evaluate_adaptively(
+        self,
+        grid: Grid,
+        crowding: NDArray[np.int32],
+        orbits: list[SiteOrbit],
+        settings: AdaptiveSettings,
+    ) -> list[OrbitLandscape]:
+        permutations = [[grid.permutation(op) for op in orbit.generators] for orbit in orbits]
+        samplers = []
+        for orbit in orbits:
+            irreducible, inverse = _irreducible(grid, orbit.stabiliser)
+            allowed = self.allowed(grid, crowding, orbit.representative)[irreducible]
+            framework = self.framework(orbit.representative)
+            # How many energies it will take is not known beforehand; a tenth is common.
+            planned = self.n_evaluations + int(allowed.sum()) // 10
+            evaluate = partial(self.in_chunks, framework, grid, planned=planned)
+            samplers.append(Sampler(grid, irreducible, inverse, allowed, evaluate))
+        for orbit, sampler, images in zip(orbits, samplers, permutations, strict=True):
+            site = self.fractional[orbit.representative] - grid.origin
+            nearest = np.mod(np.rint(site * grid.shape).astype(int), grid.shape)
+            start = int(np.ravel_multi_index(nearest, grid.shape))
+            sample_adaptively(sampler, start, images, settings)
+        refine_shared_map(samplers, permutations)
+        results = []
+        for orbit, sampler in zip(orbits, samplers, strict=True):
+            values = sampler.interpolate().copy()
+            values[~sampler.allowed] = values[sampler.allowed].max()
+            results.append(
+                OrbitLandscape(
+                    orbit,
+                    values[sampler.inverse].reshape(grid.shape),
+                    sampler.known[sampler.inverse].reshape(grid.shape),
+                    sampler.minimum_eV,
+                )
+            )
+        return results
 
 
 def _irreducible(

@@ -7,6 +7,29 @@ from superionic.errors import SettingsError
 
 
 @dataclass(frozen=True)
+class AdaptiveSettings:
+    """Where an adaptive landscape is evaluated.
+
+    Parameters
+    ----------
+    coarse_spacing_A : float
+        Distance between points of the sparse sample, in A.
+    refine_below_eV : float
+        Energy below which the landscape is evaluated rather than interpolated. The free volumes at
+        0.5 eV need 0.54 eV.
+    refine_margin_eV : float
+        How far above that an interpolated energy may lie and still be checked.
+    percolation_tolerance_eV : float
+        Ions whose barrier is this much above the best one are not refined further.
+    """
+
+    coarse_spacing_A: float = 0.6
+    refine_below_eV: float = 0.56
+    refine_margin_eV: float = 0.3
+    percolation_tolerance_eV: float = 0.05
+
+
+@dataclass(frozen=True)
 class LandscapeSettings:
     """How a frozen-framework landscape is sampled.
 
@@ -31,6 +54,8 @@ class LandscapeSettings:
         it a subgroup is used.
     fast : bool
         Use the potential's frozen-framework path; otherwise evaluate complete configurations.
+    adaptive : AdaptiveSettings or None
+        Evaluate where it matters and interpolate elsewhere; None evaluates every point.
     seed : int
         Seed of the random sample of the symmetry check.
 
@@ -48,6 +73,7 @@ class LandscapeSettings:
     n_symmetry_checks: int = 12
     max_grid_growth: float = 2.0
     fast: bool = True
+    adaptive: AdaptiveSettings | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:

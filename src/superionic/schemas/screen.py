@@ -69,7 +69,8 @@ class LandscapeArrays(Document):
         "hold the largest evaluated energy."
     )
     evaluated: list[PackedArray] = Field(
-        description="For each orbit a mask of the points that are not excluded."
+        description="For each orbit a mask of the points that are neither excluded nor "
+        "interpolated."
     )
 
 
