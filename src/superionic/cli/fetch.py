@@ -1,11 +1,12 @@
 """``superionic fetch``: candidates from databases."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superionic.structures.sources.download import Download, Source
+if TYPE_CHECKING:
+    from superionic.structures.sources.download import Download, Source
 
 app = typer.Typer(
     help="Fetch candidates from the Materials Project, or any database that speaks OPTIMADE.",
@@ -127,7 +128,7 @@ def optimade(
     _fetch(source, out, restart)
 
 
-def _fetch(source: Source, out: Path, restart: bool) -> None:
+def _fetch(source: "Source", out: Path, restart: bool) -> None:
     from superionic.structures.sources.download import download
 
     result = download(source, out, restart=restart, report=_say)
@@ -138,7 +139,7 @@ def _say(done: int, total: int | None) -> None:
     typer.echo(f"{done} of {'?' if total is None else total} crystals", err=True)
 
 
-def summary(result: Download) -> str:
+def summary(result: "Download") -> str:
     """Return what a download gave, as text."""
     lines = [f"{result.n_records} crystals in {result.path}, from version {result.version}."]
     if result.n_resumed:
