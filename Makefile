@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CRYSTALS ?= workflows/example_crystals
 
-.PHONY: help screen test lint clean
+.PHONY: help screen test lint clean benchmark-landscape
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make screen  install superionic and rank the example crystals (CRYSTALS=folder: your own)"
 	@echo "make test    install everything and run the tests"
 	@echo "make lint    ruff and mypy"
+	@echo "make benchmark-landscape  time landscapes against the published protocol and dynamics"
 	@echo "make clean   remove the virtual environment and caches"
 
 screen: $(VENV)/.screen
@@ -41,6 +42,9 @@ $(VENV)/.screen: pyproject.toml $(VENV)/.torch
 $(VENV)/.test: pyproject.toml $(VENV)/.torch
 	$(PIP) --editable ".[server,sevennet,matgl,network,notebook,dev]"
 	@touch $@ $(VENV)/.screen
+
+benchmark-landscape: $(VENV)/.test
+	$(BIN)/python benchmarks/landscape.py --out benchmarks/results
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
