@@ -256,7 +256,8 @@ def table(results: dict[str, Any]) -> str:
         lines.append(
             f"| {r['formula']} | {r['id']} | {r['n_atoms']} | {r['n_mobile']} | {r['spacegroup']} "
             f"| {r['reference']['n_energies']} | {a:.0f} "
-            f"| {r['exact']['n_energies']} | {mark}{b:.1f} | {r['adaptive']['n_energies']} | {c:.1f} | {d:.0f} "
+            f"| {r['exact']['n_energies']} | {mark}{b:.1f} "
+            f"| {r['adaptive']['n_energies']} | {c:.1f} | {d:.0f} "
             f"| {a / b:.0f} | {a / c:.0f} | {d / b:.1f} | {d / c:.1f} |"
         )
 
