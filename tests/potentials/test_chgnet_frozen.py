@@ -184,6 +184,15 @@ def test_no_positions(model):
     assert ChgnetFrozenFramework(model, licl(), 0).energies(np.empty((0, 3))).shape == (0,)
 
 
+def test_impossible_positions_are_not_finite(model):
+    frozen = ChgnetFrozenFramework(model, licl(), 0)
+    good = licl().positions[0]
+    energies = frozen.energies(np.array([licl().positions[2], good, [np.nan, 0, 0]]))
+    assert list(np.isfinite(energies)) == [False, True, False]
+    # What came before leaves no trace.
+    assert energies[1] == frozen.energies(good[None])[0]
+
+
 def test_leaves_the_crystal_alone(model):
     atoms = licl()
     before = atoms.positions.copy()

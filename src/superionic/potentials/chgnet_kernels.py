@@ -6,6 +6,8 @@ geometry (float64). The layers are those of chgnet 0.3.0 (Deng et al., Nat. Mach
 2023), with every first linear layer split into its parts: ``W [a_i, b, a_j] = W1 a_i + W2 b + W3
 a_j``, so that each part is a product per atom, bond or angle and not per edge.
 
+The compiled code is cached beside this file, and numba looks at the date of this file alone: after
+a change to what it imports, touch it.
 """
 
 import numpy as np

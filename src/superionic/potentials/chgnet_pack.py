@@ -285,7 +285,7 @@ def build_framework(
 
 def copy_workspace(ws: Workspace) -> Workspace:
     """Return an independent workspace with the same framework, for another thread."""
-    return ws._make(np.copy(array) for array in ws)
+    return Workspace._make(np.copy(array) for array in ws)
 
 
 def _framework_edges(atoms: Atoms, mobile: int, cutoff_A: float, short_cutoff_A: float) -> _Edges:
