@@ -99,8 +99,11 @@ def optimade(
         typer.Option("--field", help="A further field to keep, such as _mp_band_gap; repeatable."),
     ] = None,
     page_size: Annotated[
-        int, typer.Option("--page-size", help="Structures in one answer.", min=1)
-    ] = 100,
+        int | None,
+        typer.Option(
+            "--page-size", help="Structures in one answer.", min=1, show_default="the server's"
+        ),
+    ] = None,
     restart: Restart = False,
 ) -> None:
     """Fetch crystals of any database that speaks OPTIMADE.

@@ -4,7 +4,9 @@ The specification is at https://github.com/Materials-Consortia/OPTIMADE.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
 from importlib.util import find_spec
+from io import StringIO
 from typing import Any
 
 from pymatgen.core import Composition, Lattice, Structure
@@ -45,8 +47,9 @@ class Optimade:
         What is asked, in OPTIMADE's language: ``elements HAS "Li" AND nelements<=4``.
     extra_fields : sequence of str
         Further fields to keep as provenance, such as ``_mp_band_gap``; numbers and text only.
-    page_size : int
-        Structures in one answer; a server may give fewer.
+    page_size : int, optional
+        Structures in one answer; without it, what the server likes. Servers refuse larger ones
+        than their own limit.
     patience : Patience, optional
         How long the server is given.
 
@@ -62,7 +65,7 @@ class Optimade:
         filter_: str,
         *,
         extra_fields: Sequence[str] = (),
-        page_size: int = 100,
+        page_size: int | None = None,
         patience: Patience | None = None,
     ) -> None:
         _require_package()
@@ -132,18 +135,19 @@ class Optimade:
         while True:
             # The client's own loop over pages keeps all of them and counts no attempts; so one
             # page at a time, with a session that does.
-            (found,) = client.get_one(
-                "structures",
-                self._filter,
-                self._base_url,
-                response_fields=[*FIELDS, *self._extra],
-                page_limit=self._page_size,
-                paginate=False,
-                override_url=cursor,
-            ).values()
+            with redirect_stderr(StringIO()):  # it also prints the errors that it returns
+                answer = client.get_one(
+                    "structures",
+                    self._filter,
+                    self._base_url,
+                    response_fields=[*FIELDS, *self._extra],
+                    page_limit=self._page_size,
+                    paginate=False,
+                    override_url=cursor,
+                )
+            (found,) = answer.values()
             if found.errors:
-                text = " ".join(str(error) for error in found.errors)
-                raise FetchError(text.removeprefix("FetchError: "))
+                raise _refusal(" ".join(str(error) for error in found.errors))
             following = found.links.get("next")
             if isinstance(following, dict):
                 following = following.get("href")
@@ -179,6 +183,18 @@ class Optimade:
         return {name: value for name, value in record.items() if value is not None}
 
 
+def _refusal(text: str) -> FetchError:
+    if text.startswith("FetchError: "):  # our session gave up; the client made text of it
+        return FetchError(
+            text.removeprefix("FetchError: "),
+            hint="What was fetched before is kept; the same command goes on from there.",
+        )
+    return FetchError(
+        f"The server refused the query: {text[:500]}.",
+        hint="Not every server knows every field, operator or page size.",
+    )
+
+
 def structure_of(attributes: dict[str, Any]) -> Structure:
     """Return the crystal of an OPTIMADE structure; partial occupancies stay, vacancies go.
 
@@ -206,6 +222,8 @@ def structure_of(attributes: dict[str, Any]) -> Structure:
         named = {one["name"]: one for one in attributes.get("species") or ()}
         sites = [_composition(named.get(name), name) for name in attributes["species_at_sites"]]
         positions_A = attributes["cartesian_site_positions"]
+        if len(sites) != len(positions_A):
+            raise ValueError(f"{len(sites)} species at {len(positions_A)} positions")
         kept = [i for i, composition in enumerate(sites) if composition]
         return Structure(
             lattice,
