@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 
 from superionic import __version__
-from superionic.cli import db, descriptors, doctor, fetch, query, screen
+from superionic.cli import (
+    db,
+    descriptors,
+    doctor,
+    fetch,
+    query,
+    recover,
+    rerun,
+    screen,
+    status,
+    submit,
+    worker,
+)
 from superionic.errors import SuperionicError
 
 EXIT_INTERRUPTED = 130
@@ -26,6 +38,11 @@ app.command(name="screen")(screen.screen)
 app.command(name="query")(query.query)
 app.command(name="descriptors")(descriptors.descriptors)
 app.command(name="doctor")(doctor.doctor)
+app.command(name="submit")(submit.submit)
+app.command(name="worker")(worker.worker)
+app.command(name="status")(status.status)
+app.command(name="rerun")(rerun.rerun)
+app.command(name="recover")(recover.recover)
 app.add_typer(db.app, name="db")
 app.add_typer(fetch.app, name="fetch")
 

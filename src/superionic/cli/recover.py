@@ -1,0 +1,79 @@
+"""``superionic recover``: put right what dead workers left behind."""
+
+from typing import Annotated
+
+import typer
+
+from superionic.cli.cluster_options import (
+    LaunchpadFile,
+    SpoolDirectory,
+    settings_with,
+    spool_directory,
+)
+from superionic.cli.options import DatabaseURI
+
+
+def recover(
+    settle: Annotated[
+        float,
+        typer.Option(
+            help="Locks and reservations without a known owner are stale when nothing changes for "
+            "this many seconds.",
+            min=0,
+        ),
+    ] = 10.0,
+    expiration: Annotated[
+        float | None,
+        typer.Option(
+            help="A job on another machine is lost after this many seconds of silence. Default: "
+            "four of its own signs of life; for plain rlaunch, RUN_EXPIRATION_SECS.",
+            min=0,
+            show_default=False,
+        ),
+    ] = None,
+    spool: SpoolDirectory = None,
+    launchpad: LaunchpadFile = None,
+    database: DatabaseURI = None,
+) -> None:
+    """Send results that are on disk, hand lost jobs back, take stale locks and reservations away.
+
+    It may be run at any time, also while workers work.
+    """
+    from superionic.cluster.recovery import recover as recover_all
+    from superionic.cluster.site import open_site
+    from superionic.cluster.spool import Spool
+
+    settings = settings_with(database)
+    with open_site(
+        settings, launchpad=launchpad, prefer_uri=database is not None, require_launchpad=True
+    ) as site:
+        found = recover_all(
+            site.database,
+            site.launchpad,
+            site.launchpad_spec.description,
+            Spool(spool_directory(settings, spool)),
+            settle_s=settle,
+            expiration_s=expiration,
+        )
+    lines = (
+        (found.results_sent, "results were on disk and have been sent"),
+        (found.handed_back, "lost jobs are ready to run again"),
+        (found.given_up, "lost jobs have killed too many processes and count as failed"),
+        (found.released, "jobs were reserved by dead processes and are ready"),
+        (found.unlocked, "workflows had stale locks"),
+        (found.refreshed, "jobs had ended without their workflow knowing"),
+        (
+            found.results_doubled,
+            "jobs had been run a second time before their first result was "
+            "found on disk; the second one counts",
+        ),
+    )
+    for fw_ids, text in lines:
+        if fw_ids:
+            typer.echo(f"{len(fw_ids)} {text}: {', '.join(map(str, fw_ids))}")
+    if found.submissions:
+        typer.echo(f"{found.submissions} half-submitted materials were removed; submit them again.")
+    if found.results_refused:
+        typer.echo(f"{found.results_refused} results on disk cannot be sent (*.refused).")
+    if not found:
+        typer.echo("Nothing to put right.")

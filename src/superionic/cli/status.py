@@ -1,0 +1,85 @@
+"""``superionic status``: how the jobs of a launchpad stand."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from superionic.cli.cluster_options import (
+    LaunchpadFile,
+    SpoolDirectory,
+    settings_with,
+    spool_directory,
+)
+from superionic.cli.options import DatabaseURI
+
+if TYPE_CHECKING:
+    from superionic.cluster.status import Status
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    spool: SpoolDirectory = None,
+    launchpad: LaunchpadFile = None,
+    database: DatabaseURI = None,
+) -> None:
+    """Show jobs by state and flow, failures by cause, the rate and the time left."""
+    from superionic.cluster.site import open_site
+    from superionic.cluster.spool import Spool
+    from superionic.cluster.status import read_status
+
+    settings = settings_with(database)
+    with open_site(
+        settings,
+        launchpad=launchpad,
+        writing=False,
+        prefer_uri=database is not None,
+        require_launchpad=True,
+    ) as site:
+        found = read_status(site.launchpad)
+    directory = spool_directory(settings, spool)
+    waiting = Spool(directory)
+    n_waiting, n_refused = waiting.count(), len(waiting.refused())
+    if as_json:
+        typer.echo(json.dumps({**asdict(found), "n_on_disk": n_waiting, "n_refused": n_refused}))
+        return
+    for line in describe(found):
+        typer.echo(line)
+    if n_waiting:
+        typer.echo(f"{n_waiting} results wait in {directory}.")
+    if n_refused:
+        typer.echo(f"{n_refused} results in {directory} could not be sent (*.refused).")
+
+
+def describe(status: "Status") -> list[str]:
+    """Return the lines that describe a launchpad."""
+    lines = ["Jobs: " + (_counts(status.jobs) or "none")]
+    for flow, states in sorted(status.materials.items()):
+        lines.append(f"Materials, flow {flow}: {_counts(states)}")
+    if status.jobs_per_minute > 0:
+        lines.append(f"Rate: {status.jobs_per_minute:.1f} jobs a minute")
+    if status.time_left_s:
+        lines.append(f"Time left at this rate: {_duration(status.time_left_s)}")
+    if status.n_lost:
+        lines.append(f"Lost: {status.n_lost} jobs of dead processes. Run 'superionic recover'.")
+    if status.failures:
+        lines.append("Failures by cause:")
+    for group in status.failures:
+        lines.append(
+            f"  {len(group.fw_ids):6d}  {group.cause}: for example {group.example_material}, "
+            f"{group.example_job} (Firework {group.fw_ids[0]}): {group.example_text}"
+        )
+    return lines
+
+
+def _counts(states: dict[str, int]) -> str:
+    return ", ".join(f"{n} {state}" for state, n in states.items())
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"

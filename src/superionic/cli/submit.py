@@ -1,0 +1,119 @@
+"""``superionic submit``: a campaign into the launchpad."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from superionic.cli.cluster_options import LaunchpadFile, settings_with
+from superionic.cli.counting import counting
+from superionic.cli.options import DatabaseURI, Mobile, Potential
+
+if TYPE_CHECKING:
+    from superionic.cluster.campaign_file import Campaign
+
+EXIT_SOME_UNREADABLE = 3
+_SHOWN = 10
+
+
+def submit(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files and folders of crystals.", show_default=False)
+    ] = None,
+    campaign: Annotated[
+        Path | None, typer.Option("--campaign", "-c", help="Campaign file (YAML).")
+    ] = None,
+    flow: Annotated[str, typer.Option("--flow", help="screen, label, predict or validate.")] = (
+        "screen"
+    ),
+    potential: Potential = None,
+    mobile: Mobile = "Li",
+    priority: Annotated[int, typer.Option(help="Higher runs first.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and estimate only.")] = False,
+    launchpad: LaunchpadFile = None,
+    database: DatabaseURI = None,
+) -> None:
+    """Submit a small workflow for each material to the FireWorks launchpad.
+
+    A material that is finished, or in the launchpad, with the same settings is not submitted again.
+    Exit code 3 says that some crystals could not be read.
+    """
+    from pymongo.errors import PyMongoError
+
+    from superionic.cluster.estimate import estimate_time_s
+    from superionic.cluster.site import open_site
+    from superionic.cluster.submit import Submission
+    from superionic.cluster.submit import submit as submit_found
+    from superionic.errors import DatabaseError
+    from superionic.potentials.registry import load_potential
+    from superionic.structures.readers import read_candidates
+
+    wanted = _campaign(paths, campaign, flow, potential, mobile, priority)
+    settings = settings_with(database)
+    maker = wanted.maker(settings.potential)
+    info = load_potential(maker.potential).info
+    with open_site(
+        settings, launchpad=launchpad, writing=not dry_run, prefer_uri=database is not None
+    ) as site:
+        if not dry_run:
+            site.launchpad.prepare()
+        with counting("materials read") as show:
+            try:
+                done: Submission = submit_found(
+                    read_candidates(wanted.crystals),
+                    wanted,
+                    maker,
+                    site.database,
+                    site.launchpad,
+                    info.weights_sha256,
+                    dry_run=dry_run,
+                    progress=show,
+                )
+            except PyMongoError as error:
+                raise DatabaseError(
+                    f"The launchpad {site.launchpad_spec.description} does not take jobs "
+                    f"({type(error).__name__}).",
+                    hint="The same command goes on from where it was stopped.",
+                ) from None
+        verb = "would be submitted" if dry_run else "submitted"
+        typer.echo(f"{done.n_submitted} materials {verb} ({done.n_jobs} jobs).")
+        if done.n_finished:
+            typer.echo(f"{done.n_finished} are finished already.")
+        if done.n_queued:
+            typer.echo(f"{done.n_queued} are in the launchpad already.")
+        if done.n_failed_before:
+            typer.echo(f"{done.n_failed_before} of them have failed: 'superionic rerun'.")
+        if dry_run and done.n_submitted:
+            typer.echo(estimate_time_s(site.database, info, done.work).text)
+    for fault in done.unreadable[:_SHOWN]:
+        typer.echo(f"Not submitted: {fault}", err=True)
+    if len(done.unreadable) > _SHOWN:
+        typer.echo(f"... and {len(done.unreadable) - _SHOWN} more.", err=True)
+    if done.unreadable:
+        raise typer.Exit(EXIT_SOME_UNREADABLE)
+
+
+def _campaign(
+    paths: list[Path] | None,
+    campaign: Path | None,
+    flow: str,
+    potential: str | None,
+    mobile: str,
+    priority: int,
+) -> "Campaign":
+    from superionic.cluster.campaign_file import Campaign, read_campaign
+    from superionic.cluster.flows import flow_kind
+
+    if bool(paths) == (campaign is not None):
+        raise typer.BadParameter("Name crystals, or a campaign file with --campaign.")
+    if campaign is not None:
+        return read_campaign(campaign)
+    flow_kind(flow)
+    return Campaign(
+        name=flow,
+        flow=flow,
+        crystals=paths or [],
+        mobile_species=mobile,
+        potential=potential,
+        priority=priority,
+    )

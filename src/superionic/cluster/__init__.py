@@ -1,0 +1,1 @@
+"""Campaigns on a cluster: FireWorks' launchpad, workers, and what it takes to survive failures."""

@@ -1,0 +1,146 @@
+"""Campaigns as data: YAML files that say which crystals, which flow, which settings."""
+
+import dataclasses
+import typing
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from superionic.cluster.flows import FlowKind, FlowMaker, flow_kind
+from superionic.errors import SettingsError
+
+
+class Campaign(BaseModel):
+    """What is computed for which crystals."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field("campaign", min_length=1, description="Name, shown by 'superionic status'.")
+    flow: str = Field("screen", description="Kind of flow.")
+    crystals: list[Path] = Field(
+        min_length=1, description="Files and folders, relative to the campaign file."
+    )
+    mobile_species: str = Field("Li", description="The mobile ion, such as Li, Na, Ag or F.")
+    potential: str | None = Field(
+        None, description="Specification of the potential; without it, the setting 'potential'."
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Settings of the Maker by dotted path, such as "
+        "'landscape_maker.settings.grid_step_A: 0.3'; null removes an optional step.",
+    )
+    categories: dict[str, str] = Field(
+        default_factory=dict,
+        description="Category of jobs by their name ('landscape: gpu'); 'default' names that of "
+        "all others, which is cpu.",
+    )
+    priority: int = Field(0, description="Jobs of higher priority are launched first.")
+    time_limit_s: float | None = Field(
+        None, gt=0, description="Longest time of one job in s; none by default."
+    )
+
+    @model_validator(mode="after")
+    def _known_jobs(self) -> Self:
+        kind = flow_kind(self.flow)
+        if unknown := sorted(set(self.categories) - {*kind.jobs, "default"}):
+            raise ValueError(
+                f"the flow '{self.flow}' has no job {', '.join(unknown)}; "
+                f"its jobs are {', '.join(kind.jobs)}"
+            )
+        return self
+
+    @property
+    def kind(self) -> FlowKind:
+        """The kind of flow."""
+        return flow_kind(self.flow)
+
+    def maker(self, default_potential: str) -> FlowMaker:
+        """Return the Maker with all settings.
+
+        Raises
+        ------
+        SettingsError
+            When a setting does not exist or has a wrong value.
+        """
+        from superionic.structures.species import parse_mobile_species
+
+        base = self.kind.maker()(
+            mobile_species=parse_mobile_species(self.mobile_species).element,
+            potential=self.potential or default_potential,
+        )
+        for path, value in self.settings.items():
+            base = _with_setting(base, path.split("."), value, path)
+        return typing.cast(FlowMaker, base)
+
+    def category(self, job_name: str) -> str:
+        """Return the category of a job."""
+        return self.categories.get(job_name, self.categories.get("default", "cpu"))
+
+
+def read_campaign(path: Path) -> Campaign:
+    """Read a campaign file; its relative paths start at the folder of the file.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be read, or holds an unknown or wrong field.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(
+            f"The campaign file {path} cannot be read ({type(error).__name__}).",
+            hint="See workflows/screen_examples.yaml for an example.",
+        ) from error
+    if not isinstance(content, dict):
+        raise SettingsError(
+            f"The campaign file {path} is not a mapping.",
+            hint="See workflows/screen_examples.yaml for an example.",
+        )
+    try:
+        campaign = Campaign.model_validate({"name": path.stem, **content})
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'campaign'}: {e['msg']}" for e in error.errors()
+        )
+        raise SettingsError(
+            f"The campaign file {path} is wrong: {faults}.",
+            hint=f"Fields are {', '.join(Campaign.model_fields)}.",
+        ) from None
+    return campaign.model_copy(
+        update={"crystals": [path.parent / crystal for crystal in campaign.crystals]}
+    )
+
+
+def _with_setting(maker: Any, path: list[str], value: Any, whole: str) -> Any:
+    """Return a copy of a nested dataclass with one field, named by a path, replaced."""
+    name, *rest = path
+    fields = [field.name for field in dataclasses.fields(maker)] if _is_settings(maker) else []
+    if name not in fields:
+        raise SettingsError(
+            f"There is no setting '{whole}': '{name}' is not known.",
+            hint=f"Known there are {', '.join(fields) or 'no further settings'}.",
+        )
+    if rest:
+        return dataclasses.replace(
+            maker, **{name: _with_setting(getattr(maker, name), rest, value, whole)}
+        )
+    hint = typing.get_type_hints(type(maker))[name]
+    try:
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except Exception:  # a dataclass has its own configuration
+        adapter = TypeAdapter(hint)
+    try:
+        checked = adapter.validate_python(value)
+        return dataclasses.replace(maker, **{name: checked})
+    except (ValidationError, ValueError, TypeError) as error:
+        text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise SettingsError(
+            f"The setting '{whole}' cannot be {value!r}: {text}.", hint="Correct the campaign file."
+        ) from None
+
+
+def _is_settings(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)

@@ -1,0 +1,96 @@
+"""The flows that can be submitted, by name."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from superionic.errors import SettingsError
+from superionic.structures.candidate import Candidate
+
+
+class FlowMaker(Protocol):
+    """A Maker of one flow for one material."""
+
+    mobile_species: str
+    potential: str
+
+    def make(self, candidate: Candidate) -> Any:
+        """Return the flow of a candidate."""
+
+    def key(self, candidate: Candidate) -> str:
+        """Return the key under which its result is found again."""
+
+
+@dataclass(frozen=True)
+class FlowKind:
+    """A kind of flow.
+
+    Parameters
+    ----------
+    name : str
+        Name on the command line and in the launchpad.
+    maker : callable
+        Returns the class of its Maker; imported only when needed.
+    jobs : tuple of str
+        Names of its jobs, for the campaign's categories.
+    result_kind : str
+        ``kind`` of the document that is there when the flow is finished.
+    """
+
+    name: str
+    maker: Callable[[], type]
+    jobs: tuple[str, ...]
+    result_kind: str
+
+
+def _screen_maker() -> type:
+    from superionic.flows.screen import ScreenMaker
+
+    return ScreenMaker
+
+
+FLOWS: dict[str, FlowKind] = {
+    kind.name: kind
+    for kind in (
+        FlowKind(
+            "screen",
+            _screen_maker,
+            ("prepare", "relax if needed", "landscape", "descriptors"),
+            "descriptors",
+        ),
+    )
+}
+"""The flows that are there. A new one is one entry: its Maker has ``make`` and ``key``."""
+
+PLANNED = ("label", "predict", "validate")
+
+
+def flow_kind(name: str) -> FlowKind:
+    """Return a kind of flow by name.
+
+    Raises
+    ------
+    SettingsError
+        When it is unknown, or planned but not there yet.
+    """
+    if name in FLOWS:
+        return FLOWS[name]
+    known = f"Flows that can be submitted: {', '.join(FLOWS)}."
+    if name in PLANNED:
+        raise SettingsError(
+            f"The flow '{name}' is not part of this version of superionic.", hint=known
+        )
+    raise SettingsError(f"There is no flow '{name}'.", hint=known)
+
+
+def finished_keys(
+    database: Any, kind: FlowKind, keys: Iterable[str], weights_sha256: str
+) -> set[str]:
+    """Return those task keys whose result is in the database, made with the same weights."""
+    criteria = {
+        "output.kind": kind.result_kind,
+        "output.task_key": {"$in": sorted(set(keys))},
+        "output.potential.weights_sha256": weights_sha256,
+    }
+    rows = database.job_store.docs_store.query(criteria, properties=["output.task_key"])
+    return {row["output"]["task_key"] for row in rows}

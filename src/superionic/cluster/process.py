@@ -1,0 +1,312 @@
+"""One process of a worker: it launches one job after the other."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from superionic.cluster.launchpad import CampaignLaunchPad
+from superionic.cluster.patience import DatabaseAwayError, Patience
+from superionic.cluster.site import LaunchpadSpec
+from superionic.cluster.spool import Result, Spool, SpoolingJobStore, send
+from superionic.database.stores import DatabaseSpec
+
+logger = logging.getLogger(__name__)
+
+EXIT_DATABASE_AWAY = 4
+_IDLE_POLL_S = (0.1, 2.0)
+
+
+@dataclass(frozen=True)
+class ProcessSetup:
+    """What a process needs to know.
+
+    Parameters
+    ----------
+    database : DatabaseSpec
+        The results.
+    launchpad : LaunchpadSpec
+        The jobs.
+    spool : Path
+        Directory of results on disk.
+    name : str
+        Name of the FireWorker.
+    categories : tuple of str
+        Categories of the jobs that are taken; all without any.
+    query : dict
+        Further conditions on jobs, as in ``my_fworker.yaml``.
+    env : dict
+        Environment of the FireWorker, as in ``my_fworker.yaml``.
+    patience_s : float
+        Longest outage of the database that is waited for, in s.
+    ping_s : float
+        Time between signs of life, in s.
+    idle_s : float or None
+        The process leaves when it had nothing to do for this long; None: it stays.
+    n_threads : int
+        Threads of numerical libraries.
+    max_jobs : int
+        Most jobs; 0 means no limit.
+    """
+
+    database: DatabaseSpec
+    launchpad: LaunchpadSpec
+    spool: Path
+    name: str = "superionic worker"
+    categories: tuple[str, ...] = ()
+    query: dict[str, Any] | None = None
+    env: dict[str, Any] | None = None
+    patience_s: float = 600.0
+    ping_s: float = 60.0
+    idle_s: float | None = 30.0
+    n_threads: int = 1
+    max_jobs: int = 0
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The process is ready."""
+
+    owner: str
+
+
+@dataclass(frozen=True)
+class Started:
+    """A job has begun."""
+
+    fw_id: int
+    launch_id: int
+    job: str
+    material_id: str
+    time_limit_s: float | None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The job at hand has ended, and the launchpad knows."""
+
+    fw_id: int
+    state: str
+    cause: str
+    message: str
+
+
+class StopProcessError(BaseException):
+    """The process must end now; what it has computed is on disk.
+
+    Not an ``Exception``: FireWorks takes those for failures of the job.
+    """
+
+
+class WorkerLaunchPad(CampaignLaunchPad):
+    """The launchpad of a process: it has results on disk before it sends them."""
+
+    def __init__(
+        self,
+        setup: ProcessSetup,
+        patience: Patience,
+        store: SpoolingJobStore,
+        spool: Spool,
+        connection: Connection,
+    ) -> None:
+        super().__init__(setup.launchpad.settings, patience)
+        self._description = setup.launchpad.description
+        self._store = store
+        self._spool = spool
+        self._connection = connection
+        self._fw_id = 0
+
+    def checkout_fw(self, *args: Any, **kwargs: Any) -> Any:
+        """Take the next job, and tell the supervisor."""
+        try:
+            firework, launch_id = super().checkout_fw(*args, **kwargs)
+        except DatabaseAwayError as error:
+            raise StopProcessError(str(error)) from None
+        if firework is not None:
+            self._fw_id = firework.fw_id
+            details = firework.spec.get("_superionic", {})
+            self._connection.send(
+                Started(
+                    firework.fw_id,
+                    launch_id,
+                    firework.name,
+                    str(firework.spec.get("material_id", "")),
+                    details.get("time_limit_s"),
+                )
+            )
+        return firework, launch_id
+
+    def complete_launch(self, launch_id: int, action: Any = None, state: str = "COMPLETED") -> Any:
+        """Write the result of a launch to disk, send it, and remove it from the disk."""
+        cause, message = _cause(action)
+        writes = self._store.take()
+        if cause == DatabaseAwayError.code:
+            raise StopProcessError(message)
+        result = Result(
+            launchpad=self._description,
+            fw_id=self._fw_id,
+            launch_id=launch_id,
+            state=state,
+            action_json=json.dumps(action.to_dict(), default=str),
+            owner=self.owner,
+            writes=writes if state == "COMPLETED" else (),
+        )
+        path = self._spool.write(result)
+        try:
+            send(result, self._store.real, self.patience)
+            launch = super().complete_launch(launch_id, action, state)
+        except DatabaseAwayError as error:
+            raise StopProcessError(str(error)) from None
+        except Exception:
+            self._spool.set_aside(path)
+            raise
+        path.unlink(missing_ok=True)
+        self._connection.send(Ended(self._fw_id, state, cause, message))
+        return launch
+
+
+def _cause(action: Any) -> tuple[str, str]:
+    """Return the cause and the text of a failure; empty texts for a success."""
+    stored = (action.stored_data if action is not None else None) or {}
+    return cause_of(stored.get("_exception"))
+
+
+def cause_of(exception: dict[str, Any] | None) -> tuple[str, str]:
+    """Return cause and message from what FireWorks stores of an exception.
+
+    Errors of superionic name their cause; for others it is the name of the exception.
+    """
+    if not exception:
+        return "", ""
+    details = exception.get("_details") or {}
+    if isinstance(details, dict) and details.get("code"):
+        material = details.get("material_id")
+        text = " ".join(filter(None, [details.get("message"), details.get("hint")]))
+        return details["code"], f"{material}: {text}" if material else text
+    lines = [line for line in (exception.get("_stacktrace") or "").splitlines() if line.strip()]
+    last = lines[-1] if lines else "unknown"
+    return last.partition(":")[0].rpartition(".")[2].strip() or "unknown", last
+
+
+def serve(connection: Connection, setup: ProcessSetup) -> None:
+    """Launch jobs until there is nothing to do, the supervisor says so, or the database is lost.
+
+    Parameters
+    ----------
+    connection : multiprocessing.connection.Connection
+        Takes :class:`Hello`, :class:`Started` and :class:`Ended`.
+    setup : ProcessSetup
+        What to do.
+    """
+    stopping = threading.Event()
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides what Ctrl-C means
+    signal.signal(signal.SIGTERM, stop)
+    _exit_with_parent()
+    warnings.filterwarnings("ignore")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    for name in ("launchpad", "rocket.launcher", "jobflow"):
+        logging.getLogger(name).propagate = False
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - FireWorks and jobflow log there
+    _use_threads(setup.n_threads)
+    try:
+        with setup.database.open() as database:
+            patience = Patience(setup.patience_s)
+            store = SpoolingJobStore(database.job_store, patience)
+            launchpad = WorkerLaunchPad(setup, patience, store, Spool(setup.spool), connection)
+            connection.send(Hello(launchpad.owner))
+            _launch_jobs(launchpad, store, setup, stopping)
+    except StopProcessError as error:
+        logger.error("%s", error)
+        connection.close()
+        os._exit(EXIT_DATABASE_AWAY)  # ping threads may still wait for the database
+
+
+def _launch_jobs(
+    launchpad: WorkerLaunchPad,
+    store: SpoolingJobStore,
+    setup: ProcessSetup,
+    stopping: threading.Event,
+) -> None:
+    import fireworks.core.rocket as rocket
+    from fireworks.core.fworker import FWorker
+    from jobflow import SETTINGS
+
+    # Constants that FireWorks reads from FW_config.yaml when it is imported.
+    rocket.PING_TIME_SECS = setup.ping_s
+    rocket.ROCKET_STREAM_LOGLEVEL = "CRITICAL"
+    rocket.PRINT_FW_JSON = False
+    SETTINGS.JOB_STORE = store
+    env = {
+        **(setup.env or {}),
+        "superionic_owner": launchpad.owner,
+        "superionic_ping_s": setup.ping_s,
+    }
+    fworker = FWorker(setup.name, list(setup.categories), setup.query, env)
+    home = Path(tempfile.mkdtemp(prefix="superionic-"))
+    delay_s, last_job, n_jobs = _IDLE_POLL_S[0], time.monotonic(), 0
+    try:
+        with open(os.devnull, "w") as nowhere:
+            while not stopping.is_set() and not (setup.max_jobs and n_jobs >= setup.max_jobs):
+                directory = home / f"job-{n_jobs}"
+                directory.mkdir()
+                os.chdir(directory)
+                ran = rocket.Rocket(launchpad, fworker, None).run(err_file=nowhere)
+                os.chdir(home)
+                shutil.rmtree(directory, ignore_errors=True)
+                if ran:
+                    n_jobs += 1
+                    delay_s, last_job = _IDLE_POLL_S[0], time.monotonic()
+                    continue
+                idle_s = time.monotonic() - last_job
+                if setup.idle_s is not None and (
+                    idle_s >= setup.idle_s or not _work_left(launchpad, fworker)
+                ):
+                    return
+                stopping.wait(delay_s)
+                delay_s = min(2 * delay_s, _IDLE_POLL_S[1])
+    finally:
+        os.chdir("/")
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _work_left(launchpad: CampaignLaunchPad, fworker: Any) -> bool:
+    """Say whether a job that this worker would take may still become ready."""
+    try:
+        states = {"state": {"$in": ["READY", "RESERVED", "RUNNING"]}}
+        return launchpad.fireworks.find_one(states, {"_id": 1}) is not None
+    except DatabaseAwayError as error:
+        raise StopProcessError(str(error)) from None
+
+
+def _use_threads(n_threads: int) -> None:
+    """Limit the threads of numerical libraries, those that are loaded later included."""
+    os.environ["OMP_NUM_THREADS"] = str(n_threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(n_threads)
+
+
+def _exit_with_parent() -> None:
+    """End this process soon after its parent has gone, however the parent went."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

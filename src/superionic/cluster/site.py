@@ -1,0 +1,254 @@
+"""Which launchpad and which results database a campaign uses."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from superionic.cluster.launchpad import CampaignLaunchPad
+from superionic.cluster.patience import Patience
+from superionic.database.addresses import hosts_of
+from superionic.database.server import local_server
+from superionic.database.stores import (
+    CONNECTION_TIMEOUT_S,
+    Database,
+    DatabaseSpec,
+    check_connection,
+    configured_database,
+    ensure_indexes,
+    spec_from_uri,
+)
+from superionic.errors import DatabaseError, SettingsError
+from superionic.settings import SuperionicSettings
+
+_UNAUTHORIZED = (13, 18)
+_SETTINGS = frozenset(
+    (
+        *("host", "port", "name", "username", "password", "authsource", "uri_mode"),
+        *("mongoclient_kwargs", "logdir", "strm_lvl", "user_indices", "wf_user_indices"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class LaunchpadSpec:
+    """How to reach a launchpad; it can be sent to other processes.
+
+    Parameters
+    ----------
+    settings : dict
+        As ``LaunchPad.from_dict`` takes them. They may hold a password, so they are not shown.
+    source : str
+        Where this was said.
+    description : str
+        Hosts and database name, without secrets.
+    """
+
+    settings: dict[str, Any] = field(repr=False)
+    source: str
+    description: str
+
+    def open(self, patience: Patience) -> CampaignLaunchPad:
+        """Return the launchpad. Nothing is sent before the first query."""
+        return CampaignLaunchPad(deepcopy(self.settings), patience)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where jobs and results are.
+
+    Parameters
+    ----------
+    database : Database
+        The results.
+    launchpad : CampaignLaunchPad
+        The jobs.
+    launchpad_spec : LaunchpadSpec
+        How other processes open the launchpad.
+    """
+
+    database: Database
+    launchpad: CampaignLaunchPad
+    launchpad_spec: LaunchpadSpec
+
+
+def launchpad_file(named: Path | None) -> Path | None:
+    """Return FireWorks' launchpad file: the one named, or the one that FireWorks would find.
+
+    Raises
+    ------
+    SettingsError
+        When the file that was named is not there.
+    """
+    if named is not None:
+        if not named.is_file():
+            raise SettingsError(f"There is no launchpad file {named}.", hint="Check the path.")
+        return named
+    from fireworks.fw_config import LAUNCHPAD_LOC
+
+    return Path(LAUNCHPAD_LOC) if LAUNCHPAD_LOC else None
+
+
+def read_launchpad(path: Path) -> LaunchpadSpec:
+    """Return the launchpad of a ``my_launchpad.yaml``.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be read. No value of the file is repeated.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(
+            f"{path} cannot be read as a launchpad file ({type(error).__name__}).",
+            hint="'superionic init' writes one.",
+        ) from None
+    if not isinstance(content, dict) or "host" not in content:
+        raise SettingsError(
+            f"{path} is no launchpad file: it names no host.", hint="'superionic init' writes one."
+        )
+    if unknown := sorted(set(content) - _SETTINGS):
+        raise SettingsError(
+            f"{path} holds fields that FireWorks does not know: {', '.join(map(str, unknown))}.",
+            hint=f"It knows {', '.join(sorted(_SETTINGS))}.",
+        )
+    return LaunchpadSpec(content, str(path), _describe(content))
+
+
+def launchpad_in(database: DatabaseSpec) -> LaunchpadSpec:
+    """Return the launchpad that lives in the results database itself."""
+    docs = deepcopy(database.job_store["docs_store"])
+    kwargs = docs.get("mongoclient_kwargs") or {}
+    address = docs.get("uri") or docs.get("host")
+    if address and "://" in address:
+        settings = {"host": address, "uri_mode": True, "name": docs["database"]}
+    else:
+        settings = {
+            "host": docs.get("host"),
+            "port": docs.get("port"),
+            "name": docs["database"],
+            "username": docs.get("username") or None,
+            "password": docs.get("password") or None,
+            "authsource": docs.get("auth_source") or docs["database"],
+        }
+    settings["mongoclient_kwargs"] = kwargs
+    return LaunchpadSpec(settings, database.source, _describe(settings))
+
+
+@contextmanager
+def open_site(
+    settings: SuperionicSettings,
+    *,
+    launchpad: Path | None = None,
+    patience: Patience = Patience(10.0),  # noqa: B008 - frozen
+    writing: bool = True,
+    prefer_uri: bool = False,
+    require_launchpad: bool = False,
+) -> Iterator[Site]:
+    """Open the results database and the launchpad, and check that they do what will be asked.
+
+    The launchpad is that of the file ``launchpad``, else of the ``my_launchpad.yaml`` that
+    FireWorks finds, else it lives in the results database.
+
+    Parameters
+    ----------
+    settings : SuperionicSettings
+        The settings of this installation.
+    launchpad : Path, optional
+        A launchpad file.
+    patience : Patience
+        How long the launchpad's operations wait for a server that is away.
+    writing : bool
+        Whether something will be written: then indexes are made, and the right to write is needed.
+    prefer_uri : bool
+        Let ``settings.database_uri`` win over a jobflow configuration file.
+    require_launchpad : bool
+        Whether something must have been submitted there before.
+
+    Raises
+    ------
+    SettingsError
+        When a configuration is wrong.
+    DatabaseError
+        When a server does not answer or refuses. No secret is in the message.
+    """
+    with ExitStack() as stack:
+        spec = configured_database(settings, prefer_uri=prefer_uri)
+        if spec is None:
+            uri = stack.enter_context(local_server(settings.data_dir))
+            spec = spec_from_uri(uri, settings.database_name, source="local server")
+        check_connection(spec)
+        database = stack.enter_context(spec.open())
+        path = launchpad_file(launchpad)
+        launchpad_spec = read_launchpad(path) if path is not None else launchpad_in(spec)
+        opened = open_launchpad(
+            launchpad_spec, patience, writing=writing, require_launchpad=require_launchpad
+        )
+        stack.callback(opened.client.close)
+        if writing:
+            ensure_indexes(database)
+        yield Site(database, opened, launchpad_spec)
+
+
+def open_launchpad(
+    spec: LaunchpadSpec,
+    patience: Patience,
+    *,
+    writing: bool,
+    require_launchpad: bool = False,
+    timeout_s: float = CONNECTION_TIMEOUT_S,
+) -> CampaignLaunchPad:
+    """Return a launchpad that was seen to answer, and to take what is written if that is wanted.
+
+    Raises
+    ------
+    DatabaseError
+        When it does not answer, refuses, or is no launchpad although one is required.
+    """
+    import pymongo
+    from pymongo.errors import OperationFailure, PyMongoError
+
+    place = f"The launchpad {spec.description} (from: {spec.source})"
+    with ExitStack() as stack:
+        # 'from None' throughout: pymongo's texts may repeat parts of a URI.
+        try:
+            opened = spec.open(patience)
+            stack.callback(opened.client.close)
+            with pymongo.timeout(timeout_s):
+                ids = opened.db.fw_id_assigner
+                known = ids.find_one({}) is not None
+                if not known and require_launchpad:
+                    raise DatabaseError(
+                        f"{place} holds no jobs: nothing was ever submitted there.",
+                        hint="Check the database name, or run 'superionic submit' first.",
+                    )
+                if writing:
+                    # It changes nothing, but needs the right to write.
+                    ids.update_one({"_id": "rights"}, {"$set": {"checked": True}}, upsert=False)
+        except OperationFailure as error:
+            if error.code not in _UNAUTHORIZED:
+                raise DatabaseError(f"{place} failed with error code {error.code}.") from None
+            raise DatabaseError(
+                f"{place} refuses the user name or password, or the user may not "
+                f"{'write there' if writing else 'read it'}.",
+                hint="Check them, the database name and the authsource; writing needs the role "
+                "readWrite.",
+            ) from None
+        except (PyMongoError, OSError, ValueError, TypeError) as error:
+            raise DatabaseError(
+                f"{place} does not answer within {timeout_s:g} s ({type(error).__name__}).",
+                hint="Check that the server runs and that host and port are right.",
+            ) from None
+        stack.pop_all()
+    return opened
+
+
+def _describe(settings: dict[str, Any]) -> str:
+    host = str(settings.get("host") or "localhost")
+    address = hosts_of(host) if "://" in host else f"{host}:{settings.get('port') or 27017}"
+    return f"{address}/{settings.get('name') or 'fireworks'}"

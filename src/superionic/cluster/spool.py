@@ -1,0 +1,265 @@
+"""Results on disk before they are sent.
+
+A result is *complete* when its file is in the spool: the documents of the job, the arrays that go
+to additional stores, and what FireWorks has to know of the launch. Whoever finds such a file can
+send it, any number of times: every write is keyed, and keys are fixed in the file.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bson
+from jobflow import JobStore
+from maggma.core import Store
+
+from superionic.cluster.patience import Patience
+from superionic.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from fireworks.core.firework import FWAction
+
+_SUFFIX = ".result"
+_REFUSED = ".refused"
+FORMAT = 1
+
+
+class SpoolError(DatabaseError):
+    """A result cannot be written to, or read from, disk."""
+
+    code = "spool"
+
+
+@dataclass(frozen=True)
+class Write:
+    """One call of ``update`` of a store.
+
+    Parameters
+    ----------
+    store : str
+        Name of the additional store, or ``""`` for the documents.
+    documents : list of dict
+        What is written.
+    key : list of str
+        Fields that identify a document.
+    """
+
+    store: str
+    documents: list[dict[str, Any]]
+    key: list[str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything that a finished launch has to tell the database.
+
+    Parameters
+    ----------
+    launchpad : str
+        Description of the launchpad, so that results of one are never sent to another.
+    fw_id, launch_id : int
+        The Firework and its launch.
+    state : str
+        ``COMPLETED`` or ``FIZZLED``.
+    action_json : str
+        The FWAction as JSON.
+    owner : str
+        Token of the process that computed it.
+    writes : tuple of Write
+        Documents, arrays first.
+    """
+
+    launchpad: str
+    fw_id: int
+    launch_id: int
+    state: str
+    action_json: str
+    owner: str
+    writes: tuple[Write, ...]
+
+    @property
+    def action(self) -> "FWAction":
+        """Return what FireWorks does next."""
+        from fireworks.core.firework import FWAction
+
+        return FWAction.from_dict(json.loads(self.action_json))
+
+
+@dataclass(frozen=True)
+class Spool:
+    """A directory of complete results that have not been sent yet.
+
+    Parameters
+    ----------
+    directory : Path
+        Readable by its owner only; it may be shared by all workers of a user.
+    """
+
+    directory: Path
+
+    def write(self, result: Result) -> Path:
+        """Write a result so that it is there as a whole, or not at all.
+
+        Raises
+        ------
+        SpoolError
+            When the disk does not take it.
+        """
+        content = {
+            "format": FORMAT,
+            "launchpad": result.launchpad,
+            "fw_id": result.fw_id,
+            "launch_id": result.launch_id,
+            "state": result.state,
+            "action_json": result.action_json,
+            "owner": result.owner,
+            "writes": [vars(write) for write in result.writes],
+        }
+        name = f"{result.fw_id}-{result.launch_id}-{os.getpid()}{_SUFFIX}"
+        path = self.directory / name
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self.directory)  # mode 600
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(bson.encode(content))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            directory = os.open(self.directory, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise SpoolError(
+                f"A result cannot be written to {self.directory}: {error.strerror}.",
+                hint="Free space there, or name another directory with --spool.",
+            ) from error
+        return path
+
+    def entries(self) -> Iterator[tuple[Path, Result]]:
+        """Yield all results that wait here; files that cannot be read are set aside."""
+        for path in sorted(self.directory.glob(f"*{_SUFFIX}")):
+            try:
+                yield path, _read(path)
+            except FileNotFoundError:  # its own worker has just sent it
+                continue
+            except (bson.errors.BSONError, KeyError, TypeError):
+                self.set_aside(path)
+
+    def count(self) -> int:
+        """Return the number of results that wait here."""
+        return sum(1 for _ in self.directory.glob(f"*{_SUFFIX}"))
+
+    def set_aside(self, path: Path) -> None:
+        """Keep a file that cannot be sent, out of the way."""
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(path.with_suffix(_REFUSED))
+
+    def refused(self) -> list[Path]:
+        """Return the files that were set aside."""
+        return sorted(self.directory.glob(f"*{_REFUSED}"))
+
+
+def _read(path: Path) -> Result:
+    content = bson.decode(path.read_bytes())
+    if content.pop("format") != FORMAT:
+        raise KeyError("format")
+    writes = tuple(Write(**write) for write in content.pop("writes"))
+    return Result(**content, writes=writes)
+
+
+def send(result: Result, store: JobStore, patience: Patience) -> None:
+    """Write the documents of a result to the stores; doing it again changes nothing."""
+    for write in result.writes:
+        target = store.additional_stores[write.store] if write.store else store.docs_store
+        # Stores change what they are given.
+        patience.insist(partial(_update, target, write))
+
+
+def _update(target: Store, write: Write) -> None:
+    target.update(deepcopy(write.documents), key=write.key)
+
+
+class _Recorder(Store):
+    """A store that remembers what it is asked to write."""
+
+    def __init__(self, name: str, writes: list[Write], key: str) -> None:
+        super().__init__(key=key)
+        self._name = name
+        self._writes = writes
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def _collection(self) -> None:
+        return None
+
+    def update(self, docs: Any, key: Any = None) -> None:
+        documents = docs if isinstance(docs, list) else [docs]
+        fields = [key] if isinstance(key, str) else list(key or [self.key])
+        self._writes.append(Write(self._name, deepcopy(documents), fields))
+
+    def _never(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+    connect = close = count = query = ensure_index = groupby = remove_docs = _never
+
+
+# maggma's abstract methods are there under one name.
+_Recorder.__abstractmethods__ = frozenset()
+
+
+class SpoolingJobStore(JobStore):
+    """A job store that reads from the database, and keeps what is written until it is taken.
+
+    Parameters
+    ----------
+    real : JobStore
+        The connected store of the results database.
+    patience : Patience
+        How long reading waits for a database that is away.
+    """
+
+    def __init__(self, real: JobStore, patience: Patience) -> None:
+        super().__init__(
+            real.docs_store, dict(real.additional_stores), save=real.save, load=real.load
+        )
+        self.real = real
+        self.patience = patience
+        self._writes: list[Write] = []
+
+    def connect(self, force_reset: bool = False) -> None:
+        """Do nothing: the real store is connected once, for all jobs."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def query(self, *args: Any, **kwargs: Any) -> Iterator[dict[str, Any]]:
+        """Query as the real store does, waiting for a database that is away."""
+        return iter(self.patience.insist(lambda: list(self.real.query(*args, **kwargs))))
+
+    def update(self, docs: Any, save: Any = None, key: Any = None) -> None:
+        """Remember documents, split as jobflow splits them, with their blob identifiers fixed."""
+        recording = JobStore(
+            _Recorder("", self._writes, "uuid"),
+            {name: _Recorder(name, self._writes, "blob_uuid") for name in self.additional_stores},
+            save=self.save,
+            load=self.load,
+        )
+        recording.update(docs, save=save, key=key)
+
+    def take(self) -> tuple[Write, ...]:
+        """Return what was written since the last call: arrays before the documents naming them."""
+        writes = sorted(self._writes, key=lambda write: write.store == "")
+        self._writes.clear()
+        return tuple(writes)

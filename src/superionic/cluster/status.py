@@ -1,0 +1,172 @@
+"""How a campaign stands, read from the launchpad."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from superionic.cluster.launchpad import CampaignLaunchPad
+from superionic.cluster.owner import is_dead
+from superionic.cluster.process import cause_of
+
+STATES = (
+    "READY",
+    "RESERVED",
+    "RUNNING",
+    "WAITING",
+    "COMPLETED",
+    "FIZZLED",
+    "PAUSED",
+    "DEFUSED",
+    "ARCHIVED",
+)
+OPEN_STATES = ("READY", "RESERVED", "RUNNING", "WAITING")
+_RATE_WINDOW = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Jobs that failed for the same cause.
+
+    Parameters
+    ----------
+    cause : str
+        Stable name, such as ``time_limit`` or ``ValueError``.
+    fw_ids : tuple of int
+        The Fireworks.
+    example_material, example_job, example_text : str
+        One of them.
+    """
+
+    cause: str
+    fw_ids: tuple[int, ...]
+    example_material: str
+    example_job: str
+    example_text: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a launchpad stands.
+
+    Parameters
+    ----------
+    jobs : dict
+        Number of jobs by state.
+    materials : dict
+        Number of workflows by flow and state.
+    failures : tuple of Failures
+        By cause, the most frequent first.
+    jobs_per_minute : float
+        Rate of the last minutes.
+    time_left_s : float or None
+        Time until all open jobs are done at that rate; None when nothing moves.
+    n_lost : int
+        Running jobs whose process is known to be dead: 'superionic recover'.
+    n_locked : int
+        Workflows that are locked at this moment.
+    """
+
+    jobs: dict[str, int]
+    materials: dict[str, dict[str, int]]
+    failures: tuple[Failures, ...]
+    jobs_per_minute: float
+    time_left_s: float | None
+    n_lost: int
+    n_locked: int
+
+
+def read_status(launchpad: CampaignLaunchPad) -> Status:
+    """Read how a launchpad stands; nothing is written."""
+    jobs = {
+        state: n for state in STATES if (n := launchpad.fireworks.count_documents({"state": state}))
+    }
+    grouped = launchpad.workflows.aggregate(
+        [
+            {
+                "$group": {
+                    "_id": {"flow": "$metadata.superionic.flow", "state": "$state"},
+                    "n": {"$sum": 1},
+                }
+            }
+        ]
+    )
+    materials: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in grouped:
+        flow = row["_id"].get("flow") or "(others)"
+        materials[flow][row["_id"].get("state") or "?"] = row["n"]
+    rate = _jobs_per_minute(launchpad)
+    n_open = sum(jobs.get(state, 0) for state in OPEN_STATES)
+    running = launchpad.launches.find({"state": "RUNNING"}, {"fworker.env": 1})
+    lost = [
+        launch
+        for launch in running
+        if is_dead(((launch.get("fworker") or {}).get("env") or {}).get("superionic_owner"))
+    ]
+    return Status(
+        jobs=jobs,
+        materials=dict(materials),
+        failures=tuple(read_failures(launchpad)),
+        jobs_per_minute=rate,
+        time_left_s=60 * n_open / rate if rate > 0 else None,
+        n_lost=len(lost),
+        n_locked=launchpad.workflows.count_documents({"locked": {"$exists": True}}),
+    )
+
+
+def _jobs_per_minute(launchpad: CampaignLaunchPad) -> float:
+    """Return the rate of completed jobs over the last minutes in which there were any."""
+    now = datetime.now(UTC)
+    since = (now - _RATE_WINDOW).replace(tzinfo=None).isoformat()
+    ended = launchpad.launches.find(
+        {"state": "COMPLETED", "time_end": {"$gte": since}}, {"time_end": 1, "_id": 0}
+    )
+    if not ended:
+        return 0.0
+    first = min(str(launch["time_end"]) for launch in ended)
+    moment = datetime.fromisoformat(first)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    span_s = max((now - moment).total_seconds(), 1.0)
+    return 60 * len(ended) / span_s
+
+
+def read_failures(
+    launchpad: CampaignLaunchPad, *, flow: str | None = None, chunk_size: int = 500
+) -> list[Failures]:
+    """Return the failed jobs grouped by cause, the most frequent first."""
+    criteria: dict[str, object] = {"state": "FIZZLED"}
+    if flow is not None:
+        criteria["spec._superionic.flow"] = flow
+    fields = {"fw_id": 1, "name": 1, "spec.material_id": 1, "launches": 1, "_id": 0}
+    fields["spec._exception_details"] = 1
+    groups: dict[str, list[int]] = defaultdict(list)
+    examples: dict[str, tuple[str, str, str]] = {}
+    rows = launchpad.fireworks.find(criteria, fields)
+    for start in range(0, len(rows), chunk_size):
+        chunk = rows[start : start + chunk_size]
+        causes = _causes(launchpad, [row["launches"][-1] for row in chunk if row["launches"]])
+        for row in chunk:
+            launch_id = row["launches"][-1] if row["launches"] else None
+            cause, text = causes.get(launch_id, ("unknown", "No launch tells why."))
+            groups[cause].append(row["fw_id"])
+            material = row["spec"].get("material_id", "?")
+            examples.setdefault(cause, (material, row["name"], text))
+    counted = Counter({cause: len(fw_ids) for cause, fw_ids in groups.items()})
+    return [
+        Failures(cause, tuple(sorted(groups[cause])), *examples[cause])
+        for cause, _ in counted.most_common()
+    ]
+
+
+def _causes(
+    launchpad: CampaignLaunchPad, launch_ids: Iterable[int]
+) -> dict[int | None, tuple[str, str]]:
+    launches = launchpad.launches.find(
+        {"launch_id": {"$in": list(launch_ids)}},
+        {"launch_id": 1, "action.stored_data._exception": 1},
+    )
+    causes: dict[int | None, tuple[str, str]] = {}
+    for launch in launches:
+        stored = (launch.get("action") or {}).get("stored_data") or {}
+        causes[launch["launch_id"]] = cause_of(stored.get("_exception"))
+    return causes

@@ -1,0 +1,345 @@
+"""A worker: processes that launch jobs, and the supervisor that looks after them."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import Any
+
+import psutil
+
+from superionic.cluster.launchpad import CampaignLaunchPad, failure_action
+from superionic.cluster.process import (
+    EXIT_DATABASE_AWAY,
+    Ended,
+    Hello,
+    ProcessSetup,
+    Started,
+    serve,
+)
+from superionic.cluster.recovery import Recovery, Verdict, recover_process
+from superionic.cluster.spool import Spool
+from superionic.database.stores import Database
+from superionic.errors import DatabaseError, SuperionicError
+
+_POLL_S = 0.25
+_MOST_FALSE_STARTS = 3
+
+
+class WorkerError(SuperionicError):
+    """The processes of a worker do not run."""
+
+    code = "worker"
+
+
+@dataclass
+class WorkerReport:
+    """What a worker has done.
+
+    Parameters
+    ----------
+    n_completed, n_failed : int
+        Jobs.
+    n_handed_back : int
+        Jobs given back unfinished.
+    n_deaths : int
+        Processes that died.
+    """
+
+    n_completed: int = 0
+    n_failed: int = 0
+    n_handed_back: int = 0
+    n_deaths: int = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a job may use.
+
+    Parameters
+    ----------
+    time_s : float or None
+        Longest time of a job in s, where its campaign names none.
+    memory_GB : float or None
+        Largest resident memory of a process, in GB.
+    grace_s : float
+        Time that jobs have to finish when the worker is asked to stop, in s.
+    """
+
+    time_s: float | None = None
+    memory_GB: float | None = None
+    grace_s: float = 30.0
+
+
+@dataclass
+class _Child:
+    process: BaseProcess
+    connection: Connection
+    owner: str | None = None
+    job: Started | None = None
+    since: float = field(default_factory=time.monotonic)
+    n_jobs: int = 0
+    verdict: Verdict | None = None
+    open: bool = True
+
+
+def run_worker(
+    setup: ProcessSetup,
+    database: Database,
+    launchpad: CampaignLaunchPad,
+    *,
+    n_processes: int,
+    limits: Limits,
+    say: Callable[[str], None],
+) -> WorkerReport:
+    """Run jobs in processes until nothing is left, or until SIGTERM or Ctrl-C.
+
+    A process that dies is replaced; its job runs again in another one, unless it has killed too
+    many. A job that exceeds a limit fails.
+
+    Parameters
+    ----------
+    setup : ProcessSetup
+        What each process needs to know.
+    database : Database
+        The results.
+    launchpad : CampaignLaunchPad
+        The jobs.
+    n_processes : int
+        Processes.
+    limits : Limits
+        Time and memory of a job.
+    say : callable
+        Gets one line for each thing that happens.
+
+    Raises
+    ------
+    DatabaseAwayError
+        When the database is away for longer than the setup's patience.
+    WorkerError
+        When processes end before they begin a job.
+    """
+    return _Supervisor(setup, database, launchpad, n_processes, limits, say).run()
+
+
+class _Supervisor:
+    def __init__(
+        self,
+        setup: ProcessSetup,
+        database: Database,
+        launchpad: CampaignLaunchPad,
+        n_processes: int,
+        limits: Limits,
+        say: Callable[[str], None],
+    ) -> None:
+        self.setup = setup
+        self.database = database
+        self.launchpad = launchpad
+        self.n_processes = n_processes
+        self.limits = limits
+        self.say = say
+        self.report = WorkerReport()
+        self.children: list[_Child] = []
+        self.n_requests = 0
+        self.stop_at: float | None = None
+        self.false_starts = 0
+        self.database_away = False
+
+    def run(self) -> WorkerReport:
+        with self._signals():
+            try:
+                for _ in range(self.n_processes):
+                    self._start()
+                while self.children:
+                    self._look()
+            finally:
+                for child in self.children:
+                    child.process.kill()
+                    child.process.join()
+        if self.database_away:
+            raise DatabaseError(
+                f"The database was away for more than {self.setup.patience_s:g} s.",
+                hint=f"Results that could not be sent are in {self.setup.spool}: when it is back, "
+                "run 'superionic recover', and start workers again.",
+            )
+        return self.report
+
+    @contextmanager
+    def _signals(self) -> Any:
+        def request(signum: int, frame: FrameType | None) -> None:
+            self.n_requests += 1
+
+        before = {
+            number: signal.signal(number, request) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=serve, args=(theirs, self.setup), daemon=True)
+        process.start()
+        theirs.close()
+        self.children.append(_Child(process, ours))
+
+    def _look(self) -> None:
+        """Hear what the processes say, and look after those that are silent."""
+        by_connection = {child.connection: child for child in self.children if child.open}
+        sentinels = [child.process.sentinel for child in self.children]
+        ready = wait([*by_connection, *sentinels], timeout=_POLL_S)
+        for connection, child in by_connection.items():
+            if connection in ready:
+                self._hear(child)
+        if self.n_requests and self.stop_at is None:
+            self.say(f"Stopping: jobs have {self.limits.grace_s:g} s to finish.")
+            self.stop_at = time.monotonic() + self.limits.grace_s
+            for child in self.children:
+                child.process.terminate()
+        over = self.stop_at is not None and (time.monotonic() > self.stop_at or self.n_requests > 1)
+        for child in list(self.children):
+            if not child.process.is_alive():
+                self._bury(child)
+            elif over:
+                self._kill(child, _HANDED_BACK)
+            else:
+                self._check_limits(child)
+
+    def _hear(self, child: _Child) -> None:
+        try:
+            while child.connection.poll():
+                message = child.connection.recv()
+                if isinstance(message, Hello):
+                    child.owner = message.owner
+                elif isinstance(message, Started):
+                    child.job, child.since = message, time.monotonic()
+                    child.n_jobs += 1
+                    self.false_starts = 0
+                elif isinstance(message, Ended):
+                    self._ended(child, message)
+        except (EOFError, OSError):
+            child.open = False
+
+    def _ended(self, child: _Child, message: Ended) -> None:
+        took_s = time.monotonic() - child.since
+        name = f"{child.job.material_id} {child.job.job}" if child.job else ""
+        child.job = None
+        if message.state == "COMPLETED":
+            self.report.n_completed += 1
+            self.say(f"{message.fw_id} {name}: done ({took_s:.1f} s)")
+        else:
+            self.report.n_failed += 1
+            self.say(f"{message.fw_id} {name}: failed ({message.cause}): {message.message}")
+
+    def _check_limits(self, child: _Child) -> None:
+        if child.job is None or child.verdict is not None:
+            return
+        limit_s = child.job.time_limit_s or self.limits.time_s
+        took_s = time.monotonic() - child.since
+        if limit_s is not None and took_s > limit_s:
+            text = f"The job was stopped after {took_s:.0f} s (limit: {limit_s:g} s)."
+            hint = "Raise time_limit_s of the campaign, or --time-limit; then 'superionic rerun'."
+            self._kill(child, Verdict(failure_action("time_limit", text, hint), run_again=False))
+        elif self.limits.memory_GB is not None:
+            used_GB = _memory_GB(child.process.pid)
+            if used_GB > self.limits.memory_GB:
+                text = (
+                    f"The job was stopped when its process used {used_GB:.2f} GB of memory (limit: "
+                    f"{self.limits.memory_GB:g} GB)."
+                )
+                hint = "Raise --memory-limit, or use a coarser grid; then 'superionic rerun'."
+                action = failure_action("memory_limit", text, hint)
+                self._kill(child, Verdict(action, run_again=False))
+
+    def _kill(self, child: _Child, verdict: Verdict) -> None:
+        child.verdict = verdict
+        child.process.kill()
+        child.process.join()
+        self._bury(child)
+
+    def _bury(self, child: _Child) -> None:
+        """Put right what a process left behind, and replace it where that is useful."""
+        child.process.join()
+        self._hear(child)
+        self.children.remove(child)
+        child.connection.close()
+        code = child.process.exitcode
+        if code == EXIT_DATABASE_AWAY:
+            self.database_away = True
+            return
+        if code == 0:
+            return
+        died = child.verdict is None and self.stop_at is None
+        if died:
+            self.report.n_deaths += 1
+        # A process that dies in the quiet of a stop has not been killed by its job.
+        verdict = child.verdict or (None if self.stop_at is None else _HANDED_BACK)
+        found = Recovery()
+        if child.owner is not None:
+            found = recover_process(
+                self.database,
+                self.launchpad,
+                self.setup.launchpad.description,
+                Spool(self.setup.spool),
+                child.owner,
+                verdict=verdict,
+            )
+        self._tell(child, found, died)
+        if child.n_jobs == 0:
+            self.false_starts += 1
+            if self.false_starts >= _MOST_FALSE_STARTS:
+                raise WorkerError(
+                    f"{self.false_starts} processes in a row ended before they began a job (exit "
+                    f"code {code}).",
+                    hint="Look at the messages above.",
+                )
+        if self.stop_at is None:
+            self._start()
+
+    def _tell(self, child: _Child, found: Recovery, died: bool) -> None:
+        name = f"{child.job.material_id} {child.job.job}" if child.job else "no job"
+        if died:
+            self.say(
+                f"Process {child.process.pid} died (exit code {child.process.exitcode}), at work "
+                f"on: {name}."
+            )
+        self.report.n_completed += len(found.results_sent)
+        for fw_id in found.results_sent:
+            self.say(f"{fw_id} {name}: the result was on disk and has been sent")
+        for fw_id in (*found.handed_back, *found.released):
+            self.report.n_handed_back += 1
+            self.say(f"{fw_id} {name}: handed back")
+        for fw_id in found.given_up:
+            self.report.n_failed += 1
+            message = "its process died too often"
+            if child.verdict is not None:
+                message = child.verdict.action.stored_data["_message"]
+            self.say(f"{fw_id} {name}: failed: {message}")
+
+
+_HANDED_BACK = Verdict(
+    failure_action("handed_back", "The worker was asked to stop and gave the job back."),
+    run_again=True,
+)
+
+
+def _memory_GB(pid: int | None) -> float:
+    try:
+        return float(psutil.Process(pid).memory_info().rss) / 1e9
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def default_threads(n_processes: int) -> int:
+    """Return the threads of each process when they share the cores of this machine."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (usable or 1) // n_processes)

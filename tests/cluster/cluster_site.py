@@ -1,0 +1,222 @@
+"""A site for tests: a database server with authentication, configuration files, workers."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pymatgen.core import Lattice, Structure
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from superionic.database.engines import find_engine
+
+TESTS = Path(__file__).parents[1]
+USER, PASSWORD = "operator", "k3ep-th1s_secret"
+READER = "reader"
+DATABASE = "campaign"
+TEST_MONGO_URI = "SUPERIONIC_TEST_MONGO_URI"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A database server on 127.0.0.1 that wants a password; it can be killed and started again."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = free_port()
+        directory.mkdir(parents=True, exist_ok=True)
+        self.engine = find_engine(directory)
+        self.process: subprocess.Popen | None = None
+        self._start(auth=False)
+        client = MongoClient("127.0.0.1", self.port, serverSelectionTimeoutMS=30_000)
+        roles = [{"role": "readWrite", "db": DATABASE}]
+        client.admin.command("createUser", USER, pwd=PASSWORD, roles=roles)
+        roles = [{"role": "read", "db": DATABASE}]
+        client.admin.command("createUser", READER, pwd=PASSWORD, roles=roles)
+        client.close()
+        self.kill()
+        self.start()
+
+    def uri(self, user: str = USER, password: str = PASSWORD) -> str:
+        return f"mongodb://{user}:{password}@127.0.0.1:{self.port}/?authSource=admin"
+
+    def start(self) -> None:
+        self._start(auth=True)
+        client = MongoClient(self.uri(), serverSelectionTimeoutMS=30_000)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                client[DATABASE].anything.find_one({})
+                break
+            except PyMongoError:
+                assert time.monotonic() < deadline, (self.directory / "log").read_text()[-2000:]
+                time.sleep(0.1)
+        client.close()
+
+    def _start(self, *, auth: bool) -> None:
+        self.engine.prepare_storage()
+        with (self.directory / "log").open("ab") as log:
+            command = self.engine.command(self.port) + (["--auth"] if auth else [])
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def database(self) -> Any:
+        return MongoClient(self.uri(), serverSelectionTimeoutMS=30_000)[DATABASE]
+
+
+class Site:
+    """A folder with configuration files, and the commands that use them."""
+
+    def __init__(self, server: Server, folder: Path, database: str = DATABASE) -> None:
+        self.server = server
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / "log"
+        self.write(server.uri(), database)
+        self.workers: list[subprocess.Popen] = []
+
+    def write(self, uri: str, database: str) -> None:
+        launchpad = {"host": uri, "uri_mode": True, "name": database}
+        self.launchpad_file.write_text(yaml.safe_dump(launchpad))
+        docs = {"type": "MongoStore", "uri": uri, "database": database}
+        data = {"type": "GridFSStore", "uri": uri, "database": database}
+        store = {
+            "docs_store": {**docs, "collection_name": "outputs"},
+            "additional_stores": {"data": {**data, "collection_name": "outputs_blobs"}},
+        }
+        self.jobflow_file.write_text(yaml.safe_dump({"JOB_STORE": store}))
+
+    @property
+    def launchpad_file(self) -> Path:
+        return self.folder / "my_launchpad.yaml"
+
+    @property
+    def jobflow_file(self) -> Path:
+        return self.folder / "jobflow.yaml"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SUPERIONIC_", "JOBFLOW"))}
+        cache = os.environ.get("SUPERIONIC_CACHE_DIR", str(self.folder / "cache"))
+        return {
+            **kept,
+            "HOME": str(self.folder),
+            "JOBFLOW_CONFIG_FILE": str(self.jobflow_file),
+            "SUPERIONIC_CONFIG_FILE": str(self.folder / "superionic.yaml"),
+            "SUPERIONIC_DATA_DIR": str(self.folder / "data"),
+            "SUPERIONIC_CACHE_DIR": cache,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join([str(TESTS / "cluster"), kept.get("PYTHONPATH", "")]),
+        }
+
+    def command(self, *arguments: str) -> list[str]:
+        start = "from superionic.cli import main; main()"
+        return [sys.executable, "-c", start, *arguments]
+
+    def run(self, *arguments: str, timeout: float = 300, env: dict[str, str] | None = None) -> Any:
+        done = subprocess.run(
+            self.command(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**self.environment, **(env or {})},
+            cwd=self.folder,
+            check=False,
+        )
+        with self.log.open("a") as log:
+            log.write(f"$ {arguments}\n{done.stdout}{done.stderr}\n")
+        return done
+
+    def ok(self, *arguments: str, timeout: float = 300) -> str:
+        done = self.run(*arguments, timeout=timeout)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def worker(self, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen:
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                self.command("worker", "-l", str(self.launchpad_file), *options),
+                stdout=log,
+                stderr=log,
+                env={**self.environment, **(env or {})},
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        self.workers.append(process)
+        return process
+
+    def kill_worker(self, process: subprocess.Popen) -> None:
+        """Kill a worker with all its processes, as a node that loses power does."""
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def close(self) -> None:
+        for process in self.workers:
+            if process.poll() is None:
+                self.kill_worker(process)
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.ok("status", "--json", "-l", str(self.launchpad_file)))
+
+    def states(self) -> dict[str, int]:
+        rows = self.server.database().fireworks.aggregate(
+            [{"$group": {"_id": "$state", "n": {"$sum": 1}}}]
+        )
+        return {row["_id"]: row["n"] for row in rows}
+
+    def log_text(self) -> str:
+        return self.log.read_text()
+
+
+@contextmanager
+def server_at(directory: Path):
+    server = Server(directory)
+    try:
+        yield server
+    finally:
+        server.kill()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def write_crystals(path: Path, n: int, *, anions: str = "Cl", prefix: str = "salt") -> None:
+    """Write n rock salts that differ in their lattice constant, as JSON lines."""
+    with path.open("w") as file:
+        for i in range(n):
+            lattice = Lattice.from_parameters(*[3.4 + 0.0007 * i] * 3, 60, 60, 60)
+            crystal = Structure(lattice, ["Li", anions], [[0, 0, 0], [0.5, 0.5, 0.5]])
+            record = {"material_id": f"{prefix}-{i}", "structure": crystal.as_dict()}
+            file.write(json.dumps(record) + "\n")
+
+
+def campaign(folder: Path, crystals: Path, potential: str, **fields: Any) -> Path:
+    path = folder / "campaign.yaml"
+    content = {
+        "crystals": [str(crystals)],
+        "potential": potential,
+        "settings": {
+            "landscape_maker.settings.grid_step_A": 1.3,
+            "relax_maker": None,
+        },
+        **fields,
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path
