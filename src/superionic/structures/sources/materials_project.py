@@ -226,8 +226,11 @@ class MaterialsProject:
             """The client, with our way of asking, and what it learns on the way."""
 
             n_announced = 0
-            # The client's own makes the JSON schema of its model anew for each field of each page.
-            available_fields = list(FIELDS)
+
+            @property
+            def available_fields(self) -> list[str]:
+                # The client's own makes the schema of its model anew for each field of each page.
+                return list(FIELDS)
 
             @staticmethod
             def _get_heartbeat_info(endpoint: str) -> tuple[str, list[str]]:
