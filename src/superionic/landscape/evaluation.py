@@ -1,0 +1,356 @@
+"""How the energies of a landscape are obtained: which grid, which points, how often."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from pymatgen.core import Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from superionic.errors import DisorderError, LandscapeError, NoMobileIonError
+from superionic.landscape.adaptive import Sampler, refine_shared_map, sample_adaptively
+from superionic.landscape.grid import Grid, plain_shape, symmetric_grid
+from superionic.landscape.results import OrbitLandscape
+from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
+from superionic.landscape.symmetry import (
+    IDENTITY,
+    Operation,
+    SiteOrbit,
+    SpaceGroup,
+    site_orbits,
+    space_group,
+)
+from superionic.potentials.base import FrozenFramework, Potential, require_finite
+from superionic.structures.remark import Remark
+
+ProgressCallback = Callable[[int, int], None]
+"""Called with the number of energies evaluated so far and the number planned."""
+
+CHUNK = 2048
+"""Energies between two calls of the progress callback."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The grid of a landscape and the symmetry that is used on it.
+
+    Parameters
+    ----------
+    grid : Grid
+        The grid that all maps share.
+    orbits : list of SiteOrbit
+        Mobile ions by symmetry.
+    space_group : SpaceGroup
+        Symmetry that was found, or P1.
+    n_operations : int
+        Operations that are used.
+    remarks : list of Remark
+        What the user should know.
+    """
+
+    grid: Grid
+    orbits: list[SiteOrbit]
+    space_group: SpaceGroup
+    n_operations: int
+    remarks: list[Remark] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class OrbitPlan:
+    """Which points of one orbit's map are evaluated.
+
+    Parameters
+    ----------
+    orbit : SiteOrbit
+        The ions.
+    irreducible : ndarray of int, shape (n,)
+        Flat indices of the irreducible points.
+    inverse : ndarray of int, shape (n_points,)
+        For each grid point the position of its own among the irreducible points.
+    allowed : ndarray of bool, shape (n,)
+        Irreducible points that are far enough from all other ions.
+    """
+
+    orbit: SiteOrbit
+    irreducible: NDArray[np.int64]
+    inverse: NDArray[np.int64]
+    allowed: NDArray[np.bool_]
+
+    @property
+    def points(self) -> NDArray[np.int64]:
+        """Return the flat indices of the points that are evaluated."""
+        return self.irreducible[self.allowed]
+
+    def place(self, grid: Grid, energies_eV: NDArray[np.float64]) -> OrbitLandscape:
+        """Return the map on the whole grid from the total energies at :attr:`points`."""
+        minimum_eV = float(energies_eV.min())
+        values = np.full(len(self.allowed), energies_eV.max() - minimum_eV)
+        values[self.allowed] = energies_eV - minimum_eV
+        return OrbitLandscape(
+            self.orbit,
+            values[self.inverse].reshape(grid.shape),
+            self.allowed[self.inverse].reshape(grid.shape),
+            minimum_eV,
+        )
+
+
+class Evaluation:
+    """Evaluation of one crystal: counts energies and reports progress.
+
+    Parameters
+    ----------
+    structure : pymatgen.core.Structure
+        An ordered crystal at equilibrium.
+    mobile_species : str
+        Element symbol of the mobile ions.
+    potential : Potential
+        Where energies come from.
+    settings : LandscapeSettings
+        Grid, symmetry, exclusion radius.
+    progress : callable, optional
+        Called now and then with (done, planned) numbers of energies.
+
+    Raises
+    ------
+    DisorderError
+        When sites are partially occupied.
+    NoMobileIonError
+        When the crystal does not hold the mobile species.
+    UnknownElementError
+        When the potential does not know an element.
+    """
+
+    def __init__(
+        self,
+        structure: Structure,
+        mobile_species: str,
+        potential: Potential,
+        settings: LandscapeSettings,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        if not structure.is_ordered:
+            raise DisorderError(
+                f"{structure.composition.reduced_formula} has partially occupied sites.",
+                hint="Order the crystal first (superionic.structures.prepare).",
+            )
+        self.sites = [i for i, site in enumerate(structure) if site.specie.symbol == mobile_species]
+        if not self.sites:
+            raise NoMobileIonError(
+                f"{structure.composition.reduced_formula} holds no {mobile_species}.",
+                hint="Name the mobile ion (--mobile) or leave the material out.",
+            )
+        self.structure = structure
+        self.fractional = np.array(structure.frac_coords)
+        self.atoms = AseAtomsAdaptor.get_atoms(structure)
+        potential.check_elements(self.atoms)
+        self.potential = potential
+        self.settings = settings
+        self.progress = progress
+        self.n_evaluations = 0
+
+    def sampling(self) -> Sampling:
+        """Choose the grid, and check on a random sample that the symmetry is the potential's, too.
+
+        When it is not, the plain grid without symmetry is chosen and a remark says so.
+        """
+        lattice = np.array(self.structure.lattice.matrix)
+        plain = Grid(lattice, plain_shape(lattice, self.settings.grid_step_A))
+        if not self.settings.symmetry:
+            group = SpaceGroup(1, "P1", [IDENTITY], [(0.0, 0.0, 0.0)])
+            return Sampling(plain, self.orbits(plain, [IDENTITY]), group, 1)
+        group = space_group(self.structure, self.settings.symprec_A)
+        grid, operations = symmetric_grid(
+            lattice,
+            group.operations,
+            group.origins,
+            self.settings.grid_step_A,
+            tolerance_A=self.settings.symprec_A,
+            max_growth=self.settings.max_grid_growth,
+        )
+        orbits = self.orbits(grid, operations)
+        difference_eV = self.symmetry_violation(grid, orbits)
+        if difference_eV <= self.settings.symmetry_tolerance_eV:
+            return Sampling(grid, orbits, group, len(operations))
+        remark = Remark(
+            "symmetry_broken",
+            f"Points equivalent in {group.symbol} differ by {difference_eV:.4f} eV; "
+            "all ions and points were evaluated without symmetry.",
+        )
+        return Sampling(plain, self.orbits(plain, [IDENTITY]), group, 1, [remark])
+
+    def orbits(self, grid: Grid, operations: list[Operation]) -> list[SiteOrbit]:
+        """Return the mobile ions by symmetry."""
+        return site_orbits(
+            grid.lattice, self.fractional, self.sites, operations, 2 * self.settings.symprec_A
+        )
+
+    def framework(self, site: int) -> FrozenFramework:
+        """Return the energy as a function of the position of one ion."""
+        if self.settings.fast:
+            return self.potential.frozen_framework(self.atoms, site)
+        return Potential.frozen_framework(self.potential, self.atoms, site)
+
+    def energies(self, framework: FrozenFramework, positions_A: NDArray) -> NDArray[np.float64]:
+        """Return total energies in eV, counted and checked."""
+        energies_eV = framework.energies(positions_A)
+        require_finite(energies_eV, self.potential)
+        self.n_evaluations += len(positions_A)
+        return energies_eV
+
+    def crowding(self, grid: Grid) -> NDArray[np.int32]:
+        """Return for each grid point how many ions are too close to it."""
+        return grid.crowding(self.fractional, self.settings.exclusion_radius_A)
+
+    def allowed(self, grid: Grid, crowding: NDArray[np.int32], site: int) -> NDArray[np.bool_]:
+        """Return a flat mask of the points that lie far enough from all other ions."""
+        own = grid.near(self.fractional[[site]], self.settings.exclusion_radius_A)
+        return (crowding == own).ravel()
+
+    def symmetry_violation(self, grid: Grid, orbits: list[SiteOrbit]) -> float:
+        """Return the largest difference in eV between equivalent points of a random sample.
+
+        Compared are the grid points that the maps will take as equal: the images under random
+        operations of the ion's stabiliser, and those in the map of one other ion of its orbit.
+        High on the repulsive wall the same displacement costs more, so differences are taken
+        relative to the energy above the ion's own site where that exceeds 1 eV.
+        """
+        rng = np.random.default_rng(self.settings.seed)
+        crowding = self.crowding(grid)
+        largest = 0.0
+        for orbit in orbits:
+            points = np.flatnonzero(self.allowed(grid, crowding, orbit.representative))
+            n_checks = min(self.settings.n_symmetry_checks, len(points))
+            turns = [op for op in orbit.stabiliser if (op.rotation != IDENTITY.rotation).any()]
+            if n_checks == 0 or not (turns or len(orbit.members) > 1):
+                continue
+            chosen = rng.choice(points, n_checks, replace=False)
+            here = self.fractional[[orbit.representative]] @ grid.lattice
+            first = self.framework(orbit.representative)
+            reference = self.energies(first, np.vstack([here, grid.cartesian(chosen)]))
+            site_eV, reference = reference[0], reference[1:]
+            scale = np.maximum(1.0, np.abs(reference - site_eV))
+            equivalent: list[tuple[FrozenFramework, NDArray[np.int64]]] = []
+            if turns:
+                picked = rng.integers(len(turns), size=n_checks)
+                images = [grid.permutation(turns[k])[chosen[i]] for i, k in enumerate(picked)]
+                equivalent.append((first, np.array(images)))
+            if len(orbit.members) > 1:
+                k = int(rng.integers(1, len(orbit.members)))
+                other = self.framework(orbit.members[k])
+                equivalent.append((other, grid.permutation(orbit.generators[k])[chosen]))
+            for framework, image in equivalent:
+                energies_eV = self.energies(framework, grid.cartesian(image))
+                largest = max(largest, float(np.max(np.abs(energies_eV - reference) / scale)))
+        return largest
+
+    def evaluate(self, sampling: Sampling) -> list[OrbitLandscape]:
+        """Return the maps of all orbits.
+
+        Raises
+        ------
+        LandscapeError
+            When every grid point of an ion is too close to another ion.
+        NonFiniteEnergyError
+            When an energy is NaN or infinite.
+        """
+        if self.settings.adaptive is not None:
+            return self._evaluate_adaptively(sampling, self.settings.adaptive)
+        planned = self.n_evaluations + self.count(sampling)
+        return [
+            plan.place(sampling.grid, self.at_points(sampling.grid, plan, plan.points, planned))
+            for plan in self.plans(sampling)
+        ]
+
+    def plans(self, sampling: Sampling) -> Iterator[OrbitPlan]:
+        """Yield, for each orbit, which points are evaluated.
+
+        Raises
+        ------
+        LandscapeError
+            When there is none.
+        """
+        crowding = self.crowding(sampling.grid)
+        for orbit in sampling.orbits:
+            irreducible, inverse = _irreducible(sampling.grid, orbit.stabiliser)
+            allowed = self.allowed(sampling.grid, crowding, orbit.representative)[irreducible]
+            if not allowed.any():
+                raise LandscapeError(
+                    f"Every grid point is closer than {self.settings.exclusion_radius_A} A "
+                    "to another ion.",
+                    hint="Check the cell, or choose a smaller exclusion radius.",
+                )
+            yield OrbitPlan(orbit, irreducible, inverse, allowed)
+
+    def count(self, sampling: Sampling) -> int:
+        """Return the number of energies of all orbits.
+
+        Plans are made twice and not kept: with many ions their indices would outweigh the maps.
+        """
+        return sum(int(plan.allowed.sum()) for plan in self.plans(sampling))
+
+    def at_points(
+        self, grid: Grid, plan: OrbitPlan, points: NDArray[np.int64], planned: int
+    ) -> NDArray[np.float64]:
+        """Return total energies in eV at grid points of one orbit, and tell of the progress."""
+        if not len(points):
+            return np.empty(0)
+        return self._in_chunks(self.framework(plan.orbit.representative), grid, points, planned)
+
+    def _in_chunks(
+        self, framework: FrozenFramework, grid: Grid, points: NDArray[np.int64], planned: int
+    ) -> NDArray[np.float64]:
+        energies_eV = np.empty(len(points))
+        for first in range(0, len(points), CHUNK):
+            part = slice(first, first + CHUNK)
+            energies_eV[part] = self.energies(framework, grid.cartesian(points[part]))
+            if self.progress is not None:
+                self.progress(self.n_evaluations, max(planned, self.n_evaluations))
+        return energies_eV
+
+    def _evaluate_adaptively(
+        self, sampling: Sampling, settings: AdaptiveSettings
+    ) -> list[OrbitLandscape]:
+        grid = sampling.grid
+        samplers, images = [], []
+        for plan in self.plans(sampling):
+            framework = self.framework(plan.orbit.representative)
+            # How many energies it will take is not known beforehand; a tenth is common.
+            planned = self.n_evaluations + int(plan.allowed.sum()) // 10
+            evaluate = partial(self._in_chunks, framework, grid, planned=planned)
+            sampler = Sampler(grid, plan.irreducible, plan.inverse, plan.allowed, evaluate)
+            permutations = [grid.permutation(operation) for operation in plan.orbit.generators]
+            site = self.fractional[plan.orbit.representative] - grid.origin
+            nearest = np.mod(np.rint(site * grid.shape).astype(int), grid.shape)
+            start = int(np.ravel_multi_index(nearest, grid.shape))
+            sample_adaptively(sampler, start, permutations, settings)
+            samplers.append(sampler)
+            images.append(permutations)
+        refine_shared_map(samplers, images)
+        results = []
+        for orbit, sampler in zip(sampling.orbits, samplers, strict=True):
+            values = sampler.interpolate().copy()
+            values[~sampler.allowed] = values[sampler.allowed].max()
+            results.append(
+                OrbitLandscape(
+                    orbit,
+                    values[sampler.inverse].reshape(grid.shape),
+                    sampler.known[sampler.inverse].reshape(grid.shape),
+                    sampler.minimum_eV,
+                )
+            )
+        return results
+
+
+def _irreducible(
+    grid: Grid, stabiliser: list[Operation]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the irreducible points and, for each grid point, the position of its own in them."""
+    smallest = np.arange(grid.n_points)
+    if len(stabiliser) == 1:
+        return smallest, smallest
+    for operation in stabiliser:
+        np.minimum(smallest, grid.permutation(operation), out=smallest)
+    irreducible, inverse = np.unique(smallest, return_inverse=True)
+    return irreducible, inverse
