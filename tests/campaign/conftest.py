@@ -1,0 +1,3 @@
+from campaign_fixtures import data_dir, database, run, server_uri, start, surroundings
+
+__all__ = ["data_dir", "database", "run", "server_uri", "start", "surroundings"]
