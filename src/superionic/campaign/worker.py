@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -17,6 +18,7 @@ from superionic.campaign.outcome import Task
 from superionic.database.stores import Database, DatabaseSpec
 from superionic.errors import SuperionicError
 from superionic.flows.screen import ScreenMaker
+from superionic.potentials.registry import load_potential
 from superionic.progress import progress_to
 from superionic.schemas.common import utc_now
 from superionic.schemas.failure import FailureDocument
@@ -85,9 +87,10 @@ def work(connection: Connection, setup: WorkerSetup) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _exit_with_parent(setup.parent_pid)
     warnings.filterwarnings("ignore")
-    import torch
-
-    torch.set_num_threads(setup.n_threads)
+    with suppress(SuperionicError):  # each task will say so
+        load_potential(setup.maker.potential)
+    if "torch" in sys.modules:  # not every potential needs it
+        sys.modules["torch"].set_num_threads(setup.n_threads)
     with setup.database.open() as database, suppress(EOFError, BrokenPipeError):
         while True:
             task: Task = connection.recv()
