@@ -1,15 +1,27 @@
-"""The job that computes the landscapes of a crystal."""
+"""The jobs that compute the landscapes of a crystal, in one piece or in parts."""
 
+import time
 from dataclasses import asdict, dataclass, field
+from math import ceil
+from typing import Any
 
-from jobflow import Maker, job
+from jobflow import Flow, Maker, Response, job
 
-from superionic.landscape.landscape import compute_landscape
+from superionic.landscape.evaluation import Evaluation
+from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.landscape.settings import LandscapeSettings
+from superionic.landscape.shards import assemble, evaluate_part, settle_symmetry
 from superionic.potentials.registry import load_potential
 from superionic.progress import report_progress
-from superionic.schemas.common import PotentialDocument, Warning_
-from superionic.schemas.screen import LandscapeDocument, PreparedDocument, RelaxedDocument
+from superionic.schemas.common import PackedArray, PotentialDocument, Warning_
+from superionic.schemas.screen import (
+    LandscapeDocument,
+    LandscapePartDocument,
+    PreparedDocument,
+    RelaxedDocument,
+)
+
+Crystal = RelaxedDocument | PreparedDocument
 
 
 @dataclass
@@ -22,15 +34,18 @@ class LandscapeMaker(Maker):
         Name of the job.
     settings : LandscapeSettings
         Grid, symmetry, exclusion radius.
+    energies_per_job : int or None
+        Spread a crystal that takes more energies than this over several jobs, so that several
+        workers share it; None computes every crystal in one job.
     """
 
     name: str = "landscape"
     settings: LandscapeSettings = field(default_factory=LandscapeSettings)
+    energies_per_job: int | None = None
 
-    @job(output_schema=LandscapeDocument, data=["arrays"])
-    def make(
-        self, crystal: RelaxedDocument | PreparedDocument, potential: str
-    ) -> LandscapeDocument:
+    # Without output_schema: jobflow checks it against the reference that a replacement leaves.
+    @job(data=["arrays"])
+    def make(self, crystal: Crystal, potential: str) -> LandscapeDocument | Response:
         """Compute the landscapes of one crystal.
 
         Parameters
@@ -40,6 +55,10 @@ class LandscapeMaker(Maker):
         potential : str
             Specification of the potential.
         """
+        if self.energies_per_job is not None and self.settings.adaptive is None:
+            split = self._split(crystal, potential, self.energies_per_job)
+            if split is not None:
+                return split
         loaded = load_potential(potential)
         landscape = compute_landscape(
             crystal.structure,
@@ -48,12 +67,162 @@ class LandscapeMaker(Maker):
             self.settings,
             progress=report_progress,
         )
-        return LandscapeDocument.from_landscape(
-            landscape,
-            material_id=crystal.material_id,
-            formula=crystal.formula,
-            task_key=crystal.task_key,
-            settings=asdict(self.settings),
-            warnings=Warning_.from_remarks(landscape.remarks),
-            potential=PotentialDocument.from_info(loaded.info),
+        return _document(landscape, crystal, potential, self.settings)
+
+    def _split(self, crystal: Crystal, potential: str, energies_per_job: int) -> Response | None:
+        start = time.perf_counter()
+        evaluation = Evaluation(
+            crystal.structure, crystal.mobile_species, load_potential(potential), self.settings
         )
+        sampling, settled = settle_symmetry(evaluation)
+        n_parts = ceil(evaluation.count(sampling) / energies_per_job)
+        if n_parts < 2:
+            return None
+        part_maker = LandscapePartMaker(settings=settled, n_parts=n_parts)
+        parts = [part_maker.make(crystal, potential, part) for part in range(n_parts)]
+        assembly = AssembleLandscapeMaker(settings=self.settings, settled=settled).make(
+            crystal,
+            potential,
+            [part.output for part in parts],
+            n_checks=evaluation.n_evaluations,
+            checks_time_s=time.perf_counter() - start,
+            warnings=[w.model_dump() for w in Warning_.from_remarks(sampling.remarks)],
+        )
+        return Response(replace=Flow([*parts, assembly], output=assembly.output))
+
+
+@dataclass
+class LandscapePartMaker(Maker):
+    """Evaluate one part of a landscape.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : LandscapeSettings
+        Settings with the symmetry settled.
+    n_parts : int
+        Number of parts.
+    """
+
+    name: str = "landscape part"
+    settings: LandscapeSettings = field(default_factory=LandscapeSettings)
+    n_parts: int = 1
+
+    @job(output_schema=LandscapePartDocument, data=["arrays"])
+    def make(self, crystal: Crystal, potential: str, part: int) -> LandscapePartDocument:
+        """Evaluate one part.
+
+        Parameters
+        ----------
+        crystal : RelaxedDocument or PreparedDocument
+            The crystal.
+        potential : str
+            Specification of the potential.
+        part : int
+            Which part, from 0.
+        """
+        start = time.perf_counter()
+        loaded = load_potential(potential)
+        energies = evaluate_part(
+            crystal.structure,
+            crystal.mobile_species,
+            loaded,
+            self.settings,
+            part,
+            self.n_parts,
+            progress=report_progress,
+        )
+        return LandscapePartDocument(
+            **_identity(crystal),
+            settings=asdict(self.settings),
+            wall_time_s=time.perf_counter() - start,
+            n_evaluations=sum(len(share) for share in energies),
+            potential=PotentialDocument.from_info(loaded.info),
+            part=part,
+            n_parts=self.n_parts,
+            arrays=[PackedArray.pack(share) for share in energies],
+        )
+
+
+@dataclass
+class AssembleLandscapeMaker(Maker):
+    """Put the parts of a landscape together.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : LandscapeSettings
+        Settings that were asked for; they are stored.
+    settled : LandscapeSettings
+        Settings with which the parts were computed.
+    """
+
+    name: str = "assemble landscape"
+    settings: LandscapeSettings = field(default_factory=LandscapeSettings)
+    settled: LandscapeSettings = field(default_factory=LandscapeSettings)
+
+    @job(output_schema=LandscapeDocument, data=["arrays"])
+    def make(
+        self,
+        crystal: Crystal,
+        potential: str,
+        parts: list[LandscapePartDocument],
+        n_checks: int,
+        checks_time_s: float,
+        warnings: list[dict[str, str]],
+    ) -> LandscapeDocument:
+        """Put the parts of one crystal together.
+
+        Parameters
+        ----------
+        crystal : RelaxedDocument or PreparedDocument
+            The crystal.
+        potential : str
+            Specification of the potential.
+        parts : list of LandscapePartDocument
+            All parts, in order.
+        n_checks : int
+            Energies that the check of the symmetry took.
+        checks_time_s : float
+            Wall time of the check in s.
+        warnings : list of dict
+            Code and text of what the check found.
+        """
+        energies = [[share.unpack() for share in part.arrays] for part in parts]
+        loaded = load_potential(potential)
+        landscape = assemble(
+            crystal.structure, crystal.mobile_species, loaded, self.settled, energies
+        )
+        document = _document(landscape, crystal, potential, self.settings)
+        return document.model_copy(
+            update={
+                "n_evaluations": document.n_evaluations + n_checks,
+                "wall_time_s": document.wall_time_s
+                + checks_time_s
+                + sum(part.wall_time_s for part in parts),
+                "warnings": [Warning_(**warning) for warning in warnings],
+            }
+        )
+
+
+def _identity(crystal: Crystal) -> dict[str, Any]:
+    return {
+        "material_id": crystal.material_id,
+        "formula": crystal.formula,
+        "mobile_species": crystal.mobile_species,
+        "task_key": crystal.task_key,
+    }
+
+
+def _document(
+    landscape: Landscape, crystal: Crystal, potential: str, settings: LandscapeSettings
+) -> LandscapeDocument:
+    return LandscapeDocument.from_landscape(
+        landscape,
+        **{k: v for k, v in _identity(crystal).items() if k != "mobile_species"},
+        settings=asdict(settings),
+        warnings=Warning_.from_remarks(landscape.remarks),
+        potential=PotentialDocument.from_info(load_potential(potential).info),
+    )

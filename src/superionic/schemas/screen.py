@@ -74,6 +74,19 @@ class LandscapeArrays(Document):
     )
 
 
+class LandscapePartDocument(MaterialDocument):
+    """Energies of one part of a landscape that is spread over several jobs."""
+
+    kind: Literal["landscape part"] = Field("landscape part", description="Kind of document.")
+    potential: PotentialDocument = Field(description="Potential that gave the energies.")
+    part: int = Field(description="Which part, from 0.")
+    n_parts: int = Field(description="Number of parts.")
+    arrays: list[PackedArray] = Field(
+        description="For each orbit total energies in eV of this part's points, in the additional "
+        "store `data`."
+    )
+
+
 class LandscapeDocument(MaterialDocument):
     """Frozen-framework landscapes of all mobile ions of a crystal."""
 
@@ -157,7 +170,57 @@ class LandscapeDocument(MaterialDocument):
         )
 
 
-class DescriptorsDocument(MaterialDocument):
+class Origins(Document):
+    """What ties a material to others: the crystal that it is an ordering of, and its other names.
+
+    Empty for most materials.
+    """
+
+    parent_id: str | None = Field(
+        None, description="The disordered crystal that this is an ordering of."
+    )
+    ordering_index: int | None = Field(
+        None, description="Which of its orderings, from 1, the lowest in Ewald energy first."
+    )
+    ordering_energy_eV: float | None = Field(
+        None, description="Ewald energy of the ordering in eV/atom, above the lowest one."
+    )
+    aliases: list[str] = Field(
+        default_factory=list, description="Other identifiers of the same crystal."
+    )
+
+    @classmethod
+    def from_provenance(cls, provenance: dict[str, Any]) -> "Origins":
+        """Return what the provenance of a candidate says of it."""
+        aliases = str(provenance.get("aliases", "")).split(",")
+        return cls(
+            parent_id=provenance.get("parent_id"),
+            ordering_index=provenance.get("ordering_index"),
+            ordering_energy_eV=provenance.get("ordering_energy_eV"),
+            aliases=[name for name in aliases if name],
+        )
+
+
+class Spread(Document):
+    """A number of several orderings of one crystal; those that have none are left out."""
+
+    n: int = Field(description="Orderings that have the number.")
+    best: float = Field(description="The best of them: lowest barrier, highest Xi.")
+    mean: float = Field(description="Their mean.")
+    spread: float = Field(description="Largest minus smallest.")
+
+
+class OrderingsSummary(Document):
+    """All computed orderings of one disordered crystal."""
+
+    n_orderings: int = Field(description="Orderings with a result.")
+    material_ids: list[str] = Field(description="Their identifiers, lowest Ewald energy first.")
+    mpe_eV: Spread | None = Field(description="Published percolation barrier in eV.")
+    barrier_3d_eV: Spread | None = Field(description="Barrier in three dimensions in eV.")
+    xi: Spread | None = Field(description="Published ranking descriptor.")
+
+
+class DescriptorsDocument(MaterialDocument, Origins):
     """Descriptors of one material's landscape: the result of the screening flow."""
 
     kind: Literal["descriptors"] = Field("descriptors", description="Kind of document.")
@@ -197,9 +260,15 @@ class DescriptorsDocument(MaterialDocument):
     total_wall_time_s: float = Field(description="Wall time of all jobs of the flow, in s.")
 
 
-class ScreeningDocument(Document):
+class ScreeningDocument(Origins):
     """One row of the screening collection: material, mobile species and potential."""
 
+    duplicate_of: str | None = Field(
+        None, description="The same crystal, which was computed in place of this one."
+    )
+    orderings: OrderingsSummary | None = Field(
+        None, description="All orderings of the parent, where there are several."
+    )
     key: str = Field(description="material_id, mobile species and potential: the unique key.")
     schema_version: str = Field(description="Version of the document's schema.")
     superionic_version: str = Field(description="Version of superionic that made the descriptors.")
