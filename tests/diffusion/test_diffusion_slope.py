@@ -57,13 +57,15 @@ def test_drift_of_the_framework_is_removed_and_that_of_the_ions_kept():
     )
 
 
-@pytest.mark.parametrize(("n_ions", "rattle_A"), [(4, 0.2), (16, 0.0)])
-def test_the_interval_covers_the_true_slope(n_ions, rattle_A):
+@pytest.mark.parametrize(
+    ("n_ions", "rattle_A", "n_frames"), [(4, 0.2, 600), (16, 0.0, 600), (6, 0.2, 260)]
+)
+def test_the_interval_covers_the_true_slope(n_ions, rattle_A, n_frames):
     rng = np.random.default_rng(2024 + n_ions)
     truth, n_trials = 1.3, 200
     hits, slopes = 0, []
     for _ in range(n_trials):
-        found = fit_slope(random_walk(rng, 600, n_ions, truth, 0.02, rattle_A), 0.02)
+        found = fit_slope(random_walk(rng, n_frames, n_ions, truth, 0.02, rattle_A), 0.02)
         hits += found.low_A2_per_ps <= truth <= found.high_A2_per_ps
         slopes.append(found.slope_A2_per_ps)
     assert 0.90 <= hits / n_trials <= 0.98
@@ -84,7 +86,7 @@ def test_ions_that_move_together_do_not_shrink_the_interval():
 def test_a_harmonic_crystal_does_not_diffuse():
     rng = np.random.default_rng(3)
     time_ps = np.arange(1000) * 0.02
-    hits = 0
+    hits, slopes = 0, []
     for _ in range(50):
         positions = np.zeros((1000, 8, 3))
         for frequency in rng.uniform(1.0, 12.0, 6):  # THz
@@ -92,9 +94,10 @@ def test_a_harmonic_crystal_does_not_diffuse():
             positions += 0.1 * np.cos(2 * np.pi * frequency * time_ps[:, None, None] + phase)
         found = fit_slope(positions, 0.02)
         hits += found.low_A2_per_ps <= 0.0 <= found.high_A2_per_ps
-        assert abs(found.slope_A2_per_ps) < 0.02
+        slopes.append(found.slope_A2_per_ps)
         assert found.label_A2_per_ps >= 1e-4
     assert hits >= 45
+    assert np.sqrt(np.mean(np.square(slopes))) < 0.02  # A^2/ps; the MSD itself is 0.18 A^2
 
 
 def test_directions_add_up_and_tell_a_channel():
@@ -116,8 +119,8 @@ def test_too_few_frames_are_refused_with_the_length_that_is_needed():
 
 
 def test_window_starts_after_the_rattling():
-    found = fit_slope(np.random.default_rng(0).normal(size=(300, 2, 3)), 0.01, SlopeSettings())
-    assert found.window_ps[0] >= 0.2
+    found = fit_slope(np.random.default_rng(0).normal(size=(500, 2, 3)), 0.01, SlopeSettings())
+    assert found.window_ps[0] >= 0.5
 
 
 def test_units_of_diffusivity_and_conductivity():

@@ -10,13 +10,14 @@ differently:
   of Python objects for every edge;
 * the first linear layer of each gated MLP acts on concatenated features [a_i, b_ij, a_j]; it is
   applied to atoms and bonds before they are gathered, W [a_i, b, a_j] = W1 a_i + W2 b + W3 a_j;
-* both directions of a pair lie one after the other, so what belongs to the undirected pair is
-  broadcast, not gathered; bonds that take no part in angles are not updated;
+* what lies between the matrix products is compiled (:mod:`superionic.diffusion.gated_kernels`);
+* bonds that take no part in angles are not updated;
 * the gradient is taken with respect to the pair vectors, and forces are summed in double precision
   from them, so that they add up to zero.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,44 +147,29 @@ def _join(
 
 
 class _GatedMLP:
-    """A gated MLP whose first layer is split by the blocks of its input."""
+    """Weights of a gated MLP, its first layer split by the blocks of its input."""
 
-    def __init__(self, module: Any, blocks: Sequence[int]) -> None:
+    def __init__(self, module: Any, n_blocks: int) -> None:
         import torch
         from torch import nn
 
         core = [layer for layer in module.mlp_core.layers if isinstance(layer, nn.Linear)]
         gate = [layer for layer in module.mlp_gate.layers if isinstance(layer, nn.Linear)]
-        weight = torch.cat([core[0].weight, gate[0].weight]).detach()
-        self.first = [w.t().contiguous() for w in weight.split(list(blocks), dim=1)]
-        self.bias = torch.cat([core[0].bias, gate[0].bias]).detach()
-        self.second = None
+        # A layer norm follows the last linear layer; the mean that it removes is taken out here.
+        weights: Any = [[layer.weight for layer in layers] for layers in (core, gate)]
+        biases: Any = [[layer.bias for layer in layers] for layers in (core, gate)]
+        for part in range(2):
+            weights[part][-1] = weights[part][-1] - weights[part][-1].mean(dim=0)
+            biases[part][-1] = biases[part][-1] - biases[part][-1].mean()
+        weight = torch.cat([weights[0][0], weights[1][0]])
+        self.first = [w.t().contiguous() for w in weight.chunk(n_blocks, dim=1)]
+        self.bias = torch.cat([biases[0][0], biases[1][0]])
         if len(core) == 2:
-            self.second = [(m[1].weight.detach().t(), m[1].bias.detach()) for m in (core, gate)]
-        self.norms = [
-            (norm.normalized_shape, norm.weight.detach(), norm.bias.detach(), norm.eps)
-            for norm in (module.bn1, module.bn2)
-        ]
-        self.width = core[0].out_features
-
-    def finish(self, hidden: "Tensor") -> "Tensor":
-        """Apply all that follows the first linear layer."""
-        import torch
-        from torch.nn import functional
-
-        if self.second is not None:
-            hidden = functional.silu(hidden)
-            core, gate = (
-                torch.addmm(bias, part, weight)
-                for part, (weight, bias) in zip(
-                    hidden.split(self.width, dim=1), self.second, strict=True
-                )
-            )
-        else:
-            core, gate = hidden.split(self.width, dim=1)
-        core = functional.layer_norm(core, *self.norms[0])
-        gate = functional.layer_norm(gate, *self.norms[1])
-        return functional.silu(core) * torch.sigmoid(gate)
+            self.second = torch.stack([weights[0][1].t(), weights[1][1].t()])
+            self.second_bias = torch.stack([biases[0][1], biases[1][1]])[:, None, :]
+        one, two = module.bn1, module.bn2
+        self.norm = torch.stack([one.weight, one.bias, two.weight, two.bias])
+        self.eps = one.eps
 
 
 class _Network:
@@ -192,11 +178,8 @@ class _Network:
     def __init__(self, model: Any, device: Any) -> None:
         import copy
 
-        import torch
-
         _require_published_architecture(model)
         model = copy.deepcopy(model).to(device).eval().requires_grad_(False)
-        dim = model.atom_fea_dim
         self.pair_cutoff = float(model.graph_converter.atom_graph_cutoff)
         self.bond_cutoff = float(model.graph_converter.bond_graph_cutoff)
         self.reference_energies = (
@@ -206,20 +189,19 @@ class _Network:
         self._embedding = model.atom_embedding.embedding.weight
         basis = model.bond_basis_expansion
         self._pair_basis, self._bond_basis = basis.rbf_expansion_ag, basis.rbf_expansion_bg
-        self._pair_weight = torch.cat(
-            [model.bond_embedding.weight, model.bond_weights_ag.weight]
-        ).t()
         self._atom_layers = [
-            (_GatedMLP(layer.twoBody_atom, [dim] * 3), layer.mlp_out.layers[-1])
+            (_GatedMLP(layer.twoBody_atom, 3), layer.mlp_out.layers[-1])
             for layer in model.atom_conv_layers
         ]
+        # Only bonds within angles are ever updated: the others go from basis to hidden at once.
+        self._basis_to_hidden = [
+            model.bond_embedding.weight.t() @ gated.first[1] for gated, _ in self._atom_layers
+        ]
         self._bond_layers = [
-            (_GatedMLP(layer.twoBody_bond, [dim] * 4), layer.mlp_out.layers[-1])
+            (_GatedMLP(layer.twoBody_bond, 4), layer.mlp_out.layers[-1])
             for layer in model.bond_conv_layers
         ]
-        self._angle_layers = [
-            _GatedMLP(layer.twoBody_bond, [dim] * 4) for layer in model.angle_layers
-        ]
+        self._angle_layers = [_GatedMLP(layer.twoBody_bond, 4) for layer in model.angle_layers]
         self._dtype = self._embedding.dtype
         self._device = device
 
@@ -268,13 +250,13 @@ class _Network:
         bonds, centre, bond_a, bond_b, sign = graph
         lengths = vectors.norm(dim=1)
         atoms = self._embedding.index_select(0, species)
-        features, weights = (self._pair_basis(lengths) @ self._pair_weight).split(
-            self._model.bond_fea_dim, dim=1
-        )
+        basis = self._pair_basis(lengths)
+        weights = self._model.bond_weights_ag(basis)
+        pair = torch.arange(len(vectors), device=vectors.device).repeat(2)
         has_angles = len(centre) > 0
         if has_angles:
             model = self._model
-            short = features.index_select(0, bonds)
+            start = short = model.bond_embedding(basis.index_select(0, bonds))
             bond_weights = model.bond_weights_bg(self._bond_basis(lengths.index_select(0, bonds)))
             half = len(sign)
             unit = (vectors / lengths[:, None]).index_select(0, bonds)
@@ -282,67 +264,94 @@ class _Network:
                 unit.index_select(0, bond_a[:half]) * unit.index_select(0, bond_b[:half])
             ).sum(dim=1)
             fourier = model.angle_basis_expansion.fourier_expansion
-            basis = fourier(torch.acos(cosine * sign * (1 - 1e-6)))
-            once = model.angle_embedding(basis)
-            angle_features = torch.cat([once, once])
-            angle_weights = bond_weights.index_select(0, bond_a) * bond_weights.index_select(
-                0, bond_b
+            cosines = fourier(torch.acos(cosine * sign * (1 - 1e-6)))
+            angles = model.angle_embedding(cosines).repeat(2, 1)
+            once = bond_weights.index_select(0, bond_a[:half]) * bond_weights.index_select(
+                0, bond_b[:half]
             )
+            triple = _Angles(once.repeat(2, 1), centre, bond_a, bond_b)
         for number, (gated, out) in enumerate(self._atom_layers):
-            atoms = atoms + out(_atom_messages(gated, atoms, features, weights, ends, other))
+            hidden = basis @ self._basis_to_hidden[number]
+            if number > 0 and has_angles:
+                hidden = hidden.index_add(0, bonds, (short - start) @ gated.first[1])
+            atoms = atoms + out(_atom_messages(gated, atoms, hidden, weights, ends, other, pair))
             if number == len(self._bond_layers) or not has_angles:
                 continue
             gated, out = self._bond_layers[number]
-            update = gated.finish(
-                _angle_hidden(gated, short, angle_features, atoms, centre, bond_a, bond_b)
-            )
-            gathered = torch.zeros_like(short).index_add(0, bond_a, update * angle_weights)
-            change = out(gathered)
-            features = features.index_add(0, bonds, change)
-            short = short + change
+            short = short + out(_bond_messages(gated, short, angles, atoms, triple))
             if number < len(self._bond_layers) - 1:
                 gated = self._angle_layers[number]
-                angle_features = angle_features + gated.finish(
-                    _angle_hidden(gated, short, angle_features, atoms, centre, bond_a, bond_b)
-                )
+                angles = angles + _angle_update(gated, short, angles, atoms, triple)
         return self._model.mlp(self._model.readout_norm(atoms)).squeeze(1)
+
+
+@dataclass(frozen=True)
+class _Angles:
+    """Ordered pairs of bonds: their weights and the rows of centre, first and second bond."""
+
+    weights: "Tensor"
+    centre: "Tensor"
+    bond_a: "Tensor"
+    bond_b: "Tensor"
 
 
 def _atom_messages(
     gated: _GatedMLP,
     atoms: "Tensor",
-    features: "Tensor",
+    at_pair: "Tensor",
     weights: "Tensor",
     ends: "Tensor",
     other: "Tensor",
+    pair: "Tensor",
 ) -> "Tensor":
     import torch
 
-    n_pairs, width = features.shape
-    w_centre, w_pair, w_other = gated.first
-    at_centre = torch.addmm(gated.bias, atoms, w_centre).index_select(0, ends)
-    at_other = (atoms @ w_other).index_select(0, other)
-    hidden = (at_centre + at_other).view(2, n_pairs, 2 * width) + features @ w_pair
-    messages = gated.finish(hidden.view(2 * n_pairs, 2 * width)).view(2, n_pairs, width) * weights
-    return torch.zeros_like(atoms).index_add(0, ends, messages.view(2 * n_pairs, width))
+    from superionic.diffusion.gated_kernels import gate_sum, gather_silu
+
+    w_centre, _, w_other = gated.first
+    at_centre = torch.addmm(gated.bias, atoms, w_centre)
+    hidden = gather_silu(at_centre, atoms @ w_other, at_pair, None, ends, other, pair)
+    pre = torch.baddbmm(gated.second_bias, hidden, gated.second)
+    return gate_sum(pre, gated.norm, gated.eps, weights, pair, ends, len(atoms))
 
 
-def _angle_hidden(
-    gated: _GatedMLP,
-    short: "Tensor",
-    angle_features: "Tensor",
-    atoms: "Tensor",
-    centre: "Tensor",
-    bond_a: "Tensor",
-    bond_b: "Tensor",
+def _bond_messages(
+    gated: _GatedMLP, short: "Tensor", angles: "Tensor", atoms: "Tensor", triple: _Angles
 ) -> "Tensor":
     import torch
+
+    from superionic.diffusion.gated_kernels import gate_sum, gather_silu
 
     w_a, w_b, w_angle, w_centre = gated.first
-    hidden = torch.addmm(gated.bias, angle_features, w_angle)
-    hidden = hidden + (short @ w_a).index_select(0, bond_a)
-    hidden = hidden + (short @ w_b).index_select(0, bond_b)
-    return hidden + (atoms @ w_centre).index_select(0, centre)
+    hidden = gather_silu(
+        short @ w_a,
+        short @ w_b,
+        torch.addmm(gated.bias, atoms, w_centre),
+        angles @ w_angle,
+        triple.bond_a,
+        triple.bond_b,
+        triple.centre,
+    )
+    pre = torch.baddbmm(gated.second_bias, hidden, gated.second)
+    rows = torch.arange(len(angles), device=angles.device)
+    return gate_sum(pre, gated.norm, gated.eps, triple.weights, rows, triple.bond_a, len(short))
+
+
+def _angle_update(
+    gated: _GatedMLP, short: "Tensor", angles: "Tensor", atoms: "Tensor", triple: _Angles
+) -> "Tensor":
+    import torch
+
+    from superionic.diffusion.gated_kernels import gate_sum
+
+    w_a, w_b, w_angle, w_centre = gated.first
+    hidden = torch.addmm(gated.bias, angles, w_angle)
+    hidden = hidden + (short @ w_a).index_select(0, triple.bond_a)
+    hidden = hidden + (short @ w_b).index_select(0, triple.bond_b)
+    hidden = hidden + (atoms @ w_centre).index_select(0, triple.centre)
+    rows = torch.arange(len(angles), device=angles.device)
+    pre = torch.stack(hidden.chunk(2, dim=1))
+    return gate_sum(pre, gated.norm, gated.eps, None, rows, rows, len(angles))
 
 
 def _require_published_architecture(model: Any) -> None:

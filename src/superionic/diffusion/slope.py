@@ -30,18 +30,22 @@ class SlopeSettings:
 
     Parameters
     ----------
-    n_blocks : int
-        Blocks that the production is cut into.
+    min_blocks, max_blocks : int
+        Limits of the number of blocks that the production is cut into.
+    block_ps : float
+        Between these limits, a block is as long as this; with the most blocks, it is longer.
     window_start, window_end : float
         First and last lag of the fit, as fractions of a block.
     min_window_start_ps : float
         The fit never starts before this lag: earlier, ions rattle in their cages.
     """
 
-    n_blocks: int = 6
+    min_blocks: int = 3
+    max_blocks: int = 8
+    block_ps: float = 2.0
     window_start: float = 0.2
     window_end: float = 0.7
-    min_window_start_ps: float = 0.2
+    min_window_start_ps: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -80,34 +84,41 @@ class Slope:
 
     @property
     def relative_error(self) -> float:
-        """Return standard error over slope; infinity where the slope is not positive."""
+        """Return half the interval over 1.96 slopes; infinity where the slope is not positive.
+
+        With many blocks it is the standard error over the slope; with few it is larger, since the
+        standard error is itself uncertain.
+        """
         if self.slope_A2_per_ps <= 0.0:
             return float("inf")
-        return self.error_A2_per_ps / self.slope_A2_per_ps
+        reach = 0.5 * (self.high_A2_per_ps - self.low_A2_per_ps)
+        return reach / (1.96 * self.slope_A2_per_ps)
 
 
 def fit_window(
     n_frames: int, frame_interval_ps: float, settings: SlopeSettings
-) -> tuple[int, int, int]:
-    """Return frames in a block and first and last lag of the fit, in frames.
+) -> tuple[int, int, int, int]:
+    """Return number of blocks, frames in a block, first and last lag of the fit in frames.
 
     Raises
     ------
     DiffusionError
         When a block is too short for a fit.
     """
-    block = n_frames // settings.n_blocks
+    wanted = int(n_frames * frame_interval_ps / settings.block_ps)
+    n_blocks = min(max(wanted, settings.min_blocks), settings.max_blocks)
+    block = n_frames // n_blocks
     earliest = round(settings.min_window_start_ps / frame_interval_ps)
     first = max(1, earliest, round(settings.window_start * block))
     last = int(settings.window_end * block)
     if last - first + 1 < _MIN_FIT_LAGS:
-        needed = settings.n_blocks * (first + _MIN_FIT_LAGS) / settings.window_end
+        needed = n_blocks * (first + _MIN_FIT_LAGS) / settings.window_end
         raise DiffusionError(
             f"{n_frames} frames of {frame_interval_ps:g} ps are too few to fit a slope in "
-            f"{settings.n_blocks} blocks.",
+            f"{n_blocks} blocks.",
             hint=f"Run longer (about {needed * frame_interval_ps:.1f} ps) or keep more frames.",
         )
-    return block, first, last
+    return n_blocks, block, first, last
 
 
 def fit_slope(
@@ -143,14 +154,14 @@ def fit_slope(
         raise DiffusionError(
             "There is no mobile ion to follow.", hint="Name an element that the crystal holds."
         )
-    block, first, last = fit_window(n_frames, frame_interval_ps, settings)
+    n_blocks, block, first, last = fit_window(n_frames, frame_interval_ps, settings)
     lags_ps = np.arange(first, last + 1) * frame_interval_ps
     # Least squares with weights that fall to zero at the ends of the window: vibrations leave less
     # than half in the slope of what they leave with equal weights; walks lose 2 % of precision.
     weights = np.sin(np.pi * np.arange(1, len(lags_ps) + 1) / (len(lags_ps) + 1))
     centred = lags_ps - weights @ lags_ps / weights.sum()
     kernel = weights * centred / np.sum(weights * centred**2)
-    start = n_frames - block * settings.n_blocks
+    start = n_frames - block * n_blocks
     curves = np.stack(
         [
             mean_squared_displacement(positions_A[begin : begin + block], last)[first:]
@@ -159,14 +170,14 @@ def fit_slope(
     )
     slopes = np.einsum("l,bld->bd", kernel, curves)
     totals = slopes.sum(axis=1)
-    root = np.sqrt(settings.n_blocks)
+    root = np.sqrt(n_blocks)
     # What vibrations leave is the same in every block; it shows in the residuals of the line.
     curve = curves.sum(axis=2).mean(axis=0)
     residuals = curve - weights @ curve / weights.sum() - centred * totals.mean()
     misfit = float(np.sqrt(np.sum((kernel * residuals) ** 2)))
     scatter = float(totals.std(ddof=1) / root)
     mean, error = float(totals.mean()), float(np.hypot(scatter, misfit))
-    reach = float(student_t.ppf(0.975, settings.n_blocks - 1)) * error
+    reach = float(student_t.ppf(0.975, n_blocks - 1)) * error
     return Slope(
         slope_A2_per_ps=mean,
         error_A2_per_ps=error,
@@ -175,7 +186,7 @@ def fit_slope(
         direction_slopes_A2_per_ps=slopes.mean(axis=0),
         direction_errors_A2_per_ps=slopes.std(axis=0, ddof=1) / root,
         window_ps=(float(lags_ps[0]), float(lags_ps[-1])),
-        n_blocks=settings.n_blocks,
+        n_blocks=n_blocks,
     )
 
 

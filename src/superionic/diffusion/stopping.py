@@ -9,7 +9,7 @@
 At every checkpoint of the production: *melted* (see :mod:`superionic.diffusion.verdict`);
 *settled_not_diffusing*, when after ``min_production_ps`` no averaged position of a mobile ion has
 been farther from its start than ``quiet_fraction`` of a hop; *settled_diffusing*, when the verdict
-is diffusing and the relative standard error of the slope is below ``target_relative_error``.
+is diffusing and the relative error of the slope is below ``target_relative_error``.
 """
 
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class StopRules:
     min_production_ps : float
         No run settles before this.
     target_relative_error : float
-        Standard error over slope that is good enough.
+        Relative error of the slope that is good enough.
     quiet_fraction : float
         Fraction of a hop that no ion may have passed.
     max_temperature_factor, min_run_away_K : float

@@ -10,7 +10,7 @@ The rules, in this order (numbers are fields of :class:`VerdictRules`):
 3. *not_diffusing*: no mobile ion has hopped. An ion has hopped when its position, averaged over
    ``average_ps`` to take out vibrations, has been farther from where it started than half the
    distance between nearest mobile sites, held between ``min_hop_A`` and ``max_hop_A``.
-4. *diffusing*: the 95 % interval of the slope lies above zero, the relative standard error is below
+4. *diffusing*: the 95 % interval of the slope lies above zero, the relative error is below
    ``max_relative_error``, and from the end of the fitted window to half the production the MSD
    grows by at least ``min_long_growth`` of what the slope promises (ions that only hop back and
    forth between two sites fail here).
@@ -47,7 +47,7 @@ class VerdictRules:
     min_long_growth: float = 0.25
     melt_fraction: float = 0.5
     melt_growth: float = 1.3
-    melt_min_ps: float = 1.0
+    melt_min_ps: float = 3.0
 
 
 @dataclass(frozen=True)
