@@ -17,7 +17,18 @@ from pymatgen.core import Lattice, Structure
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from superionic.cluster.campaign_file import read_campaign
+from superionic.cluster.patience import Patience
+from superionic.cluster.recovery import Recovery, recover
+from superionic.cluster.rerun import failed_jobs, rerun
+from superionic.cluster.site import Site as OpenSite
+from superionic.cluster.site import read_launchpad
+from superionic.cluster.spool import Spool
+from superionic.cluster.status import Status, read_status
+from superionic.cluster.submit import Submission, submit
 from superionic.database.engines import find_engine
+from superionic.database.stores import ensure_indexes, spec_from_uri
+from superionic.structures.readers import read_candidates
 
 TESTS = Path(__file__).parents[1]
 USER, PASSWORD = "operator", "k3ep-th1s_secret"
@@ -43,7 +54,7 @@ class Server:
         self.process: subprocess.Popen | None = None
         self._start(auth=False)
         client = MongoClient("127.0.0.1", self.port, serverSelectionTimeoutMS=30_000)
-        roles = [{"role": "readWrite", "db": DATABASE}]
+        roles = [{"role": "readWrite", "db": f"{DATABASE}{i}"} for i in ("", *range(20))]
         client.admin.command("createUser", USER, pwd=PASSWORD, roles=roles)
         roles = [{"role": "read", "db": DATABASE}]
         client.admin.command("createUser", READER, pwd=PASSWORD, roles=roles)
@@ -79,8 +90,8 @@ class Server:
             self.process.wait()
             self.process = None
 
-    def database(self) -> Any:
-        return MongoClient(self.uri(), serverSelectionTimeoutMS=30_000)[DATABASE]
+    def database(self, name: str = DATABASE) -> Any:
+        return MongoClient(self.uri(), serverSelectionTimeoutMS=30_000)[name]
 
 
 class Site:
@@ -91,6 +102,7 @@ class Site:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "log"
+        self.database_name = database
         self.write(server.uri(), database)
         self.workers: list[subprocess.Popen] = []
 
@@ -174,11 +186,52 @@ class Site:
             if process.poll() is None:
                 self.kill_worker(process)
 
-    def status(self) -> dict[str, Any]:
-        return json.loads(self.ok("status", "--json", "-l", str(self.launchpad_file)))
+    @contextmanager
+    def opened(self):
+        """The site in this process."""
+        spec = spec_from_uri(self.server.uri(), self.database_name, source="test")
+        launchpad_spec = read_launchpad(self.launchpad_file)
+        launchpad = launchpad_spec.open(Patience(60))
+        with spec.open() as database:
+            ensure_indexes(database)
+            yield OpenSite(database, launchpad, launchpad_spec)
+        launchpad.client.close()
+
+    @property
+    def spool(self) -> Spool:
+        return Spool(self.folder / "data" / "spool")
+
+    def submit(self, campaign_file: Path) -> Submission:
+        wanted = read_campaign(campaign_file)
+        with self.opened() as site:
+            site.launchpad.prepare()
+            return submit(
+                read_candidates(wanted.crystals),
+                wanted,
+                wanted.maker("none"),
+                site.database,
+                site.launchpad,
+                "of the toy",
+            )
+
+    def recover(self, settle_s: float = 1.0) -> Recovery:
+        with self.opened() as site:
+            name = site.launchpad_spec.description
+            return recover(site.database, site.launchpad, name, self.spool, settle_s=settle_s)
+
+    def rerun(self, *causes: str) -> int:
+        with self.opened() as site:
+            return rerun(site.launchpad, failed_jobs(site.launchpad, causes))
+
+    def status(self) -> Status:
+        with self.opened() as site:
+            return read_status(site.launchpad)
+
+    def database(self) -> Any:
+        return self.server.database(self.database_name)
 
     def states(self) -> dict[str, int]:
-        rows = self.server.database().fireworks.aggregate(
+        rows = self.database().fireworks.aggregate(
             [{"$group": {"_id": "$state", "n": {"$sum": 1}}}]
         )
         return {row["_id"]: row["n"] for row in rows}

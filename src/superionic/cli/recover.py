@@ -58,7 +58,6 @@ def recover(
     lines = (
         (found.results_sent, "results were on disk and have been sent"),
         (found.handed_back, "lost jobs are ready to run again"),
-        (found.given_up, "lost jobs have killed too many processes and count as failed"),
         (found.released, "jobs were reserved by dead processes and are ready"),
         (found.unlocked, "workflows had stale locks"),
         (found.refreshed, "jobs had ended without their workflow knowing"),

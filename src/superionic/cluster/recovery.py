@@ -23,6 +23,7 @@ PINGS_TO_EXPIRE = 4
 DEATHS_ALLOWED = 2
 WORKER_DIED = "worker_died"
 _ENDED = ("COMPLETED", "FIZZLED")
+_RUN_AGAIN = "_superionic_run_again"
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,8 @@ def recover(
     *,
     settle_s: float = 10.0,
     expiration_s: float | None = None,
-    deaths_allowed: int = DEATHS_ALLOWED,
 ) -> Recovery:
-    """Put everything right that dead processes left behind.
+    """Put everything right that dead processes left behind; lost jobs are ready to run again.
 
     Parameters
     ----------
@@ -109,8 +109,6 @@ def recover(
     expiration_s : float, optional
         A launch on another machine is lost when it has been silent for this long; by default four
         of its own pings, for plain ``rlaunch`` FireWorks' ``RUN_EXPIRATION_SECS``.
-    deaths_allowed : int
-        A job whose process dies more often is not run again, but fails.
     """
     found = Recovery(submissions=remove_unfinished_submissions(launchpad))
     gone = _gone_by(expiration_s)
@@ -122,7 +120,7 @@ def recover(
     for fw_id in _seen_twice(lambda: _reserved(launchpad), settle_s):
         if _release(launchpad, fw_id):
             found.released.append(fw_id)
-    end_lost_launches(launchpad, found, gone=gone, deaths_allowed=deaths_allowed)
+    end_lost_launches(launchpad, found, gone=gone, verdict=_LOST)
     found.results_refused = len(spool.refused())
     return found
 
@@ -145,6 +143,8 @@ def recover_process(
         Token of the process.
     verdict : Verdict, optional
         What becomes of its job; by default it runs again unless its processes died too often.
+    deaths_allowed : int
+        A job whose process dies more often while its worker lives on has killed it, and fails.
     """
 
     def gone(launch: dict[str, Any]) -> bool:
@@ -351,16 +351,15 @@ def end_lost_launches(
         lost = [launch for launch in alive if gone(launch)]
         if not alive:
             if any(gone(launch) for launch in launches):
-                repair_workflow(launchpad, fw_id)
-                found.refreshed.append(fw_id)
+                _tell_workflow(launchpad, fw_id, launches, found)
         elif len(lost) == len(alive):
             for launch in lost:
                 chosen = verdict or _verdict_of_death(launchpad, fw_id, deaths_allowed)
-                launchpad.complete_launch(launch["launch_id"], chosen.action, "FIZZLED")
                 if chosen.run_again:
-                    launchpad.rerun_fw(fw_id)
+                    _hand_back(launchpad, fw_id, launch["launch_id"], chosen.action)
                     found.handed_back.append(fw_id)
                 else:
+                    launchpad.complete_launch(launch["launch_id"], chosen.action, "FIZZLED")
                     found.given_up.append(fw_id)
     # Launches that no Firework counts as its own any more.
     for launch in launchpad.launches.find({"state": "RUNNING"}):
@@ -370,6 +369,31 @@ def end_lost_launches(
                 {"launch_id": launch["launch_id"], "state": "RUNNING"},
                 {"$set": {"state": "FIZZLED"}},
             )
+
+
+def _hand_back(launchpad: CampaignLaunchPad, fw_id: int, launch_id: int, action: FWAction) -> None:
+    """End a launch and make its Firework ready; whoever finds it half done can go on."""
+    marked = action.to_dict()
+    marked["stored_data"] = {**marked["stored_data"], _RUN_AGAIN: True}
+    launchpad.launches.update_one(
+        {"launch_id": launch_id, "state": {"$nin": list(_ENDED)}},
+        {"$set": {"state": "FIZZLED", "action": marked}},
+    )
+    launchpad.rerun_fw(fw_id)
+
+
+def _tell_workflow(
+    launchpad: CampaignLaunchPad, fw_id: int, launches: list[dict[str, Any]], found: Recovery
+) -> None:
+    """Let a Firework hear of the end of its launches, one that was being handed back included."""
+    actions = [launch.get("action") or {} for launch in launches]
+    completed = any(launch["state"] == "COMPLETED" for launch in launches)
+    if not completed and any((a.get("stored_data") or {}).get(_RUN_AGAIN) for a in actions):
+        launchpad.rerun_fw(fw_id)
+        found.handed_back.append(fw_id)
+    else:
+        repair_workflow(launchpad, fw_id)
+        found.refreshed.append(fw_id)
 
 
 def _verdict_of_death(launchpad: CampaignLaunchPad, fw_id: int, deaths_allowed: int) -> Verdict:
