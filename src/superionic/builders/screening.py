@@ -10,6 +10,7 @@ from maggma.core import Builder, Store
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 
+from superionic.builders.relations import duplicate_row, with_orderings
 from superionic.schemas.screen import DescriptorsDocument, ScreeningDocument
 
 logger = logging.getLogger(__name__)
@@ -161,7 +162,7 @@ class ScreeningBuilder(Builder):
         """Rank rows of one species and potential among each other; return how many ranks moved."""
         properties = ["key", "material_id", "mobile_species", "potential", "xi", "mpe_eV", "rank"]
         groups = defaultdict(list)
-        for row in self.screening.query({}, properties=properties):
+        for row in self.screening.query({"duplicate_of": None}, properties=properties):
             groups[row["mobile_species"], row["potential"]].append(row)
         moved = [
             UpdateOne({"key": row["key"]}, {"$set": {"rank": rank}})
@@ -172,6 +173,50 @@ class ScreeningBuilder(Builder):
         if moved:
             self.screening._collection.bulk_write(moved, ordered=False)
         return len(moved)
+
+    def relate(self) -> None:
+        """Bring the summaries of orderings, and the rows of further names, up to date."""
+        members = read_rows(self.screening, {"parent_id": {"$ne": None}, "duplicate_of": None})
+        related = with_orderings(members)
+        changed = [new for old, new in zip(members, related, strict=True) if new != old]
+        self.update_targets([row.model_dump() for row in changed])
+        for row in read_rows(self.screening, {"aliases.0": {"$exists": True}}):
+            link_duplicates(self.screening, row, row.aliases)
+        computed: dict[str, list[str]] = defaultdict(list)
+        for copy in read_rows(self.screening, {"duplicate_of": {"$ne": None}}):
+            key = screening_key(str(copy.duplicate_of), copy.mobile_species, copy.potential)
+            computed[key].append(copy.material_id)
+        for row in read_rows(self.screening, {"key": {"$in": sorted(computed)}}):
+            link_duplicates(self.screening, row, computed[row.key])
+
+
+def link_duplicates(screening: Store, row: ScreeningDocument, names: Iterable[str]) -> None:
+    """Write rows for further names of a crystal, unless the name was computed by itself.
+
+    Parameters
+    ----------
+    screening : Store
+        The collection, connected.
+    row : ScreeningDocument
+        The row of the crystal that was computed.
+    names : iterable of str
+        Its other identifiers.
+    """
+    wanted = {copy.key: copy for copy in (duplicate_row(row, name) for name in names)}
+    present = {old.key: old for old in read_rows(screening, {"key": {"$in": sorted(wanted)}})}
+    fresh = [
+        copy.model_dump()
+        for key, copy in wanted.items()
+        if key not in present or (present[key].duplicate_of is not None and present[key] != copy)
+    ]
+    if fresh:
+        screening.update(fresh, key="key")
+
+
+def read_rows(screening: Store, criteria: dict[str, Any]) -> list[ScreeningDocument]:
+    """Return the rows that meet MongoDB criteria."""
+    found = screening.query(criteria)
+    return [ScreeningDocument.model_validate(_without_monty(row)) for row in found]
 
 
 def rows_of_tasks(
@@ -197,7 +242,7 @@ def rows_of_tasks(
     for row in outputs.query(criteria, properties=["output"]):
         document = DescriptorsDocument.model_validate(_without_monty(row["output"]))
         runs[document.task_key].append(document)
-    return ranked(screening_document(group) for group in runs.values())
+    return with_orderings(ranked(screening_document(group) for group in runs.values()))
 
 
 def query_screening(

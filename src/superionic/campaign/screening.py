@@ -4,19 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from superionic.builders.relations import with_duplicates
 from superionic.builders.run import run_builder
-from superionic.builders.screening import ScreeningBuilder, rows_of_tasks
+from superionic.builders.screening import (
+    ScreeningBuilder,
+    link_duplicates,
+    read_rows,
+    rows_of_tasks,
+)
 from superionic.campaign.outcome import Reporter, Task
 from superionic.campaign.run import database_errors, default_workers, finished_keys, run_tasks
+from superionic.campaign.selection import Selection, SelectionSettings, select
 from superionic.database.stores import resolve_database
-from superionic.errors import InputError, UnreadableFileError
+from superionic.errors import InputError
 from superionic.flows.screen import ScreenMaker
 from superionic.potentials.registry import load_potential, parse_spec
 from superionic.schemas.common import utc_now
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screen import ScreeningDocument
 from superionic.settings import SuperionicSettings
-from superionic.structures.readers import read_candidates
 
 
 @dataclass(frozen=True)
@@ -30,12 +36,15 @@ class ScreeningResult:
     failures : list of FailureDocument
         Those that could not be read or computed.
     n_computed : int
-        Flows that ran now; the others were in the database.
+        Flows that ran now; the others were in the database, or the same as another.
+    selection : Selection
+        Which crystals were wanted, and what became of the rest.
     """
 
     rows: list[ScreeningDocument]
     failures: list[FailureDocument]
     n_computed: int
+    selection: Selection
 
 
 def screen_paths(
@@ -46,6 +55,7 @@ def screen_paths(
     *,
     n_workers: int = 0,
     prefer_uri: bool = False,
+    selection: SelectionSettings | None = None,
 ) -> ScreeningResult:
     """Screen all crystals of files and folders; what is in the database is not computed again.
 
@@ -63,6 +73,9 @@ def screen_paths(
         Worker processes; 0 means one for each physical core.
     prefer_uri : bool
         Let ``settings.database_uri`` win over a jobflow configuration file.
+    selection : SelectionSettings, optional
+        Filters, orderings of disordered crystals, and when two crystals are the same. Of several
+        that are, one is computed; the rows of the others are copies that say so.
 
     Raises
     ------
@@ -73,17 +86,9 @@ def screen_paths(
     DatabaseError
         When there is no database, or it stops taking results.
     """
-    candidates, failures = [], []
-    for found in read_candidates(paths):
-        if isinstance(found, InputError):
-            failures.append(_unreadable(found))
-        else:
-            candidates.append(found)
-    if not candidates and not failures:
-        raise UnreadableFileError(
-            f"There is no crystal in {', '.join(str(path) for path in paths)}.",
-            hint="Name CIF, POSCAR, extended XYZ, JSON or JSON lines files, or folders of them.",
-        )
+    chosen = select(paths, maker.mobile_species, maker.prepare_maker.settings, selection)
+    candidates = chosen.candidates
+    failures = [_unreadable(error) for error in chosen.unreadable]
     # Jobs run in another directory, where a relative path would lead nowhere.
     maker = replace(maker, potential=str(parse_spec(maker.potential)))
     info = load_potential(maker.potential).info
@@ -97,6 +102,9 @@ def screen_paths(
         if failures:
             database.failures.update([failure.model_dump() for failure in failures], key="key")
         finished = finished_keys(database, [task.key for task in tasks], info)
+        done = {task.candidate.material_id for task in tasks if task.key in finished}
+        duplicates = chosen.duplicates(done)
+        tasks = [task for task in tasks if task.candidate.material_id not in duplicates]
         todo = sorted((task for task in tasks if task.key not in finished), key=_work)
         reporter.planned(n_materials=len(tasks), n_finished=len(tasks) - len(todo), todo=todo)
         outcomes = []
@@ -107,7 +115,12 @@ def screen_paths(
         outputs = database.job_store.docs_store
         run_builder(ScreeningBuilder(outputs, database.screening))
         rows = rows_of_tasks(outputs, [task.key for task in tasks], info.weights_sha256)
-    return ScreeningResult(rows, failures, len(todo))
+        for row in rows:
+            names = [name for name, same in duplicates.items() if same == row.material_id]
+            if names:
+                stored = read_rows(database.screening, {"key": row.key})
+                link_duplicates(database.screening, stored[0] if stored else row, names)
+    return ScreeningResult(with_duplicates(rows, duplicates), failures, len(todo), chosen)
 
 
 def _work(task: Task) -> float:

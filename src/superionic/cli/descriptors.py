@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from superionic.cli.options import Adaptive, Mobile, Potential, Step
+from superionic.cli.options import (
+    Adaptive,
+    ExclusionRadius,
+    MinWidth,
+    Mobile,
+    Potential,
+    Step,
+)
 
 
 def descriptors(
@@ -16,6 +23,8 @@ def descriptors(
     mobile: Mobile = "Li",
     step: Step = 0.25,
     adaptive: Adaptive = False,
+    min_width: MinWidth = None,
+    exclusion_radius: ExclusionRadius = None,
     reference: Annotated[
         bool,
         typer.Option(
@@ -27,11 +36,13 @@ def descriptors(
 ) -> None:
     """Compute one crystal without a database and print every descriptor as JSON."""
     import json
+    from dataclasses import replace
 
     from superionic.campaign.single import describe_crystal
     from superionic.errors import InputError
     from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
     from superionic.settings import get_settings
+    from superionic.structures.mobile_ions import exclusion_radius_A
     from superionic.structures.prepare import PrepareSettings
     from superionic.structures.readers import read_candidates
     from superionic.structures.species import parse_mobile_species
@@ -51,11 +62,12 @@ def descriptors(
         if reference
         else LandscapeSettings(grid_step_A=step, adaptive=AdaptiveSettings() if adaptive else None)
     )
+    ion = parse_mobile_species(mobile)
     result = describe_crystal(
         candidates[0],
-        parse_mobile_species(mobile).element,
+        ion.element,
         potential or get_settings().potential,
-        PrepareSettings(primitive=not reference),
-        landscape,
+        PrepareSettings(primitive=not reference, supercell_min_width_A=min_width),
+        replace(landscape, exclusion_radius_A=exclusion_radius_A(ion, exclusion_radius)),
     )
     typer.echo(json.dumps(result, indent=2, allow_nan=False))

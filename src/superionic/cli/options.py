@@ -27,6 +27,24 @@ Adaptive = Annotated[
         "rest; the documentation bounds the error.",
     ),
 ]
+MinWidth = Annotated[
+    float | None,
+    typer.Option(
+        "--min-width",
+        min=1.0,
+        help="Repeat the cell until it is this wide in every direction, in A; without it, the "
+        "primitive cell, as published.",
+        show_default=False,
+    ),
+]
+ExclusionRadius = Annotated[
+    float | None,
+    typer.Option(
+        "--exclusion-radius",
+        help="Points nearer than this to another ion, in A, are not evaluated.",
+        show_default="by the ion: 1.2 for Li",
+    ),
+]
 DatabaseURI = Annotated[
     str | None,
     typer.Option(

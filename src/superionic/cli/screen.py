@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from superionic.cli.options import Adaptive, DatabaseURI, JsonFile, Mobile, Potential, Step
+from superionic.cli.options import (
+    Adaptive,
+    DatabaseURI,
+    ExclusionRadius,
+    JsonFile,
+    MinWidth,
+    Potential,
+    Step,
+)
 
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
@@ -29,7 +37,15 @@ def screen(
         ),
     ],
     potential: Potential = None,
-    mobile: Mobile = "Li",
+    mobile: Annotated[
+        str,
+        typer.Option(
+            "--mobile",
+            "-m",
+            help="The mobile ion, such as Li, Na+, Ag or F-. Several, joined by commas, give a "
+            "ranking each, of the crystals that hold it.",
+        ),
+    ] = "Li",
     step: Step = 0.25,
     adaptive: Adaptive = False,
     relax: Annotated[
@@ -43,6 +59,24 @@ def screen(
         int | None,
         typer.Option("--workers", "-w", min=1, help="Worker processes.", show_default="cores"),
     ] = None,
+    filters: Annotated[
+        Path | None,
+        typer.Option("--filters", help="YAML file with a list 'filters': which crystals go on."),
+    ] = None,
+    orderings: Annotated[
+        int,
+        typer.Option(
+            "--orderings", min=1, help="Orderings of each disordered crystal that are computed."
+        ),
+    ] = 1,
+    every_copy: Annotated[
+        bool,
+        typer.Option(
+            "--every-copy", help="Compute crystals again that are the same as another one."
+        ),
+    ] = False,
+    min_width: MinWidth = None,
+    exclusion_radius: ExclusionRadius = None,
     json_file: JsonFile = None,
 ) -> None:
     """Rank crystals as ionic conductors by their frozen-framework landscape.
@@ -50,52 +84,87 @@ def screen(
     Results are kept in the database: the same command goes on where it was stopped, and computes
     nothing twice. Exit code 3 says that some crystals could not be computed.
     """
+    from dataclasses import replace
+
     from superionic.campaign.screening import screen_paths
+    from superionic.campaign.selection import SelectionSettings
     from superionic.cli.progress import ConsoleReporter
     from superionic.flows.screen import ScreenMaker
     from superionic.jobs.landscape import LandscapeMaker
+    from superionic.jobs.prepare import PrepareMaker
     from superionic.jobs.relax import RelaxIfNeededMaker
     from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
+    from superionic.report.orderings import orderings_table
     from superionic.report.ranking import failures_table, ranking_json, ranking_table
     from superionic.settings import get_settings
+    from superionic.structures.filters import read_filters
+    from superionic.structures.mobile_ions import exclusion_radius_A
+    from superionic.structures.prepare import PrepareSettings
     from superionic.structures.species import parse_mobile_species
 
     settings = get_settings()
     if database is not None:
         settings = settings.model_copy(update={"database_uri": database})
-    maker = ScreenMaker(
-        mobile_species=parse_mobile_species(mobile).element,
-        potential=potential or settings.potential,
-        relax_maker=RelaxIfNeededMaker(
-            max_force_eV_per_A=None if relax is Relax.never else 0.5,
-            relax_cell=relax is Relax.cell,
-        ),
-        landscape_maker=LandscapeMaker(
-            settings=LandscapeSettings(
-                grid_step_A=step, adaptive=AdaptiveSettings() if adaptive else None
-            )
-        ),
+    ions = [parse_mobile_species(name) for name in mobile.split(",")]
+    selection = SelectionSettings(
+        filters=tuple(read_filters(filters)) if filters is not None else (),
+        n_orderings=orderings,
+        skip_without_ion=len(ions) > 1,
     )
-    with ConsoleReporter() as reporter:
-        try:
-            result = screen_paths(
-                paths,
-                maker,
-                settings,
-                reporter,
-                n_workers=workers or settings.workers,
-                prefer_uri=database is not None,
-            )
-        except KeyboardInterrupt:
-            reporter.say("Stopped. What is finished is kept; the same command goes on from here.")
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+    if every_copy:
+        selection = replace(selection, duplicates=None)
+    rows, failures = [], []
+    for ion in ions:
+        maker = ScreenMaker(
+            mobile_species=ion.element,
+            potential=potential or settings.potential,
+            prepare_maker=PrepareMaker(settings=PrepareSettings(supercell_min_width_A=min_width)),
+            relax_maker=RelaxIfNeededMaker(
+                max_force_eV_per_A=None if relax is Relax.never else 0.5,
+                relax_cell=relax is Relax.cell,
+            ),
+            landscape_maker=LandscapeMaker(
+                settings=LandscapeSettings(
+                    grid_step_A=step,
+                    exclusion_radius_A=exclusion_radius_A(ion, exclusion_radius),
+                    adaptive=AdaptiveSettings() if adaptive else None,
+                )
+            ),
+        )
+        with ConsoleReporter() as reporter:
+            try:
+                result = screen_paths(
+                    paths,
+                    maker,
+                    settings,
+                    reporter,
+                    n_workers=workers or settings.workers,
+                    prefer_uri=database is not None,
+                    selection=selection,
+                )
+            except KeyboardInterrupt:
+                reporter.say(
+                    "Stopped. What is finished is kept; the same command goes on from here."
+                )
+                raise typer.Exit(EXIT_INTERRUPTED) from None
+            if result.selection.noteworthy:
+                for line in result.selection.lines():
+                    reporter.say(line)
+        rows.append(result.rows)
+        failures += result.failures
     to_stdout = json_file is not None and str(json_file) == "-"
+    together = ranking_json([row for group in rows for row in group])
     if json_file is not None and not to_stdout:
-        json_file.write_text(ranking_json(result.rows) + "\n")
+        json_file.write_text(together + "\n")
     if to_stdout:
-        typer.echo(ranking_json(result.rows))
+        typer.echo(together)
     else:
-        typer.echo(ranking_table(result.rows))
-    if result.failures:
-        typer.echo(failures_table(result.failures), err=to_stdout)
+        for ion, group in zip(ions, rows, strict=True):
+            if len(ions) > 1:
+                typer.echo(f"\nMobile {ion}")
+            typer.echo(ranking_table(group))
+            if any(row.orderings for row in group):
+                typer.echo(orderings_table(group))
+    if failures:
+        typer.echo(failures_table(failures), err=to_stdout)
         raise typer.Exit(EXIT_SOME_FAILED)

@@ -10,6 +10,7 @@ from superionic.landscape.descriptors import DescriptorSettings, compute_descrip
 from superionic.schemas.screen import (
     DescriptorsDocument,
     LandscapeDocument,
+    Origins,
     PreparedDocument,
     RelaxedDocument,
 )
@@ -57,6 +58,7 @@ class DescriptorsMaker(Maker):
         elapsed = time.perf_counter() - start
         composition = landscape.structure.composition
         return DescriptorsDocument(
+            **Origins.from_provenance(prepared.provenance).model_dump(),
             material_id=landscape.material_id,
             formula=landscape.formula,
             mobile_species=landscape.mobile_species,

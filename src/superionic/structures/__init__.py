@@ -2,7 +2,7 @@
 
 from superionic.structures.candidate import Candidate
 from superionic.structures.hashing import structure_hash
-from superionic.structures.prepare import PreparedCrystal, PrepareSettings, prepare
+from superionic.structures.prepare import PreparedCrystal, PrepareSettings, orderings_of, prepare
 from superionic.structures.readers import read_candidates
 from superionic.structures.remark import Remark
 from superionic.structures.species import MobileSpecies, parse_mobile_species
@@ -13,6 +13,7 @@ __all__ = [
     "PrepareSettings",
     "PreparedCrystal",
     "Remark",
+    "orderings_of",
     "parse_mobile_species",
     "prepare",
     "read_candidates",

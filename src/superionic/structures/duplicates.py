@@ -1,6 +1,6 @@
 """The same crystal under several names."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,6 +86,8 @@ def find_duplicates(
     first: dict[str, int] = {}
     buckets: dict[tuple, list[tuple[int, Structure]]] = defaultdict(list)
     result: list[int] = []
+    formulas = [_formula(structure) for structure in structures]
+    n_of = Counter(formulas)
     for i, structure in enumerate(structures):
         progress(i, len(structures))
         digest = structure_hash(structure)
@@ -93,7 +95,9 @@ def find_duplicates(
             result.append(result[first[digest]])
             continue
         first[digest] = i
-        cell = _comparable(structure, settings.symprec_A)
+        # Finding cell and space group is what costs: not where nothing can be compared.
+        alone = formulas[i] is None or n_of[formulas[i]] == 1
+        cell = None if alone else _comparable(structure, settings.symprec_A)
         if cell is None:
             result.append(i)
             continue
@@ -103,6 +107,13 @@ def find_duplicates(
             bucket.append((i, cell))
         result.append(i if like is None else like)
     return result
+
+
+def _formula(structure: Structure) -> str | None:
+    try:
+        return str(element_composition(structure.composition).reduced_formula)
+    except InputError:
+        return None
 
 
 def _comparable(structure: Structure, symprec_A: float) -> Structure | None:

@@ -163,10 +163,80 @@ def prepare(
         raise
 
 
-def _prepare(candidate: Candidate, mobile: str, settings: PrepareSettings) -> PreparedCrystal:
+def orderings_of(
+    candidate: Candidate,
+    mobile_species: str = "Li",
+    settings: PrepareSettings | None = None,
+    n_orderings: int = 1,
+) -> list[Candidate]:
+    """Return low-energy orderings of a disordered candidate, each a candidate of its own.
+
+    Their ids are the parent's with ``-o1``, ``-o2``, ... appended, the lowest in Ewald energy
+    first; their provenance is the parent's with ``parent_id``, ``ordering_index`` and
+    ``ordering_energy_eV`` (per atom, above the lowest one). There may be fewer than asked for.
+    A candidate that is ordered comes back as it is, and so does one if a single ordering is asked
+    for, since preparation makes that.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        The crystal as it came.
+    mobile_species : str
+        Element, with or without a charge.
+    settings : PrepareSettings, optional
+        Defaults when left out.
+    n_orderings : int
+        Most orderings.
+
+    Raises
+    ------
+    InputError
+        One of its subclasses, naming the material, when the crystal cannot be ordered.
+    """
+    settings = settings or PrepareSettings()
+    if n_orderings < 2 or candidate.structure.is_ordered:
+        return [candidate]
+    mobile = parse_mobile_species(mobile_species).element
+    remarks: list[Remark] = []
+    try:
+        structure, charges, formula = _cleaned(candidate, mobile, settings, [], remarks)
+        if structure.is_ordered:
+            return [candidate]
+        found = order(structure, settings.ordering(), charges, n_orderings)
+    except InputError as error:
+        error.for_material(candidate.material_id)
+        raise
+    children = []
+    for index, ordering in enumerate(found, start=1):
+        above_eV = (ordering.energy_eV - found[0].energy_eV) / len(ordering.structure)
+        notes = [*remarks, _ordering_remark(formula, ordering)]
+        children.append(
+            Candidate(
+                f"{candidate.material_id}-o{index}",
+                ordering.structure,
+                candidate.source,
+                {
+                    **candidate.provenance,
+                    "parent_id": candidate.material_id,
+                    "ordering_index": index,
+                    "ordering_energy_eV": above_eV,
+                    "remarks": [{"code": note.code, "text": note.text} for note in notes],
+                },
+            )
+        )
+    return children
+
+
+def _cleaned(
+    candidate: Candidate,
+    mobile: str,
+    settings: PrepareSettings,
+    steps: list[str],
+    remarks: list[Remark],
+) -> tuple[Structure, dict[str, float] | None, str]:
+    """Return what is ready to be ordered: the structure, the elements' charges, the formula."""
     check_crystal(candidate.structure)
-    remarks = [Remark(**remark) for remark in candidate.provenance.get("remarks", ())]
-    steps: list[str] = []
+    remarks += [Remark(**remark) for remark in candidate.provenance.get("remarks", ())]
     structure, charges = _elements_only(candidate.structure, steps, remarks)
     original_formula = structure.composition.reduced_formula
     if mobile not in {element.symbol for element in structure.composition}:
@@ -180,6 +250,13 @@ def _prepare(candidate: Candidate, mobile: str, settings: PrepareSettings) -> Pr
     steps += [remark.text for remark in merged]
     if settings.primitive:
         structure = _primitive(structure, settings, steps)
+    return structure, charges, original_formula
+
+
+def _prepare(candidate: Candidate, mobile: str, settings: PrepareSettings) -> PreparedCrystal:
+    remarks: list[Remark] = []
+    steps: list[str] = []
+    structure, charges, original_formula = _cleaned(candidate, mobile, settings, steps, remarks)
     if not structure.is_ordered:
         ordering = order(structure, settings.ordering(), charges)[0]
         structure = ordering.structure
