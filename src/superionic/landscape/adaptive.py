@@ -21,7 +21,9 @@ from scipy.interpolate import RBFInterpolator
 from superionic.landscape.grid import Grid
 from superionic.landscape.levels import minimum_percolation_energy, neighbour_offsets
 from superionic.landscape.percolation import percolation_barriers, percolation_path
+from superionic.landscape.results import OrbitLandscape
 from superionic.landscape.settings import AdaptiveSettings
+from superionic.landscape.symmetry import SiteOrbit
 
 ENERGY_SCALE_eV = 0.5
 """Energies enter the interpolation as log(1 + E / scale): walls must not ring into valleys."""
@@ -34,6 +36,9 @@ PADDING_A = 2.5
 
 OPTIMISM = 0.85
 """Factor on interpolated energies in the search for paths, so that it looks behind them."""
+
+LEVEL_STEP_eV = 0.1
+"""Step in which the level of a lazy flood rises."""
 
 MAX_ROUNDS = 40
 """Percolation paths that are evaluated for one ion at the most."""
@@ -110,6 +115,15 @@ class Sampler:
         self._interpolated = relative
         return relative
 
+    def place(self, orbit: SiteOrbit, energies_eV: NDArray[np.float64]) -> OrbitLandscape:
+        """Return the map on the whole grid from relative energies of the irreducible points."""
+        return OrbitLandscape(
+            orbit,
+            energies_eV[self.inverse].reshape(self.grid.shape),
+            self.known[self.inverse].reshape(self.grid.shape),
+            self.minimum_eV,
+        )
+
     def _continued(
         self, values: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -177,6 +191,63 @@ def sample_adaptively(
     best_eV = np.inf
     for permutation in permutations:
         best_eV = min(best_eV, _refine_path(sampler, estimate, permutation, best_eV, settings))
+
+
+def flood(
+    sampler: Sampler,
+    start: int,
+    permutations: list[NDArray[np.int64]],
+    up_to_eV: float,
+    best_eV: float = np.inf,
+) -> float:
+    """Evaluate only what can be reached from the ion's own site, up to a level.
+
+    The level rises in steps; below it everything that is connected to the site is known, so that a
+    barrier that is found is exact. Whatever is not reached stays unknown.
+
+    Parameters
+    ----------
+    sampler : Sampler
+        The ion's grid; nothing is known yet.
+    start : int
+        Flat index of the grid point next to the ion's own site.
+    permutations : list of ndarray of int, shape (n_points,)
+        For each equivalent ion the image of each grid point.
+    up_to_eV : float
+        Where the flood ends, above the smallest energy that it meets.
+    best_eV : float
+        A barrier that another ion has: the flood ends when this one cannot beat it.
+
+    Returns
+    -------
+    float
+        The smallest percolation barrier of the equivalent ions in eV; infinite when it lies above
+        both ``up_to_eV`` and what was flooded.
+    """
+    grid = sampler.grid
+    offsets = neighbour_offsets(grid.lattice, grid.shape)
+    backs = [np.argsort(permutation) for permutation in permutations]
+    wanted = np.zeros(len(sampler.irreducible), dtype=bool)
+    around = np.mod(np.array(np.unravel_index(start, grid.shape)) + offsets, grid.shape)
+    wanted[sampler.inverse[np.ravel_multi_index(around.T, grid.shape)]] = True
+    wanted[sampler.inverse[start]] = True
+    sampler.learn(wanted)
+    level_eV = min(LEVEL_STEP_eV, up_to_eV)
+    while True:
+        _grow(sampler, offsets, level_eV)
+        known = np.where(sampler.known, sampler.totals_eV - sampler.minimum_eV, np.inf)
+        barrier_eV = min(
+            minimum_percolation_energy(
+                known[sampler.inverse][back].reshape(grid.shape), grid.lattice
+            )
+            for back in backs
+        )
+        # Above the level something unknown may be lower.
+        if barrier_eV < level_eV:
+            return barrier_eV
+        if level_eV >= min(up_to_eV, best_eV):
+            return np.inf
+        level_eV = min(level_eV + LEVEL_STEP_eV, up_to_eV)
 
 
 def optimistic(sampler: Sampler, estimate: NDArray[np.float64]) -> NDArray[np.float64]:

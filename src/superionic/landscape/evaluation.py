@@ -10,7 +10,7 @@ from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic.errors import DisorderError, LandscapeError, NoMobileIonError
-from superionic.landscape.adaptive import Sampler, refine_shared_map, sample_adaptively
+from superionic.landscape.adaptive import Sampler, flood, refine_shared_map, sample_adaptively
 from superionic.landscape.grid import Grid, plain_shape, symmetric_grid
 from superionic.landscape.results import OrbitLandscape
 from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
@@ -257,6 +257,8 @@ class Evaluation:
         """
         if self.settings.adaptive is not None:
             return self._evaluate_adaptively(sampling, self.settings.adaptive)
+        if self.settings.flood_to_eV is not None:
+            return self._flood(sampling, self.settings.flood_to_eV)
         planned = self.n_evaluations + self.count(sampling)
         return [
             plan.place(sampling.grid, self.at_points(sampling.grid, plan, plan.points, planned))
@@ -309,21 +311,33 @@ class Evaluation:
                 self.progress(self.n_evaluations, max(planned, self.n_evaluations))
         return energies_eV
 
+    def _sampler(self, grid: Grid, plan: OrbitPlan) -> tuple[Sampler, int, list[NDArray[np.int64]]]:
+        """Return what a search needs: energies, the ion's own grid point, its equivalents' maps."""
+        framework = self.framework(plan.orbit.representative)
+        # How many energies it will take is not known beforehand; a tenth is common.
+        planned = self.n_evaluations + int(plan.allowed.sum()) // 10
+        evaluate = partial(self._in_chunks, framework, grid, planned=planned)
+        sampler = Sampler(grid, plan.irreducible, plan.inverse, plan.allowed, evaluate)
+        site = self.fractional[plan.orbit.representative] - grid.origin
+        nearest = np.mod(np.rint(site * grid.shape).astype(int), grid.shape)
+        permutations = [grid.permutation(operation) for operation in plan.orbit.generators]
+        return sampler, int(np.ravel_multi_index(nearest, grid.shape)), permutations
+
+    def _flood(self, sampling: Sampling, up_to_eV: float) -> list[OrbitLandscape]:
+        results, best_eV = [], np.inf
+        for plan in self.plans(sampling):
+            sampler, start, permutations = self._sampler(sampling.grid, plan)
+            best_eV = min(best_eV, flood(sampler, start, permutations, up_to_eV, best_eV))
+            reached = sampler.totals_eV - sampler.minimum_eV
+            results.append(sampler.place(plan.orbit, np.where(sampler.known, reached, np.inf)))
+        return results
+
     def _evaluate_adaptively(
         self, sampling: Sampling, settings: AdaptiveSettings
     ) -> list[OrbitLandscape]:
-        grid = sampling.grid
         samplers, images = [], []
         for plan in self.plans(sampling):
-            framework = self.framework(plan.orbit.representative)
-            # How many energies it will take is not known beforehand; a tenth is common.
-            planned = self.n_evaluations + int(plan.allowed.sum()) // 10
-            evaluate = partial(self._in_chunks, framework, grid, planned=planned)
-            sampler = Sampler(grid, plan.irreducible, plan.inverse, plan.allowed, evaluate)
-            permutations = [grid.permutation(operation) for operation in plan.orbit.generators]
-            site = self.fractional[plan.orbit.representative] - grid.origin
-            nearest = np.mod(np.rint(site * grid.shape).astype(int), grid.shape)
-            start = int(np.ravel_multi_index(nearest, grid.shape))
+            sampler, start, permutations = self._sampler(sampling.grid, plan)
             sample_adaptively(sampler, start, permutations, settings)
             samplers.append(sampler)
             images.append(permutations)
@@ -332,14 +346,7 @@ class Evaluation:
         for orbit, sampler in zip(sampling.orbits, samplers, strict=True):
             values = sampler.interpolate().copy()
             values[~sampler.allowed] = values[sampler.allowed].max()
-            results.append(
-                OrbitLandscape(
-                    orbit,
-                    values[sampler.inverse].reshape(grid.shape),
-                    sampler.known[sampler.inverse].reshape(grid.shape),
-                    sampler.minimum_eV,
-                )
-            )
+            results.append(sampler.place(orbit, values))
         return results
 
 

@@ -56,6 +56,11 @@ class LandscapeSettings:
         Use the potential's frozen-framework path; otherwise evaluate complete configurations.
     adaptive : AdaptiveSettings or None
         Evaluate where it matters and interpolate elsewhere; None evaluates every point.
+    flood_to_eV : float or None
+        For the published percolation barrier alone: evaluate only what an ion reaches from its own
+        site, up to this level or to the best barrier of the ions before it; the rest counts as out
+        of reach. The barrier is exact below the level, as long as the site lies in the deepest
+        basin; free volumes are lower bounds.
     seed : int
         Seed of the random sample of the symmetry check.
 
@@ -74,6 +79,7 @@ class LandscapeSettings:
     max_grid_growth: float = 2.0
     fast: bool = True
     adaptive: AdaptiveSettings | None = None
+    flood_to_eV: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -101,6 +107,11 @@ class LandscapeSettings:
             raise SettingsError(
                 f"{self.n_symmetry_checks} symmetry checks for each ion are not possible.",
                 hint="Choose 0 to trust the symmetry, or about 12.",
+            )
+        if self.flood_to_eV is not None and (self.adaptive is not None or not self.flood_to_eV > 0):
+            raise SettingsError(
+                f"A flood up to {self.flood_to_eV} eV is not possible here.",
+                hint="Choose a level above 0, and not adaptive mode at the same time.",
             )
         if not 1 <= self.max_grid_growth < inf:
             raise SettingsError(
