@@ -35,15 +35,16 @@ class DuplicateSettings:
     angle_tolerance_deg : float
         Largest difference of the lattice's angles, in degrees.
     volume_tolerance : float
-        Largest relative difference of the volumes per atom; two functionals of DFT differ by up to
-        about 0.05.
+        Largest relative difference of the volumes. Barriers depend on the volume, so members of a
+        series of strained cells, or relaxations with functionals that differ by some per cent, are
+        computed each.
     """
 
     symprec_A: float = 0.1
     length_tolerance: float = 0.1
     site_tolerance: float = 0.15
     angle_tolerance_deg: float = 3.0
-    volume_tolerance: float = 0.1
+    volume_tolerance: float = 0.02
 
 
 def find_duplicates(
@@ -126,7 +127,7 @@ def _comparable(structure: Structure, symprec_A: float) -> Structure | None:
         )
     except InputError:
         return None
-    return primitive_cell(plain, symprec_A)
+    return primitive_cell(plain, symprec_A).get_reduced_structure("niggli")
 
 
 def _key(cell: Structure, symprec_A: float) -> tuple[str, int, int]:
@@ -139,4 +140,4 @@ def _same(one: Structure, other: Structure, matcher: Any, settings: DuplicateSet
     ratio = one.volume / other.volume
     if not np.isclose(ratio, 1.0, rtol=0.0, atol=settings.volume_tolerance):
         return False
-    return bool(matcher.fit(one, other))
+    return bool(matcher.fit(one, other, skip_structure_reduction=True))
