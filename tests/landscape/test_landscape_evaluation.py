@@ -161,6 +161,14 @@ class TestBrokenSymmetry:
         assert_same_maps(landscape, plain)
         assert landscape.n_evaluations > plain.n_evaluations  # the checks are counted
 
+    def test_by_the_potential_round_a_single_ion(self):
+        lone = Structure.from_spacegroup(
+            "Pm-3m", Lattice.cubic(3.9), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+        )
+        landscape = compute_landscape(lone, "Li", with_field(0.1), COARSE)
+        assert [remark.code for remark in landscape.remarks] == ["symmetry_broken"]
+        assert compute_landscape(lone, "Li", pair_potential(), COARSE).n_operations == 48
+
     def test_below_the_tolerance_it_counts_as_kept(self):
         landscape = compute_landscape(PYRITE, "Li", with_field(5e-4), COARSE)
         assert not landscape.remarks
