@@ -7,28 +7,36 @@ for a server that is away; results are on disk before they are sent.
 
 import datetime
 import logging
+import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fireworks.core.firework import FWAction, Workflow
+from fireworks.core.firework import FWAction, Launch, Workflow
 from fireworks.core.launchpad import LaunchPad, LockedWorkflowError
 from pymongo import ASCENDING, DESCENDING, MongoClient
 
 from superionic.cluster.owner import this_process
-from superionic.cluster.patience import DatabaseAwayError, Patience, PatientCollection
+from superionic.cluster.patience import (
+    DatabaseAwayError,
+    Patience,
+    PatientCollection,
+    PatientCounter,
+)
 
 logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_S = 30.0
 _LOCK_POLL_S = 0.05
+_N_CANDIDATES = 200
+_CANDIDATES_AGE_S = 30.0
 CLIENT_KWARGS = {
     "serverSelectionTimeoutMS": 3_000,
     "connectTimeoutMS": 3_000,
     "socketTimeoutMS": 60_000,
 }
-_COLLECTIONS = ("fireworks", "launches", "offline_runs", "fw_id_assigner", "workflows")
+_COLLECTIONS = ("fireworks", "launches", "offline_runs", "workflows")
 KEY_FIELD = "metadata.superionic.key"
 SPEC_KEY_FIELD = "spec._superionic.key"
 
@@ -62,6 +70,10 @@ class CampaignLaunchPad(LaunchPad):
         self.owner = this_process().token
         for name in _COLLECTIONS:
             setattr(self, name, PatientCollection(self.db[name], patience))
+        self.fw_id_assigner = PatientCounter(self.db["fw_id_assigner"], patience)
+        self._preferred: list[int] = []
+        self._candidates: list[int] = []
+        self._candidates_for: tuple[str, float] = ("", 0.0)
 
     @property
     def client(self) -> MongoClient[dict[str, Any]]:
@@ -78,6 +90,9 @@ class CampaignLaunchPad(LaunchPad):
         self.workflows.create_index(KEY_FIELD, unique=True, sparse=True)
         self.workflows.create_index("state")
         self.fireworks.create_index(SPEC_KEY_FIELD, sparse=True)
+        self.fireworks.create_index(
+            [("state", ASCENDING), ("spec._priority", DESCENDING), ("fw_id", ASCENDING)]
+        )
 
     def is_prepared(self) -> bool:
         """Say whether the database is a launchpad."""
@@ -116,9 +131,7 @@ class CampaignLaunchPad(LaunchPad):
         self._unlock(fw_id)
 
     def _unlock(self, fw_id: int) -> None:
-        self.workflows.find_one_and_update(
-            {"nodes": fw_id}, {"$unset": {"locked": True, "locked_by": True}}
-        )
+        self.workflows.update_one({"nodes": fw_id}, {"$unset": {"locked": True, "locked_by": True}})
 
     def _refresh_wf(self, fw_id: int) -> None:
         """Bring the states of a workflow up to date, as FireWorks does, under a named lock."""
@@ -132,9 +145,9 @@ class CampaignLaunchPad(LaunchPad):
             raise
         except Exception as error:
             failed = {"$set": {"state": "FIZZLED"}}
-            self.fireworks.find_one_and_update({"fw_id": fw_id}, failed)
+            self.fireworks.update_one({"fw_id": fw_id}, failed)
             failed["$set"][f"fw_states.{fw_id}"] = "FIZZLED"
-            self.workflows.find_one_and_update({"nodes": fw_id}, failed)
+            self.workflows.update_one({"nodes": fw_id}, failed)
             raise RuntimeError(f"The workflow of Firework {fw_id} cannot be refreshed.") from error
 
     def _update_wf(self, wf: Workflow, updated_ids: set[int]) -> None:
@@ -144,7 +157,7 @@ class CampaignLaunchPad(LaunchPad):
         wf._reassign_ids(old_new)
         node = next(fw_id for fw_id in known if fw_id not in old_new)
         document = {**wf.to_db_dict(), "locked": True, "locked_by": self.owner}
-        if self.workflows.find_one_and_replace({"nodes": node}, document) is None:
+        if not self.workflows.replace_one({"nodes": node}, document).matched_count:
             raise ValueError(f"Firework {node} belongs to no workflow.")
 
     def rerun_fw(
@@ -172,27 +185,96 @@ class CampaignLaunchPad(LaunchPad):
     ) -> Any:
         """Reserve the next job for this process, or look whether there is one."""
         wanted = {**(query or {}), "state": "READY"}
-        if fw_id:
-            wanted = {"fw_id": fw_id, "state": {"$in": ["READY", "RESERVED"]}}
-        order = [("spec._priority", DESCENDING), ("fw_id", ASCENDING)]
         if not checkout:
-            return self.fireworks.find_one(wanted, {"fw_id": 1}, sort=order)
+            return self.fireworks.find_one(wanted, {"fw_id": 1})
         # Where the answer to an earlier try was lost on the way, the job is reserved already.
-        mine = self.fireworks.find_one({"state": "RESERVED", "reserved_by": self.owner})
-        reserved = mine or self.fireworks.find_one_and_update(
-            wanted,
-            {
-                "$set": {
-                    "state": "RESERVED",
-                    "reserved_by": self.owner,
-                    "updated_on": datetime.datetime.now(datetime.UTC),
-                }
-            },
-            sort=order,
+        mine = {"state": "RESERVED", "reserved_by": self.owner}
+        if (reserved := self.fireworks.find_one(mine, {"fw_id": 1})) is not None:
+            return self.get_fw_by_id(reserved["fw_id"])
+        if fw_id:
+            wanted = {"state": {"$in": ["READY", "RESERVED"]}}
+            return self.get_fw_by_id(fw_id) if self._reserve(fw_id, wanted) else None
+        for fresh in (False, True):
+            if fresh or not self._candidates or self._candidates_are_old(wanted):
+                self._look_for_candidates(wanted)
+            while self._preferred or self._candidates:
+                candidate = (self._preferred or self._candidates).pop(0)
+                if self._reserve(candidate, wanted):
+                    return self.get_fw_by_id(candidate)
+        return None
+
+    def _reserve(self, fw_id: int, wanted: dict[str, Any]) -> bool:
+        """Take a job for this process, if it still is what is wanted."""
+        found = self.fireworks.find_one({"fw_id": fw_id}, {"state": 1})
+        if found is None or found["state"] not in ("READY", "RESERVED"):
+            return False
+        reservation = {
+            "state": "RESERVED",
+            "reserved_by": self.owner,
+            "updated_on": datetime.datetime.now(datetime.UTC),
+        }
+        taken = self.fireworks.update_one({**wanted, "_id": found["_id"]}, {"$set": reservation})
+        if taken.matched_count:
+            return True
+        # The answer to the first try may have been lost.
+        mine = {"fw_id": fw_id, "reserved_by": self.owner, "state": "RESERVED"}
+        return self.fireworks.find_one(mine, {"_id": 1}) is not None
+
+    def _candidates_are_old(self, wanted: dict[str, Any]) -> bool:
+        wanted_then, looked_at = self._candidates_for
+        return repr(wanted) != wanted_then or time.monotonic() - looked_at > _CANDIDATES_AGE_S
+
+    def _look_for_candidates(self, wanted: dict[str, Any]) -> None:
+        """Look which jobs are ready, many at a time: a queue may be long, and a look at it dear."""
+        order = [("spec._priority", DESCENDING), ("fw_id", ASCENDING)]
+        rows = self.fireworks.find(
+            wanted, {"fw_id": 1, "spec._priority": 1}, sort=order, limit=_N_CANDIDATES
         )
-        if reserved is None:
-            return None
-        return self.get_fw_by_id(reserved["fw_id"])
+        # Shuffled within a priority, so that many workers do not all want the same job.
+        random.shuffle(rows)
+        rows.sort(key=lambda row: -(row["spec"].get("_priority") or 0))
+        self._candidates = [row["fw_id"] for row in rows]
+        self._candidates_for = (repr(wanted), time.monotonic())
+
+    def prefer_children(self, fw_id: int) -> None:
+        """Let the next job be a child of this one, so that workflows are finished one by one."""
+        workflow = self.workflows.find_one({"nodes": fw_id}, {"links": 1})
+        if workflow is not None:
+            self._preferred = list(workflow["links"].get(str(fw_id), ()))
+
+    def checkout_fw(
+        self,
+        fworker: Any,
+        launch_dir: str,
+        fw_id: int | None = None,
+        host: str | None = None,
+        ip: str | None = None,
+        state: str = "RUNNING",
+    ) -> Any:
+        """Take the next job, as FireWorks does, less its search for duplicates of it."""
+        firework = self._get_a_fw_to_run(fworker.query, fw_id=fw_id)
+        if firework is None:
+            return None, None
+        in_queue = [launch for launch in firework.launches if launch.state == "RESERVED"]
+        launch = Launch(
+            state,
+            launch_dir,
+            fworker,
+            host,
+            ip,
+            state_history=in_queue[0].state_history if in_queue else None,
+            launch_id=in_queue[0].launch_id if in_queue else self.get_new_launch_id(),
+            fw_id=firework.fw_id,
+        )
+        self.launches.replace_one({"launch_id": launch.launch_id}, launch.to_db_dict(), upsert=True)
+        others = [one for one in firework.launches if one.launch_id != launch.launch_id]
+        firework.launches = [*others, launch]
+        firework.state = state
+        self._upsert_fws([firework])
+        self._refresh_wf(firework.fw_id)
+        self.backup_launch_data = {launch.launch_id: launch.to_db_dict()}
+        self.backup_fw_data = {firework.fw_id: firework.to_db_dict()}
+        return firework, launch.launch_id
 
     def ping_launch(self, launch_id: int, ptime: Any = None, checkpoint: Any = None) -> None:
         """Say that a launch is alive; a database that is away is waited for, not an error."""

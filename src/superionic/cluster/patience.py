@@ -99,11 +99,34 @@ class PatientCollection:
     """A collection whose operations wait for a database that is away.
 
     Only for operations that may be applied twice; ``find`` and ``aggregate`` return lists.
+    ``find_one_and_update`` and ``find_one_and_replace`` are done in two steps, of which the second
+    one holds the whole condition, and so is as safe: SecantusDB 0.7 looks at every document of a
+    collection for them, but finds and updates by index.
     """
 
     def __init__(self, collection: Any, patience: Patience) -> None:
         self._collection = collection
         self._patience = patience
+
+    def find_one_and_update(
+        self,
+        criteria: dict[str, Any],
+        update: dict[str, Any],
+        sort: list[tuple[str, int]] | None = None,
+    ) -> dict[str, Any] | None:
+        """Update one document, and return it as it was."""
+        while (found := self.find_one(criteria, sort=sort)) is not None:
+            if self.update_one({**criteria, "_id": found["_id"]}, update).matched_count:
+                return dict(found)
+        return None
+
+    def find_one_and_replace(
+        self, criteria: dict[str, Any], replacement: dict[str, Any], upsert: bool = False
+    ) -> dict[str, Any] | None:
+        """Replace one document, and return it as it was."""
+        found = self.find_one(criteria)
+        self.replace_one(criteria, replacement, upsert=upsert)
+        return None if found is None else dict(found)
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._collection, name)
@@ -119,3 +142,11 @@ class PatientCollection:
             return self._patience.insist(once)
 
         return patiently
+
+
+class PatientCounter(PatientCollection):
+    """The collection of FireWorks' counters, whose values are taken one by one."""
+
+    def find_one_and_update(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        """Update the counters, and return them as they were; a lost answer wastes numbers only."""
+        return self._patience.insist(lambda: self._collection.find_one_and_update(*args, **kwargs))

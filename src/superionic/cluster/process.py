@@ -172,6 +172,7 @@ class WorkerLaunchPad(CampaignLaunchPad):
             self._spool.set_aside(path)
             raise
         path.unlink(missing_ok=True)
+        self.prefer_children(self._fw_id)
         self._connection.send(Ended(self._fw_id, state, cause, message))
         return launch
 
@@ -287,8 +288,11 @@ def _launch_jobs(
 def _work_left(launchpad: CampaignLaunchPad, fworker: Any) -> bool:
     """Say whether a job that this worker would take may still become ready."""
     try:
-        states = {"state": {"$in": ["READY", "RESERVED", "RUNNING"]}}
-        return launchpad.fireworks.find_one(states, {"_id": 1}) is not None
+        # One by one: ready jobs are those of other workers' categories, and may be many.
+        return any(
+            launchpad.fireworks.find_one({"state": state}, {"_id": 1}) is not None
+            for state in ("RUNNING", "RESERVED", "READY")
+        )
     except DatabaseAwayError as error:
         raise StopProcessError(str(error)) from None
 

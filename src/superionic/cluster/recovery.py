@@ -112,11 +112,10 @@ def recover(
     """
     found = Recovery(submissions=remove_unfinished_submissions(launchpad))
     gone = _gone_by(expiration_s)
-    send_results(database, launchpad, launchpad_name, spool, found, gone=gone)
-    stale_locks = _seen_twice(lambda: _locked(launchpad), settle_s)
-    for fw_id in stale_locks:
+    for fw_id in _seen_twice(lambda: _locked(launchpad), settle_s):
         repair_workflow(launchpad, fw_id)
         found.unlocked.append(fw_id)
+    send_results(database, launchpad, launchpad_name, spool, found, gone=gone)
     for fw_id in _seen_twice(lambda: _reserved(launchpad), settle_s):
         if _release(launchpad, fw_id):
             found.released.append(fw_id)
@@ -151,12 +150,12 @@ def recover_process(
         return _owner(launch) == owner
 
     found = Recovery()
-    send_results(
-        database, launchpad, launchpad_name, spool, found, gone=gone, owners=frozenset({owner})
-    )
     for document in launchpad.workflows.find({"locked_by": owner}, {"nodes": 1}):
         repair_workflow(launchpad, document["nodes"][0])
         found.unlocked.append(document["nodes"][0])
+    send_results(
+        database, launchpad, launchpad_name, spool, found, gone=gone, owners=frozenset({owner})
+    )
     for document in launchpad.fireworks.find(
         {"state": "RESERVED", "reserved_by": owner}, {"fw_id": 1}
     ):
@@ -195,9 +194,6 @@ def send_results(
             found.results_doubled.append(result.fw_id)
             spool.set_aside(path)
             continue
-        workflow = launchpad.workflows.find_one({"nodes": result.fw_id}, {"locked_by": 1})
-        if workflow is not None and workflow.get("locked_by") == result.owner:
-            repair_workflow(launchpad, result.fw_id)
         send(result, database.job_store, launchpad.patience)
         launchpad.complete_launch(result.launch_id, result.action, result.state)
         path.unlink(missing_ok=True)
@@ -369,6 +365,12 @@ def end_lost_launches(
                 {"launch_id": launch["launch_id"], "state": "RUNNING"},
                 {"$set": {"state": "FIZZLED"}},
             )
+
+
+_LOST = Verdict(
+    failure_action("worker_lost", "The worker that ran this job has gone without a word."),
+    run_again=True,
+)
 
 
 def _hand_back(launchpad: CampaignLaunchPad, fw_id: int, launch_id: int, action: FWAction) -> None:
