@@ -11,6 +11,8 @@ import typer
 
 from superionic import __version__
 from superionic.cli import (
+    build,
+    candidates,
     db,
     descriptors,
     doctor,
@@ -35,9 +37,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(name="screen")(screen.screen)
+app.command(name="candidates")(candidates.candidates)
 app.command(name="query")(query.query)
 app.command(name="descriptors")(descriptors.descriptors)
 app.command(name="doctor")(doctor.doctor)
+app.command(name="build")(build.build)
 app.command(name="submit")(submit.submit)
 app.command(name="worker")(worker.worker)
 app.command(name="status")(status.status)

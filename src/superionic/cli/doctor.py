@@ -1,8 +1,13 @@
 """``superionic doctor``: what is installed, and what would work."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from superionic.errors import SettingsError
+
+if TYPE_CHECKING:
+    from superionic.diagnosis import Finding
 
 
 def doctor(
@@ -15,17 +20,13 @@ def doctor(
 
     Exit code 1 says that something is wrong, and each fault comes with what to do.
     """
-    from superionic.database.diagnosis import diagnose_database
-    from superionic.diagnosis import diagnose_packages
-    from superionic.potentials.registry import diagnose_potentials
-    from superionic.settings import get_settings
+    from superionic.diagnosis import Finding, diagnose_packages
 
-    settings = get_settings()
-    findings = [
-        *diagnose_packages(),
-        *diagnose_potentials(potentials or sorted({settings.potential, "chgnet", "sevennet"})),
-        *diagnose_database(settings),
-    ]
+    findings = diagnose_packages()
+    try:
+        findings += _diagnose_settings(potentials)
+    except SettingsError as error:  # without settings the rest cannot be looked at
+        findings.append(Finding(False, "superionic configuration", error.message, error.hint))
     marks = {True: "ok  ", False: "BAD ", None: "    "}
     for finding in findings:
         typer.echo(f"{marks[finding.ok]} {finding.subject}: {finding.text}")
@@ -33,3 +34,13 @@ def doctor(
             typer.echo(f"       {finding.hint}")
     if any(finding.ok is False for finding in findings):
         raise typer.Exit(1)
+
+
+def _diagnose_settings(potentials: list[str] | None) -> "list[Finding]":
+    from superionic.database.diagnosis import diagnose_database
+    from superionic.potentials.registry import diagnose_potentials
+    from superionic.settings import get_settings
+
+    settings = get_settings()
+    wanted = potentials or sorted({settings.potential, "chgnet", "sevennet"})
+    return [*diagnose_potentials(wanted), *diagnose_database(settings)]

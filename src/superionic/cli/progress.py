@@ -28,7 +28,7 @@ class ConsoleReporter:
     """
 
     def __init__(self) -> None:
-        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True, emoji=False)
         self._bars: Progress | None = None
         self._total: TaskID | None = None
         self._tasks: dict[str, TaskID] = {}

@@ -53,6 +53,8 @@ def ranking_csv(rows: Sequence[ScreeningDocument]) -> str:
 
 def ranking_table(rows: Sequence[ScreeningDocument]) -> str:
     """Return the ranking as text, one line a material."""
+    if not rows:
+        return "No materials."
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("rank", "formula", "id"):
         table.add_column(name, justify="right" if name == "rank" else "left", no_wrap=True)
@@ -84,7 +86,7 @@ def failures_table(failures: Sequence[FailureDocument]) -> str:
 
 
 def _text(table: Table) -> str:
-    console = Console(file=io.StringIO(), width=250)
+    console = Console(file=io.StringIO(), width=250, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())

@@ -1,0 +1,58 @@
+"""``superionic build``: bring the screening collection up to date."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from superionic.cli.cluster_options import settings_with
+from superionic.cli.options import DatabaseURI
+
+if TYPE_CHECKING:
+    from superionic.cluster.build import BuildReport
+
+
+def build(
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
+    interval: Annotated[
+        float, typer.Option(help="Seconds between builds with --watch.", min=1)
+    ] = 60.0,
+    full_every: Annotated[
+        float, typer.Option(help="Seconds after which --watch looks at everything again.", min=1)
+    ] = 3600.0,
+    processes: Annotated[int, typer.Option("--processes", "-n", min=1)] = 1,
+    database: DatabaseURI = None,
+) -> None:
+    """Bring the screening collection up to date with the results of finished jobs.
+
+    Only rows whose runs have changed are built; several builders may be started at once.
+    """
+    from pymongo.errors import PyMongoError
+
+    from superionic.cluster.build import build_screening, watch_screening
+    from superionic.database.stores import resolve_database
+    from superionic.errors import DatabaseError
+
+    with resolve_database(settings_with(database), prefer_uri=database is not None) as opened:
+        try:
+            if watch:
+                watch_screening(
+                    opened,
+                    interval_s=interval,
+                    full_every_s=full_every,
+                    n_processes=processes,
+                    say=_say,
+                )
+            else:
+                _say(build_screening(opened, n_processes=processes), always=True)
+        except PyMongoError as error:
+            raise DatabaseError(
+                f"The database {opened.description} went away ({type(error).__name__}).",
+                hint="Run the same command again; rows that were written stay.",
+            ) from None
+
+
+def _say(report: "BuildReport", always: bool = False) -> None:
+    if report.busy:
+        typer.echo("Another builder is at work; nothing done.")
+    elif report.n_rows or always:
+        typer.echo(f"{report.n_rows} rows written.")
