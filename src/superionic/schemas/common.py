@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jobflow import CURRENT_JOB
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from superionic import __version__
 from superionic.potentials.base import PotentialInfo
@@ -112,3 +112,9 @@ class MaterialDocument(Document):
         default_factory=current_job_uuid, description="uuid of the jobflow job."
     )
     last_updated: datetime = Field(default_factory=utc_now, description="Time of writing, in UTC.")
+
+    @field_validator("last_updated")
+    @classmethod
+    def _with_time_zone(cls, value: datetime) -> datetime:
+        """Take a time without a zone, as MongoDB returns it, as UTC."""
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
