@@ -1,0 +1,95 @@
+"""``superionic query`` on a real server."""
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from superionic.builders.screening import ranked, screening_document
+from superionic.cli.app import app
+from superionic.schemas.screen import DescriptorsDocument
+from superionic.settings import get_settings
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "builders"))
+
+from screening_helpers import descriptors
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def filled(database):
+    """Return a database with four ranked rows."""
+    outputs = [
+        descriptors("mp-1", xi=0.9, mpe_eV=0.3, formula="LiCl", elements=["Cl", "Li"]),
+        descriptors("mp-2", xi=0.5, mpe_eV=0.1, formula="Li2S", elements=["Li", "S"]),
+        descriptors("mp-3", xi=0.7, mpe_eV=None, formula="Li3PS4", elements=["Li", "P", "S"]),
+    ]
+    rows = ranked(screening_document([DescriptorsDocument.model_validate(o)]) for o in outputs)
+    database.screening.update([row.model_dump() for row in rows], key="key")
+    return database
+
+
+def query(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["query", *arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def found(*arguments: str) -> list[str]:
+    return [row["material_id"] for row in json.loads(query(*arguments, "--format", "json"))]
+
+
+def test_filters_order_and_limit(filled):
+    assert found() == ["mp-1", "mp-3", "mp-2"]
+    assert found("--max-barrier", "0.2") == ["mp-2"]
+    assert found("--formula", "Li2Cl2") == ["mp-1"]
+    assert found("--elements", "S,Li") == found("--elements", "Li-S") == ["mp-3", "mp-2"]
+    assert found("--mobile", "Li+", "--top", "2") == ["mp-1", "mp-3"]
+    assert found("--mobile", "Na") == []
+    assert found("--potential", "chgnet:0.3.0", "--sort", "xi") == ["mp-2", "mp-3", "mp-1"]
+    assert found("--sort", "formula", "--descending") == ["mp-1", "mp-3", "mp-2"]
+
+
+def test_formats_hold_the_same_rows(filled):
+    rows = json.loads(query("--format", "json"))
+    table = csv.DictReader(io.StringIO(query("--format", "csv")))
+    for row, line in zip(rows, table, strict=True):
+        assert set(row) == set(line)
+        assert float(line["xi"]) == row["xi"]
+        assert line["mpe_eV"] == ("" if row["mpe_eV"] is None else str(row["mpe_eV"]))
+    lines = query().splitlines()
+    assert lines[0].split()[:3] == ["rank", "formula", "id"]
+    assert [line.split()[2] for line in lines[1:]] == ["mp-1", "mp-3", "mp-2"]
+    assert " none " in lines[2]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--formula", "no formula"),
+        ("--elements", "Li,Unobtainium"),
+        ("--elements", ","),
+        ("--sort", "beauty"),
+        ("--top", "-1"),
+        ("--format", "xml"),
+    ],
+)
+def test_wrong_options_are_named(arguments, filled):
+    assert arguments[0] in query(*arguments, code=2)
+
+
+def test_an_empty_answer_is_no_error(database):
+    assert json.loads(query("--format", "json")) == []
+    assert "No material" in query()
+
+
+def test_the_setting_names_the_database_unless_the_option_does(filled, monkeypatch, server_uri):
+    assert len(found()) == 3
+    monkeypatch.setenv("SUPERIONIC_DATABASE_URI", "mongodb://127.0.0.1:1/")
+    get_settings.cache_clear()
+    assert len(found("--database", server_uri)) == 3

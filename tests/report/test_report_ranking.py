@@ -1,0 +1,79 @@
+"""Tables, CSV and JSON of a ranking."""
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "builders"))
+
+from screening_helpers import descriptors
+
+from superionic.builders.screening import ranked, screening_document
+from superionic.report.ranking import (
+    JSON_FIELDS,
+    failures_table,
+    ranking_csv,
+    ranking_json,
+    ranking_table,
+)
+from superionic.schemas.failure import FailureDocument
+from superionic.schemas.screen import DescriptorsDocument
+
+WARNINGS = [
+    {"code": "relaxed", "text": "One."},
+    {"code": "relaxed", "text": "Two, with a comma; and more."},
+    {"code": "ordered", "text": "Three."},
+]
+
+
+def rows():
+    outputs = [
+        descriptors("a", xi=0.25, mpe_eV=None, warnings=WARNINGS),
+        descriptors("[b]", xi=0.5, mpe_eV=0.125, formula="Li6PS5Cl"),
+    ]
+    return ranked(screening_document([DescriptorsDocument.model_validate(o)]) for o in outputs)
+
+
+def test_json_has_the_documented_fields_in_order():
+    best, other = json.loads(ranking_json(rows()))
+    assert tuple(best) == JSON_FIELDS
+    assert (best["material_id"], best["rank"], best["mpe_eV"], best["xi"]) == ("[b]", 1, 0.125, 0.5)
+    assert other["mpe_eV"] is None
+    assert other["warnings"] == WARNINGS
+
+
+def test_csv_can_be_read_back():
+    best, other = csv.DictReader(io.StringIO(ranking_csv(rows())))
+    assert (best["formula"], float(best["mpe_eV"])) == ("Li6PS5Cl", 0.125)
+    assert (other["mpe_eV"], other["warnings"]) == ("", "relaxed;relaxed;ordered")
+
+
+def test_table_shows_each_warning_once_and_no_markup():
+    head, first, second = ranking_table(rows()).splitlines()
+    assert head.split()[:3] == ["rank", "formula", "id"]
+    assert first.split()[:4] == ["1", "Li6PS5Cl", "[b]", "0.125"]
+    assert second.split()[:4] == ["2", "LiCl", "a", "none"]
+    assert second.endswith("relaxed, ordered")
+
+
+def test_nothing_to_show_is_said():
+    assert ranking_table([]) == "No materials."
+    assert json.loads(ranking_json([])) == []
+    assert ranking_csv([]).split(",")[0] == JSON_FIELDS[0]
+
+
+def test_failures_are_listed_with_what_to_do():
+    failure = FailureDocument(
+        key="k",
+        material_id="half.cif",
+        source="half.cif",
+        code="unreadable_file",
+        message="It is cut.",
+        hint="Copy it again.",
+        last_updated="now",
+    )
+    text = failures_table([failure])
+    assert "1 could not be computed" in text
+    assert "half.cif [unreadable_file]: It is cut. Copy it again." in text
