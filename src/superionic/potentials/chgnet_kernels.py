@@ -1,20 +1,24 @@
 """Compiled kernels of CHGNet's forward pass for one moving ion in a frozen framework.
 
 One position is evaluated at a time, so that all that it touches stays in the processor's caches;
-edges and angles pass through in tiles of ``TILE`` rows. Everything is float32 except for the
+edges and angles pass through in tiles of a few dozen rows. Everything is float32 except for the
 geometry (float64). The layers are those of chgnet 0.3.0 (Deng et al., Nat. Mach. Intell. 5, 1031,
 2023), with every first linear layer split into its parts: ``W [a_i, b, a_j] = W1 a_i + W2 b + W3
 a_j``, so that each part is a product per atom, bond or angle and not per edge.
-
-The compiled code is cached beside this file, and numba looks at the date of this file alone: after
-a change to what it imports, touch it.
 """
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from superionic.potentials.chgnet_layout import TILE, Framework, GatedStack, Int, Weights, Workspace
+from superionic.potentials.chgnet_layout import (
+    ALMOST_ONE,
+    Framework,
+    GatedStack,
+    Int,
+    Weights,
+    Workspace,
+)
 from superionic.potentials.compiled import (
     FAST,
     WIDTH,
@@ -25,6 +29,13 @@ from superionic.potentials.compiled import (
     sin_turns,
     sum_of_squares,
 )
+
+BUILT_ON = "93418322dda2"
+"""First digits of the SHA-256 of ``compiled.py`` and ``chgnet_layout.py``, kept by a test.
+
+The compiled code is cached beside this file, and numba takes it from there while this file's own
+contents are the same, whatever happened to what it imports.
+"""
 
 _ONE = np.float32(1.0)
 _EPSILON = np.float32(1e-5)
@@ -64,8 +75,9 @@ def atom_messages(
     bond_part = ws.bond_part[layer]
     second, second_bias = stack.second[layer], stack.second_bias[layer]
     gamma, beta = stack.gamma[layer], stack.beta[layer]
-    for t in range(start, stop, TILE):
-        n = min(TILE, stop - t)
+    size = len(h)
+    for t in range(start, stop, size):
+        n = min(size, stop - t)
         for e in range(n):
             a, c, p = (
                 parts_i[ws.edge[0, t + e]],
@@ -124,8 +136,9 @@ def _triples(
     gamma, beta = stack.gamma[layer], stack.beta[layer]
     angle_w = stack.inputs[layer, 2]
     no_bias = ws.tile[2]
-    for t in range(0, n_angles, TILE):
-        n = min(TILE, n_angles - t)
+    size = len(h)
+    for t in range(0, n_angles, size):
+        n = min(size, n_angles - t)
         if layer > 0:
             _project(ws.angles[layer], t, angle_w, no_bias, o, 0, n)
         for e in range(n):
@@ -176,8 +189,8 @@ def _radial(
 
 @njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
 def _fourier(cosine: float, turns: NDArray[np.float64], out: Float) -> None:
-    """Fourier expansion of an angle (CHGNet's AngleEncoder, with its 1 - 1e-6 in float32)."""
-    angle = np.arccos(min(max(cosine, -1.0), 1.0) * (1.0 - 17.0 / 2.0**24))
+    """Fourier expansion of an angle (CHGNet's AngleEncoder, with its 1 - 1e-6)."""
+    angle = np.arccos(min(max(cosine, -1.0), 1.0) * ALMOST_ONE)
     scale = np.float32(1.0 / np.sqrt(np.pi))
     n = turns.size
     out[0] = scale * np.float32(np.sqrt(0.5))
@@ -340,8 +353,9 @@ def _readout(weights: Weights, ws: Workspace, n_atoms: int) -> float:
     """Return the sum of the atoms' energies in eV."""
     h, o = ws.tile[0], ws.tile[1]
     total = 0.0
-    for t in range(0, n_atoms, TILE):
-        n = min(TILE, n_atoms - t)
+    size = len(h)
+    for t in range(0, n_atoms, size):
+        n = min(size, n_atoms - t)
         for r in range(n):
             x = ws.atoms[t + r]
             mean = np.float32(0.0)

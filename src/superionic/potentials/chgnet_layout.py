@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from superionic.potentials.compiled import Float
 
-TILE = 64
+ALMOST_ONE = 1.0 - 17.0 / 2.0**24
+"""CHGNet's 1 - 1e-6 as float32 has it; cosines are multiplied by it."""
+
+TILE = 32
 """Edges or angles that pass through a gated layer together."""
 
 Int = NDArray[np.int32]

@@ -1,5 +1,6 @@
 """Pack CHGNet's weights and a frozen framework for the compiled kernels."""
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from superionic.potentials.chgnet_kernels import atom_messages
 from superionic.potentials.chgnet_layout import (
+    ALMOST_ONE,
     TILE,
     Framework,
     GatedStack,
@@ -92,8 +94,8 @@ def pack_weights(model: "CHGNet") -> Weights:
         short_turns=_turns(short.frequencies),
         angular_turns=_turns(model.angle_basis_expansion.fourier_expansion.frequencies),
         embed=embed,
-        radial_parts=_compose(embed[1], atom.inputs[:, 1]),
-        angular_parts=_compose(embed[3], np.stack([bond.inputs[0, 2], angle.inputs[0, 2]])),
+        radial_parts=_product(embed[1], atom.inputs[:, 1]),
+        angular_parts=_product(embed[3], np.stack([bond.inputs[0, 2], angle.inputs[0, 2]])),
         norm=np.stack([_numpy(model.readout_norm.weight), _numpy(model.readout_norm.bias)]),
         readout=np.ascontiguousarray(np.stack([_numpy(m.weight).T for m in readout[:-1]])),
         readout_bias=np.stack([_numpy(m.bias)[None] for m in readout[:-1]]),
@@ -113,9 +115,10 @@ def _turns(frequencies: torch.Tensor) -> NDArray[np.float64]:
     return _numpy(frequencies).astype(np.float64) / (2 * np.pi)
 
 
-def _compose(first: Float, second: Float) -> Float:
-    """Return the product of a linear map and each of a stack, in float64 on the way."""
-    return np.ascontiguousarray(first.astype(np.float64) @ second.astype(np.float64), np.float32)
+def _product(first: NDArray[Any], second: Float) -> Float:
+    """Return a matrix product that is rounded once; unused rows of the second count as zero."""
+    used = second[..., : first.shape[-1], :].astype(np.float64)
+    return np.ascontiguousarray(first.astype(np.float64) @ used, np.float32)
 
 
 def _stack(
@@ -240,19 +243,13 @@ def build_framework(
     )
     ws.edge[:, :n_edges] = edges.centre, edges.neighbour, edges.bond
     ws.triple[:, :n_angles] = angles.triple
-    with torch.no_grad():
-        device = next(model.parameters()).device
-        lengths = torch.tensor(edges.lengths_A, dtype=torch.float32, device=device)
-        basis = model.bond_basis_expansion.rbf_expansion_ag(lengths)
-        short_basis = model.bond_basis_expansion.rbf_expansion_bg(lengths[long:])
-        units = torch.tensor(angles.units, dtype=torch.float32, device=device)
-        fourier = model.angle_basis_expansion(units[0], units[1])
-        bonds = _numpy(model.bond_embedding(basis))
-        ws.bond_weight[:n_bonds] = _numpy(model.bond_weights_ag(basis))
-        ws.short_weight[:short] = _numpy(model.bond_weights_bg(short_basis))
-        ws.bonds[0, :short] = bonds[long:]
-        ws.angles[0, :n_angles] = _numpy(model.angle_embedding(fourier))
-        embedding = _numpy(model.atom_embedding(torch.tensor(atoms.numbers - 1, device=device)))
+    basis, short_basis, fourier = _bases(model, edges.lengths_A, long, angles.units)
+    bonds = _product(basis, weights.embed[1])
+    ws.bond_weight[:n_bonds] = _product(basis, weights.embed[0])
+    ws.short_weight[:short] = _product(short_basis, weights.embed[2])
+    ws.bonds[0, :short] = bonds[long:]
+    ws.angles[0, :n_angles] = _product(fourier, weights.embed[3])
+    embedding = _numpy(model.atom_embedding.embedding.weight)[atoms.numbers - 1]
     for layer in range(n_layers):
         ws.bond_part[layer, :n_bonds] = _parts(bonds, weights.atom.inputs[layer, 1])
     for k in range(2):
@@ -281,6 +278,25 @@ def build_framework(
         first_sum=ws.sums[:n_atoms].copy(),
     )
     return framework, ws
+
+
+def _bases(
+    model: "CHGNet", lengths_A: NDArray[np.float64], n_long: int, units: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return radial bases (atom graph, bond graph) and Fourier bases in float64.
+
+    In float32 the envelope's terms cancel to 1e-5, the same for all bonds of one length.
+    """
+    radial = copy.deepcopy(model.bond_basis_expansion).cpu().double()
+    fourier = copy.deepcopy(model.angle_basis_expansion.fourier_expansion).cpu().double()
+    lengths = torch.from_numpy(lengths_A)
+    cosines = np.clip((units[0] * units[1]).sum(axis=1), -1, 1) * ALMOST_ONE
+    with torch.no_grad():
+        return (
+            radial.rbf_expansion_ag(lengths).numpy(),
+            radial.rbf_expansion_bg(lengths[n_long:]).numpy(),
+            fourier(torch.from_numpy(np.arccos(cosines))).numpy(),
+        )
 
 
 def copy_workspace(ws: Workspace) -> Workspace:

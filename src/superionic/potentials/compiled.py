@@ -224,18 +224,18 @@ def _bits_of_float(typing_context, value):  # type: ignore[no-untyped-def]  # no
     return types.int32(types.float32), codegen
 
 
-# Minimax polynomial of 2**f on [-1/2, 1/2], relative error 7.5e-8.
-_E0, _E1, _E2, _E3, _E4, _E5 = (
+# Minimax polynomial of 2**f on [-1/2, 1/2], exact at 0, relative error 1.6e-7 in float32.
+_E1, _E2, _E3, _E4, _E5 = (
     np.float32(c)
     for c in (
-        1.0000000716547957,
-        0.6931469670606776,
-        0.2402211972309463,
-        0.055507132796340876,
-        0.009675541380146858,
-        0.0013276470177515053,
+        0.693146977598109,
+        0.24022242084294898,
+        0.05550733744503417,
+        0.00967151270154733,
+        0.0013264726943201482,
     )
 )
+_ONE = np.float32(1.0)
 _MINUS_LOG2_E = np.float32(-1.4426950408889634)
 # Adding it rounds to an integer, which is then found in the lowest bits.
 _ROUNDER = np.float32(1.5 * 2**23)
@@ -252,7 +252,7 @@ def exp_minus(x: Any) -> Any:
     rounded = clipped * _MINUS_LOG2_E + _ROUNDER
     n = rounded - _ROUNDER
     f = clipped * _MINUS_LOG2_E - n
-    p = _E0 + f * (_E1 + f * (_E2 + f * (_E3 + f * (_E4 + f * _E5))))
+    p = _ONE + f * (_E1 + f * (_E2 + f * (_E3 + f * (_E4 + f * _E5))))
     return _float_of_bits((_bits_of_float(rounded) << np.int32(23)) + _bits_of_float(p))
 
 
