@@ -1,7 +1,7 @@
 """How long the search for duplicates takes, and whether it finds all of them.
 
-Every crystal is repeated with another origin, order of atoms and axes, stretched by up to 0.2 %; with
---noise-A its atoms are displaced as well, which breaks the symmetry.
+Every crystal is repeated with another origin, order of atoms and axes, stretched by up to 0.2 %;
+with --noise-A its atoms are displaced as well, which breaks the symmetry.
 
     python benchmarks/duplicates.py CRYSTALS.jsonl --total 10000
 """

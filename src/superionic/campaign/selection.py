@@ -1,5 +1,6 @@
 """From files to the candidates of a campaign: read, filtered, ordered, each crystal once."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -163,6 +164,39 @@ def select(
         structures = [candidate.structure for candidate in result.candidates]
         result.first = find_duplicates(structures, settings.duplicates, progress=progress)
     return result
+
+
+def write_candidates(chosen: Selection, path: Path) -> None:
+    """Write the candidates to be computed as JSON lines, each with all its names.
+
+    Parameters
+    ----------
+    chosen : Selection
+        As :func:`select` returns it.
+    path : Path
+        The file; it is replaced in one step.
+    """
+    duplicates = chosen.duplicates()
+    names: dict[str, list[str]] = defaultdict(list)
+    for name, same in duplicates.items():
+        names[same].append(name)
+    fresh = Path(f"{path}.new")
+    with fresh.open("w") as stream:
+        for candidate in chosen.candidates:
+            if candidate.material_id in duplicates:
+                continue
+            known = str(candidate.provenance.get("aliases", "")).split(",")
+            aliases = [name for name in [*known, *names[candidate.material_id]] if name]
+            record = {
+                "source": candidate.source,
+                **candidate.provenance,
+                "material_id": candidate.material_id,
+                "structure": candidate.structure.as_dict(),
+            }
+            if aliases:
+                record["aliases"] = ",".join(dict.fromkeys(aliases))
+            stream.write(json.dumps(record) + "\n")
+    fresh.replace(path)
 
 
 def _holds(candidate: Candidate, element: str) -> bool:

@@ -239,6 +239,16 @@ def _looks_like_crystal(entry: Any) -> bool:
     )
 
 
+def _are_remarks(value: Any) -> bool:
+    """Return whether a value is a list of remarks, as candidates are written with."""
+    return isinstance(value, list) and all(
+        isinstance(one, dict)
+        and one.keys() == {"code", "text"}
+        and all(isinstance(text, str) for text in one.values())
+        for one in value
+    )
+
+
 def _record(label: str, entry: Any) -> Record:
     if not _looks_like_crystal(entry):
         return Record(label, UnreadableFileError("The entry holds no structure."))
@@ -247,6 +257,8 @@ def _record(label: str, entry: Any) -> Record:
         data = entry["structure"]
         provenance = {k: v for k, v in entry.items() if isinstance(v, str | int | float)}
         provenance = {k: v for k, v in provenance.items() if k not in _ID_KEYS}
+        if _are_remarks(entry.get("remarks")):
+            provenance["remarks"] = entry["remarks"]
     else:
         data, provenance = entry, {}
     try:

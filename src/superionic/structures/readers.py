@@ -194,7 +194,8 @@ def _candidate(
     provenance = dict(record.provenance)
     all_remarks = [*remarks, *record.remarks]
     if all_remarks:
-        provenance["remarks"] = [{"code": r.code, "text": r.text} for r in all_remarks]
+        said = provenance.get("remarks", [])
+        provenance["remarks"] = [*said, *({"code": r.code, "text": r.text} for r in all_remarks)]
     return Candidate(name, record.content, source=str(path), provenance=provenance)
 
 
