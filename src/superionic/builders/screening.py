@@ -152,11 +152,12 @@ class ScreeningBuilder(Builder):
             self.screening.update(documents, key="key")
 
     def finalize(self) -> None:
-        """Rank the whole collection; whoever opened the stores closes them."""
+        """Rank the whole collection, relate its rows; whoever opened the stores closes them."""
         # Again, until nothing moves: another command may have written rows in between.
         for _ in range(_MOST_RANKINGS):
             if not self.rank():
-                return
+                break
+        self.relate()
 
     def rank(self) -> int:
         """Rank rows of one species and potential among each other; return how many ranks moved."""
