@@ -4,9 +4,9 @@
 
 FILE holds one JSON object a line: ``id``, ``source``, ``n_atoms``, ``structure`` (``lattice``,
 ``species``, ``frac_coords``). Of the phonondb crystals of up to 24 atoms in the file, in a random
-order (seed 7), the first 40 served to develop the mode; the next ``--n`` are measured here, on the
-same grid in both modes. Results: adaptive_error.json and adaptive_error.md, written after each
-crystal; crystals that are there already are not computed again.
+order (seed 7), the first 60 were looked at while the mode was developed; the next ``--n`` are
+measured here, on the same grid in both modes. Results: adaptive_error.json and adaptive_error.md,
+written after each crystal; crystals that are there already are not computed again.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from superionic.potentials.registry import load_potential
 from superionic.structures.candidate import Candidate
 from superionic.structures.prepare import prepare
 
-N_DEVELOPMENT = 40
+N_DEVELOPMENT = 60
 SEED = 7
 
 

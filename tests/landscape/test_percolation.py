@@ -5,13 +5,15 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from superionic.errors import LandscapeError
 from superionic.landscape.levels import (
+    TIE_eV,
     level_map,
+    minimum_index,
     minimum_percolation_energy,
     mpe,
     neighbour_offsets,
@@ -201,9 +203,18 @@ class TestLevels:
     @settings(max_examples=40, deadline=None)
     def test_origin_does_not_matter(self, landscape, i, j, k):
         energies, lattice = landscape
-        energies = energies + 1e-6 * np.arange(energies.size).reshape(energies.shape)
+        # Apart from each other by more than what counts as a tie of minima.
+        energies = energies + 2e-4 * np.arange(energies.size).reshape(energies.shape)
+        assume((energies <= energies.min() + TIE_eV).sum() == 1)
         moved = np.roll(energies, (i, j, k), axis=(0, 1, 2))
         np.testing.assert_array_equal(level_map(moved, lattice), level_map(energies, lattice))
+
+    def test_minima_equal_within_rounding_share_one_centre(self):
+        energies = cosine_landscape((6, 6, 6), (1.0, 2.0, 3.0))
+        energies[3, 3, 3] = energies[0, 0, 0] - 1e-6
+        assert minimum_index(energies) == (0, 0, 0)
+        energies[3, 3, 3] = energies[0, 0, 0] - 1e-3
+        assert minimum_index(energies) == (3, 3, 3)
 
     @pytest.mark.parametrize(
         "energies",

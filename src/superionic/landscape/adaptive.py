@@ -6,7 +6,8 @@
 3. From every point that does lie below, neighbours are evaluated until all neighbours of low points
    are known: below ``refine_below_eV`` the map is then that of the exact mode, but for pockets
    narrower than the sparse sample that the interpolation does not see.
-4. Percolation paths on the map, known and interpolated, are evaluated until they are known.
+4. Percolation paths on the map, known and interpolated, are evaluated until they are known; where
+   the barrier is low, so is everything connected below it.
 
 What is left is interpolated, and marked.
 """
@@ -187,10 +188,22 @@ def sample_adaptively(
         estimate = sampler.interpolate()
         if not np.any((estimate < limit_eV) & ~sampler.known):
             break
+    best_eV = _percolate(sampler, permutations, settings)
+    if best_eV < settings.exact_barrier_below_eV:
+        # A path that was found bounds the barrier from above; a lower one would lie below it.
+        _grow(sampler, offsets, best_eV)
+        _percolate(sampler, permutations, settings)
+
+
+def _percolate(
+    sampler: Sampler, permutations: list[NDArray[np.int64]], settings: AdaptiveSettings
+) -> float:
+    """Evaluate the percolation paths of equivalent ions; return the lowest barrier in eV."""
     estimate = sampler.interpolate()
     best_eV = np.inf
     for permutation in permutations:
         best_eV = min(best_eV, _refine_path(sampler, estimate, permutation, best_eV, settings))
+    return best_eV
 
 
 def flood(

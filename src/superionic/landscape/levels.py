@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from superionic.errors import LandscapeError
 
+TIE_eV = 1e-4
+"""Energies closer than this are equal: single precision does not tell them apart."""
+
 STEP_TOLERANCE: Final[float] = 1e-5
 """Relative excess of a step over the longest one allowed that still counts as equal."""
 
@@ -153,8 +156,13 @@ def checked_energies(energies_eV: ArrayLike) -> NDArray[np.float64]:
 
 
 def minimum_index(energies_eV: NDArray[np.float64]) -> tuple[int, int, int]:
-    """Return the grid index of the first point of lowest energy."""
-    i, j, k = np.unravel_index(int(np.argmin(energies_eV)), energies_eV.shape)
+    """Return the grid index of the first point of lowest energy.
+
+    Symmetry often makes several minima equal but for rounding; within ``TIE_eV`` the first in array
+    order counts, so that rounding does not decide where the window stands.
+    """
+    lowest = energies_eV <= energies_eV.min() + TIE_eV
+    i, j, k = np.unravel_index(int(np.argmax(lowest)), energies_eV.shape)
     return int(i), int(j), int(k)
 
 

@@ -19,6 +19,8 @@ class AdaptiveSettings:
         0.5 eV need 0.54 eV.
     refine_margin_eV : float
         How far above that an interpolated energy may lie and still be checked.
+    exact_barrier_below_eV : float
+        Barriers below this are checked by evaluating everything connected below them.
     percolation_tolerance_eV : float
         Ions whose barrier is this much above the best one are not refined further.
     """
@@ -26,6 +28,7 @@ class AdaptiveSettings:
     coarse_spacing_A: float = 0.6
     refine_below_eV: float = 0.56
     refine_margin_eV: float = 0.3
+    exact_barrier_below_eV: float = 1.0
     percolation_tolerance_eV: float = 0.05
 
 
