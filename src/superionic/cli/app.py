@@ -17,6 +17,7 @@ from superionic.cli import (
     descriptors,
     doctor,
     fetch,
+    init,
     query,
     recover,
     rerun,
@@ -41,6 +42,7 @@ app.command(name="candidates")(candidates.candidates)
 app.command(name="query")(query.query)
 app.command(name="descriptors")(descriptors.descriptors)
 app.command(name="doctor")(doctor.doctor)
+app.command(name="init")(init.init)
 app.command(name="build")(build.build)
 app.command(name="submit")(submit.submit)
 app.command(name="worker")(worker.worker)

@@ -37,10 +37,15 @@ def doctor(
 
 
 def _diagnose_settings(potentials: list[str] | None) -> "list[Finding]":
+    from superionic.cluster.diagnosis import diagnose_launchpad
     from superionic.database.diagnosis import diagnose_database
     from superionic.potentials.registry import diagnose_potentials
     from superionic.settings import get_settings
 
     settings = get_settings()
     wanted = potentials or sorted({settings.potential, "chgnet", "sevennet"})
-    return [*diagnose_potentials(wanted), *diagnose_database(settings)]
+    return [
+        *diagnose_potentials(wanted),
+        *diagnose_database(settings),
+        *diagnose_launchpad(settings),
+    ]

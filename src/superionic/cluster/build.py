@@ -1,0 +1,273 @@
+"""The screening collection kept up to date: by one builder at a time, with several processes."""
+
+import multiprocessing
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from bson import ObjectId
+from maggma.core import Store
+from pymongo.errors import DuplicateKeyError
+
+from superionic.builders.screening import ScreeningBuilder, screening_key
+from superionic.cluster.owner import is_dead, this_process
+from superionic.database.stores import Database, DatabaseSpec
+
+LEASES_COLLECTION = "builders"
+CHUNK_SIZE = 100
+_LEASE = timedelta(minutes=2)
+_OVERLAP_S = 600
+_IDENTITY = {
+    "output.material_id": 1,
+    "output.mobile_species": 1,
+    "output.potential.family": 1,
+    "output.potential.name": 1,
+    "output.job_uuid": 1,
+}
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build has done.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows that were written.
+    busy : bool
+        Whether another builder was at work, so that nothing was done.
+    newest : ObjectId or None
+        Identifier of the newest document that was seen.
+    """
+
+    n_rows: int
+    busy: bool = False
+    newest: ObjectId | None = None
+
+
+def build_screening(
+    database: Database,
+    *,
+    after: ObjectId | None = None,
+    n_processes: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> BuildReport:
+    """Bring the screening collection up to date.
+
+    Rows are built anew where the runs of a material are not those that its row was made from. It
+    may be killed at any moment and started again, and several may be started at once: one of them
+    works, the others say that it does.
+
+    Parameters
+    ----------
+    database : Database
+        Where the documents and the rows are, connected.
+    after : ObjectId, optional
+        Look only at documents written after this one (less ten minutes); the ``newest`` of an
+        earlier report. Runs that were repeated under their old identifiers are not seen then.
+    n_processes : int
+        Processes that read, build and write; it pays from some thousand materials on.
+    progress : callable
+        Hears of materials done and in all.
+    """
+    outputs = database.job_store.docs_store
+    with _lease(database) as renew:
+        if renew is None:
+            return BuildReport(0, busy=True)
+        changed, newest = changed_materials(outputs, database.screening, after)
+        newest = newest or after
+        n_done = 0
+        chunks = list(_chunks(changed, CHUNK_SIZE))
+        for size in _built(database, chunks, n_processes):
+            n_done += size
+            renew()
+            progress(n_done, len(changed))
+        if changed:
+            ScreeningBuilder(outputs, database.screening).finalize()
+    return BuildReport(len(changed), newest=newest)
+
+
+def changed_materials(
+    outputs: Store, screening: Store, after: ObjectId | None = None
+) -> tuple[list[str], ObjectId | None]:
+    """Return the materials whose row is missing or made from other runs, and the newest document.
+
+    Parameters
+    ----------
+    outputs, screening : Store
+        The documents of jobs and the rows, connected.
+    after : ObjectId, optional
+        Look only at documents written after this one, less an overlap.
+    """
+    criteria: dict[str, Any] = {"output.kind": "descriptors"}
+    if after is not None:
+        moment = after.generation_time - timedelta(seconds=_OVERLAP_S)
+        criteria["_id"] = {"$gte": ObjectId.from_datetime(moment)}
+    members: dict[str, set[str]] = defaultdict(set)
+    materials: dict[str, str] = {}
+    newest = None
+    for row in outputs.query(criteria, properties=_IDENTITY):
+        output = row["output"]
+        newest = row["_id"] if newest is None else max(newest, row["_id"])
+        try:
+            label = f"{output['potential']['family']}:{output['potential']['name']}"
+            key = screening_key(output["material_id"], output["mobile_species"], label)
+            members[key].add(output["job_uuid"])
+        except (KeyError, TypeError):  # the builder says so when it comes to it
+            continue
+        materials[key] = output["material_id"]
+    wanted = {} if after is None else {"key": {"$in": sorted(members)}}
+    built = {
+        row["key"]: (row["descriptors_uuid"], row["n_runs"])
+        for row in screening.query(wanted, properties=["key", "descriptors_uuid", "n_runs"])
+    }
+
+    def is_changed(key: str, uuids: set[str]) -> bool:
+        if key not in built:
+            return True
+        made_from, n_runs = built[key]
+        if after is not None:  # older runs of the material are not among these
+            return uuids != {made_from}
+        return made_from not in uuids or len(uuids) != n_runs
+
+    changed = {materials[key] for key, uuids in members.items() if is_changed(key, uuids)}
+    return sorted(changed), newest
+
+
+class _MaterialsBuilder(ScreeningBuilder):
+    """The builder, for given materials."""
+
+    def __init__(self, outputs: Store, screening: Store, materials: list[str]) -> None:
+        self.materials = materials
+        super().__init__(outputs, screening)
+
+    def get_items(self) -> Iterator[list[dict[str, Any]]]:
+        """Yield the outputs of all descriptor jobs of each material, species and potential."""
+        criteria = {
+            "output.material_id": {"$in": self.materials},
+            "output.kind": "descriptors",
+        }
+        groups: dict[tuple, list[dict[str, Any]]] = defaultdict(list)
+        for row in self.outputs.query(criteria, properties=["output"]):
+            output = row["output"]
+            potential = output.get("potential") or {}
+            name = (potential.get("family"), potential.get("name"))
+            groups[(output["material_id"], output.get("mobile_species"), *name)].append(output)
+        yield from groups.values()
+
+
+def _build(database: Database, materials: list[str]) -> int:
+    builder = _MaterialsBuilder(database.job_store.docs_store, database.screening, materials)
+    rows = [builder.process_item(item) for item in builder.get_items()]
+    builder.update_targets([row for row in rows if row is not None])
+    return len(materials)
+
+
+_DATABASE: Database | None = None
+
+
+def _open_in_process(spec: DatabaseSpec) -> None:
+    global _DATABASE
+    _DATABASE = spec.open()
+
+
+def _build_in_process(materials: list[str]) -> int:
+    assert _DATABASE is not None
+    return _build(_DATABASE, materials)
+
+
+def _built(database: Database, chunks: list[list[str]], n_processes: int) -> Iterator[int]:
+    if n_processes <= 1 or len(chunks) <= 1:
+        for chunk in chunks:
+            yield _build(database, chunk)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(n_processes, _open_in_process, (database.spec,)) as pool:
+        yield from pool.imap_unordered(_build_in_process, chunks)
+
+
+@contextmanager
+def _lease(database: Database) -> Iterator[Callable[[], None] | None]:
+    """Be the only builder; yields None when another one is at work, else what renews the lease."""
+    leases = database.screening._collection.database[LEASES_COLLECTION]
+    me = this_process().token
+    identity = {"_id": "screening"}
+
+    def until() -> datetime:
+        return datetime.now(UTC) + _LEASE
+
+    def renew() -> None:
+        leases.update_one({**identity, "owner": me}, {"$set": {"until": until()}})
+
+    held = leases.find_one(identity)
+    if held is None:
+        try:
+            leases.insert_one({**identity, "owner": me, "until": until()})
+        except DuplicateKeyError:
+            yield None
+            return
+    else:
+        expired = held["until"].replace(tzinfo=UTC) < datetime.now(UTC)
+        dead = is_dead(held["owner"])
+        if not (dead or (dead is None and expired)):
+            yield None
+            return
+        taken = leases.update_one(
+            {**identity, "owner": held["owner"]}, {"$set": {"owner": me, "until": until()}}
+        )
+        if not taken.matched_count:
+            yield None
+            return
+    try:
+        yield renew
+    finally:
+        leases.delete_one({**identity, "owner": me})
+
+
+def watch_screening(
+    database: Database,
+    *,
+    interval_s: float,
+    full_every_s: float,
+    n_processes: int,
+    say: Callable[[BuildReport], None],
+    keep_on: Callable[[], bool] = lambda: True,
+) -> None:
+    """Build again and again: what is new each time, everything from time to time.
+
+    Parameters
+    ----------
+    database : Database
+        Where the documents and the rows are, connected.
+    interval_s : float
+        Pause between builds in s.
+    full_every_s : float
+        Time in s after which all documents are looked at again.
+    n_processes : int
+        Processes of a build.
+    say : callable
+        Hears of each build.
+    keep_on : callable
+        Says whether to go on.
+    """
+    newest: ObjectId | None = None
+    last_full = time.monotonic()
+    while keep_on():
+        if time.monotonic() - last_full > full_every_s:
+            newest, last_full = None, time.monotonic()
+        report = build_screening(database, after=newest, n_processes=n_processes)
+        newest = report.newest or newest
+        say(report)
+        if keep_on():
+            time.sleep(interval_s)
+
+
+def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

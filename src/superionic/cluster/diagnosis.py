@@ -1,0 +1,80 @@
+"""What ``superionic doctor`` says about the launchpad."""
+
+from pathlib import Path
+
+from superionic.cluster.patience import Patience
+from superionic.cluster.site import (
+    launchpad_file,
+    launchpad_in,
+    open_launchpad,
+    read_launchpad,
+)
+from superionic.database.stores import configured_database
+from superionic.diagnosis import Finding
+from superionic.errors import SuperionicError
+from superionic.settings import SuperionicSettings
+
+_LONGEST_PING_S = 1800
+
+
+def diagnose_launchpad(settings: SuperionicSettings, *, timeout_s: float = 5.0) -> list[Finding]:
+    """Say which launchpad would be used, and whether it answers and takes jobs.
+
+    Parameters
+    ----------
+    settings : SuperionicSettings
+        The settings of this installation.
+    timeout_s : float
+        Time that the server has to answer.
+    """
+    try:
+        path = launchpad_file(None)
+        if path is None:
+            spec = configured_database(settings)
+            if spec is None:
+                return [Finding(None, "launchpad", "None is configured; the local server is used.")]
+            found = launchpad_in(spec)
+        else:
+            found = read_launchpad(path)
+        findings = [Finding(None, "launchpad", f"{found.description}, from {found.source}.")]
+    except SuperionicError as error:
+        return [Finding(False, "launchpad", error.message, error.hint)]
+    try:
+        launchpad = open_launchpad(found, Patience(0.0), writing=True, timeout_s=timeout_s)
+        prepared = launchpad.is_prepared()
+        launchpad.client.close()
+    except SuperionicError as error:
+        return [*findings, Finding(False, "launchpad connection", error.message, error.hint)]
+    text = "It answers, and may be written" + ("." if prepared else "; it holds no jobs yet.")
+    findings.append(Finding(True, "launchpad connection", text))
+    return [*findings, *_secrets(path), *_pings()]
+
+
+def _secrets(path: Path | None) -> list[Finding]:
+    from superionic.database.jobflow_config import jobflow_config_file
+
+    open_files = [
+        file
+        for file in (path, jobflow_config_file())
+        if file is not None and file.stat().st_mode & 0o077 and "password" in file.read_text()
+    ]
+    return [
+        Finding(False, "secrets", f"Others may read {file}.", f"Run: chmod 600 {file}")
+        for file in open_files
+    ]
+
+
+def _pings() -> list[Finding]:
+    from fireworks.fw_config import PING_TIME_SECS, RUN_EXPIRATION_SECS
+
+    if PING_TIME_SECS <= _LONGEST_PING_S:
+        return []
+    return [
+        Finding(
+            None,
+            "FW_config.yaml",
+            f"PING_TIME_SECS is {PING_TIME_SECS} s: with plain rlaunch, a dead worker is noticed "
+            f"after {RUN_EXPIRATION_SECS} s.",
+            "Let FW_CONFIG_FILE name the FW_config.yaml that 'superionic init' writes.",
+        )
+    ]

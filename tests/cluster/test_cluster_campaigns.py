@@ -1,0 +1,189 @@
+"""Campaigns with real workers and a real server, undisturbed and disturbed."""
+
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+from cluster_site import PASSWORD, Site, campaign, write_crystals
+from cluster_trials import (
+    JOBS,
+    TOY,
+    WORKER,
+    check_campaign,
+    descriptors,
+    finish,
+    kill_server,
+    kill_workers_at_random,
+    n_completed,
+    submitted,
+    wait_for_progress,
+)
+
+from superionic.cluster.build import build_screening
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def site(server, tmp_path, database_name):
+    made: list[Site] = []
+
+    def make(n: int, **options) -> Site:
+        made.append(submitted(server, tmp_path / "site", n, database=database_name, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_campaign_through_the_commands(site):
+    n = 6
+    opened = site(n)
+    assert opened.submit(opened.folder / "campaign.yaml").n_queued == n
+    at = ("-l", str(opened.launchpad_file))
+    again = opened.ok("submit", "-c", str(opened.folder / "campaign.yaml"), *at)
+    assert again.startswith("0 materials submitted")
+    worker = opened.worker(*WORKER)
+    assert worker.wait(120) == 0
+    check_campaign(opened, n)
+    assert f"{n * len(JOBS)} jobs done, 0 failed" in opened.log_text()
+    assert "18 COMPLETED" in opened.ok("status", *at)
+    assert "Nothing to put right" in opened.ok("recover", "--settle", "0", *at)
+    assert f"{n} rows written" in opened.ok("build")
+    assert "0 rows written" in opened.ok("build")
+    rows = list(opened.database().screening.find({}))
+    assert Counter(row["material_id"] for row in rows) == {f"salt-{i}": 1 for i in range(n)}
+    assert sorted(row["rank"] for row in rows) == list(range(1, n + 1))
+    # FireWorks' own command sees every job, and no secret is in any document or log.
+    lpad = subprocess.run(
+        ["lpad", *at, "get_fws", "-s", "COMPLETED", "-d", "count"],
+        capture_output=True,
+        text=True,
+        env=opened.environment,
+        check=True,
+    )
+    assert str(n * len(JOBS)) in lpad.stdout
+    for collection in opened.database().list_collection_names():
+        for document in opened.database()[collection].find({}):
+            assert PASSWORD not in str(document)
+    assert PASSWORD not in opened.log_text()
+
+
+def test_workers_killed_at_random_change_nothing(site):
+    n = 10
+    opened = site(n)
+    hit = kill_workers_at_random(opened, n, kills=5, seed=1)
+    assert sum(hit.values()) >= 4
+    finish(opened, n)
+    check_campaign(opened, n)
+    with opened.opened() as direct:
+        build_screening(direct.database)
+    rows = {row["material_id"]: row["xi"] for row in opened.database().screening.find({})}
+    assert rows == {name: numbers[0] for name, numbers in descriptors(opened).items()}
+    assert len(rows) == n
+
+
+def test_a_killed_server_costs_nothing(tmp_path):
+    from cluster_site import server_at
+
+    n = 8
+    with server_at(tmp_path / "server") as own:
+        opened = submitted(own, tmp_path / "site", n)
+        try:
+            assert kill_server(opened, n, outages_s=(1.0, 5.0)) == 2
+            finish(opened, n)
+            check_campaign(opened, n)
+        finally:
+            opened.close()
+
+
+def test_an_outage_longer_than_the_patience_leaves_results_on_disk(tmp_path):
+    from cluster_site import server_at
+
+    slow = 'ase:cluster_toy.Toy?{"delay_s": 0.05}'
+    with server_at(tmp_path / "server") as own:
+        opened = submitted(own, tmp_path / "site", 2, potential=slow)
+        try:
+            worker = opened.worker("-n", "1", "--patience", "2", "--ping", "2")
+            wait_for_progress(opened, worker)
+            database = opened.database()
+            deadline = time.monotonic() + 30
+            while not database.fireworks.find_one({"state": "RUNNING", "name": "landscape"}):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            before = n_completed(opened)
+            own.kill()
+            assert worker.wait(60) == 1
+            assert "superionic recover" in opened.log_text()
+            assert opened.spool.count() == 1
+            own.start()
+            assert n_completed(opened) == before
+            found = opened.recover()
+            assert len(found.results_sent) == 1
+            assert n_completed(opened) == before + 1
+            finish(opened, 2)
+            check_campaign(opened, 2)
+        finally:
+            opened.close()
+
+
+@pytest.mark.parametrize("grace", ["60", "0"], ids=["finished", "handed back"])
+def test_sigterm_leaves_nothing_running(site, grace):
+    opened = site(2, potential='ase:cluster_toy.Toy?{"delay_s": 0.1}')
+    worker = opened.worker(*WORKER, "--grace", grace)
+    deadline = time.monotonic() + 60
+    while not opened.database().fireworks.find_one({"state": "RUNNING", "name": "landscape"}):
+        assert time.monotonic() < deadline, opened.log_text()
+        time.sleep(0.02)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(90) == 0
+    assert not {"RUNNING", "RESERVED", "FIZZLED"} & set(opened.states())
+    assert not list(opened.database().launches.find({"state": "RUNNING"}))
+    landscapes = opened.database().fireworks.find({"name": "landscape"})
+    assert any(fw["state"] == ("COMPLETED" if grace == "60" else "READY") for fw in landscapes)
+    assert opened.spool.count() == 0
+
+
+def test_each_failure_has_its_cause_and_the_rest_goes_on(server, tmp_path, database_name):
+    folder = tmp_path / "site"
+    opened = Site(server, folder, database_name)
+    potential = f'{TOY}?{{"folder": "{folder}"}}'
+    anions = {"Cl": "good", "Br": "never", "I": "hangs", "F": "kills", "At": "hoards", "Se": "once"}
+    lines = ""
+    for anion, name in anions.items():
+        write_crystals(folder / "part.jsonl", 1, anions=anion, prefix=name)
+        lines += (folder / "part.jsonl").read_text()
+    (folder / "crystals.jsonl").write_text(lines)
+    (folder / "part.jsonl").unlink()
+    path = campaign(folder, folder / "crystals.jsonl", potential, time_limit_s=12)
+    assert opened.submit(path).n_submitted == len(anions)
+    try:
+        worker = opened.worker(*WORKER, "--memory-limit", "0.9")
+        assert worker.wait(200) == 0, opened.log_text()
+        status = opened.status()
+        causes = {group.cause: group.example_material for group in status.failures}
+        assert causes == {
+            "RuntimeError": "never-0",
+            "time_limit": "hangs-0",
+            "worker_died": "kills-0",
+            "memory_limit": "hoards-0",
+            "ValueError": "once-0",
+        }
+        assert opened.database().outputs.count_documents({"output.kind": "descriptors"}) == 1
+        assert not {"RUNNING", "RESERVED"} & set(opened.states())
+        assert "the first time always fails" in str(status.failures)
+        # What failed once works the second time; the potential was loaded once by each process.
+        assert opened.rerun("ValueError") == 1
+        assert opened.worker(*WORKER).wait(100) == 0
+        done = {
+            row["output"]["material_id"]
+            for row in opened.database().outputs.find({"output.kind": "descriptors"})
+        }
+        assert done == {"good-0", "once-0"}
+        loaded = Counter((folder / "loaded").read_text().split())
+        assert set(loaded.values()) == {1}
+    finally:
+        opened.close()

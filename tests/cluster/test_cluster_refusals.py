@@ -1,0 +1,84 @@
+"""What is refused, with one clear line, nothing written, and no secret said."""
+
+import subprocess
+
+import pytest
+import yaml
+from cluster_site import PASSWORD, READER, Site, campaign, write_crystals
+from cluster_trials import TOY, submitted
+
+pytestmark = pytest.mark.process
+
+
+@pytest.mark.parametrize(
+    ("who", "database", "said"),
+    [
+        ("wrong password", None, "refuses the user name or password"),
+        ("reader", None, "refuse"),
+        ("operator", "somewhere_else", "refuse"),
+    ],
+)
+def test_who_may_not_write_is_refused_in_one_line(
+    server, tmp_path, database_name, who, database, said
+):
+    site = Site(server, tmp_path / "site", database_name)
+    uri = {
+        "wrong password": server.uri(password="wr0ng-password"),
+        "reader": server.uri(user=READER),
+        "operator": server.uri(),
+    }[who]
+    site.write(uri, database or database_name)
+    write_crystals(site.folder / "crystals.jsonl", 1)
+    path = campaign(site.folder, site.folder / "crystals.jsonl", TOY)
+    done = site.run("submit", "-c", str(path), "-l", str(site.launchpad_file))
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert said in done.stderr
+    for secret in (PASSWORD, "wr0ng-password"):
+        assert secret not in done.stdout + done.stderr
+    assert server.database(database_name).list_collection_names() == []
+
+
+def test_a_worker_at_a_database_without_jobs_says_so(server, tmp_path, database_name):
+    site = Site(server, tmp_path / "site", database_name)
+    done = site.run("worker", "-l", str(site.launchpad_file))
+    assert done.returncode == 1
+    assert "nothing was ever submitted" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_without_a_job_store_nothing_is_computed(server, tmp_path, database_name):
+    site = submitted(server, tmp_path / "site", 1, database=database_name)
+    site.jobflow_file.write_text(
+        yaml.safe_dump({"JOB_STORE": {"docs_store": {"type": "MemoryStore"}}})
+    )
+    done = site.run("worker", "-l", str(site.launchpad_file))
+    assert done.returncode == 1
+    assert "MemoryStore" in done.stderr
+    assert site.states() == {"READY": 1, "WAITING": 2}
+    # Nor by FireWorks' own command, which knows no job store at all.
+    environment = {k: v for k, v in site.environment.items() if k != "JOBFLOW_CONFIG_FILE"}
+    subprocess.run(
+        ["rlaunch", "-l", str(site.launchpad_file), "singleshot"],
+        env=environment,
+        cwd=site.folder,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert site.states() == {"FIZZLED": 1, "WAITING": 2}
+    (failure,) = site.status().failures
+    assert failure.cause == "no_job_store"
+    # With one, it works.
+    site.write(server.uri(), database_name)
+    assert site.rerun("no_job_store") == 1
+    subprocess.run(
+        ["rlaunch", "-l", str(site.launchpad_file), "rapidfire"],
+        env=site.environment,
+        cwd=site.folder,
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    assert site.states() == {"COMPLETED": 3}
+    assert site.database().outputs.count_documents({}) == 3
