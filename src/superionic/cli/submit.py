@@ -46,6 +46,7 @@ def submit(
     from superionic.cluster.submit import submit as submit_found
     from superionic.errors import DatabaseError
     from superionic.potentials.registry import load_potential
+    from superionic.structures.filters import Sieve
     from superionic.structures.readers import read_candidates
 
     wanted = _campaign(paths, campaign, flow, potential, mobile, priority)
@@ -57,10 +58,11 @@ def submit(
     ) as site:
         if not dry_run:
             site.launchpad.prepare()
+        sieve = Sieve(wanted.filters)
         with counting("materials read") as show:
             try:
                 done: Submission = submit_found(
-                    read_candidates(wanted.crystals),
+                    sieve.pass_on(read_candidates(wanted.crystals)),
                     wanted,
                     maker,
                     site.database,
@@ -77,6 +79,8 @@ def submit(
                 ) from None
         verb = "would be submitted" if dry_run else "submitted"
         typer.echo(f"{done.n_submitted} materials {verb} ({done.n_jobs} jobs).")
+        for label, n_removed in sieve.removed:
+            typer.echo(f"{n_removed} were removed by {label}.")
         if done.n_finished:
             typer.echo(f"{done.n_finished} are finished already.")
         if done.n_queued:

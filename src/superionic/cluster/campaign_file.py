@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from superionic.cluster.flows import FlowKind, FlowMaker, flow_kind
 from superionic.errors import SettingsError
+from superionic.structures.filters import AnyFilter
 
 
 class Campaign(BaseModel):
@@ -25,6 +26,9 @@ class Campaign(BaseModel):
     mobile_species: str = Field("Li", description="The mobile ion, such as Li, Na, Ag or F.")
     potential: str | None = Field(
         None, description="Specification of the potential; without it, the setting 'potential'."
+    )
+    filters: list[AnyFilter] = Field(
+        default_factory=list, description="Which of the crystals are computed, one after the other."
     )
     settings: dict[str, Any] = Field(
         default_factory=dict,
@@ -64,12 +68,16 @@ class Campaign(BaseModel):
         SettingsError
             When a setting does not exist or has a wrong value.
         """
+        from superionic.structures.mobile_ions import exclusion_radius_A
         from superionic.structures.species import parse_mobile_species
 
+        ion = parse_mobile_species(self.mobile_species)
         base = self.kind.maker()(
-            mobile_species=parse_mobile_species(self.mobile_species).element,
-            potential=self.potential or default_potential,
+            mobile_species=ion.element, potential=self.potential or default_potential
         )
+        radius = "landscape_maker.settings.exclusion_radius_A"  # its default depends on the ion
+        if hasattr(base, "landscape_maker") and radius not in self.settings:
+            base = _with_setting(base, radius.split("."), exclusion_radius_A(ion), radius)
         for path, value in self.settings.items():
             base = _with_setting(base, path.split("."), value, path)
         return typing.cast(FlowMaker, base)

@@ -9,7 +9,7 @@ In a campaign file::
       - {filter: radioactive}
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -316,25 +316,48 @@ def apply_filters(candidates: Iterable[Candidate], filters: Sequence[AnyFilter])
     filters : sequence of filters
         From :func:`parse_filters`.
     """
-    kept = []
-    counts = [0] * len(filters)
-    reasons = {}
-    for candidate in candidates:
+    sieve = Sieve(filters)
+    kept = [one for one in sieve.pass_on(candidates) if isinstance(one, Candidate)]
+    return Filtered(kept, sieve.removed, sieve.reasons)
+
+
+class Sieve:
+    """Filters for a stream of candidates; it counts what each one removed.
+
+    Parameters
+    ----------
+    filters : sequence of filters
+        From :func:`parse_filters`.
+    """
+
+    def __init__(self, filters: Sequence[AnyFilter]) -> None:
+        self.filters = filters
+        self.reasons: dict[str, str] = {}
+        self._counts = [0] * len(filters)
+
+    @property
+    def removed(self) -> list[tuple[str, int]]:
+        """Return for each filter its label and how many it removed so far."""
+        return [(one.label(), n) for one, n in zip(self.filters, self._counts, strict=True)]
+
+    def pass_on(self, found: Iterable[Candidate | InputError]) -> Iterator[Candidate | InputError]:
+        """Yield what passes all filters, and all errors."""
+        for one in found:
+            if isinstance(one, InputError) or not self._removes(one):
+                yield one
+
+    def _removes(self, candidate: Candidate) -> bool:
         try:
             composition = element_composition(candidate.structure.composition)
         except InputError:  # a dummy species; preparation says what is wrong
-            kept.append(candidate)
-            continue
-        for i, one in enumerate(filters):
+            return False
+        for i, one in enumerate(self.filters):
             fault = one.fault(candidate, composition)
             if fault is not None:
-                counts[i] += 1
-                reasons[candidate.material_id] = f"{one.label()}: {fault}"
-                break
-        else:
-            kept.append(candidate)
-    labels = [one.label() for one in filters]
-    return Filtered(kept, list(zip(labels, counts, strict=True)), reasons)
+                self._counts[i] += 1
+                self.reasons[candidate.material_id] = f"{one.label()}: {fault}"
+                return True
+        return False
 
 
 def _outside(
