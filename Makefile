@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CRYSTALS ?= workflows/example_crystals
 
-.PHONY: help screen test lint clean benchmark-landscape
+.PHONY: help screen test soak lint clean benchmark-landscape
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make screen  install superionic and rank the example crystals (CRYSTALS=folder: your own)"
 	@echo "make test    install everything and run the tests"
+	@echo "make soak    the long form of the cluster tests: about an hour"
 	@echo "make lint    ruff and mypy"
 	@echo "make benchmark-landscape  time landscapes against the published protocol and dynamics"
 	@echo "make clean   remove the virtual environment and caches"
@@ -20,6 +21,9 @@ screen: $(VENV)/.screen
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: $(VENV)/.test
+	$(BIN)/python -m pytest tests/cluster/soak_cluster.py $(PYTEST_ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check src tests benchmarks
@@ -40,7 +44,7 @@ $(VENV)/.screen: pyproject.toml $(VENV)/.torch
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.torch
-	$(PIP) --editable ".[server,sevennet,matgl,network,notebook,dev]"
+	$(PIP) --editable ".[server,sevennet,matgl,network,notebook,mp,optimade,dev]"
 	@touch $@ $(VENV)/.screen
 
 benchmark-landscape: $(VENV)/.test
