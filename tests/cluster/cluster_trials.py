@@ -111,7 +111,11 @@ def check_campaign(site: Site, n: int) -> None:
 
     # A job that ran to its end has a launch that is completed; one that was killed has not.
     ended = Counter(row["fw_id"] for row in database.launches.find({"state": "COMPLETED"}))
-    assert Counter(ended.values()) == {1: n * len(JOBS)}
+    everything = [
+        (row["fw_id"], row["launch_id"], row["state"], row.get("action") is not None)
+        for row in database.launches.find({})
+    ]
+    assert Counter(ended.values()) == {1: n * len(JOBS)}, sorted(everything)
     spool = site.folder / "data" / "spool"
     assert not spool.exists() or not list(spool.iterdir())
 

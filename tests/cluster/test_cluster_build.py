@@ -1,0 +1,95 @@
+"""Builders that are killed, and two at once."""
+
+import importlib.util
+import subprocess
+import time
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cluster_site import Site
+from monty.json import jsanitize
+
+from superionic.cluster.build import build_screening
+
+pytestmark = pytest.mark.process
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "cluster_overhead.py"
+N = 500
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    spec = importlib.util.spec_from_file_location("cluster_overhead", BENCHMARK)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rng = np.random.default_rng(1)
+    return [jsanitize(module.descriptors_output(i, rng), allow_bson=True) for i in range(N)]
+
+
+def insert(site: Site, outputs: list[dict]) -> None:
+    site.database().outputs.insert_many(
+        {"uuid": one["job_uuid"], "index": 1, "output": one} for one in outputs
+    )
+
+
+def check(site: Site, outputs: list[dict]) -> None:
+    rows = list(site.database().screening.find({}))
+    assert Counter(r["material_id"] for r in rows) == {o["material_id"]: 1 for o in outputs}
+    assert sorted(row["rank"] for row in rows) == list(range(1, len(outputs) + 1))
+    order = sorted(rows, key=lambda row: row["rank"])
+    assert all(a["xi"] >= b["xi"] for a, b in pairwise(order))
+
+
+def test_a_builder_killed_in_the_middle_and_two_at_once(server, tmp_path, database_name, outputs):
+    site = Site(server, tmp_path / "site", database_name)
+    insert(site, outputs)
+    command = site.command("build")
+
+    def start() -> subprocess.Popen:
+        return subprocess.Popen(
+            command, env=site.environment, stdout=subprocess.PIPE, text=True, cwd=site.folder
+        )
+
+    first = start()
+    deadline = time.monotonic() + 60
+    while site.database().screening.count_documents({}) == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    first.kill()
+    first.communicate()
+    half = site.database().screening.count_documents({})
+    assert 0 < half < N
+    second, third = start(), start()
+    said = second.communicate()[0] + third.communicate()[0]
+    assert (second.returncode, third.returncode) == (0, 0)
+    # What the killed one had sent the server may still have written; all of that is kept.
+    written = [int(line.split()[0]) for line in said.splitlines() if "rows written" in line]
+    assert 0 < max(written) <= N - half
+    assert "Another builder is at work" in said or "0 rows written" in said
+    check(site, outputs)
+
+
+def test_only_what_is_new_is_built(server, tmp_path, database_name, outputs):
+    site = Site(server, tmp_path / "site", database_name)
+    insert(site, outputs[:20])
+    with site.opened() as opened:
+        report = build_screening(opened.database)
+        assert report.n_rows == 20
+        assert build_screening(opened.database).n_rows == 0
+        insert(site, outputs[20:25])
+        again = build_screening(opened.database, after=report.newest)
+        assert again.n_rows == 5
+        # A second run of a material replaces its row; an old run that comes late does not.
+        newer = {**outputs[3], "job_uuid": "newer", "xi": 2.0}
+        newer["last_updated"] = {**outputs[3]["last_updated"], "string": "2999-01-01 00:00:00"}
+        late = {**outputs[4], "job_uuid": "late", "xi": 2.0}
+        late["last_updated"] = {**outputs[4]["last_updated"], "string": "2001-01-01 00:00:00"}
+        insert(site, [newer, late])
+        assert build_screening(opened.database, after=again.newest).n_rows == 2
+        rows = {row["material_id"]: row for row in site.database().screening.find({})}
+        assert (rows["synthetic-3"]["xi"], rows["synthetic-3"]["rank"]) == (2.0, 1)
+        assert rows["synthetic-4"]["xi"] == outputs[4]["xi"]
+        assert build_screening(opened.database).n_rows == 0
