@@ -1,0 +1,100 @@
+"""A campaign computes each crystal once, and each ordering of a disordered one."""
+
+import json
+
+import pytest
+from campaign_fixtures import TOY, rock_salt
+from pymatgen.core import Lattice, Structure
+
+from superionic.campaign.screening import screen_paths
+from superionic.campaign.selection import SelectionSettings
+from superionic.flows.screen import ScreenMaker
+from superionic.jobs.landscape import LandscapeMaker
+from superionic.jobs.prepare import PrepareMaker
+from superionic.jobs.relax import RelaxIfNeededMaker
+from superionic.landscape.settings import LandscapeSettings
+from superionic.settings import SuperionicSettings
+from superionic.structures import PrepareSettings
+
+pytestmark = pytest.mark.process
+
+
+class Silent:
+    def planned(self, *, n_materials, n_finished, todo):
+        self.todo = [task.candidate.material_id for task in todo]
+
+    def started(self, task):
+        pass
+
+    def progress(self, task, done, planned):
+        pass
+
+    def finished(self, outcome):
+        pass
+
+
+def screen(folder, element="Li", **selection):
+    maker = ScreenMaker(
+        mobile_species=element,
+        potential=TOY,
+        # Two of eight oxygen sites can be empty in three ways; two primitive cells have one.
+        prepare_maker=PrepareMaker(settings=PrepareSettings(primitive=element != "O")),
+        relax_maker=RelaxIfNeededMaker(max_force_eV_per_A=None),
+        landscape_maker=LandscapeMaker(settings=LandscapeSettings(grid_step_A=0.8)),
+    )
+    return screen_paths(
+        [folder],
+        maker,
+        SuperionicSettings(),
+        Silent(),
+        n_workers=1,
+        selection=SelectionSettings(**selection),
+    )
+
+
+def test_copies_are_computed_once_and_linked_to_all_names(database, tmp_path):
+    folder = tmp_path / "crystals"
+    folder.mkdir()
+    rock_salt("Cl", 5.1).to(filename=str(folder / "a.cif"))
+    (rock_salt("Cl", 5.1) * (2, 1, 1)).to(filename=str(folder / "b.cif"))
+    rock_salt("Br", 5.5).to(filename=str(folder / "c.cif"))
+    result = screen(folder)
+    assert (result.n_computed, result.failures) == (2, [])
+    rows = {row.material_id: row for row in result.rows}
+    assert set(rows) == {"a", "b", "c"}
+    assert (rows["b"].duplicate_of, rows["a"].duplicate_of) == ("a", None)
+    assert (rows["b"].mpe_eV, rows["b"].rank) == (rows["a"].mpe_eV, rows["a"].rank)
+    assert rows["c"].mpe_eV != rows["a"].mpe_eV
+    stored = {row["material_id"]: row for row in database.screening.query({})}
+    assert set(stored) == {"a", "b", "c"}
+    assert stored["b"]["duplicate_of"] == "a"
+    assert screen(folder).n_computed == 0
+
+    # Only the copy is named now: what was computed under the other name does not count for it.
+    (folder / "a.cif").unlink()
+    again = screen(folder)
+    assert again.n_computed == 1
+    assert {row.material_id for row in again.rows} == {"b", "c"}
+    stored = {row["material_id"]: row for row in database.screening.query({})}
+    assert stored["b"]["duplicate_of"] is None
+
+
+def test_orderings_are_rows_of_their_own_with_a_common_summary(database, tmp_path):
+    oxide = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(5.66), ["Bi", {"O": 0.75}], [[0, 0, 0], [0.25, 0.25, 0.25]]
+    )
+    folder = tmp_path / "crystals"
+    folder.mkdir()
+    (folder / "oxide.json").write_text(json.dumps(oxide.as_dict()))
+    result = screen(folder, "O", n_orderings=2)
+    assert result.failures == []
+    rows = {row.material_id: row for row in result.rows}
+    assert set(rows) == {"oxide-o1", "oxide-o2"}
+    barriers = [row.mpe_eV for row in rows.values()]
+    for row in rows.values():
+        assert row.parent_id == "oxide"
+        assert row.orderings.n_orderings == 2
+        assert row.orderings.mpe_eV.best == min(barriers)
+        assert row.orderings.mpe_eV.spread == pytest.approx(max(barriers) - min(barriers))
+    stored = list(database.screening.query({}))
+    assert all(row["orderings"]["n_orderings"] == 2 for row in stored)
