@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-OPEN_SHELL = frozenset(
-    "V Cr Mn Fe Co Ni Cu Mo Tc Ru Rh Pd Re Os Ir Pt Au "
-    "Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Th Pa U Np Pu".split()
+OPEN_SHELL = set(
+    """V Cr Mn Fe Co Ni Cu Mo Tc Ru Rh Pd Re Os Ir Pt Au
+    Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Th Pa U Np Pu""".split()  # noqa: SIM905
 )
-ANIONS = frozenset("N O F P S Cl As Se Br Te I".split())
+ANIONS = {"N", "O", "F", "P", "S", "Cl", "As", "Se", "Br", "Te", "I"}
 
 
 def main() -> None:

@@ -129,7 +129,7 @@ class ScreeningBuilder(Builder):
         runs = []
         for output in item:
             try:
-                runs.append(DescriptorsDocument.model_validate(_without_monty(output)))
+                runs.append(DescriptorsDocument.model_validate(without_monty(output)))
             except ValueError as error:
                 _log_left_out(output, error)
         return screening_document(runs).model_dump() if runs else None
@@ -217,7 +217,7 @@ def link_duplicates(screening: Store, row: ScreeningDocument, names: Iterable[st
 def read_rows(screening: Store, criteria: dict[str, Any]) -> list[ScreeningDocument]:
     """Return the rows that meet MongoDB criteria."""
     found = screening.query(criteria)
-    return [ScreeningDocument.model_validate(_without_monty(row)) for row in found]
+    return [ScreeningDocument.model_validate(without_monty(row)) for row in found]
 
 
 def rows_of_tasks(
@@ -241,7 +241,7 @@ def rows_of_tasks(
     }
     runs = defaultdict(list)
     for row in outputs.query(criteria, properties=["output"]):
-        document = DescriptorsDocument.model_validate(_without_monty(row["output"]))
+        document = DescriptorsDocument.model_validate(without_monty(row["output"]))
         runs[document.task_key].append(document)
     return with_orderings(ranked(screening_document(group) for group in runs.values()))
 
@@ -289,7 +289,7 @@ def query_screening(
     direction = DESCENDING if sort.startswith("-") else ASCENDING
     order = {sort.removeprefix("-"): direction, "key": ASCENDING}
     rows = screening.query(criteria, sort=order, limit=limit)
-    return [ScreeningDocument.model_validate(_without_monty(row)) for row in rows]
+    return [ScreeningDocument.model_validate(without_monty(row)) for row in rows]
 
 
 def _key_and_stamp(output: dict[str, Any]) -> tuple[str, tuple[datetime, str]]:
@@ -309,7 +309,7 @@ def _log_left_out(output: dict[str, Any], error: Exception) -> None:
     )
 
 
-def _without_monty(document: dict[str, Any]) -> dict[str, Any]:
+def without_monty(document: dict[str, Any]) -> dict[str, Any]:
     """Return a stored document without the keys that MongoDB and monty add, at every depth."""
 
     def clean(value: Any) -> Any:

@@ -26,7 +26,7 @@ from superionic.campaign.worker import (
 )
 from superionic.database.stores import Database
 from superionic.errors import DatabaseError, SuperionicError
-from superionic.flows.screen import ScreenMaker
+from superionic.flows.base import FlowMaker
 from superionic.potentials.base import PotentialInfo
 
 
@@ -42,10 +42,24 @@ def default_workers() -> int:
     return max(1, min(usable or 1, psutil.cpu_count(logical=False) or 1))
 
 
-def finished_keys(database: Database, keys: Iterable[str], info: PotentialInfo) -> set[str]:
-    """Return those task keys whose result is in the database, made with the same weights."""
+def finished_keys(
+    database: Database, keys: Iterable[str], info: PotentialInfo, kind: str = "descriptors"
+) -> set[str]:
+    """Return those task keys whose result is in the database, made with the same weights.
+
+    Parameters
+    ----------
+    database : Database
+        Where results are.
+    keys : iterable of str
+        Keys of the work.
+    info : PotentialInfo
+        The potential.
+    kind : str
+        Kind of the document that is a flow's result.
+    """
     criteria = {
-        "output.kind": "descriptors",
+        "output.kind": kind,
         "output.task_key": {"$in": sorted(set(keys))},
         "output.potential.weights_sha256": info.weights_sha256,
     }
@@ -62,7 +76,7 @@ class _Worker:
 
 def run_tasks(
     tasks: Sequence[Task],
-    maker: ScreenMaker,
+    maker: FlowMaker,
     database: Database,
     reporter: Reporter,
     *,
@@ -74,7 +88,7 @@ def run_tasks(
     ----------
     tasks : sequence of Task
         What to run, in this order.
-    maker : ScreenMaker
+    maker : FlowMaker
         Makes the flow of a candidate.
     database : Database
         Where results and failures go; workers open it by its specification.
@@ -94,10 +108,17 @@ def run_tasks(
         When the database no longer takes results; what was stored before stays.
     """
     n_workers = max(1, min(n_workers, len(tasks)))
-    n_threads = max(1, default_workers() // n_workers)
+    n_threads = _threads(n_workers)
     with tempfile.TemporaryDirectory(prefix="superionic-") as directory:
         setup = WorkerSetup(database.spec, maker, n_threads, directory, os.getpid())
         return _run_with(setup, tasks, database, reporter, n_workers)
+
+
+def _threads(n_workers: int) -> int:
+    """Return the threads of one worker: its share of the cores, unless the user wants fewer."""
+    share = max(1, default_workers() // n_workers)
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(share, int(wanted)) if wanted.isdecimal() and int(wanted) else share
 
 
 def _run_with(

@@ -88,7 +88,7 @@ def screen_paths(
     """
     chosen = select(paths, maker.mobile_species, maker.prepare_maker.settings, selection)
     candidates = chosen.candidates
-    failures = [_unreadable(error) for error in chosen.unreadable]
+    failures = [unreadable(error) for error in chosen.unreadable]
     # Jobs run in another directory, where a relative path would lead nowhere.
     maker = replace(maker, potential=str(parse_spec(maker.potential)))
     info = load_potential(maker.potential).info
@@ -129,7 +129,8 @@ def _work(task: Task) -> float:
     return structure.volume * len(structure) ** 2
 
 
-def _unreadable(error: InputError) -> FailureDocument:
+def unreadable(error: InputError) -> FailureDocument:
+    """Return what is kept of a crystal that could not be read."""
     name = error.material_id or "unknown"
     return FailureDocument(
         key=f"file:{name}",

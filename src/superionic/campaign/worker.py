@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 from superionic.campaign.outcome import Task
 from superionic.database.stores import Database, DatabaseSpec
 from superionic.errors import SuperionicError
-from superionic.flows.screen import ScreenMaker
+from superionic.flows.base import FlowMaker
 from superionic.potentials.registry import load_potential
 from superionic.progress import progress_to
 from superionic.schemas.common import utc_now
@@ -34,7 +34,7 @@ class WorkerSetup:
     ----------
     database : DatabaseSpec
         Where results go.
-    maker : ScreenMaker
+    maker : FlowMaker
         Makes the flow of a candidate.
     n_threads : int
         Threads of torch.
@@ -45,7 +45,7 @@ class WorkerSetup:
     """
 
     database: DatabaseSpec
-    maker: ScreenMaker
+    maker: FlowMaker
     n_threads: int
     directory: str
     parent_pid: int

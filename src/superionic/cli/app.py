@@ -18,6 +18,7 @@ from superionic.cli import (
     doctor,
     fetch,
     init,
+    label,
     query,
     recover,
     rerun,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command(name="screen")(screen.screen)
 app.command(name="candidates")(candidates.candidates)
+app.command(name="label")(label.label)
 app.command(name="query")(query.query)
 app.command(name="descriptors")(descriptors.descriptors)
 app.command(name="doctor")(doctor.doctor)

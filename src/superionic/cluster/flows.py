@@ -2,23 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from superionic.errors import SettingsError
-from superionic.structures.candidate import Candidate
-
-
-class FlowMaker(Protocol):
-    """A Maker of one flow for one material."""
-
-    mobile_species: str
-    potential: str
-
-    def make(self, candidate: Candidate) -> Any:
-        """Return the flow of a candidate."""
-
-    def key(self, candidate: Candidate) -> str:
-        """Return the key under which its result is found again."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +35,12 @@ def _screen_maker() -> type:
     return ScreenMaker
 
 
+def _label_maker() -> type:
+    from superionic.flows.label import LabelMaker
+
+    return LabelMaker
+
+
 FLOWS: dict[str, FlowKind] = {
     kind.name: kind
     for kind in (
@@ -58,11 +50,17 @@ FLOWS: dict[str, FlowKind] = {
             ("prepare", "relax if needed", "landscape", "descriptors"),
             "descriptors",
         ),
+        FlowKind(
+            "label",
+            _label_maker,
+            ("prepare", "relax if needed", "diffusion MD"),
+            "diffusion",
+        ),
     )
 }
 """The flows that are there. A new one is one entry: its Maker has ``make`` and ``key``."""
 
-PLANNED = ("label", "predict", "validate")
+PLANNED = ("predict", "validate")
 
 
 def flow_kind(name: str) -> FlowKind:

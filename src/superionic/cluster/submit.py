@@ -9,12 +9,13 @@ from typing import Any
 from pymongo.errors import BulkWriteError
 
 from superionic.cluster.campaign_file import Campaign
-from superionic.cluster.flows import FlowMaker, finished_keys
+from superionic.cluster.flows import finished_keys
 from superionic.cluster.launchpad import KEY_FIELD, CampaignLaunchPad
 from superionic.cluster.owner import is_dead
 from superionic.cluster.task import workflow_of
 from superionic.database.stores import Database
 from superionic.errors import InputError, SuperionicError
+from superionic.flows.base import FlowMaker
 from superionic.structures.candidate import Candidate
 
 CHUNK_SIZE = 200

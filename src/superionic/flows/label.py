@@ -99,6 +99,4 @@ class LabelMaker(Maker):
         return flow
 
     def _dynamics(self) -> DiffusionMDMaker:
-        return replace(
-            self.md_maker, potential=self.potential, mobile_species=self.mobile_species
-        )
+        return replace(self.md_maker, potential=self.potential, mobile_species=self.mobile_species)

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from ase import Atoms
-from ase.units import fs as FEMTOSECOND_ASE
+from ase import Atoms, units
 from atomate2.ase.md import MDEnsemble
 from atomate2.forcefields.md import ForceFieldMDMaker
 from atomate2.forcefields.utils import _DEFAULT_CALCULATOR_KWARGS, MLFF
@@ -39,8 +38,8 @@ from superionic.settings import get_settings
 from superionic.structures.hashing import structure_hash
 from superionic.structures.mobile_ions import MOBILE_IONS
 
-Crystal = Structure | RelaxedDocument | PreparedDocument
-MakeForceField = Callable[[Sequence[Atoms]], ForceField]
+Crystal: TypeAlias = Structure | RelaxedDocument | PreparedDocument
+MakeForceField: TypeAlias = Callable[[Sequence[Atoms]], ForceField]
 
 _THERMOSTATS: dict[str, Thermostat] = {
     "bussi": "bussi",
@@ -162,9 +161,9 @@ class DiffusionMDMaker(ForceFieldMDMaker):
         time_fs = self.thermostat_time_fs
         for name, value in (self.ase_md_kwargs or {}).items():
             if name == "friction":  # ASE's unit is the inverse of its time
-                time_fs = 1.0 / value / FEMTOSECOND_ASE
+                time_fs = 1.0 / value / units.fs
             elif name in ("taut", "tdamp"):
-                time_fs = value / FEMTOSECOND_ASE
+                time_fs = value / units.fs
             else:
                 faults.append(f"ase_md_kwargs[{name!r}]")
         return time_fs
@@ -318,9 +317,7 @@ def _findings(task: MDTask, result: MDResult, charge_e: float) -> dict[str, Any]
         value, error = diffusivity(slope.slope_A2_per_ps), diffusivity(slope.error_A2_per_ps)
 
         def sigma(d_cm2_per_s: float) -> float:
-            return conductivity(
-                d_cm2_per_s, n_mobile, volume_A3, settings.temperature_K, charge_e
-            )
+            return conductivity(d_cm2_per_s, n_mobile, volume_A3, settings.temperature_K, charge_e)
 
         nernst_einstein = settings.temperature_K > 0.0
         numbers = {
@@ -430,9 +427,7 @@ def _with_progress(make_force_field: MakeForceField, task: MDTask) -> MakeForceF
 def _bare_atoms(structure: Structure) -> Atoms:
     """Return an ASE crystal with nothing but species, positions and cell."""
     atoms = AseAtomsAdaptor.get_atoms(structure)
-    return Atoms(
-        atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True
-    )
+    return Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
 
 
 def _charge(given_e: float | None, mobile: str) -> float:

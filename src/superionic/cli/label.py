@@ -1,0 +1,166 @@
+"""``superionic label``: from crystals to diffusion coefficients, by molecular dynamics."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Potential
+
+if TYPE_CHECKING:
+    from superionic.campaign.selection import SelectionSettings
+    from superionic.flows.label import LabelMaker
+
+EXIT_SOME_FAILED = 3
+EXIT_INTERRUPTED = 130
+
+
+def label(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            exists=True,
+            help="Files and folders: CIF, POSCAR/CONTCAR, extended XYZ, pymatgen JSON, JSON lines.",
+        ),
+    ] = None,
+    campaign: Annotated[
+        Path | None,
+        typer.Option(
+            "--campaign",
+            exists=True,
+            dir_okay=False,
+            help="A YAML file that says which crystals and which settings; instead of paths, "
+            "ion, potential and the options of the run.",
+        ),
+    ] = None,
+    potential: Potential = None,
+    mobile: Mobile = "Li",
+    temperature: Annotated[
+        float, typer.Option("--temperature", "-T", min=1.0, help="Temperature in K.")
+    ] = 1000.0,
+    length: Annotated[
+        float, typer.Option("--length", min=0.1, help="Longest production in ps.")
+    ] = 10.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of velocities and thermostat.")] = 0,
+    database: DatabaseURI = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", "-w", min=1, help="Worker processes.", show_default="cores"),
+    ] = None,
+    known: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--known",
+            exists=True,
+            dir_okay=False,
+            help="Labels that were exported before: their crystals are not computed again, if key "
+            "and weights are the same.",
+        ),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            "--export",
+            help="Write the labels as JSON lines, with structures and MSD curves, and as CSV "
+            "beside it; it may be the file of --known.",
+        ),
+    ] = None,
+    collect: Annotated[
+        bool, typer.Option("--collect", help="Compute nothing; show and export what is there.")
+    ] = False,
+    json_file: JsonFile = None,
+) -> None:
+    """Label crystals with the diffusion of an ion, by molecular dynamics.
+
+    Results are kept in the database and trajectories in the data directory: the same command goes
+    on where it was stopped, in the middle of a run, too, and computes nothing twice. Exit code 3
+    says that some crystals could not be computed.
+    """
+    from superionic.campaign.labelling import label_paths
+    from superionic.campaign.selection import SelectionSettings
+    from superionic.cli.progress import ConsoleReporter
+    from superionic.flows.label import LabelMaker
+    from superionic.jobs.diffusion import DiffusionMDMaker
+    from superionic.report.labels import (
+        label_table,
+        labels_json,
+        read_data_set,
+        summary,
+        write_data_set,
+    )
+    from superionic.report.ranking import failures_table
+    from superionic.settings import get_settings
+    from superionic.structures.species import parse_mobile_species
+
+    if bool(paths) == bool(campaign):
+        raise typer.BadParameter("Name crystals, or a campaign file with --campaign.")
+    settings = get_settings()
+    if database is not None:
+        settings = settings.model_copy(update={"database_uri": database})
+    selection = SelectionSettings()
+    if campaign is not None:
+        crystals, maker, selection = _campaign(campaign, potential or settings.potential)
+    else:
+        crystals = paths or []
+        dynamics = DiffusionMDMaker(temperature=temperature, mb_velocity_seed=seed)
+        step_ps = dynamics.md_settings().timestep_fs * 1e-3
+        dynamics.n_steps = max(1, round(length / step_ps))
+        maker = LabelMaker(
+            mobile_species=parse_mobile_species(mobile).element,
+            potential=potential or settings.potential,
+            md_maker=dynamics,
+        )
+    published = [row for file in known or [] for row in read_data_set(file)]
+    with ConsoleReporter() as reporter:
+        try:
+            result = label_paths(
+                crystals,
+                maker,
+                settings,
+                reporter,
+                n_workers=workers or settings.workers,
+                prefer_uri=database is not None,
+                selection=selection,
+                known=published,
+                run=not collect,
+            )
+        except KeyboardInterrupt:
+            reporter.say("Stopped. What is finished is kept; the same command goes on from here.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        verdicts = ", ".join(f"{count} {name}" for name, count in summary(result.rows).items())
+        reporter.say(
+            f"{len(result.rows)} of {result.n_planned} crystals labelled"
+            + (f": {verdicts}." if verdicts else ".")
+        )
+    if export is not None:
+        write_data_set({row.task_key: row for row in [*published, *result.rows]}.values(), export)
+    to_stdout = json_file is not None and str(json_file) == "-"
+    if json_file is not None and not to_stdout:
+        json_file.write_text(labels_json(result.rows) + "\n")
+    typer.echo(labels_json(result.rows) if to_stdout else label_table(result.rows))
+    if result.failures:
+        typer.echo(failures_table(result.failures), err=to_stdout)
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _campaign(file: Path, potential: str) -> "tuple[list[Path], LabelMaker, SelectionSettings]":
+    """Return the crystals, the Maker and the filters of a campaign file.
+
+    Raises
+    ------
+    SettingsError
+        When the file is wrong, or of another flow.
+    """
+    from superionic.campaign.selection import SelectionSettings
+    from superionic.cluster.campaign_file import read_campaign
+    from superionic.errors import SettingsError
+    from superionic.flows.label import LabelMaker
+
+    campaign = read_campaign(file)
+    maker = campaign.maker(potential)
+    if not isinstance(maker, LabelMaker):
+        raise SettingsError(
+            f"The campaign file {file} is of the flow '{campaign.flow}'.",
+            hint="Write 'flow: label', or use the command of that flow.",
+        )
+    return campaign.crystals, maker, SelectionSettings(filters=tuple(campaign.filters))

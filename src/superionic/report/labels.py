@@ -1,0 +1,124 @@
+"""Labels as a table, CSV and JSON lines."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from superionic.errors import SettingsError
+from superionic.schemas.label import LabelRow
+
+_ONLY_IN_JSON = frozenset({"settings", "supercell_matrix", "structure", "msd"})
+CSV_FIELDS = tuple(name for name in LabelRow.model_fields if name not in _ONLY_IN_JSON)
+"""Columns of the table as CSV."""
+
+
+def label_order(row: LabelRow) -> tuple[float, str]:
+    """Return the sort key of tables: fastest first, those without a slope last."""
+    slope = row.msd_slope_A2_per_ps
+    return (float("inf") if slope is None else -slope, row.material_id)
+
+
+def label_table(rows: Sequence[LabelRow]) -> str:
+    """Return labels as text, one line a crystal, fastest first."""
+    if not rows:
+        return "No labels."
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("id", "formula", "verdict", "slope A^2/ps", "error", "S/cm", "ps", "atoms", "end"):
+        numeric = name in ("slope A^2/ps", "error", "S/cm", "ps", "atoms")
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for row in sorted(rows, key=label_order):
+        table.add_row(
+            row.material_id,
+            row.formula,
+            row.verdict,
+            _number(row.msd_slope_A2_per_ps, ".4f"),
+            _number(row.msd_slope_error_A2_per_ps, ".4f"),
+            _number(row.conductivity_S_per_cm, ".2g"),
+            _number(row.production_ps, ".1f"),
+            str(row.n_atoms),
+            row.status,
+        )
+    console = Console(width=160, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def labels_json(rows: Sequence[LabelRow]) -> str:
+    """Return labels as a JSON list, fastest first."""
+    ordered = [row.model_dump(mode="json") for row in sorted(rows, key=label_order)]
+    return json.dumps(ordered, indent=2, allow_nan=False)
+
+
+def write_data_set(rows: Iterable[LabelRow], path: Path) -> None:
+    """Write labels as JSON lines, and beside them as CSV without structures and curves.
+
+    Rows are ordered by identifier, temperature and key, so that a data set that grows differs by
+    lines added. Each file is replaced in one step.
+
+    Parameters
+    ----------
+    rows : iterable of LabelRow
+        The labels.
+    path : Path
+        The file of JSON lines; that of the CSV has the suffix ``.csv``.
+    """
+    ordered = sorted(rows, key=lambda row: (row.material_id, row.temperature_K, row.task_key))
+    lines = [json.dumps(row.model_dump(mode="json"), allow_nan=False) for row in ordered]
+    _replace(path, "".join(f"{line}\n" for line in lines))
+    fresh = Path(f"{path}.new")
+    with fresh.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, CSV_FIELDS, lineterminator="\n")
+        writer.writeheader()
+        for row in ordered:
+            writer.writerow(row.model_dump(mode="json", include=set(CSV_FIELDS)))
+    fresh.replace(path.with_suffix(".csv"))
+
+
+def read_data_set(path: Path) -> list[LabelRow]:
+    """Read labels that :func:`write_data_set` wrote.
+
+    Raises
+    ------
+    SettingsError
+        When the file is not there, or a line is no label.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"The labels {path} cannot be read ({type(error).__name__}).",
+            hint="Name a file of JSON lines that 'superionic label --export' wrote.",
+        ) from None
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(LabelRow.model_validate_json(line))
+        except ValidationError as error:
+            raise SettingsError(
+                f"Line {number} of {path} is no label: {error.errors()[0]['msg']}.",
+                hint="Name a file of JSON lines that 'superionic label --export' wrote.",
+            ) from None
+    return rows
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = Path(f"{path}.new")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def summary(rows: Sequence[LabelRow]) -> dict[str, Any]:
+    """Return how many labels have which verdict."""
+    verdicts = sorted({row.verdict for row in rows})
+    return {name: sum(row.verdict == name for row in rows) for name in verdicts}
