@@ -9,9 +9,9 @@ from superionic.structures.filters import apply_filters, parse_filters, read_fil
 
 
 def salt(name, cation="Li", anion="Cl", a_A=5.0, **provenance):
-    structure = Structure.from_spacegroup(
-        "Fm-3m", Lattice.cubic(a_A), [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]]
-    )
+    face = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
+    sites = face + [[x + 0.5, y, z] for x, y, z in face]
+    structure = Structure(Lattice.cubic(a_A), [cation] * 4 + [anion] * 4, sites)
     return Candidate(name, structure, provenance=provenance)
 
 
