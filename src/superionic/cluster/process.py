@@ -224,17 +224,18 @@ def serve(connection: Connection, setup: ProcessSetup) -> None:
         logging.getLogger(name).propagate = False
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - FireWorks and jobflow log there
     _use_threads(setup.n_threads)
-    try:
-        with setup.database.open() as database:
-            patience = Patience(setup.patience_s)
-            store = SpoolingJobStore(database.job_store, patience)
-            launchpad = WorkerLaunchPad(setup, patience, store, Spool(setup.spool), connection)
-            connection.send(Hello(launchpad.owner))
+    with setup.database.open() as database:
+        patience = Patience(setup.patience_s)
+        store = SpoolingJobStore(database.job_store, patience)
+        launchpad = WorkerLaunchPad(setup, patience, store, Spool(setup.spool), connection)
+        connection.send(Hello(launchpad.owner))
+        try:
             _launch_jobs(launchpad, store, setup, stopping)
-    except StopProcessError as error:
-        logger.error("%s", error)
-        connection.close()
-        os._exit(EXIT_DATABASE_AWAY)  # ping threads may still wait for the database
+        except StopProcessError as error:
+            logger.error("%s", error)
+            connection.close()
+            # At once: neither ping threads nor open connections wait for the database.
+            os._exit(EXIT_DATABASE_AWAY)
 
 
 def _launch_jobs(

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from superionic.cluster.launchpad import CampaignLaunchPad
+from superionic.cluster.launchpad import CLIENT_KWARGS, CampaignLaunchPad
 from superionic.cluster.patience import Patience
 from superionic.database.addresses import hosts_of
 from superionic.database.server import local_server
@@ -182,6 +182,7 @@ def open_site(
         if spec is None:
             uri = stack.enter_context(local_server(settings.data_dir))
             spec = spec_from_uri(uri, settings.database_name, source="local server")
+        spec = with_timeouts(spec)
         check_connection(spec)
         database = stack.enter_context(spec.open())
         path = launchpad_file(launchpad)
@@ -193,6 +194,18 @@ def open_site(
         if writing:
             ensure_indexes(database)
         yield Site(database, opened, launchpad_spec)
+
+
+def with_timeouts(spec: DatabaseSpec) -> DatabaseSpec:
+    """Return a database whose clients notice soon when the server is away.
+
+    pymongo would look for it for 30 s each time, also when a connection is closed.
+    """
+    job_store = deepcopy(spec.job_store)
+    for store in (job_store["docs_store"], *job_store["additional_stores"].values()):
+        if "mongoclient_kwargs" in store:
+            store["mongoclient_kwargs"] = {**CLIENT_KWARGS, **(store["mongoclient_kwargs"] or {})}
+    return replace(spec, job_store=job_store)
 
 
 def open_launchpad(
