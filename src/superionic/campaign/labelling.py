@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pymatgen.core import Structure
+
 from superionic.builders.screening import without_monty
 from superionic.campaign.outcome import Reporter, Task
 from superionic.campaign.run import database_errors, default_workers, finished_keys, run_tasks
@@ -146,7 +148,9 @@ def label_rows(database: Database, task_keys: Iterable[str], info: PotentialInfo
     }
     newest: dict[str, DiffusionDocument] = {}
     for row in database.job_store.docs_store.query(criteria, properties=["output"]):
-        document = DiffusionDocument.model_validate(without_monty(row["output"]))
+        crystal = Structure.from_dict(row["output"]["structure"])  # it needs monty's keys
+        plain = without_monty(row["output"]) | {"structure": crystal}
+        document = DiffusionDocument.model_validate(plain)
         older = newest.get(document.task_key)
         if older is None or older.last_updated < document.last_updated:
             newest[document.task_key] = document

@@ -1,0 +1,98 @@
+"""Labelling from the command line: killed processes, published data sets, bad input."""
+
+import csv
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from campaign_fixtures import TOY, rock_salt, wait_until, write_crystals
+
+from superionic.diffusion.trajectory import chunk_path, read_frames
+from superionic.errors import SettingsError
+from superionic.report.labels import read_data_set, write_data_set
+
+CAMPAIGN = """
+flow: label
+crystals: [crystals]
+potential: {potential}
+settings:
+  md_maker.n_equilibration_steps: 20
+  md_maker.n_steps: {n_steps}
+  md_maker.checkpoint_interval: 20
+  md_maker.traj_interval: 5
+  md_maker.min_image_distance_A: 5.0
+  md_maker.stop.early: false
+"""
+
+
+def campaign(folder: Path, n_steps: int = 40, n_crystals: int = 1, potential: str = TOY) -> Path:
+    write_crystals(folder / "crystals", n_crystals)
+    file = folder / "campaign.yaml"
+    file.write_text(CAMPAIGN.format(n_steps=n_steps, potential=potential))
+    return file
+
+
+@pytest.mark.process
+def test_a_killed_run_goes_on_with_no_frame_missing_or_doubled(tmp_path, data_dir, start, run):
+    file = campaign(tmp_path, n_steps=400)
+    command = start("label", "--campaign", file, "--workers", "1")
+
+    def folders() -> list[Path]:
+        return list((data_dir / "md").glob("*-*"))
+
+    wait_until(lambda: folders() and chunk_path(folders()[0], 2).exists(), "a third chunk is there")
+    os.killpg(command.process.pid, signal.SIGKILL)
+    command.wait()
+    (folder,) = folders()
+    first = chunk_path(folder, 0)
+    written = first.stat().st_mtime_ns
+    assert not chunk_path(folder, 20).exists(), "it ended before it was killed"
+    done = run("label", "--campaign", file, "--workers", "1", "--json", "-")
+    (row,) = json.loads(done.out)
+    assert row["status"] == "completed"
+    assert folders() == [folder]
+    assert first.stat().st_mtime_ns == written
+    assert read_frames(folder).steps.tolist() == list(range(0, 421, 5))
+
+
+@pytest.mark.process
+def test_what_is_known_is_not_computed_again_and_bad_crystals_do_not_stop_the_rest(
+    tmp_path, run, monkeypatch
+):
+    file = campaign(tmp_path, n_crystals=2)
+    rock_salt("Cl", 5.1).replace_species({"Li": "Na"}).to(
+        filename=str(tmp_path / "crystals" / "sodium.cif")
+    )
+    labels = tmp_path / "labels.jsonl"
+    first = run("label", "--campaign", file, "--export", labels, code=3)
+    assert "3 to compute" in first.err
+    assert "2 of 3 crystals labelled" in first.err
+    assert "no Li" in first.out
+    rows = read_data_set(labels)
+    assert [row.material_id for row in rows] == ["salt-00", "salt-01"]
+    with labels.with_suffix(".csv").open() as stream:
+        table = list(csv.DictReader(stream))
+    assert [line["task_key"] for line in table] == [row.task_key for row in rows]
+    (tmp_path / "crystals" / "sodium.cif").unlink()
+    # In the database.
+    again = run("label", "--campaign", file)
+    assert "0 to compute" in again.err
+    # In a published data set, with an empty database.
+    monkeypatch.setenv("SUPERIONIC_DATABASE_NAME", "empty")
+    known = run("label", "--campaign", file, "--known", labels, "--json", "-")
+    assert "0 to compute" in known.err
+    assert {row["task_key"] for row in json.loads(known.out)} == {row.task_key for row in rows}
+    nothing = run("label", "--campaign", file, "--collect", "--json", "-")
+    assert json.loads(nothing.out) == []
+
+
+def test_a_data_set_is_written_and_read_back(tmp_path):
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_data_set(tmp_path / "none.jsonl")
+    (tmp_path / "broken.jsonl").write_text('{"material_id": "x"}\n')
+    with pytest.raises(SettingsError, match="Line 1"):
+        read_data_set(tmp_path / "broken.jsonl")
+    write_data_set([], tmp_path / "empty.jsonl")
+    assert read_data_set(tmp_path / "empty.jsonl") == []
