@@ -1,0 +1,72 @@
+"""Options of ``superionic label`` and campaign files of its flow, without running anything."""
+
+from pathlib import Path
+
+import pytest
+from campaign_fixtures import write_crystals
+from typer.testing import CliRunner
+
+from superionic.cli.app import app
+from superionic.cluster.campaign_file import read_campaign
+from superionic.errors import SettingsError
+from superionic.flows.label import LabelMaker
+from superionic.report.labels import read_data_set
+from superionic.structures import read_candidates
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
+
+
+def test_either_crystals_or_a_campaign_file(tmp_path):
+    write_crystals(tmp_path / "crystals", 1)
+    both = ["label", str(tmp_path / "crystals"), "--campaign", str(WORKFLOWS / "label_1000K.yaml")]
+    for arguments in (["label"], both):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 2
+        assert "--campaign" in result.output
+
+
+def test_a_campaign_of_another_flow_is_refused():
+    result = CliRunner().invoke(
+        app, ["label", "--campaign", str(WORKFLOWS / "screen_examples.yaml")]
+    )
+    assert isinstance(result.exception, SettingsError)
+    assert "flow 'screen'" in str(result.exception)
+
+
+def test_the_published_campaign_is_what_its_data_card_says():
+    campaign = read_campaign(WORKFLOWS / "label_1000K.yaml")
+    maker = campaign.maker("chgnet")
+    assert isinstance(maker, LabelMaker)
+    settings = maker.md_maker.md_settings()
+    assert (settings.temperature_K, settings.timestep_fs, settings.seed) == (1000.0, 2.0, 0)
+    assert settings.n_steps * settings.timestep_fs == 10_000
+    assert settings.n_equilibration_steps * settings.timestep_fs == 2_000
+    (crystals,) = campaign.crystals
+    assert len(crystals.read_text().splitlines()) == 220
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("md_maker.n_steps: many", "n_steps"),
+        ("md_maker.colour: 3", "colour"),
+        ("md_maker.stop.min_production_ps: {}", "min_production_ps"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path, line, word):
+    file = tmp_path / "campaign.yaml"
+    file.write_text(f"flow: label\ncrystals: [x]\nsettings:\n  {line}\n")
+    with pytest.raises(SettingsError, match=word):
+        read_campaign(file).maker("chgnet")
+
+
+def test_published_labels_are_known_to_the_campaign_that_made_them():
+    """Whoever changes a setting's name or default makes all of them be computed again."""
+    published = WORKFLOWS.parent / "datasets" / "labels_1000K.jsonl"
+    if not published.exists():
+        pytest.skip("no label is published yet")
+    campaign = read_campaign(WORKFLOWS / "label_1000K.yaml")
+    maker = campaign.maker("chgnet")
+    crystals = {one.material_id: one for one in read_candidates(campaign.crystals)}
+    for row in read_data_set(published):
+        assert maker.key(crystals[row.material_id]) == row.task_key, row.material_id
