@@ -7,21 +7,24 @@ may be wrong, so the self-check matters here.
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from superionic.errors import PotentialError, PotentialNotFoundError
-from superionic.potentials.base import PotentialInfo
+from superionic.potentials.base import FrozenFramework, PotentialInfo
 from superionic.potentials.batched import (
     MAX_ATOMS_PER_BATCH,
     BatchedPotential,
     hash_state_dict,
     package_version,
 )
+from superionic.potentials.frozen_graph import FrozenGraph, FrozenGraphFramework, GraphBatch
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +51,9 @@ class MatglPotential(BatchedPotential):
 
         self._model = model.eval().requires_grad_(False)
         self._model.calc_stresses = False
+        self._node_types = np.full(len(atomic_numbers), -1)
+        for node_type, symbol in enumerate(model.model.element_types):
+            self._node_types[atomic_numbers[symbol]] = node_type
         self._to_graph = Atoms2Graph(model.model.element_types, model.model.cutoff)
         self.max_atoms_per_batch = max_atoms_per_batch
         self.elements = frozenset(model.model.element_types)
@@ -78,6 +84,43 @@ class MatglPotential(BatchedPotential):
             _as_array(energies).reshape(len(graphs)),
             np.split(_as_array(forces), ends[:-1]) if with_forces else [],
         )
+
+    def frozen_framework(self, atoms: Atoms, mobile_index: int) -> FrozenFramework:
+        """Return the energy of ``atoms`` as a function of the position of one ion.
+
+        For M3GNet and TensorNet the edges of the framework are found once and only those of the
+        mobile ion change; other architectures evaluate complete configurations.
+        """
+        if type(self._model.model).__name__ not in {"M3GNet", "TensorNet"}:
+            return super().frozen_framework(atoms, mobile_index)
+        self.check_elements(atoms)
+        graph = FrozenGraph(atoms, mobile_index, self._model.model.cutoff)
+        cell_A = atoms.cell.array.copy()
+        return FrozenGraphFramework(graph, partial(self._evaluate_graphs, cell_A=cell_A))
+
+    def _evaluate_graphs(
+        self, graphs: GraphBatch, *, cell_A: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        import matgl
+        import torch
+        from torch_geometric.data import Data
+
+        dtype, device = self._model.data_mean.dtype, self._model.data_mean.device
+        # Data, not Batch: all graphs have the same lattice.
+        data = Data(
+            num_nodes=len(graphs.numbers),
+            # The integers of its own converter; 64-bit ones can send sums down a slow path.
+            edge_index=torch.from_numpy(graphs.edges).to(matgl.int_th),
+            pbc_offset=torch.from_numpy(graphs.shifts).to(dtype),
+            node_type=torch.from_numpy(self._node_types[graphs.numbers]),
+            frac_coords=torch.from_numpy(graphs.fractional).to(dtype),
+            batch=torch.from_numpy(graphs.graph),
+            num_graphs=graphs.n_graphs,
+        ).to(device)
+        lattice = torch.as_tensor(cell_A[None], dtype=dtype, device=device)
+        state = torch.zeros((graphs.n_graphs, 2), dtype=dtype, device=device)
+        self._model.calc_forces = False
+        return _as_array(self._model(data, lattice, state)[0]).reshape(graphs.n_graphs)
 
 
 def _as_array(tensor: "torch.Tensor") -> NDArray[np.float64]:

@@ -18,13 +18,14 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from superionic.errors import PotentialError, PotentialNotFoundError
-from superionic.potentials.base import PotentialInfo
+from superionic.potentials.base import FrozenFramework, PotentialInfo
 from superionic.potentials.batched import (
     MAX_ATOMS_PER_BATCH,
     BatchedPotential,
     hash_state_dict,
     package_version,
 )
+from superionic.potentials.frozen_graph import FrozenGraph, FrozenGraphFramework, GraphBatch
 
 if TYPE_CHECKING:
     from sevenn.atom_graph_data import AtomGraphData
@@ -96,6 +97,33 @@ class SevennetPotential(BatchedPotential):
         if self._modal:
             graph[key.DATA_MODALITY] = self._modal
         return graph
+
+    def frozen_framework(self, atoms: Atoms, mobile_index: int) -> FrozenFramework:
+        """Return the energy of ``atoms`` as a function of the position of one ion.
+
+        The edges of the framework are found once and only those of the mobile ion change.
+        """
+        self.check_elements(atoms)
+        graph = FrozenGraph(atoms, mobile_index, self._model.cutoff)
+        return FrozenGraphFramework(graph, self._evaluate_graphs)
+
+    def _evaluate_graphs(self, graphs: GraphBatch) -> NDArray[np.float64]:
+        import sevenn._keys as key
+        import torch
+        from sevenn.atom_graph_data import AtomGraphData
+
+        parameter = next(self._model.parameters())
+        numbers = torch.from_numpy(graphs.numbers)
+        data = AtomGraphData(x=numbers, edge_index=torch.from_numpy(graphs.edges))
+        data[key.ATOMIC_NUMBERS] = numbers
+        data[key.EDGE_VEC] = torch.from_numpy(graphs.vectors_A).to(parameter.dtype)
+        data[key.BATCH] = torch.from_numpy(graphs.graph)
+        if self._modal:
+            data[key.DATA_MODALITY] = [self._modal] * graphs.n_graphs
+        with torch.no_grad():
+            output = self._energy_model(data.to(parameter.device))
+        energies = output[key.PRED_TOTAL_ENERGY].cpu().numpy().astype(np.float64)
+        return energies.reshape(-1)
 
 
 def _without_forces(model: "AtomGraphSequential") -> "AtomGraphSequential":
