@@ -1,5 +1,6 @@
 """Options of ``superionic label`` and campaign files of its flow, without running anything."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,11 @@ def test_published_labels_are_known_to_the_campaign_that_made_them():
     crystals = {one.material_id: one for one in read_candidates(campaign.crystals)}
     for row in read_data_set(published):
         assert maker.key(crystals[row.material_id]) == row.task_key, row.material_id
+
+
+def test_the_campaigns_for_the_spread_differ_in_one_thing():
+    first = read_campaign(WORKFLOWS / "label_1000K.yaml").maker("chgnet")
+    seed = read_campaign(WORKFLOWS / "label_spread_seed1.yaml").maker("chgnet")
+    other = read_campaign(WORKFLOWS / "label_spread_sevennet.yaml").maker("chgnet")
+    assert replace(first, md_maker=replace(first.md_maker, mb_velocity_seed=1)) == seed
+    assert replace(first, potential="sevennet:7net-0") == other
