@@ -11,7 +11,7 @@ CRYSTALS ?= workflows/example_crystals
 help:
 	@echo "make screen  install superionic and rank the example crystals (CRYSTALS=folder: your own)"
 	@echo "make test    install everything and run the tests"
-	@echo "make soak    the long form of the cluster tests: about an hour"
+	@echo "make soak    the long form of the cluster tests, with server kills"
 	@echo "make lint    ruff and mypy"
 	@echo "make benchmark-landscape  time landscapes against the published protocol and dynamics"
 	@echo "make clean   remove the virtual environment and caches"

@@ -1,4 +1,4 @@
-"""The long form of the cluster tests: 'make soak'. It takes about an hour on two cores."""
+"""The long form of the cluster tests: 'make soak'."""
 
 import os
 

@@ -4,6 +4,7 @@ import importlib.util
 import subprocess
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -84,9 +85,9 @@ def test_only_what_is_new_is_built(server, tmp_path, database_name, outputs):
         assert again.n_rows == 5
         # A second run of a material replaces its row; an old run that comes late does not.
         newer = {**outputs[3], "job_uuid": "newer", "xi": 2.0}
-        newer["last_updated"] = {**outputs[3]["last_updated"], "string": "2999-01-01 00:00:00"}
+        newer["last_updated"] = datetime(2999, 1, 1, tzinfo=UTC)
         late = {**outputs[4], "job_uuid": "late", "xi": 2.0}
-        late["last_updated"] = {**outputs[4]["last_updated"], "string": "2001-01-01 00:00:00"}
+        late["last_updated"] = datetime(2001, 1, 1, tzinfo=UTC)
         insert(site, [newer, late])
         assert build_screening(opened.database, after=again.newest).n_rows == 2
         rows = {row["material_id"]: row for row in site.database().screening.find({})}

@@ -14,7 +14,6 @@ from cluster_trials import (
     check_campaign,
     descriptors,
     finish,
-    kill_server,
     kill_workers_at_random,
     n_completed,
     submitted,
@@ -84,20 +83,6 @@ def test_workers_killed_at_random_change_nothing(site):
     rows = {row["material_id"]: row["xi"] for row in opened.database().screening.find({})}
     assert rows == {name: numbers[0] for name, numbers in descriptors(opened).items()}
     assert len(rows) == n
-
-
-def test_a_killed_server_costs_nothing(tmp_path):
-    from cluster_site import server_at
-
-    n = 8
-    with server_at(tmp_path / "server") as own:
-        opened = submitted(own, tmp_path / "site", n)
-        try:
-            assert kill_server(opened, n, outages_s=(1.0, 5.0)) == 2
-            finish(opened, n)
-            check_campaign(opened, n)
-        finally:
-            opened.close()
 
 
 def test_an_outage_longer_than_the_patience_leaves_results_on_disk(tmp_path):
