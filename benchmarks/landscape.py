@@ -297,6 +297,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
         x = [r["n_atoms"] for r in rows]
         y = [r[key]["seconds"] for r in rows]
         axes[0].loglog(x, y, marker, color=colour, label=label, alpha=0.8)
+    sizes = [4, 8, 16, 32, 64]
     axes[0].set(xlabel="atoms in the cell", ylabel="CPU time (s)")
     axes[0].legend(frameon=False, fontsize=8)
     for key in ("exact", "adaptive"):
@@ -312,6 +313,9 @@ def plot(results: dict[str, Any], path: Path) -> None:
     )
     axes[1].set(xlabel="atoms in the cell", ylabel="CPU time per energy, all included (ms)")
     axes[1].legend(frameon=False, fontsize=8)
+    for axis in axes:
+        axis.set_xticks(sizes, [str(size) for size in sizes])
+        axis.minorticks_off()
     figure.savefig(path, dpi=150)
 
 

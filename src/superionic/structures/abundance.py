@@ -14,5 +14,6 @@ CRUST_PPM: dict[str, float] = {
     "Hg": 0.085, "Tl": 0.85, "Pb": 14, "Bi": 0.0085, "Th": 9.6, "U": 2.7,
 }  # fmt: skip
 """Abundance in the Earth's crust, in mg/kg (CRC Handbook of Chemistry and Physics, "Abundance of
-elements in the Earth's crust and in the sea"), entered by hand; elements that are not listed have none to speak of.
+elements in the Earth's crust and in the sea"), entered by hand; elements that are not listed have none to
+speak of.
 """
