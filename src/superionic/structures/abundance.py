@@ -13,7 +13,8 @@ CRUST_PPM: dict[str, float] = {
     "Ta": 2.0, "W": 1.25, "Re": 7e-4, "Os": 0.0015, "Ir": 0.001, "Pt": 0.005, "Au": 0.004,
     "Hg": 0.085, "Tl": 0.85, "Pb": 14, "Bi": 0.0085, "Th": 9.6, "U": 2.7,
 }  # fmt: skip
-"""Abundance in the Earth's crust, in mg/kg (CRC Handbook of Chemistry and Physics, "Abundance of
-elements in the Earth's crust and in the sea"), entered by hand; elements that are not listed have none to
-speak of.
+"""Abundance in the Earth's crust, in mg/kg; elements that are not listed have none to speak of.
+
+CRC Handbook of Chemistry and Physics, "Abundance of elements in the Earth's crust and in the sea",
+entered by hand.
 """
