@@ -63,13 +63,13 @@ def test_wrong_settings_are_named(tmp_path, line, word):
 
 def test_published_labels_are_known_to_the_campaign_that_made_them():
     """Whoever changes a setting's name or default makes all of them be computed again."""
-    published = WORKFLOWS.parent / "datasets" / "labels_1000K.jsonl"
-    if not published.exists():
+    published = read_data_set(WORKFLOWS.parent / "datasets" / "labels_1000K.jsonl")
+    if not published:
         pytest.skip("no label is published yet")
     campaign = read_campaign(WORKFLOWS / "label_1000K.yaml")
     maker = campaign.maker("chgnet")
     crystals = {one.material_id: one for one in read_candidates(campaign.crystals)}
-    for row in read_data_set(published):
+    for row in published:
         assert maker.key(crystals[row.material_id]) == row.task_key, row.material_id
 
 
