@@ -260,6 +260,7 @@ def measure_screening(args) -> None:
     """Time of building and re-building the screening collection as it grows."""
     from bson import BSON
     from monty.json import jsanitize
+
     from superionic.cluster.build import build_screening
 
     rng = np.random.default_rng(0)

@@ -12,15 +12,11 @@ from cluster_trials import (
     TOY,
     WORKER,
     check_campaign,
-    descriptors,
     finish,
-    kill_workers_at_random,
     n_completed,
     submitted,
     wait_for_progress,
 )
-
-from superionic.cluster.build import build_screening
 
 pytestmark = pytest.mark.process
 
@@ -69,20 +65,6 @@ def test_a_campaign_through_the_commands(site):
         for document in opened.database()[collection].find({}):
             assert PASSWORD not in str(document)
     assert PASSWORD not in opened.log_text()
-
-
-def test_workers_killed_at_random_change_nothing(site):
-    n = 10
-    opened = site(n)
-    hit = kill_workers_at_random(opened, n, kills=5, seed=1)
-    assert sum(hit.values()) >= 4
-    finish(opened, n)
-    check_campaign(opened, n)
-    with opened.opened() as direct:
-        build_screening(direct.database)
-    rows = {row["material_id"]: row["xi"] for row in opened.database().screening.find({})}
-    assert rows == {name: numbers[0] for name, numbers in descriptors(opened).items()}
-    assert len(rows) == n
 
 
 def test_an_outage_longer_than_the_patience_leaves_results_on_disk(tmp_path):
