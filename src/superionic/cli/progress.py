@@ -18,6 +18,9 @@ from rich.progress import (
 
 from superionic.campaign.outcome import Outcome, Task
 
+LEAST_SHARE = 0.03
+"""Share of the work that must be done before the time left is guessed."""
+
 
 class ConsoleReporter:
     """Show a campaign on standard error.
@@ -111,10 +114,9 @@ class ConsoleReporter:
             return
         elapsed_s = time.monotonic() - self._start
         text = "done" if failure is None else f"failed: {failure.message}"
-        left_s = self._time_left_s(elapsed_s)
+        left = self._time_left(elapsed_s)
         self._console.print(
-            f"[{self._n_done}/{self._n_todo}] {name}: {text} "
-            f"({elapsed_s:.0f} s, about {left_s:.0f} s left)",
+            f"[{self._n_done}/{self._n_todo}] {name}: {text} ({elapsed_s:.0f} s{left})",
             markup=False,
         )
 
@@ -122,9 +124,12 @@ class ConsoleReporter:
         done = sum(self._weights[key] * share for key, share in self._shares.items())
         return done / sum(self._weights.values())
 
-    def _time_left_s(self, elapsed_s: float) -> float:
+    def _time_left(self, elapsed_s: float) -> str:
         share = self._share_done()
-        return elapsed_s * (1 - share) / share if share > 0 else float("inf")
+        # Before that, the first start of the compiled code is most of the time.
+        if share < LEAST_SHARE:
+            return ""
+        return f", about {elapsed_s * (1 - share) / share:.0f} s left"
 
     def _move_total(self) -> None:
         if self._bars is not None and self._total is not None:
