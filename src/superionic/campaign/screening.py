@@ -105,7 +105,8 @@ def screen_paths(
         done = {task.candidate.material_id for task in tasks if task.key in finished}
         duplicates = chosen.duplicates(done)
         tasks = [task for task in tasks if task.candidate.material_id not in duplicates]
-        todo = sorted((task for task in tasks if task.key not in finished), key=_work)
+        todo = [task for task in tasks if task.key not in finished]
+        todo.sort(key=lambda task: task.candidate.work)
         reporter.planned(n_materials=len(tasks), n_finished=len(tasks) - len(todo), todo=todo)
         outcomes = []
         if todo:
@@ -121,12 +122,6 @@ def screen_paths(
                 stored = read_rows(database.screening, {"key": row.key})
                 link_duplicates(database.screening, stored[0] if stored else row, names)
     return ScreeningResult(with_duplicates(rows, duplicates), failures, len(todo), chosen)
-
-
-def _work(task: Task) -> float:
-    """Return a rough measure of the cost of a landscape, for the order of the tasks."""
-    structure = task.candidate.structure
-    return structure.volume * len(structure) ** 2
 
 
 def unreadable(error: InputError) -> FailureDocument:

@@ -65,10 +65,7 @@ class ConsoleReporter:
         self._console.print(f"{text}; {len(todo)} to compute.", markup=False)
         self._n_todo = len(todo)
         self._start = time.monotonic()
-        self._weights = {
-            task.key: task.candidate.structure.volume * len(task.candidate.structure) ** 2
-            for task in todo
-        }
+        self._weights = {task.key: task.candidate.work for task in todo}
         if todo and self._console.is_terminal:
             self._bars = Progress(
                 TextColumn("{task.description}", markup=False),

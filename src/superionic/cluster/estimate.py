@@ -48,7 +48,7 @@ def estimate_time_s(database: Database, info: PotentialInfo, work: float) -> Est
     info : PotentialInfo
         The potential.
     work : float
-        Sum of :func:`superionic.cluster.submit.work_measure` of its materials.
+        Sum of ``Candidate.work`` of its materials.
     """
     criteria = {
         "output.kind": "descriptors",

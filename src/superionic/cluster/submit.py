@@ -41,7 +41,7 @@ class Submission:
     n_jobs : int
         Jobs of the new materials.
     work : float
-        Sum of :func:`work_measure` of the new materials.
+        Sum of ``Candidate.work`` of the new materials.
     unreadable : list of InputError
         What could not be read.
     """
@@ -131,15 +131,9 @@ def submit(
         total.n_queued += len(workflows) - len(added)
         total.n_jobs += sum(len(workflow) for workflow in added)
         keys = {workflow.metadata["superionic"]["key"] for workflow in added}
-        total.work += sum(work_measure(todo[key]) for key in keys)
+        total.work += sum(todo[key].work for key in keys)
         progress(total)
     return total
-
-
-def work_measure(candidate: Candidate) -> float:
-    """Return a rough measure of the cost of a landscape: grid points times atoms times ions."""
-    structure = candidate.structure
-    return float(structure.volume * len(structure) ** 2)
 
 
 def _workflow(key: str, candidate: Candidate, campaign: Campaign, maker: FlowMaker) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 from jobflow import Flow, Maker
 
+from superionic.flows.base import prepare_job
 from superionic.jobs.diffusion import DiffusionMDMaker
 from superionic.jobs.keys import task_key
 from superionic.jobs.prepare import PrepareMaker
@@ -75,14 +76,7 @@ class LabelMaker(Maker):
         jobflow.Flow
             Its output is a :class:`~superionic.schemas.label.DiffusionDocument`.
         """
-        prepare = self.prepare_maker.make(
-            candidate.structure,
-            candidate.material_id,
-            self.mobile_species,
-            self.key(candidate),
-            source=candidate.source,
-            provenance=candidate.provenance,
-        )
+        prepare = prepare_job(self, candidate)
         jobs = [prepare]
         crystal = prepare.output
         if self.relax_maker is not None:

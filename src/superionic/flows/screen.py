@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from jobflow import Flow, Maker
 
+from superionic.flows.base import prepare_job
 from superionic.jobs.descriptors import DescriptorsMaker
 from superionic.jobs.keys import task_key
 from superionic.jobs.landscape import LandscapeMaker
@@ -71,14 +72,7 @@ class ScreenMaker(Maker):
         jobflow.Flow
             Its output is a :class:`~superionic.schemas.screen.DescriptorsDocument`.
         """
-        prepare = self.prepare_maker.make(
-            candidate.structure,
-            candidate.material_id,
-            self.mobile_species,
-            self.key(candidate),
-            source=candidate.source,
-            provenance=candidate.provenance,
-        )
+        prepare = prepare_job(self, candidate)
         jobs = [prepare]
         relax = None
         if self.relax_maker is not None:

@@ -26,3 +26,8 @@ class Candidate:
     structure: Structure
     source: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def work(self) -> float:
+        """Return a rough measure of what it costs, for the order of work and the time it takes."""
+        return float(self.structure.volume * len(self.structure) ** 2)
