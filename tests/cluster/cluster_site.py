@@ -31,6 +31,8 @@ from superionic.database.stores import ensure_indexes, spec_from_uri
 from superionic.structures.readers import read_candidates
 
 TESTS = Path(__file__).parents[1]
+# The environment need not be activated: its programs are not on PATH then.
+PROGRAMS = Path(sys.executable).parent
 USER, PASSWORD = "operator", "k3ep-th1s_secret"
 READER = "reader"
 DATABASE = "campaign"

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 import pytest
-from cluster_site import PASSWORD, Site, campaign, write_crystals
+from cluster_site import PASSWORD, PROGRAMS, Site, campaign, write_crystals
 from cluster_trials import (
     JOBS,
     TOY,
@@ -54,7 +54,7 @@ def test_a_campaign_through_the_commands(site):
     assert sorted(row["rank"] for row in rows) == list(range(1, n + 1))
     # FireWorks' own command sees every job, and no secret is in any document or log.
     lpad = subprocess.run(
-        ["lpad", *at, "get_fws", "-s", "COMPLETED", "-d", "count"],
+        [PROGRAMS / "lpad", *at, "get_fws", "-s", "COMPLETED", "-d", "count"],
         capture_output=True,
         text=True,
         env=opened.environment,

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 import yaml
-from cluster_site import PASSWORD, READER, Site, campaign, write_crystals
+from cluster_site import PASSWORD, PROGRAMS, READER, Site, campaign, write_crystals
 from cluster_trials import TOY, submitted
 
 pytestmark = pytest.mark.process
@@ -59,7 +59,7 @@ def test_without_a_job_store_nothing_is_computed(server, tmp_path, database_name
     # Nor by FireWorks' own command, which knows no job store at all.
     environment = {k: v for k, v in site.environment.items() if k != "JOBFLOW_CONFIG_FILE"}
     subprocess.run(
-        ["rlaunch", "-l", str(site.launchpad_file), "singleshot"],
+        [PROGRAMS / "rlaunch", "-l", str(site.launchpad_file), "singleshot"],
         env=environment,
         cwd=site.folder,
         capture_output=True,
@@ -73,7 +73,7 @@ def test_without_a_job_store_nothing_is_computed(server, tmp_path, database_name
     site.write(server.uri(), database_name)
     assert site.rerun("no_job_store") == 1
     subprocess.run(
-        ["rlaunch", "-l", str(site.launchpad_file), "rapidfire"],
+        [PROGRAMS / "rlaunch", "-l", str(site.launchpad_file), "rapidfire"],
         env=site.environment,
         cwd=site.folder,
         capture_output=True,
