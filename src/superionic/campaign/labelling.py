@@ -8,9 +8,10 @@ from pymatgen.core import Structure
 
 from superionic.builders.screening import without_monty
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import database_errors, default_workers, finished_keys, run_tasks
+from superionic.campaign.run import database_errors, finished_keys, run_tasks
 from superionic.campaign.screening import unreadable
 from superionic.campaign.selection import Selection, SelectionSettings, select
+from superionic.cores import usable_cores
 from superionic.database.stores import Database, resolve_database
 from superionic.flows.label import LabelMaker
 from superionic.potentials.base import PotentialInfo
@@ -120,7 +121,7 @@ def label_paths(
         )
         outcomes = []
         if todo and run:
-            n_workers = n_workers or default_workers()
+            n_workers = n_workers or usable_cores()
             outcomes = run_tasks(todo, maker, database, reporter, n_workers=n_workers)
         failures += [outcome.failure for outcome in outcomes if outcome.failure is not None]
         stored = label_rows(database, [task.key for task in tasks], info)

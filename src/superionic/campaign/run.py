@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-import psutil
 from pymongo.errors import PyMongoError
 
 from superionic.campaign.outcome import Outcome, Reporter, Task
@@ -24,6 +23,7 @@ from superionic.campaign.worker import (
     failure_document,
     work,
 )
+from superionic.cores import threads_per_process
 from superionic.database.stores import Database
 from superionic.errors import DatabaseError, SuperionicError
 from superionic.flows.base import FlowMaker
@@ -34,12 +34,6 @@ class WorkerDiedError(SuperionicError):
     """The process that computed a material ended without a word."""
 
     code = "worker_died"
-
-
-def default_workers() -> int:
-    """Return the number of physical cores that this process may use."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(usable or 1, psutil.cpu_count(logical=False) or 1))
 
 
 def finished_keys(
@@ -108,17 +102,10 @@ def run_tasks(
         When the database no longer takes results; what was stored before stays.
     """
     n_workers = max(1, min(n_workers, len(tasks)))
-    n_threads = _threads(n_workers)
+    n_threads = threads_per_process(n_workers)
     with tempfile.TemporaryDirectory(prefix="superionic-") as directory:
         setup = WorkerSetup(database.spec, maker, n_threads, directory, os.getpid())
         return _run_with(setup, tasks, database, reporter, n_workers)
-
-
-def _threads(n_workers: int) -> int:
-    """Return the threads of one worker: its share of the cores, unless the user wants fewer."""
-    share = max(1, default_workers() // n_workers)
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return min(share, int(wanted)) if wanted.isdecimal() and int(wanted) else share
 
 
 def _run_with(

@@ -13,8 +13,9 @@ from superionic.builders.screening import (
     rows_of_tasks,
 )
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import database_errors, default_workers, finished_keys, run_tasks
+from superionic.campaign.run import database_errors, finished_keys, run_tasks
 from superionic.campaign.selection import Selection, SelectionSettings, select
+from superionic.cores import usable_cores
 from superionic.database.stores import resolve_database
 from superionic.errors import InputError
 from superionic.flows.screen import ScreenMaker
@@ -110,7 +111,7 @@ def screen_paths(
         reporter.planned(n_materials=len(tasks), n_finished=len(tasks) - len(todo), todo=todo)
         outcomes = []
         if todo:
-            n_workers = n_workers or default_workers()
+            n_workers = n_workers or usable_cores()
             outcomes = run_tasks(todo, maker, database, reporter, n_workers=n_workers)
         failures += [outcome.failure for outcome in outcomes if outcome.failure is not None]
         outputs = database.job_store.docs_store

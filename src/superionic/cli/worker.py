@@ -70,12 +70,13 @@ def worker(
     from superionic.cluster.patience import Patience
     from superionic.cluster.process import ProcessSetup
     from superionic.cluster.site import open_site
-    from superionic.cluster.worker import Limits, default_threads, run_worker
+    from superionic.cluster.worker import Limits, run_worker
+    from superionic.cores import threads_per_process, usable_cores
 
     settings = settings_with(database)
     described = _fworker(fworker)
     categories = tuple(category.split(",")) if category else _categories(described)
-    n_processes = processes or settings.workers or default_threads(1)
+    n_processes = processes or settings.workers or usable_cores()
     with open_site(
         settings,
         launchpad=launchpad,
@@ -94,7 +95,7 @@ def worker(
             patience_s=patience,
             ping_s=ping,
             idle_s=None if forever else idle,
-            n_threads=default_threads(n_processes),
+            n_threads=threads_per_process(n_processes),
         )
         report = run_worker(
             setup,

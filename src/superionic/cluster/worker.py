@@ -1,7 +1,6 @@
 """A worker: processes that launch jobs, and the supervisor that looks after them."""
 
 import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -337,9 +336,3 @@ def _memory_GB(pid: int | None) -> float:
         return float(psutil.Process(pid).memory_info().rss) / 1e9
     except psutil.NoSuchProcess:
         return 0.0
-
-
-def default_threads(n_processes: int) -> int:
-    """Return the threads of each process when they share the cores of this machine."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (usable or 1) // n_processes)
