@@ -19,3 +19,6 @@ A2_PER_PS_TO_CM2_PER_S: Final[float] = 1e-4
 
 A3_TO_CM3: Final[float] = 1e-24
 """1 A^3 = 1e-24 cm^3."""
+
+EV_PER_A_AMU_TO_A_PER_PS2: Final[float] = constants.e / constants.atomic_mass * 1e-4
+"""1 eV/(A amu) = e/u m^2/s^2 / 1e-10 m = e/u 1e10 m/s^2, and 1 m/s^2 = 1e-14 A/ps^2."""
