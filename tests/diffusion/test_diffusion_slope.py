@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from superionic.diffusion.arrhenius import fit_arrhenius
 from superionic.diffusion.msd import mean_squared_displacement, remove_drift
 from superionic.diffusion.slope import (
     SlopeSettings,
@@ -132,47 +131,3 @@ def test_units_of_diffusivity_and_conductivity():
     assert sigma == pytest.approx(0.6196, rel=1e-3)
     double = conductivity(1e-5, n_ions=10, volume_A3=1000.0, temperature_K=300.0, charge_e=2.0)
     assert double == pytest.approx(4 * sigma)
-
-
-def test_arrhenius_interval_covers_the_extrapolated_truth():
-    rng = np.random.default_rng(11)
-    temperatures = np.array([600.0, 700.0, 800.0, 1000.0])
-    k_B = 8.617333262e-5
-
-    def truth(T):
-        return 3e-3 * np.exp(-0.35 / (k_B * T))
-
-    hits = energy_hits = 0
-    for _ in range(200):
-        errors = 0.1 * truth(temperatures)
-        fit = fit_arrhenius(temperatures, rng.normal(truth(temperatures), errors), errors)
-        room = fit.at(300.0)
-        assert room.low < room.value < room.high
-        hits += room.low <= truth(300.0) <= room.high
-        low, high = fit.activation_energy_interval
-        energy_hits += low <= 0.35 <= high
-    assert hits >= 180
-    assert energy_hits >= 180
-
-
-def test_arrhenius_of_two_exact_points_goes_through_them():
-    fit = fit_arrhenius([500.0, 1000.0], [1e-6, 1e-4], [1e-7, 1e-5])
-    assert fit.at(500.0).value == pytest.approx(1e-6)
-    assert fit.at(1000.0).value == pytest.approx(1e-4)
-    width = [np.log(fit.at(T).high / fit.at(T).low) for T in (1000.0, 500.0, 300.0)]
-    assert width[2] > width[1]
-
-
-@pytest.mark.parametrize(
-    ("temperatures", "values", "errors"),
-    [
-        ([500.0], [1.0], [0.1]),
-        ([500.0, 500.0], [1.0, 1.1], [0.1, 0.1]),
-        ([500.0, 600.0], [0.0, 1.0], [0.1, 0.1]),
-        ([500.0, 600.0], [1.0, 1.0], [0.0, 0.1]),
-        ([500.0, 600.0], [1.0, np.nan], [0.1, 0.1]),
-    ],
-)
-def test_arrhenius_refuses_what_cannot_be_fitted(temperatures, values, errors):
-    with pytest.raises(DiffusionError):
-        fit_arrhenius(temperatures, values, errors)
