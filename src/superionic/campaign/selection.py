@@ -8,7 +8,7 @@ from pathlib import Path
 
 from superionic.errors import InputError, UnreadableFileError
 from superionic.structures.candidate import Candidate
-from superionic.structures.duplicates import DuplicateSettings, find_duplicates
+from superionic.structures.duplicates import DuplicateSettings, find_duplicates, stand_ins
 from superionic.structures.filters import AnyFilter, apply_filters
 from superionic.structures.prepare import PrepareSettings, orderings_of
 from superionic.structures.readers import read_candidates
@@ -75,14 +75,8 @@ class Selection:
         finished : collection of str
             Ids that are computed already: they are nobody's duplicates, and stand for the others.
         """
-        groups: dict[int, list[str]] = defaultdict(list)
-        for candidate, first in zip(self.candidates, self.first, strict=True):
-            groups[first].append(candidate.material_id)
-        result: dict[str, str] = {}
-        for names in groups.values():
-            chosen = next((name for name in names if name in finished), names[0])
-            result |= {n: chosen for n in names if n != chosen and n not in finished}
-        return result
+        names = [candidate.material_id for candidate in self.candidates]
+        return stand_ins(names, self.first, finished)
 
     @property
     def noteworthy(self) -> bool:

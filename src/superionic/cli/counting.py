@@ -3,27 +3,20 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[Any], None]]:
-    """Show how many were read, and how many of them are new.
-
-    Parameters
-    ----------
-    what : str
-        What is counted.
-    """
+def counting() -> Iterator[Callable[[str], None]]:
+    """Show one line of text that may change often, and the time."""
     console = Console(file=sys.stderr)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"0 {what}")
+        task = bar.add_task("")
 
-        def show(state: Any) -> None:
-            bar.update(task, description=f"{state.n_read} {what}, {state.n_submitted} new")
+        def say(text: str) -> None:
+            bar.update(task, description=text)
 
-        yield show
+        yield say

@@ -29,6 +29,18 @@ def submit(
     potential: Potential = None,
     mobile: Mobile = "Li",
     priority: Annotated[int, typer.Option(help="Higher runs first.")] = 0,
+    orderings: Annotated[
+        int,
+        typer.Option(
+            "--orderings", min=1, help="Orderings of each disordered crystal that are computed."
+        ),
+    ] = 1,
+    every_copy: Annotated[
+        bool,
+        typer.Option(
+            "--every-copy", help="Compute crystals again that are the same as another one."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and estimate only.")] = False,
     launchpad: LaunchpadFile = None,
     database: DatabaseURI = None,
@@ -36,20 +48,23 @@ def submit(
     """Submit a small workflow for each material to the FireWorks launchpad.
 
     A material that is finished, or in the launchpad, with the same settings is not submitted again.
-    Exit code 3 says that some crystals could not be read.
+    Of several that are the same crystal one is submitted, and 'build' writes a row for each. Exit
+    code 3 says that some crystals could not be read.
     """
     from pymongo.errors import PyMongoError
 
     from superionic.cluster.estimate import estimate_time_s
+    from superionic.cluster.same import candidates_of, find_same, record_names
     from superionic.cluster.site import open_site
     from superionic.cluster.submit import Submission
     from superionic.cluster.submit import submit as submit_found
     from superionic.errors import DatabaseError
     from superionic.potentials.registry import load_potential
     from superionic.structures.filters import Sieve
-    from superionic.structures.readers import read_candidates
 
     wanted = _campaign(paths, campaign, flow, potential, mobile, priority)
+    update = {"orderings": max(orderings, wanted.orderings)}
+    wanted = wanted.model_copy(update=update | {"every_copy": every_copy or wanted.every_copy})
     settings = settings_with(database)
     maker = wanted.maker(settings.potential)
     info = load_potential(maker.potential).info
@@ -59,28 +74,39 @@ def submit(
         if not dry_run:
             site.launchpad.prepare()
         sieve = Sieve(wanted.filters)
-        with counting("materials read") as show:
-            try:
+        at = (wanted, maker, site.database, site.launchpad, info.weights_sha256)
+        same: dict[str, str] = {}
+        try:
+            if not wanted.every_copy:
+                # Which are the same must be known before the first is submitted: a pass of its own.
+                with counting() as say:
+                    same = find_same(
+                        candidates_of(wanted, maker, Sieve(wanted.filters)),
+                        *at,
+                        progress=lambda done, total: say(f"{done} of {total} crystals compared"),
+                    )
+            if not dry_run:
+                record_names(site.database, same, maker.mobile_species)
+            with counting() as say:
                 done: Submission = submit_found(
-                    sieve.pass_on(read_candidates(wanted.crystals)),
-                    wanted,
-                    maker,
-                    site.database,
-                    site.launchpad,
-                    info.weights_sha256,
+                    candidates_of(wanted, maker, sieve),
+                    *at,
+                    duplicates=same,
                     dry_run=dry_run,
-                    progress=show,
+                    progress=lambda now: say(f"{now.n_read} read, {now.n_submitted} new"),
                 )
-            except PyMongoError as error:
-                raise DatabaseError(
-                    f"The launchpad {site.launchpad_spec.description} does not take jobs "
-                    f"({type(error).__name__}).",
-                    hint="The same command goes on from where it was stopped.",
-                ) from None
+        except PyMongoError as error:
+            raise DatabaseError(
+                f"The launchpad {site.launchpad_spec.description} does not take jobs "
+                f"({type(error).__name__}).",
+                hint="The same command goes on from where it was stopped.",
+            ) from None
         verb = "would be submitted" if dry_run else "submitted"
         typer.echo(f"{done.n_submitted} materials {verb} ({done.n_jobs} jobs).")
         for label, n_removed in sieve.removed:
             typer.echo(f"{n_removed} were removed by {label}.")
+        if done.n_duplicates:
+            typer.echo(f"{done.n_duplicates} are the same as another, which stands for them.")
         if done.n_finished:
             typer.echo(f"{done.n_finished} are finished already.")
         if done.n_queued:

@@ -3,32 +3,27 @@
 import multiprocessing
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any
 
 from bson import ObjectId
 from maggma.core import Store
 from pymongo.errors import DuplicateKeyError
 
-from superionic.builders.screening import ScreeningBuilder, screening_key
+from superionic.builders.documents import IDENTITY, OF_ROWS, key_and_stamp
+from superionic.builders.screening import ScreeningBuilder, changed_keys, found_runs
 from superionic.cluster.owner import is_dead, this_process
+from superionic.cluster.portions import portions
+from superionic.cluster.same import link_names
 from superionic.database.stores import Database, DatabaseSpec
 
 LEASES_COLLECTION = "builders"
 CHUNK_SIZE = 100
 _LEASE = timedelta(minutes=2)
 _OVERLAP_S = 600
-_IDENTITY = {
-    "output.material_id": 1,
-    "output.mobile_species": 1,
-    "output.potential.family": 1,
-    "output.potential.name": 1,
-    "output.job_uuid": 1,
-}
 
 
 @dataclass(frozen=True)
@@ -59,9 +54,9 @@ def build_screening(
 ) -> BuildReport:
     """Bring the screening collection up to date.
 
-    Rows are built anew where the runs of a material are not those that its row was made from. It
-    may be killed at any moment and started again, and several may be started at once: one of them
-    works, the others say that it does.
+    Rows are built anew where the runs of a material are not those that its row was made from, and
+    each further name of a crystal gets a row of its own. It may be killed at any moment and started
+    again, and several may be started at once: one of them works, the others say that it does.
 
     Parameters
     ----------
@@ -82,20 +77,21 @@ def build_screening(
         changed, newest = changed_materials(outputs, database.screening, after)
         newest = newest or after
         n_done = 0
-        chunks = list(_chunks(changed, CHUNK_SIZE))
+        chunks = list(portions(changed, CHUNK_SIZE))
         for size in _built(database, chunks, n_processes):
             n_done += size
             renew()
             progress(n_done, len(changed))
         if changed:
             ScreeningBuilder(outputs, database.screening).finalize()
+        link_names(database, None if after is None else changed)
     return BuildReport(len(changed), newest=newest)
 
 
 def changed_materials(
     outputs: Store, screening: Store, after: ObjectId | None = None
 ) -> tuple[list[str], ObjectId | None]:
-    """Return the materials whose row is missing or made from other runs, and the newest document.
+    """Return the materials with a row that is missing or made from other runs, and the newest one.
 
     Parameters
     ----------
@@ -104,39 +100,15 @@ def changed_materials(
     after : ObjectId, optional
         Look only at documents written after this one, less an overlap.
     """
-    criteria: dict[str, Any] = {"output.kind": "descriptors"}
+    criteria = dict(OF_ROWS)
     if after is not None:
         moment = after.generation_time - timedelta(seconds=_OVERLAP_S)
         criteria["_id"] = {"$gte": ObjectId.from_datetime(moment)}
-    members: dict[str, set[str]] = defaultdict(set)
-    materials: dict[str, str] = {}
-    newest = None
-    for row in outputs.query(criteria, properties=_IDENTITY):
-        output = row["output"]
-        newest = row["_id"] if newest is None else max(newest, row["_id"])
-        try:
-            label = f"{output['potential']['family']}:{output['potential']['name']}"
-            key = screening_key(output["material_id"], output["mobile_species"], label)
-            members[key].add(output["job_uuid"])
-        except (KeyError, TypeError):  # the builder says so when it comes to it
-            continue
-        materials[key] = output["material_id"]
-    wanted = {} if after is None else {"key": {"$in": sorted(members)}}
-    built = {
-        row["key"]: (row["descriptors_uuid"], row["n_runs"])
-        for row in screening.query(wanted, properties=["key", "descriptors_uuid", "n_runs"])
-    }
-
-    def is_changed(key: str, uuids: set[str]) -> bool:
-        if key not in built:
-            return True
-        made_from, n_runs = built[key]
-        if after is not None:  # older runs of the material are not among these
-            return uuids != {made_from}
-        return made_from not in uuids or len(uuids) != n_runs
-
-    changed = {materials[key] for key, uuids in members.items() if is_changed(key, uuids)}
-    return sorted(changed), newest
+    rows = list(outputs.query(criteria, properties=IDENTITY))
+    found = found_runs(rows)
+    changed = changed_keys(screening, found, all_runs=after is None)
+    newest = max((row["_id"] for row in rows), default=None)
+    return sorted({key.rsplit("|", 2)[0] for key in changed}), newest
 
 
 class _MaterialsBuilder(ScreeningBuilder):
@@ -147,17 +119,12 @@ class _MaterialsBuilder(ScreeningBuilder):
         super().__init__(outputs, screening)
 
     def get_items(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield the outputs of all descriptor jobs of each material, species and potential."""
-        criteria = {
-            "output.material_id": {"$in": self.materials},
-            "output.kind": "descriptors",
-        }
-        groups: dict[tuple, list[dict[str, Any]]] = defaultdict(list)
+        """Yield the outputs of all jobs of each material, species and potential."""
+        criteria = {**OF_ROWS, "output.material_id": {"$in": self.materials}}
+        groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in self.outputs.query(criteria, properties=["output"]):
-            output = row["output"]
-            potential = output.get("potential") or {}
-            name = (potential.get("family"), potential.get("name"))
-            groups[(output["material_id"], output.get("mobile_species"), *name)].append(output)
+            with suppress(KeyError, TypeError, ValueError):  # found_runs has said so
+                groups[key_and_stamp(row["output"])[0]].append(row["output"])
         yield from groups.values()
 
 
@@ -265,9 +232,3 @@ def watch_screening(
         say(report)
         if keep_on():
             time.sleep(interval_s)
-
-
-def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

@@ -33,6 +33,12 @@ class Campaign(BaseModel):
     filters: list[AnyFilter] = Field(
         default_factory=list, description="Which of the crystals are computed, one after the other."
     )
+    orderings: int = Field(
+        1, ge=1, description="Orderings of each disordered crystal that are computed."
+    )
+    every_copy: bool = Field(
+        False, description="Compute crystals again that are the same as another one."
+    )
     settings: dict[str, Any] = Field(
         default_factory=dict,
         description="Settings of the Maker by dotted path, such as "

@@ -1,9 +1,8 @@
 """From candidates to small workflows in the launchpad: one for each material."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any
 
 from pymongo.errors import BulkWriteError
@@ -12,6 +11,7 @@ from superionic.cluster.campaign_file import Campaign
 from superionic.cluster.flows import finished_keys
 from superionic.cluster.launchpad import KEY_FIELD, CampaignLaunchPad
 from superionic.cluster.owner import is_dead
+from superionic.cluster.portions import portions
 from superionic.cluster.task import workflow_of
 from superionic.database.stores import Database
 from superionic.errors import InputError, SuperionicError
@@ -38,6 +38,8 @@ class Submission:
         Materials that are in the launchpad already, in whatever state.
     n_failed_before : int
         Those among them that have failed; 'superionic rerun' starts them again.
+    n_duplicates : int
+        Materials that are the same crystal as another one, which is computed in their place.
     n_jobs : int
         Jobs of the new materials.
     work : float
@@ -50,6 +52,7 @@ class Submission:
     n_finished: int = 0
     n_queued: int = 0
     n_failed_before: int = 0
+    n_duplicates: int = 0
     n_jobs: int = 0
     work: float = 0.0
     unreadable: list[InputError] = field(default_factory=list)
@@ -57,7 +60,8 @@ class Submission:
     @property
     def n_read(self) -> int:
         """Materials that were looked at."""
-        return self.n_submitted + self.n_finished + self.n_queued + len(self.unreadable)
+        known = self.n_finished + self.n_queued + self.n_duplicates
+        return self.n_submitted + known + len(self.unreadable)
 
 
 def submit(
@@ -68,6 +72,7 @@ def submit(
     launchpad: CampaignLaunchPad,
     weights_sha256: str,
     *,
+    duplicates: Container[str] = frozenset(),
     dry_run: bool = False,
     progress: Callable[[Submission], None] = lambda _: None,
 ) -> Submission:
@@ -90,6 +95,8 @@ def submit(
         The launchpad, prepared unless it is a dry run.
     weights_sha256 : str
         Hash of the potential's weights: results of others do not count as finished.
+    duplicates : container of str
+        Names of candidates that are not submitted, since the same crystal is under another name.
     dry_run : bool
         Count only.
     progress : callable
@@ -103,18 +110,21 @@ def submit(
     if not dry_run:
         remove_unfinished_submissions(launchpad)
     total = Submission()
-    for chunk in _chunks(found, CHUNK_SIZE):
+    for chunk in portions(found, CHUNK_SIZE):
         candidates: dict[str, Candidate] = {}
         for item in chunk:
             if isinstance(item, InputError):
                 total.unreadable.append(item)
+                continue
+            if item.material_id in duplicates:
+                total.n_duplicates += 1
                 continue
             try:
                 candidates.setdefault(maker.key(item), item)
             except SuperionicError as error:
                 total.unreadable.append(_as_input(error, item))
         finished = finished_keys(database, campaign.kind, candidates, weights_sha256)
-        queued = _queued(launchpad, candidates)
+        queued = queued_keys(launchpad, candidates)
         todo = {
             key: candidate
             for key, candidate in candidates.items()
@@ -235,18 +245,12 @@ def remove_unfinished_submissions(
     return removed
 
 
-def _queued(launchpad: CampaignLaunchPad, keys: Iterable[str]) -> dict[str, str]:
-    """Return the state of the workflow of each key that is in the launchpad."""
+def queued_keys(launchpad: CampaignLaunchPad, keys: Iterable[str]) -> dict[str, str]:
+    """Return the state of the workflow of each task key that is in the launchpad."""
     rows = launchpad.workflows.find(
         {KEY_FIELD: {"$in": sorted(keys)}}, {KEY_FIELD: 1, "state": 1, "_id": 0}
     )
     return {row["metadata"]["superionic"]["key"]: row["state"] for row in rows}
-
-
-def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 def _as_input(error: SuperionicError, candidate: Candidate) -> InputError:

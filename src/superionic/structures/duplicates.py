@@ -1,12 +1,13 @@
 """The same crystal under several names."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
-from pymatgen.core import Structure
+from numpy.typing import NDArray
+from pymatgen.core import Composition, Lattice, Structure
 
 from superionic.errors import InputError
 from superionic.structures.cells import primitive_cell, space_group
@@ -47,6 +48,65 @@ class DuplicateSettings:
     volume_tolerance: float = 0.02
 
 
+@dataclass(frozen=True)
+class _Packed:
+    matrix_A: NDArray[np.float64]
+    frac_coords: NDArray[np.float64]
+    species: NDArray[np.uint32]
+
+    @property
+    def volume_A3(self) -> float:
+        return float(abs(np.linalg.det(self.matrix_A)))
+
+
+class PackedCrystals(Sequence[Structure]):
+    """Many crystals in little memory: about 30 bytes an atom, where a structure takes 2,000.
+
+    What is kept is what makes a crystal: lattice, coordinates, species with their occupancies.
+    """
+
+    def __init__(self) -> None:
+        self._packed: list[_Packed] = []
+        self._number: dict[str, int] = {}
+        self._species: list[Composition] = []
+
+    def append(self, structure: Structure) -> None:
+        """Add a crystal."""
+        species = [self._number_of(site.species) for site in structure]
+        self._packed.append(
+            _Packed(
+                np.array(structure.lattice.matrix, dtype=float),
+                np.array(structure.frac_coords, dtype=float),
+                np.array(species, dtype=np.uint32),
+            )
+        )
+
+    def volume_A3(self, index: int) -> float:
+        """Return the volume of a cell in A^3."""
+        return self._packed[index].volume_A3
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    @overload
+    def __getitem__(self, index: int) -> Structure: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Structure]: ...
+    def __getitem__(self, index: int | slice) -> Structure | list[Structure]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        packed = self._packed[index]
+        species = [self._species[number] for number in packed.species]
+        return Structure(Lattice(packed.matrix_A), species, packed.frac_coords)
+
+    def _number_of(self, species: Composition) -> int:
+        name = " ".join(sorted(f"{one}:{amount!r}" for one, amount in species.items()))
+        if name not in self._number:
+            self._number[name] = len(self._species)
+            self._species.append(species)
+        return self._number[name]
+
+
 def find_duplicates(
     structures: Sequence[Structure],
     settings: DuplicateSettings | None = None,
@@ -62,7 +122,8 @@ def find_duplicates(
     Parameters
     ----------
     structures : sequence of Structure
-        As they were read; they may be disordered, decorated, and in any cell.
+        As they were read; they may be disordered, decorated, and in any cell. Where they are many,
+        :class:`PackedCrystals`.
     settings : DuplicateSettings, optional
         Tolerances.
     progress : callable
@@ -85,7 +146,8 @@ def find_duplicates(
         attempt_supercell=False,
     )
     first: dict[str, int] = {}
-    buckets: dict[tuple, list[tuple[int, Structure]]] = defaultdict(list)
+    buckets: dict[tuple, list[tuple[int, int]]] = defaultdict(list)  # crystal, and its cell
+    cells = PackedCrystals()
     result: list[int] = []
     formulas = [_formula(structure) for structure in structures]
     n_of = Counter(formulas)
@@ -103,10 +165,38 @@ def find_duplicates(
             result.append(i)
             continue
         bucket = buckets[_key(cell, settings.symprec_A)]
-        like = next((j for j, other in bucket if _same(cell, other, matcher, settings)), None)
+        like = next((j for j, k in bucket if _same(cell, cells, k, matcher, settings)), None)
         if like is None:
-            bucket.append((i, cell))
+            bucket.append((i, len(cells)))
+            cells.append(cell)
         result.append(i if like is None else like)
+    return result
+
+
+def stand_ins(names: Sequence[str], first: Sequence[int], *done: Collection[str]) -> dict[str, str]:
+    """Return for each crystal that need not be computed the name of the one that stands for it.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Name of each crystal.
+    first : sequence of int
+        As :func:`find_duplicates` returns them.
+    *done : collections of str
+        Names that are computed already, or will be; they are nobody's duplicates, and stand for the
+        others, those of the first collection before those of the second.
+    """
+    groups: dict[int, list[str]] = defaultdict(list)
+    for name, index in zip(names, first, strict=True):
+        groups[index].append(name)
+    result: dict[str, str] = {}
+    for members in groups.values():
+        if len(members) == 1:
+            continue
+        preferred = [name for known in done for name in members if name in known]
+        chosen = preferred[0] if preferred else members[0]
+        kept = {chosen, *preferred}
+        result |= {name: chosen for name in members if name not in kept}
     return result
 
 
@@ -136,8 +226,10 @@ def _key(cell: Structure, symprec_A: float) -> tuple[str, int, int]:
     return formula, len(cell), group.number if group else 1
 
 
-def _same(one: Structure, other: Structure, matcher: Any, settings: DuplicateSettings) -> bool:
-    ratio = one.volume / other.volume
+def _same(
+    one: Structure, cells: PackedCrystals, index: int, matcher: Any, settings: DuplicateSettings
+) -> bool:
+    ratio = one.volume / cells.volume_A3(index)
     if not np.isclose(ratio, 1.0, rtol=0.0, atol=settings.volume_tolerance):
         return False
-    return bool(matcher.fit(one, other, skip_structure_reduction=True))
+    return bool(matcher.fit(one, cells[index], skip_structure_reduction=True))
