@@ -29,6 +29,14 @@ FIELDS = (
 )
 """What is asked of each structure."""
 
+REGISTRIES = (
+    "https://providers.optimade.org/v1/links",
+    "https://raw.githubusercontent.com/Materials-Consortia/providers/master/src/links/v1/providers.json",
+)
+"""Where the list of providers is, and its copy."""
+
+_LOOK_UP_PATIENCE = Patience(read_s=20.0, attempts=3)
+
 _UNUSABLE = {
     "unknown_positions": "Some of its atoms have no positions.",
     "implicit_atoms": "Some of its atoms are not listed.",
@@ -250,7 +258,12 @@ def _composition(species: dict[str, Any] | None, name: str) -> Composition:
     return Composition(amounts)
 
 
-def provider_databases(provider: str, patience: Patience | None = None) -> list[str]:
+def provider_databases(
+    provider: str,
+    patience: Patience | None = None,
+    *,
+    registries: Sequence[str] | None = None,
+) -> list[str]:
     """Return the addresses of the databases of a registered provider.
 
     Parameters
@@ -259,28 +272,76 @@ def provider_databases(provider: str, patience: Patience | None = None) -> list[
         Its name in the registry at https://providers.optimade.org, such as ``mp``, ``cod``,
         ``alexandria``.
     patience : Patience, optional
-        How long the registry and the provider are given.
+        How long each registry and the provider are given.
+    registries : sequence of str, optional
+        Addresses of the list of providers, tried in turn; by default the one of the consortium and
+        its copy.
 
     Raises
     ------
     SettingsError
         When the package ``optimade`` is missing.
     FetchError
-        When the registry does not answer or does not know the provider.
+        When no registry answers, does not know the provider, or the provider does not say which
+        databases it has.
     """
     _require_package()
-    from optimade.utils import get_all_databases
+    from optimade.utils import get_child_database_links
 
-    session = type(
-        "Session", (PatientSession,), {"patience": patience or PatientSession.patience}
-    )()
-    found = sorted(get_all_databases(include_providers={provider}, session=session))
+    session = type("Session", (PatientSession,), {"patience": patience or _LOOK_UP_PATIENCE})()
+    known = _providers(session, registries or REGISTRIES)
+    if provider not in known:
+        raise FetchError(
+            f"OPTIMADE's registry knows no provider {provider!r}.",
+            hint=f"It knows {', '.join(sorted(known))}; or give an address with --url.",
+        )
+    index = known[provider]
+    if index is None:
+        raise FetchError(
+            f"The provider {provider} has no databases yet.", hint="Give an address with --url."
+        )
+    try:
+        entry = {"id": provider, "base_url": index.rstrip("/")}
+        links = get_child_database_links(entry, session=session)
+    except FetchError as error:
+        raise FetchError(
+            f"The provider {provider} does not say which databases it has: {error.message}",
+            hint="Try again later, or give an address with --url.",
+        ) from None
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise FetchError(
+            f"The provider {provider} does not say which databases it has: {str(error)[:200]}",
+            hint="Give an address with --url.",
+        ) from None
+    found = sorted(str(link.attributes.base_url).rstrip("/") for link in links)
     if not found:
         raise FetchError(
-            f"OPTIMADE's registry knows no database of a provider {provider!r}.",
-            hint="See https://www.optimade.org/providers-dashboard, or give an address with --url.",
+            f"The provider {provider} has no databases that may be asked.",
+            hint="Give an address with --url.",
         )
     return found
+
+
+def _providers(session: PatientSession, registries: Sequence[str]) -> dict[str, str | None]:
+    """Return the address of the index of each provider, None where it has none."""
+    reasons = []
+    for address in registries:
+        try:
+            entries = session.get(address).json()["data"]
+            return {one["id"]: _address(one["attributes"]["base_url"]) for one in entries}
+        except FetchError as error:
+            reasons.append(error.message)
+        except (ValueError, KeyError, TypeError):
+            reasons.append(f"{address} did not answer with a list of providers.")
+    raise FetchError(
+        f"OPTIMADE's registry of providers cannot be read: {' '.join(reasons)}",
+        hint="Give the address of the database with --url.",
+    )
+
+
+def _address(value: Any) -> str | None:
+    """Return an address, which OPTIMADE writes as text or as an object."""
+    return value.get("href") if isinstance(value, dict) else value
 
 
 def _require_package() -> None:
