@@ -296,7 +296,8 @@ def measure_screening(args) -> None:
 
 def measure_query(args) -> None:
     """Time of the first page of queries of a large screening collection."""
-    from superionic.builders.screening import query_screening, screening_document
+    from superionic.builders.rows import screening_document
+    from superionic.builders.screening import query_screening
     from superionic.schemas.screen import DescriptorsDocument
 
     rng = np.random.default_rng(0)

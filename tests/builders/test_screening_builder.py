@@ -8,14 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from screening_helpers import add, descriptors, outputs_store, screening_store
 
+from superionic.builders.rows import screening_document
 from superionic.builders.run import run_builder
-from superionic.builders.screening import (
-    ScreeningBuilder,
-    query_screening,
-    ranked,
-    rows_of_tasks,
-    screening_document,
-)
+from superionic.builders.screening import ScreeningBuilder, query_screening, rows_of_tasks
+from superionic.ranking.policies import ranked
 from superionic.schemas.screen import DescriptorsDocument
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from superionic.builders.screening import ranked, screening_document
+from superionic.builders.rows import screening_document
 from superionic.cli.app import app
+from superionic.ranking.policies import ranked
 from superionic.schemas.screen import DescriptorsDocument
 from superionic.settings import get_settings
 

@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "builders"))
 
 from screening_helpers import descriptors
 
-from superionic.builders.screening import ranked, screening_document
+from superionic.builders.rows import screening_document
+from superionic.ranking.policies import ranked
 from superionic.report.ranking import (
     JSON_FIELDS,
     failures_table,

@@ -16,8 +16,8 @@ from superionic.schemas.screen import (
     LandscapeDocument,
     PreparedDocument,
     RelaxedDocument,
-    ScreeningDocument,
 )
+from superionic.schemas.screening import ScreeningDocument
 
 
 def all_models(base: type[BaseModel] = Document) -> list[type[BaseModel]]:

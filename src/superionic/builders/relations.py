@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from superionic.schemas.common import Warning_
-from superionic.schemas.screen import OrderingsSummary, ScreeningDocument, Spread
+from superionic.schemas.screen import OrderingsSummary, Spread
+from superionic.schemas.screening import ScreeningDocument
 
 Family = tuple[str, str, str]
 """Parent, mobile species and potential."""
@@ -28,6 +29,9 @@ def orderings_summary(rows: Sequence[ScreeningDocument]) -> OrderingsSummary:
         mpe_eV=_spread([row.mpe_eV for row in rows], best=min),
         barrier_3d_eV=_spread([row.barrier_3d_eV for row in rows], best=min),
         xi=_spread([row.xi for row in rows], best=max),
+        predicted_log10_msd_slope=_spread(
+            [row.predicted_log10_msd_slope for row in rows], best=max
+        ),
     )
 
 

@@ -1,75 +1,40 @@
-"""From descriptors of single runs to the ranked screening collection."""
+"""Keep the screening collection up to date with the documents of finished jobs."""
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from maggma.core import Builder, Store
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 
+from superionic.builders.documents import (
+    IDENTITY,
+    OF_ROWS,
+    Stamp,
+    key_and_stamp,
+    read_document,
+    screening_key,
+    without_monty,
+)
 from superionic.builders.relations import duplicate_row, with_orderings
-from superionic.schemas.screen import DescriptorsDocument, ScreeningDocument
+from superionic.builders.rows import screening_document, unreadable_run
+from superionic.ranking.policies import ranked, standings
+from superionic.schemas.screening import ROW_VERSION, RunSummary, ScreeningDocument
 
 logger = logging.getLogger(__name__)
 
 _DUPLICATE_KEY = 11000
 _MOST_RANKINGS = 10
-
-COPIED = sorted(
-    set(ScreeningDocument.model_fields)
-    & set(DescriptorsDocument.model_fields)
-    - {"potential", "wall_time_s", "last_updated", "warnings"}
-)
-
-
-def screening_key(material_id: str, mobile_species: str, potential: str) -> str:
-    """Return the unique key of a row: material, mobile species and potential."""
-    return f"{material_id}|{mobile_species}|{potential}"
-
-
-def screening_document(runs: Iterable[DescriptorsDocument]) -> ScreeningDocument:
-    """Make one row of the screening collection from all runs of a material.
-
-    Parameters
-    ----------
-    runs : iterable of DescriptorsDocument
-        Runs of one material, mobile species and potential; the newest one counts.
-
-    Returns
-    -------
-    ScreeningDocument
-        Without a rank.
-    """
-    ordered = sorted(runs, key=lambda run: run.last_updated)
-    newest = ordered[-1]
-    fields: dict[str, Any] = {name: getattr(newest, name) for name in COPIED}
-    return ScreeningDocument(
-        **fields,
-        key=screening_key(newest.material_id, newest.mobile_species, newest.potential.label),
-        potential=newest.potential.label,
-        potential_weights_sha256=newest.potential.weights_sha256,
-        potential_package_version=newest.potential.package_version,
-        wall_time_s=newest.total_wall_time_s,
-        warnings=newest.warnings,
-        descriptors_uuid=newest.job_uuid,
-        n_runs=len(ordered),
-        last_updated=_utc(newest.last_updated).isoformat(),
-    )
-
-
-def ranking_order(row: dict[str, Any]) -> tuple[float, float, str]:
-    """Return the sort key of the published ranking: Xi descending, ties by barrier, then id."""
-    barrier = row["mpe_eV"]
-    return (-row["xi"], float("inf") if barrier is None else barrier, row["material_id"])
-
-
-def ranked(rows: Iterable[ScreeningDocument]) -> list[ScreeningDocument]:
-    """Return rows in the order of their rank, ranks filled in from 1."""
-    ordered = sorted(rows, key=lambda row: ranking_order(row.model_dump()))
-    return [row.model_copy(update={"rank": i}) for i, row in enumerate(ordered, start=1)]
+_RANKED_BY = [
+    *("key", "material_id", "mobile_species", "potential", "rank", "ranks", "scores"),
+    *("xi", "mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),
+    *("fv_connected", "fv_disconnected", "fv_disconnected_2eV"),
+    *("free_volume_A3_per_ion", "free_volume_2eV_A3_per_ion"),
+    *("predicted_log10_msd_slope", "predicted_log10_msd_slope_low"),
+    *("volume_A3_per_atom", "mobile_fraction"),
+]
 
 
 class ScreeningBuilder(Builder):
@@ -86,8 +51,9 @@ class ScreeningBuilder(Builder):
 
     Notes
     -----
-    Only materials with newer runs than their row are built again. A row is replaced by a complete
-    new one or not at all: a run that cannot be read leaves it as it was, and is logged.
+    Only rows whose runs have changed are built again, or those that another version wrote. A row
+    is replaced by a complete new one or not at all: a run that cannot be read is listed in the row
+    and logged, and the row is that of the others.
     """
 
     def __init__(self, outputs: Store, screening: Store, chunk_size: int = 200) -> None:
@@ -96,52 +62,33 @@ class ScreeningBuilder(Builder):
         super().__init__(sources=[outputs], targets=[screening], chunk_size=chunk_size)
 
     def get_items(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield, for each material with news, the outputs of all its descriptor jobs."""
-        fields = {
-            "output.material_id": 1,
-            "output.mobile_species": 1,
-            "output.potential.family": 1,
-            "output.potential.name": 1,
-            "output.job_uuid": 1,
-            "output.last_updated": 1,
-        }
-        newest: dict[str, tuple[datetime, str | None]] = {}
-        uuids: dict[str, list[str]] = defaultdict(list)
-        for row in self.outputs.query({"output.kind": "descriptors"}, properties=fields):
-            try:
-                key, stamp = _key_and_stamp(row["output"])
-            except (KeyError, TypeError, ValueError) as error:
-                _log_left_out(row["output"], error)
-                continue
-            uuids[key].append(row["output"]["job_uuid"])
-            newest[key] = max(newest.get(key, stamp), stamp, key=lambda item: item[0])
-        built = {
-            row["key"]: (row["descriptors_uuid"], row["n_runs"])
-            for row in self.screening.query({}, properties=["key", "descriptors_uuid", "n_runs"])
-        }
-        for key, members in uuids.items():
-            if built.get(key) != (newest[key][1], len(members)):
-                criteria = {"output.kind": "descriptors", "output.job_uuid": {"$in": members}}
-                yield [row["output"] for row in self.outputs.query(criteria)]
+        """Yield, for each row with news, the outputs of all its jobs."""
+        found = found_runs(self.outputs.query(OF_ROWS, properties=IDENTITY))
+        for key in changed_keys(self.screening, found):
+            uuids = sorted({stamp.job_uuid or "" for stamp in found[key]})
+            criteria = {**OF_ROWS, "output.job_uuid": {"$in": uuids}}
+            yield [row["output"] for row in self.outputs.query(criteria, properties=["output"])]
 
     def process_item(self, item: list[dict[str, Any]]) -> dict[str, Any] | None:
-        """Make one row from the outputs of one material's descriptor jobs."""
-        runs = []
+        """Make one row from the outputs of its jobs; None if none of them can be read."""
+        documents, unreadable = [], []
         for output in item:
             try:
-                runs.append(DescriptorsDocument.model_validate(without_monty(output)))
-            except ValueError as error:
+                documents.append(read_document(output))
+            except (KeyError, TypeError, ValueError) as error:
                 _log_left_out(output, error)
-        return screening_document(runs).model_dump() if runs else None
+                unreadable += _unreadable(output)
+        return screening_document(documents, unreadable).model_dump() if documents else None
 
     def update_targets(self, items: list[dict[str, Any]]) -> None:
-        """Write rows; a row keeps its rank until all are ranked anew."""
+        """Write rows; a row keeps its ranks until all are ranked anew."""
         if not items:
             return
+        kept = ("rank", "ranks", "scores")
         criteria = {"key": {"$in": [item["key"] for item in items]}}
-        rows = self.screening.query(criteria, properties=["key", "rank"])
-        ranks = {row["key"]: row["rank"] for row in rows}
-        documents = [item | {"rank": ranks.get(item["key"])} for item in items]
+        rows = self.screening.query(criteria, properties=["key", *kept])
+        old = {row["key"]: {name: row[name] for name in kept if name in row} for row in rows}
+        documents = [item | old.get(item["key"], {}) for item in items]
         try:
             self.screening.update(documents, key="key")
         except BulkWriteError as error:
@@ -160,17 +107,19 @@ class ScreeningBuilder(Builder):
         self.relate()
 
     def rank(self) -> int:
-        """Rank rows of one species and potential among each other; return how many ranks moved."""
-        properties = ["key", "material_id", "mobile_species", "potential", "xi", "mpe_eV", "rank"]
+        """Rank rows of one species and potential among each other; return how many moved."""
         groups = defaultdict(list)
-        for row in self.screening.query({"duplicate_of": None}, properties=properties):
-            groups[row["mobile_species"], row["potential"]].append(row)
-        moved = [
-            UpdateOne({"key": row["key"]}, {"$set": {"rank": rank}})
-            for rows in groups.values()
-            for rank, row in enumerate(sorted(rows, key=ranking_order), start=1)
-            if row["rank"] != rank
-        ]
+        for row in self.screening.query({"duplicate_of": None}, properties=_RANKED_BY):
+            row.pop("_id", None)
+            # Not validated: a hundred thousand rows would take a minute.
+            light = ScreeningDocument.model_construct(**row)
+            groups[light.mobile_species, light.potential].append(light)
+        moved = []
+        for rows in groups.values():
+            for row, (ranks, scores) in zip(rows, standings(rows), strict=True):
+                if (row.rank, row.ranks, row.scores) != (ranks["xi"], ranks, scores):
+                    fresh = {"rank": ranks["xi"], "ranks": ranks, "scores": scores}
+                    moved.append(UpdateOne({"key": row.key}, {"$set": fresh}))
         if moved:
             self.screening._collection.bulk_write(moved, ordered=False)
         return len(moved)
@@ -189,6 +138,54 @@ class ScreeningBuilder(Builder):
             computed[key].append(copy.material_id)
         for row in read_rows(self.screening, {"key": {"$in": sorted(computed)}}):
             link_duplicates(self.screening, row, computed[row.key])
+
+
+def found_runs(outputs: Iterable[Mapping[str, Any]]) -> dict[str, set[Stamp]]:
+    """Return for each row the runs that belong to it.
+
+    Parameters
+    ----------
+    outputs : iterable of mapping
+        Stored outputs with at least :data:`~superionic.builders.documents.IDENTITY`; one that does
+        not say where it belongs is logged.
+    """
+    runs: dict[str, set[Stamp]] = defaultdict(set)
+    for row in outputs:
+        try:
+            key, stamp = key_and_stamp(row["output"])
+        except (KeyError, TypeError, ValueError) as error:
+            _log_left_out(row["output"], error)
+            continue
+        runs[key].add(stamp)
+    return dict(runs)
+
+
+def changed_keys(
+    screening: Store, found: Mapping[str, set[Stamp]], *, all_runs: bool = True
+) -> list[str]:
+    """Return the keys of rows that are missing, of another version, or made from other runs.
+
+    Parameters
+    ----------
+    screening : Store
+        The collection, connected.
+    found : mapping of str to set of Stamp
+        For each key the runs that were found.
+    all_runs : bool
+        Whether these are all runs there are; if not, a row is as it should be when it holds them.
+    """
+    criteria = {} if all_runs else {"key": {"$in": sorted(found)}}
+    built = {
+        row["key"]: {(run["last_updated"], run["job_uuid"]) for run in row.get("runs", [])}
+        for row in screening.query(criteria, properties=["key", "schema_version", "runs"])
+        if row.get("schema_version") == ROW_VERSION
+    }
+
+    def is_current(key: str, stamps: set[Stamp]) -> bool:
+        held = built.get(key)
+        return held is not None and (stamps == held if all_runs else stamps <= held)
+
+    return [key for key, stamps in found.items() if not is_current(key, stamps)]
 
 
 def link_duplicates(screening: Store, row: ScreeningDocument, names: Iterable[str]) -> None:
@@ -221,7 +218,7 @@ def read_rows(screening: Store, criteria: dict[str, Any]) -> list[ScreeningDocum
 
 
 def rows_of_tasks(
-    outputs: Store, task_keys: Iterable[str], weights_sha256: str
+    outputs: Store, task_keys: Iterable[str], weights_sha256: str, policy: str = "xi"
 ) -> list[ScreeningDocument]:
     """Return the rows of given tasks, ranked among each other.
 
@@ -230,20 +227,43 @@ def rows_of_tasks(
     outputs : Store
         jobflow's document store, connected.
     task_keys : iterable of str
-        Keys of the work.
+        Keys of the work that gave the landscapes. Predictions and labels of the same materials,
+        whatever their keys, are part of the rows.
     weights_sha256 : str
         Hash of the potential's weights.
+    policy : str
+        Name of the policy that orders the rows.
+
+    Raises
+    ------
+    SettingsError
+        When there is no policy of that name.
     """
     criteria = {
         "output.kind": "descriptors",
         "output.task_key": {"$in": sorted(set(task_keys))},
         "output.potential.weights_sha256": weights_sha256,
     }
-    runs = defaultdict(list)
-    for row in outputs.query(criteria, properties=["output"]):
-        document = DescriptorsDocument.model_validate(without_monty(row["output"]))
-        runs[document.task_key].append(document)
-    return with_orderings(ranked(screening_document(group) for group in runs.values()))
+    found = list(outputs.query(criteria, properties=["output"]))
+    materials = {row["output"]["material_id"] for row in found}
+    others = {
+        "output.kind": {"$in": ["prediction", "diffusion"]},
+        "output.material_id": {"$in": sorted(materials)},
+        "output.potential.weights_sha256": weights_sha256,
+    }
+    parts = defaultdict(list)
+    for row in outputs.query(others, properties=["output"]):
+        try:
+            document = read_document(row["output"])
+            parts[key_and_stamp(row["output"])[0]].append(document)
+        except (KeyError, TypeError, ValueError) as error:
+            _log_left_out(row["output"], error)
+    runs: dict[tuple[str, str], list] = defaultdict(list)
+    for row in found:
+        document = read_document(row["output"])
+        runs[document.task_key, key_and_stamp(row["output"])[0]].append(document)
+    rows = [screening_document([*group, *parts[key]]) for (_, key), group in runs.items()]
+    return with_orderings(ranked(rows, policy))
 
 
 def query_screening(
@@ -254,6 +274,8 @@ def query_screening(
     max_barrier_eV: float | None = None,
     formula: str | None = None,
     elements: Iterable[str] = (),
+    present: Sequence[str] = (),
+    material_ids: Sequence[str] | None = None,
     sort: str = "rank",
     limit: int = 0,
 ) -> list[ScreeningDocument]:
@@ -269,8 +291,13 @@ def query_screening(
         Largest percolation barrier in eV.
     elements : iterable of str
         Elements that a row must hold.
+    present : sequence of str
+        Parts that a row must have: landscape, prediction, label, validation.
+    material_ids : sequence of str, optional
+        Identifiers, of which a row must have one.
     sort : str
-        Field to sort by; a leading ``-`` sorts downwards.
+        Field to sort by; a leading ``-`` sorts downwards. ``ranks.network`` is the rank by the
+        policy ``network``.
     limit : int
         Most rows; 0 means all.
     """
@@ -286,20 +313,25 @@ def query_screening(
         criteria["mpe_eV"] = {"$lte": max_barrier_eV, "$ne": None}
     if wanted := list(elements):
         criteria["elements"] = {"$all": wanted}
+    if present:
+        criteria["present"] = {"$all": list(present)}
+    if material_ids is not None:
+        criteria["material_id"] = {"$in": list(material_ids)}
     direction = DESCENDING if sort.startswith("-") else ASCENDING
     order = {sort.removeprefix("-"): direction, "key": ASCENDING}
     rows = screening.query(criteria, sort=order, limit=limit)
     return [ScreeningDocument.model_validate(without_monty(row)) for row in rows]
 
 
-def _key_and_stamp(output: dict[str, Any]) -> tuple[str, tuple[datetime, str]]:
-    """Return the row that a run belongs to, and when and by which job it was written."""
-    label = f"{output['potential']['family']}:{output['potential']['name']}"
-    key = screening_key(output["material_id"], output["mobile_species"], label)
-    return key, (_utc(output["last_updated"]), output["job_uuid"])
+def _unreadable(output: Mapping[str, Any]) -> list[RunSummary]:
+    try:
+        stamp = key_and_stamp(output)[1]
+    except (KeyError, TypeError, ValueError):
+        return []
+    return [unreadable_run(str(output.get("kind")), stamp.job_uuid, stamp.last_updated)]
 
 
-def _log_left_out(output: dict[str, Any], error: Exception) -> None:
+def _log_left_out(output: Mapping[str, Any], error: Exception) -> None:
     logger.warning(
         "Run %s of %s is left out of the screening collection: %s: %s",
         output.get("job_uuid"),
@@ -307,24 +339,3 @@ def _log_left_out(output: dict[str, Any], error: Exception) -> None:
         type(error).__name__,
         error,
     )
-
-
-def without_monty(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a stored document without the keys that MongoDB and monty add, at every depth."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: clean(v) for k, v in value.items() if k != "_id" and not k.startswith("@")}
-        if isinstance(value, list):
-            return [clean(entry) for entry in value]
-        return value
-
-    cleaned: dict[str, Any] = clean(document)
-    return cleaned
-
-
-def _utc(value: datetime | str | dict) -> datetime:
-    """Return a time as stored by MongoDB (naive UTC), jobflow (monty dictionary) or JSON."""
-    plain = value["string"] if isinstance(value, dict) else value
-    moment = datetime.fromisoformat(plain) if isinstance(plain, str) else plain
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

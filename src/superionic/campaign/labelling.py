@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pymatgen.core import Structure
 
-from superionic.builders.screening import without_monty
+from superionic.builders.documents import without_monty
 from superionic.campaign.outcome import Reporter, Task
 from superionic.campaign.run import database_errors, finished_keys, run_tasks
 from superionic.campaign.screening import unreadable

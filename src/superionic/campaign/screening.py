@@ -22,7 +22,7 @@ from superionic.flows.screen import ScreenMaker
 from superionic.potentials.registry import load_potential, parse_spec
 from superionic.schemas.common import utc_now
 from superionic.schemas.failure import FailureDocument
-from superionic.schemas.screen import ScreeningDocument
+from superionic.schemas.screening import ScreeningDocument
 from superionic.settings import SuperionicSettings
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from superionic.schemas.screen import ScreeningDocument, Spread
+from superionic.schemas.screen import Spread
+from superionic.schemas.screening import ScreeningDocument
 
 
 def orderings_table(rows: Sequence[ScreeningDocument]) -> str:

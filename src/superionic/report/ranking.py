@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from superionic.schemas.failure import FailureDocument
-from superionic.schemas.screen import ScreeningDocument
+from superionic.schemas.screening import ScreeningDocument
 
 JSON_FIELDS = (
     "material_id",

@@ -14,7 +14,6 @@ from superionic.schemas.common import (
     MaterialDocument,
     PackedArray,
     PotentialDocument,
-    Warning_,
 )
 
 
@@ -205,7 +204,7 @@ class Spread(Document):
     """A number of several orderings of one crystal; those that have none are left out."""
 
     n: int = Field(description="Orderings that have the number.")
-    best: float = Field(description="The best of them: lowest barrier, highest Xi.")
+    best: float = Field(description="The best of them: lowest barrier, highest Xi or slope.")
     mean: float = Field(description="Their mean.")
     spread: float = Field(description="Largest minus smallest.")
 
@@ -218,6 +217,9 @@ class OrderingsSummary(Document):
     mpe_eV: Spread | None = Field(description="Published percolation barrier in eV.")
     barrier_3d_eV: Spread | None = Field(description="Barrier in three dimensions in eV.")
     xi: Spread | None = Field(description="Published ranking descriptor.")
+    predicted_log10_msd_slope: Spread | None = Field(
+        None, description="Logarithm of the slope that the force network predicts."
+    )
 
 
 class DescriptorsDocument(MaterialDocument, Origins):
@@ -258,48 +260,3 @@ class DescriptorsDocument(MaterialDocument, Origins):
     )
     landscape_uuid: str | None = Field(description="uuid of the job that made the landscape.")
     total_wall_time_s: float = Field(description="Wall time of all jobs of the flow, in s.")
-
-
-class ScreeningDocument(Origins):
-    """One row of the screening collection: material, mobile species and potential."""
-
-    duplicate_of: str | None = Field(
-        None, description="The same crystal, which was computed in place of this one."
-    )
-    orderings: OrderingsSummary | None = Field(
-        None, description="All orderings of the parent, where there are several."
-    )
-    key: str = Field(description="material_id, mobile species and potential: the unique key.")
-    schema_version: str = Field(description="Version of the document's schema.")
-    superionic_version: str = Field(description="Version of superionic that made the descriptors.")
-    material_id: str = Field(description="Identifier of the material.")
-    formula: str = Field(description="Reduced formula.")
-    elements: list[str] = Field(description="Elements of the crystal.")
-    chemical_system: str = Field(description="Elements in alphabetical order, joined by hyphens.")
-    n_atoms: int = Field(description="Atoms in the cell.")
-    n_mobile: int = Field(description="Mobile ions in the cell.")
-    mobile_species: str = Field(description="Element symbol of the mobile ion.")
-    potential: str = Field(description="Family and name of the potential.")
-    potential_weights_sha256: str = Field(description="SHA-256 of the potential's parameters.")
-    potential_package_version: str = Field(description="Package and version that evaluated it.")
-    task_key: str = Field(description="Key of the work that the row was made from.")
-    settings: dict = Field(description="Settings of the landscape and the descriptors.")
-    source: str = Field(description="File or database that the crystal came from.")
-    relaxed: bool = Field(description="Whether the crystal was relaxed before the landscape.")
-    mpe_eV: float | None = Field(description="Published percolation barrier in eV.")
-    barrier_1d_eV: float | None = Field(description="Percolation barrier in one dimension, in eV.")
-    barrier_2d_eV: float | None = Field(description="Percolation barrier in two dimensions, in eV.")
-    barrier_3d_eV: float | None = Field(description="Percolation barrier in three dimensions.")
-    fv_connected: float = Field(description="Connected free volume at 0.5 eV, union of the ions.")
-    fv_disconnected: float = Field(description="Disconnected free volume at 0.5 eV, union.")
-    xi: float = Field(description="Published ranking descriptor at 0.5 eV, 0 to 1.")
-    rank: int | None = Field(
-        None, description="Rank by Xi, ties by barrier, among rows of one species and potential."
-    )
-    n_evaluations: int = Field(description="Energy and force evaluations of the whole flow.")
-    wall_time_s: float = Field(description="Wall time of the whole flow, in s.")
-    warnings: list[Warning_] = Field(description="What the user should know.")
-    descriptors_uuid: str | None = Field(description="uuid of the job that made the descriptors.")
-    landscape_uuid: str | None = Field(description="uuid of the job that made the landscape.")
-    n_runs: int = Field(description="Runs of this material, species and potential in the store.")
-    last_updated: str = Field(description="Time of the newest run, ISO 8601, UTC.")

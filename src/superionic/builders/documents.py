@@ -1,0 +1,92 @@
+"""Stored outputs of jobs as documents: which rows they belong to, and how they are read."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from pymatgen.core import Structure
+
+from superionic.schemas.common import MaterialDocument
+from superionic.schemas.label import DiffusionDocument
+from superionic.schemas.prediction import PredictionDocument
+from superionic.schemas.screen import DescriptorsDocument
+
+MODELS: dict[str, type[MaterialDocument]] = {
+    "descriptors": DescriptorsDocument,
+    "prediction": PredictionDocument,
+    "diffusion": DiffusionDocument,
+}
+"""Kinds of documents that rows are made from."""
+
+OF_ROWS: dict[str, Any] = {"output.kind": {"$in": sorted(MODELS)}}
+"""Criteria of their outputs."""
+
+IDENTITY = {
+    "output.material_id": 1,
+    "output.mobile_species": 1,
+    "output.potential.family": 1,
+    "output.potential.name": 1,
+    "output.job_uuid": 1,
+    "output.last_updated": 1,
+}
+"""What of an output tells where it belongs."""
+
+
+class Stamp(NamedTuple):
+    """Which run of a job wrote a document, and when (ISO 8601, UTC)."""
+
+    last_updated: str
+    job_uuid: str | None
+
+
+def screening_key(material_id: str, mobile_species: str, potential: str) -> str:
+    """Return the unique key of a row: material, mobile species and potential."""
+    return f"{material_id}|{mobile_species}|{potential}"
+
+
+def key_and_stamp(output: Mapping[str, Any]) -> tuple[str, Stamp]:
+    """Return the row that an output belongs to, and its stamp.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        When the output does not say.
+    """
+    label = f"{output['potential']['family']}:{output['potential']['name']}"
+    key = screening_key(output["material_id"], output["mobile_species"], label)
+    return key, Stamp(utc(output["last_updated"]).isoformat(), output["job_uuid"])
+
+
+def read_document(output: Mapping[str, Any]) -> MaterialDocument:
+    """Return a stored output as the document of its kind.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        When it is none, or does not fit its schema.
+    """
+    plain = without_monty(output)
+    if isinstance(output.get("structure"), dict):
+        plain["structure"] = Structure.from_dict(output["structure"])  # it needs monty's keys
+    return MODELS[plain["kind"]].model_validate(plain)
+
+
+def without_monty(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored document without the keys that MongoDB and monty add, at every depth."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {k: clean(v) for k, v in value.items() if k != "_id" and not k.startswith("@")}
+        if isinstance(value, list):
+            return [clean(entry) for entry in value]
+        return value
+
+    cleaned: dict[str, Any] = clean(document)
+    return cleaned
+
+
+def utc(value: datetime | str | dict) -> datetime:
+    """Return a time as stored by MongoDB (naive UTC), jobflow (monty dictionary) or JSON."""
+    plain = value["string"] if isinstance(value, dict) else value
+    moment = datetime.fromisoformat(plain) if isinstance(plain, str) else plain
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

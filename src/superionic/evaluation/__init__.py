@@ -1,0 +1,1 @@
+"""How well descriptors, the network and policies find conductors: pure functions."""

@@ -1,0 +1,1 @@
+"""Ranking policies: pure functions of the rows of the screening collection."""

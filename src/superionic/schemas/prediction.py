@@ -1,0 +1,50 @@
+"""What the force network says of one crystal."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from superionic.schemas.common import MaterialDocument, PotentialDocument
+
+
+class PredictionDocument(MaterialDocument):
+    """Diffusion of one crystal as the force network predicts it.
+
+    ``n_evaluations`` counts the force evaluations of the shakes, ``settings`` holds their number,
+    amplitude and seed, ``warnings`` the reasons to doubt the prediction.
+    """
+
+    kind: Literal["prediction"] = Field("prediction", description="Kind of document.")
+    potential: PotentialDocument = Field(description="Potential that gave the forces.")
+    source: str = Field("", description="File or database that the crystal came from.")
+    provenance: dict = Field(
+        default_factory=dict, description="What is known of its origin (licence, parent, aliases)."
+    )
+    elements: list[str] = Field(description="Elements of the crystal.")
+    chemical_system: str = Field(description="Elements in alphabetical order, joined by hyphens.")
+    n_atoms: int = Field(description="Atoms in the crystal's cell, not in the supercell.")
+    n_mobile: int = Field(description="Mobile ions in that cell.")
+    volume_A3: float = Field(description="Volume of that cell in A^3.")
+    relaxed: bool = Field(False, description="Whether the crystal was relaxed before.")
+    network: str = Field(description="Name of the network.")
+    network_sha256: str = Field(description="SHA-256 of the network's parameters.")
+    temperature_K: float = Field(1000.0, description="Temperature of the predicted diffusion in K.")
+    log10_msd_slope: float = Field(
+        description="Decimal logarithm of the predicted MSD slope in A^2/ps; mean over shakes and "
+        "over the networks of the ensemble."
+    )
+    log10_msd_slope_low: float = Field(description="Lower end of its 95 % interval.")
+    log10_msd_slope_high: float = Field(description="Upper end of its 95 % interval.")
+    n_shakes: int = Field(description="Shakes that were averaged.")
+    spread_shakes: float = Field(description="Standard deviation over the shakes.")
+    spread_ensemble: float | None = Field(
+        None, description="Standard deviation over the networks of an ensemble; None for one."
+    )
+    in_training: bool | None = Field(
+        None,
+        description="Whether the network was trained on this chemical system, so that the "
+        "prediction says nothing of its quality; None where that is not known.",
+    )
+    flags: list[str] = Field(
+        default_factory=list, description="Short names of what is unusual about the crystal."
+    )
