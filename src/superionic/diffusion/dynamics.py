@@ -41,6 +41,8 @@ class MDTask:
         Its own folder; made when missing.
     stop : StopRules
         When it ends before its time.
+    keep_forces : bool
+        Whether frames hold forces, too; the analysis does not need them.
     """
 
     atoms: Atoms
@@ -48,6 +50,7 @@ class MDTask:
     settings: MDSettings
     directory: Path
     stop: StopRules = field(default_factory=StopRules)
+    keep_forces: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class _Run:
         self.n_evaluations = 0
         self.started = time.perf_counter()
         self.reference_energy: float | None = None
-        self._pending: list[tuple[int, NDArray[np.float32], float, float]] = []
+        self._pending: list[tuple[int, NDArray[np.float32], float, float, NDArray[np.float32]]] = []
         self._open(label)
 
     def _open(self, label: str) -> None:
@@ -175,18 +178,19 @@ class _Run:
                 state.positions_A.astype(np.float32),
                 state.energy_eV,
                 kinetic_temperature(state.velocities, self.masses),
+                state.forces_eV_per_A.astype(np.float32),
             )
         )
 
     def _checkpoint(self) -> None:
-        n_atoms = len(self.masses)
+        shape = (-1, len(self.masses), 3)
+        forces = np.array([frame[4] for frame in self._pending], dtype=np.float32).reshape(shape)
         frames = disk.Frames(
             np.array([frame[0] for frame in self._pending], dtype=np.int64),
-            np.array([frame[1] for frame in self._pending], dtype=np.float32).reshape(
-                -1, n_atoms, 3
-            ),
+            np.array([frame[1] for frame in self._pending], dtype=np.float32).reshape(shape),
             np.array([frame[2] for frame in self._pending], dtype=np.float64),
             np.array([frame[3] for frame in self._pending], dtype=np.float64),
+            forces if self.task.keep_forces else None,
         )
         chunk = disk.Chunk(frames, self.state, dict(self.rng.bit_generator.state))
         disk.write_chunk(self.directory, self.n_chunks, chunk)

@@ -42,12 +42,15 @@ class Frames:
         Potential energies.
     temperatures_K : ndarray, shape (n_frames,)
         Kinetic temperatures.
+    forces_eV_per_A : ndarray of float32, shape (n_frames, n_atoms, 3), or None
+        Forces, where the run kept them.
     """
 
     steps: NDArray[np.int64]
     positions_A: NDArray[np.float32]
     energies_eV: FloatArray
     temperatures_K: FloatArray
+    forces_eV_per_A: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -55,9 +58,10 @@ class Frames:
     def since(self, step: int) -> "Frames":
         """Return the frames at and after a step."""
         keep = self.steps >= step
+        forces = self.forces_eV_per_A
         return Frames(
             self.steps[keep], self.positions_A[keep], self.energies_eV[keep],
-            self.temperatures_K[keep],
+            self.temperatures_K[keep], None if forces is None else forces[keep],
         )  # fmt: skip
 
 
@@ -128,7 +132,8 @@ def write_chunk(directory: Path, index: int, chunk: Chunk) -> None:
     DiffusionError
         When it cannot be written.
     """
-    state = chunk.state
+    state, forces = chunk.state, chunk.frames.forces_eV_per_A
+    optional: dict[str, Any] = {} if forces is None else {"forces_eV_per_A": forces.astype(np.float32)}
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -144,6 +149,7 @@ def write_chunk(directory: Path, index: int, chunk: Chunk) -> None:
         state_energy_eV=state.energy_eV,
         state_thermostat=state.thermostat,
         rng_state=np.array(json.dumps(chunk.rng_state)),
+        **optional,
     )
     write_atomically(chunk_path(directory, index), buffer.getvalue())
 
@@ -159,8 +165,9 @@ def read_chunk(directory: Path, index: int) -> Chunk | None:
             if int(data["index"]) != index:
                 return None
             frames = Frames(
-                data["steps"], data["positions_A"], data["energies_eV"], data["temperatures_K"]
-            )
+                data["steps"], data["positions_A"], data["energies_eV"], data["temperatures_K"],
+                data["forces_eV_per_A"] if "forces_eV_per_A" in data else None,
+            )  # fmt: skip
             state = State(
                 step=int(data["state_step"]),
                 positions_A=data["state_positions_A"],
@@ -214,12 +221,14 @@ def recover(directory: Path) -> tuple[int, Chunk | None, list[str]]:
 
 
 def join(parts: Sequence[Frames]) -> Frames:
-    """Concatenate frames."""
+    """Concatenate frames; forces are there when all parts have them."""
+    forces = [part.forces_eV_per_A for part in parts if part.forces_eV_per_A is not None]
     return Frames(
         np.concatenate([part.steps for part in parts]),
         np.concatenate([part.positions_A for part in parts]),
         np.concatenate([part.energies_eV for part in parts]),
         np.concatenate([part.temperatures_K for part in parts]),
+        np.concatenate(forces) if len(forces) == len(parts) else None,
     )
 
 
