@@ -56,6 +56,11 @@ class SuperionicSettings(BaseSettings):
         repr=False,
     )
     database_name: str = Field("superionic", description="Name of the results database.")
+    device: str = Field(
+        "auto",
+        description="Where potentials run: `cpu`, a torch device such as `cuda:1`, or `auto`, a "
+        "CUDA device where there is one.",
+    )
     workers: int = Field(
         0, ge=0, description="Worker processes; 0 means one for each physical core."
     )

@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     import torch
 
 
-MAX_ATOMS_PER_BATCH = 64
-"""Default size of a batch.
-
-On a CPU larger batches of energies gain nothing and those of forces lose time, since their memory
-is handed back to the system and fetched again; a GPU takes more.
-"""
-
-
 class BatchedPotential(Potential):
     """A potential that evaluates configurations in batches of a bounded number of atoms.
 
@@ -103,7 +95,7 @@ class BatchedPotential(Potential):
         energies: list[NDArray[np.float64]] = [np.empty(0)]
         forces: list[NDArray[np.float64]] = []
         for batch in split_by_atoms(configurations, self.max_atoms_per_batch):
-            batch_energies, batch_forces = self._evaluate(batch, with_forces=with_forces)
+            batch_energies, batch_forces = self._evaluate_or_split(batch, with_forces)
             energies.append(batch_energies)
             forces.extend(batch_forces)
         total = np.concatenate(energies)
@@ -116,6 +108,24 @@ class BatchedPotential(Potential):
                 hint="Check the crystal for unphysical distances, or use another potential.",
             )
         return total, forces
+
+    def _evaluate_or_split(
+        self, batch: Sequence[Atoms], with_forces: bool
+    ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+        """Evaluate a batch, in halves where the GPU lacks memory for all of it."""
+        import torch
+
+        try:
+            return self._evaluate(batch, with_forces=with_forces)
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise
+        torch.cuda.empty_cache()
+        middle = len(batch) // 2
+        first, second = (
+            self._evaluate_or_split(half, with_forces) for half in (batch[:middle], batch[middle:])
+        )
+        return np.concatenate([first[0], second[0]]), first[1] + second[1]
 
 
 def split_by_atoms(

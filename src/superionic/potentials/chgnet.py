@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from superionic.errors import PotentialError, PotentialNotFoundError
 from superionic.potentials.base import FrozenFramework, PotentialInfo
+from superionic.potentials.batch_size import atoms_per_batch
 from superionic.potentials.batched import (
-    MAX_ATOMS_PER_BATCH,
     BatchedPotential,
     hash_state_dict,
     package_version,
@@ -50,17 +50,19 @@ class ChgnetPotential(BatchedPotential):
         The model, on the device where it is to run.
     name : str
         Name of the model or path of the checkpoint.
-    max_atoms_per_batch : int
-        Limit of a batch; see :class:`~superionic.potentials.batched.BatchedPotential`.
+    max_atoms_per_batch : int or None
+        Limit of a batch; by the memory of the device when None. See
+        :class:`~superionic.potentials.batched.BatchedPotential`.
     """
 
     def __init__(
-        self, model: "CHGNet", name: str, *, max_atoms_per_batch: int = MAX_ATOMS_PER_BATCH
+        self, model: "CHGNet", name: str, *, max_atoms_per_batch: int | None = None
     ) -> None:
         self.model = model.eval().requires_grad_(False)
         # An ion far from everything still has an energy: that of its composition.
         self.model.graph_converter.set_isolated_atom_response("ignore")
-        self.max_atoms_per_batch = max_atoms_per_batch
+        device = next(self.model.parameters()).device
+        self.max_atoms_per_batch = max_atoms_per_batch or atoms_per_batch(device)
         self.elements = ELEMENTS
         self.info = PotentialInfo(
             family="chgnet",
@@ -112,14 +114,18 @@ class ChgnetPotential(BatchedPotential):
         """Return the energy of ``atoms`` as a function of the position of one ion.
 
         Where the architecture of the model allows it, the graph of the framework is built once and
-        only the edges of the mobile ion change.
+        only the edges of the mobile ion change: in compiled code on a processor, in large
+        batches on a GPU.
         """
+        from superionic.potentials.chgnet_device import ChgnetDeviceFramework
         from superionic.potentials.chgnet_frozen import ChgnetFrozenFramework, supports
 
         if not supports(self.model):
             return super().frozen_framework(atoms, mobile_index)
         self.check_elements(atoms)
-        return ChgnetFrozenFramework(self.model, atoms, mobile_index)
+        if next(self.model.parameters()).device.type == "cpu":
+            return ChgnetFrozenFramework(self.model, atoms, mobile_index)
+        return ChgnetDeviceFramework(self.model, atoms, mobile_index)
 
 
 def load_chgnet(name: str, *, device: str) -> ChgnetPotential:

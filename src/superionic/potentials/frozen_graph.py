@@ -10,6 +10,7 @@ object a configuration. For models that take atoms and edges within a cutoff; se
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
@@ -17,11 +18,15 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from superionic.potentials.base import FrozenFramework
+from superionic.potentials.batch_size import in_batches, memory_per_batch
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_EDGES_PER_BATCH = 1536
-"""Default size of a batch.
+"""Default size of a batch on a processor.
 
-On a CPU larger ones lose time once single arrays, such as SevenNet's 12.5 kB of messages an edge,
+Larger ones lose time once single arrays, such as SevenNet's 12.5 kB of messages an edge,
 pass the 32 MiB up to which the C library keeps freed memory.
 """
 
@@ -77,6 +82,10 @@ class FrozenGraph:
     ----------
     edges_per_graph : int
         Number of edges to expect with the ion somewhere in the cell.
+    images_A : ndarray, shape (n_images, 3)
+        Framework atoms, images included, within the cutoff of any position in the home cell.
+    image_owner : ndarray, shape (n_images,)
+        The atoms that they are images of.
     """
 
     def __init__(self, atoms: Atoms, mobile_index: int, cutoff_A: float) -> None:
@@ -108,9 +117,26 @@ class FrozenGraph:
         framework = np.delete(np.arange(len(self._numbers)), self._mobile)
         fractional = (self._fractional[framework][:, None, :] + shifts).reshape(-1, 3)
         near = ((fractional >= -reach - 1e-9) & (fractional <= 1 + reach + 1e-9)).all(axis=1)
-        self._images_A = fractional[near] @ self._cell
-        self._image_owner = np.repeat(framework, len(shifts))[near]
+        self.images_A = fractional[near] @ self._cell
+        self.image_owner = np.repeat(framework, len(shifts))[near]
         self._image_shift = np.tile(shifts, (len(framework), 1))[near].astype(np.float64)
+
+    def fixed_pairs(self) -> tuple[Int, Int, Float]:
+        """Return what does not change as the ion moves, each pair once.
+
+        Returns
+        -------
+        first, second : ndarray, shape (n_pairs,)
+            Indices of the atoms.
+        vectors_A : ndarray, shape (n_pairs, 3)
+            First minus second atom in A.
+        """
+        first, second = self._edges
+        x, y, z = self._shifts.T
+        # Of an edge and its reverse, between the same atoms or an atom and its image, one is kept.
+        ahead = (x > 0) | ((x == 0) & ((y > 0) | ((y == 0) & (z > 0))))
+        kept = (first < second) | ((first == second) & ahead)
+        return first[kept], second[kept], -self._vectors_A[kept]
 
     def at(self, positions_A: Float) -> GraphBatch:
         """Return the graphs with the mobile ion at each position.
@@ -126,11 +152,11 @@ class FrozenGraph:
         fractional = np.tile(self._fractional, (n_graphs, 1))
         fractional[self._mobile :: n_atoms] = ion
 
-        to_images = self._images_A - (ion @ self._cell)[:, None, :]
+        to_images = self.images_A - (ion @ self._cell)[:, None, :]
         squared = np.einsum("pix,pix->pi", to_images, to_images)
         where, image = np.nonzero(squared <= self._cutoff_A**2)
         first = np.arange(n_graphs) * n_atoms
-        ion_end, other_end = first[where] + self._mobile, first[where] + self._image_owner[image]
+        ion_end, other_end = first[where] + self._mobile, first[where] + self.image_owner[image]
         vectors, shifts = to_images[where, image], self._image_shift[image]
 
         fixed = self._edges[:, None, :] + first[None, :, None]
@@ -163,7 +189,8 @@ class FrozenGraphFramework(FrozenFramework):
     evaluate : callable
         Takes a :class:`GraphBatch` and returns total energies in eV, shape (n_graphs,).
     max_edges_per_batch : int
-        Positions are evaluated together until they hold about this many edges, at least one.
+        Positions are evaluated together until they hold about this many edges, at least one; see
+        :func:`edges_per_batch`.
     """
 
     def __init__(
@@ -194,10 +221,25 @@ class FrozenGraphFramework(FrozenFramework):
         positions = np.asarray(positions_A, dtype=np.float64).reshape(-1, 3)
         result = np.full(len(positions), np.nan)
         finite = np.flatnonzero(np.isfinite(positions).all(axis=1))
-        for start in range(0, len(finite), self._batch_size):
-            chunk = finite[start : start + self._batch_size]
-            result[chunk] = self._evaluate(self._graph.at(positions[chunk]))
+        result[finite] = in_batches(
+            lambda chunk: self._evaluate(self._graph.at(chunk)), positions[finite], self._batch_size
+        )
         return result
+
+
+def edges_per_batch(device: "torch.device", bytes_per_edge: int) -> int:
+    """Return how many edges a batch may hold on a device.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the model runs.
+    bytes_per_edge : int
+        Largest memory that its layers take for an edge.
+    """
+    if device.type == "cuda":
+        return max(1, memory_per_batch(device) // bytes_per_edge)
+    return MAX_EDGES_PER_BATCH
 
 
 def _keep_freed_memory() -> None:

@@ -18,17 +18,26 @@ from numpy.typing import NDArray
 
 from superionic.errors import PotentialError, PotentialNotFoundError
 from superionic.potentials.base import FrozenFramework, PotentialInfo
+from superionic.potentials.batch_size import atoms_per_batch
 from superionic.potentials.batched import (
-    MAX_ATOMS_PER_BATCH,
     BatchedPotential,
     hash_state_dict,
     package_version,
 )
-from superionic.potentials.frozen_graph import FrozenGraph, FrozenGraphFramework, GraphBatch
+from superionic.potentials.frozen_graph import (
+    FrozenGraph,
+    FrozenGraphFramework,
+    GraphBatch,
+    edges_per_batch,
+)
 
 if TYPE_CHECKING:
     import torch
     from matgl.apps.pes import Potential as MatglModel
+
+
+_BYTES_PER_EDGE = 40_000
+"""TensorNet's messages are 64 matrices of 3 x 3 an edge, of which some copies live together."""
 
 
 class MatglPotential(BatchedPotential):
@@ -40,12 +49,13 @@ class MatglPotential(BatchedPotential):
         The model, on the device where it is to run.
     name : str
         Name of the model or of its folder.
-    max_atoms_per_batch : int
-        Limit of a batch; see :class:`~superionic.potentials.batched.BatchedPotential`.
+    max_atoms_per_batch : int or None
+        Limit of a batch; by the memory of the device when None. See
+        :class:`~superionic.potentials.batched.BatchedPotential`.
     """
 
     def __init__(
-        self, model: "MatglModel", name: str, *, max_atoms_per_batch: int = MAX_ATOMS_PER_BATCH
+        self, model: "MatglModel", name: str, *, max_atoms_per_batch: int | None = None
     ) -> None:
         from matgl.ext.ase import Atoms2Graph
 
@@ -55,7 +65,8 @@ class MatglPotential(BatchedPotential):
         for node_type, symbol in enumerate(model.model.element_types):
             self._node_types[atomic_numbers[symbol]] = node_type
         self._to_graph = Atoms2Graph(model.model.element_types, model.model.cutoff)
-        self.max_atoms_per_batch = max_atoms_per_batch
+        device = self._model.data_mean.device
+        self.max_atoms_per_batch = max_atoms_per_batch or atoms_per_batch(device)
         self.elements = frozenset(model.model.element_types)
         self.info = PotentialInfo(
             family="matgl",
@@ -96,7 +107,11 @@ class MatglPotential(BatchedPotential):
         self.check_elements(atoms)
         graph = FrozenGraph(atoms, mobile_index, self._model.model.cutoff)
         cell_A = atoms.cell.array.copy()
-        return FrozenGraphFramework(graph, partial(self._evaluate_graphs, cell_A=cell_A))
+        return FrozenGraphFramework(
+            graph,
+            partial(self._evaluate_graphs, cell_A=cell_A),
+            max_edges_per_batch=edges_per_batch(self._model.data_mean.device, _BYTES_PER_EDGE),
+        )
 
     def _evaluate_graphs(
         self, graphs: GraphBatch, *, cell_A: NDArray[np.float64]

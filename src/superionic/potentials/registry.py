@@ -27,6 +27,7 @@ from superionic.diagnosis import Finding
 from superionic.errors import PotentialError, PotentialNotFoundError, SuperionicError
 from superionic.potentials.base import Potential
 from superionic.potentials.selfcheck import require_self_check
+from superionic.settings import get_settings
 
 
 @dataclass(frozen=True)
@@ -176,16 +177,16 @@ def _canonical_settings(spec: str, text: str, family: Family) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
-def load_potential(spec: str, *, device: str = "cpu", check: bool = True) -> Potential:
+def load_potential(spec: str, *, device: str | None = None, check: bool = True) -> Potential:
     """Load a potential, once per process, and let it prove itself.
 
     Parameters
     ----------
     spec : str
         ``family:name?settings``; see the module's table.
-    device : str
-        ``cpu``, ``auto`` (a CUDA device where there is one) or a torch device. Calculators of
-        family ``ase`` choose theirs by their own settings.
+    device : str or None
+        ``cpu``, ``auto`` (a CUDA device where there is one) or a torch device; that of the settings
+        when None. Calculators of family ``ase`` choose theirs by their own settings.
     check : bool
         Whether it has to pass its self-check, which runs once per weights and package version.
 
@@ -204,6 +205,7 @@ def load_potential(spec: str, *, device: str = "cpu", check: bool = True) -> Pot
         When it loads but is wrong.
     """
     parsed = parse_spec(spec)
+    device = get_settings().device if device is None else device
     if check:
         _prove(parsed, device)
     return _load(parsed, device)

@@ -19,17 +19,26 @@ from numpy.typing import NDArray
 
 from superionic.errors import PotentialError, PotentialNotFoundError
 from superionic.potentials.base import FrozenFramework, PotentialInfo
+from superionic.potentials.batch_size import atoms_per_batch
 from superionic.potentials.batched import (
-    MAX_ATOMS_PER_BATCH,
     BatchedPotential,
     hash_state_dict,
     package_version,
 )
-from superionic.potentials.frozen_graph import FrozenGraph, FrozenGraphFramework, GraphBatch
+from superionic.potentials.frozen_graph import (
+    FrozenGraph,
+    FrozenGraphFramework,
+    GraphBatch,
+    edges_per_batch,
+)
 
 if TYPE_CHECKING:
     from sevenn.atom_graph_data import AtomGraphData
     from sevenn.nn.sequential import AtomGraphSequential
+
+
+_BYTES_PER_EDGE = 60_000
+"""Some five arrays of messages, 12.5 kB an edge each, live at the same time."""
 
 
 class SevennetPotential(BatchedPotential):
@@ -43,8 +52,9 @@ class SevennetPotential(BatchedPotential):
         Name of the model or path of the checkpoint.
     modal : str or None
         Which of its training sets a multi-fidelity model speaks for, such as ``PBE``.
-    max_atoms_per_batch : int
-        Limit of a batch; see :class:`~superionic.potentials.batched.BatchedPotential`.
+    max_atoms_per_batch : int or None
+        Limit of a batch; by the memory of the device when None. See
+        :class:`~superionic.potentials.batched.BatchedPotential`.
     """
 
     def __init__(
@@ -53,13 +63,14 @@ class SevennetPotential(BatchedPotential):
         name: str,
         *,
         modal: str | None = None,
-        max_atoms_per_batch: int = MAX_ATOMS_PER_BATCH,
+        max_atoms_per_batch: int | None = None,
     ) -> None:
         self._model = model.eval().requires_grad_(False)
         self._model.set_is_batch_data(True)
         self._energy_model = _without_forces(self._model)
         self._modal = modal
-        self.max_atoms_per_batch = max_atoms_per_batch
+        device = next(self._model.parameters()).device
+        self.max_atoms_per_batch = max_atoms_per_batch or atoms_per_batch(device)
         self.elements = frozenset(chemical_symbols[z] for z in model.type_map)
         self.info = PotentialInfo(
             family="sevennet",
@@ -105,7 +116,8 @@ class SevennetPotential(BatchedPotential):
         """
         self.check_elements(atoms)
         graph = FrozenGraph(atoms, mobile_index, self._model.cutoff)
-        return FrozenGraphFramework(graph, self._evaluate_graphs)
+        n_edges = edges_per_batch(next(self._model.parameters()).device, _BYTES_PER_EDGE)
+        return FrozenGraphFramework(graph, self._evaluate_graphs, max_edges_per_batch=n_edges)
 
     def _evaluate_graphs(self, graphs: GraphBatch) -> NDArray[np.float64]:
         import sevenn._keys as key
