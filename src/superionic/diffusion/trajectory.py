@@ -133,7 +133,9 @@ def write_chunk(directory: Path, index: int, chunk: Chunk) -> None:
         When it cannot be written.
     """
     state, forces = chunk.state, chunk.frames.forces_eV_per_A
-    optional: dict[str, Any] = {} if forces is None else {"forces_eV_per_A": forces.astype(np.float32)}
+    optional: dict[str, Any] = (
+        {} if forces is None else {"forces_eV_per_A": forces.astype(np.float32)}
+    )
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -166,7 +168,7 @@ def read_chunk(directory: Path, index: int) -> Chunk | None:
                 return None
             frames = Frames(
                 data["steps"], data["positions_A"], data["energies_eV"], data["temperatures_K"],
-                data["forces_eV_per_A"] if "forces_eV_per_A" in data else None,
+                data.get("forces_eV_per_A"),
             )  # fmt: skip
             state = State(
                 step=int(data["state_step"]),

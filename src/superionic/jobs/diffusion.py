@@ -111,7 +111,7 @@ class DiffusionMDMaker(ForceFieldMDMaker):
     def __post_init__(self) -> None:
         """Rebuild what serialisation has turned into dictionaries."""
         super().__post_init__()
-        self.stop = _stop_rules(self.stop)
+        self.stop = stop_rules(self.stop)
 
     def md_settings(self, *, has_hydrogen: bool = False) -> MDSettings:
         """Return what the engine is told.
@@ -252,7 +252,7 @@ class DiffusionMDMaker(ForceFieldMDMaker):
         about = _about(structure, prepared, self)
         crystal = structure if isinstance(structure, Structure) else structure.structure
         atoms, matrix = make_supercell(
-            _bare_atoms(crystal), self.min_image_distance_A, max_atoms=self.max_atoms
+            bare_atoms(crystal), self.min_image_distance_A, max_atoms=self.max_atoms
         )
         mobile = about["mobile_species"]
         if mobile not in atoms.get_chemical_symbols():
@@ -263,10 +263,10 @@ class DiffusionMDMaker(ForceFieldMDMaker):
             )
         folder = f"{about['task_key'][:32]}-{potential.weights_sha256[:8]}"
         directory = Path(prev_dir) if prev_dir else get_settings().data_dir / "md" / folder
-        atoms = _as_started(atoms, directory)
+        atoms = as_started(atoms, directory)
         settings = self.md_settings(has_hydrogen="H" in atoms.get_chemical_symbols())
         task = MDTask(atoms, mobile, settings, directory, self.stop)
-        result = run_md(task, _with_progress(make_force_field, task))
+        result = run_md(task, with_progress(make_force_field, task))
         return DiffusionDocument(
             **about,
             settings=self.identity() | {"timestep_fs": settings.timestep_fs},
@@ -281,7 +281,7 @@ class DiffusionMDMaker(ForceFieldMDMaker):
             n_atoms=len(atoms),
             image_distance_A=shortest_vector(atoms.cell.array),
             trajectory=directory.name,
-            **_findings(task, result, _charge(self.charge_e, mobile)),
+            **_findings(task, result, charge_of(self.charge_e, mobile)),
         )
 
 
@@ -386,7 +386,7 @@ def _about(
     return about
 
 
-def _as_started(atoms: Atoms, directory: Path) -> Atoms:
+def as_started(atoms: Atoms, directory: Path) -> Atoms:
     """Return the supercell that a run in the folder started from, where it is the same crystal.
 
     A relaxation that runs again may end a trifle away, which must not orphan the trajectory.
@@ -418,25 +418,27 @@ class _Telling:
         return self._force_field.evaluate(positions_A)
 
 
-def _with_progress(make_force_field: MakeForceField, task: MDTask) -> MakeForceField:
+def with_progress(make_force_field: MakeForceField, task: MDTask) -> MakeForceField:
+    """Return a maker of force fields that say how far the run is."""
     stored = sum(1 for _ in task.directory.glob("chunk_*.npz")) if task.directory.exists() else 0
     count = [stored * task.settings.checkpoint_interval]
     return lambda systems: _Telling(make_force_field(systems), task, count)
 
 
-def _bare_atoms(structure: Structure) -> Atoms:
+def bare_atoms(structure: Structure) -> Atoms:
     """Return an ASE crystal with nothing but species, positions and cell."""
     atoms = AseAtomsAdaptor.get_atoms(structure)
     return Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
 
 
-def _charge(given_e: float | None, mobile: str) -> float:
+def charge_of(given_e: float | None, mobile: str) -> float:
+    """Return the charge of the ion: as given, or the usual one."""
     if given_e is not None:
         return given_e
     return float(MOBILE_IONS[mobile].charge) if mobile in MOBILE_IONS else 1.0
 
 
-def _stop_rules(value: Any) -> StopRules:
+def stop_rules(value: Any) -> StopRules:
     """Return stop rules, also from the dictionaries that serialisation leaves of nested ones."""
 
     def plain(content: Any) -> dict[str, Any]:

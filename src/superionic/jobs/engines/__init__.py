@@ -1,0 +1,1 @@
+"""Engines of molecular dynamics behind one interface."""
