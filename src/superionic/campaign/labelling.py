@@ -7,6 +7,8 @@ from pathlib import Path
 from pymatgen.core import Structure
 
 from superionic.builders.documents import without_monty
+from superionic.builders.run import run_builder
+from superionic.builders.screening import ScreeningBuilder
 from superionic.campaign.outcome import Reporter, Task
 from superionic.campaign.run import database_errors, finished_keys, run_tasks
 from superionic.campaign.screening import unreadable
@@ -124,6 +126,7 @@ def label_paths(
             n_workers = n_workers or usable_cores()
             outcomes = run_tasks(todo, maker, database, reporter, n_workers=n_workers)
         failures += [outcome.failure for outcome in outcomes if outcome.failure is not None]
+        run_builder(ScreeningBuilder(database.job_store.docs_store, database.screening))
         stored = label_rows(database, [task.key for task in tasks], info)
     found = {**published, **{row.task_key: row for row in stored}}
     rows = [found[task.key] for task in tasks if task.key in found]

@@ -57,6 +57,7 @@ def screen_paths(
     n_workers: int = 0,
     prefer_uri: bool = False,
     selection: SelectionSettings | None = None,
+    policy: str = "xi",
 ) -> ScreeningResult:
     """Screen all crystals of files and folders; what is in the database is not computed again.
 
@@ -77,6 +78,8 @@ def screen_paths(
     selection : SelectionSettings, optional
         Filters, orderings of disordered crystals, and when two crystals are the same. Of several
         that are, one is computed; the rows of the others are copies that say so.
+    policy : str
+        Ranking policy that orders the rows.
 
     Raises
     ------
@@ -116,7 +119,7 @@ def screen_paths(
         failures += [outcome.failure for outcome in outcomes if outcome.failure is not None]
         outputs = database.job_store.docs_store
         run_builder(ScreeningBuilder(outputs, database.screening))
-        rows = rows_of_tasks(outputs, [task.key for task in tasks], info.weights_sha256)
+        rows = rows_of_tasks(outputs, [task.key for task in tasks], info.weights_sha256, policy)
         for row in rows:
             names = [name for name, same in duplicates.items() if same == row.material_id]
             if names:

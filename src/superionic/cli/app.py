@@ -16,6 +16,7 @@ from superionic.cli import (
     db,
     descriptors,
     doctor,
+    explain,
     fetch,
     init,
     label,
@@ -42,6 +43,7 @@ app.command(name="screen")(screen.screen)
 app.command(name="candidates")(candidates.candidates)
 app.command(name="label")(label.label)
 app.command(name="query")(query.query)
+app.command(name="explain")(explain.explain)
 app.command(name="descriptors")(descriptors.descriptors)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="init")(init.init)

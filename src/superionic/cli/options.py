@@ -18,6 +18,24 @@ Potential = Annotated[
 Mobile = Annotated[
     str, typer.Option("--mobile", "-m", help="The mobile ion, such as Li, Na, Ag or F.")
 ]
+
+
+def _known_policy(name: str) -> str:
+    from superionic.ranking.indexes import POLICY_NAMES
+
+    if name not in POLICY_NAMES:
+        raise typer.BadParameter(f"{name!r} is none of: {', '.join(POLICY_NAMES)}.")
+    return name
+
+
+Policy = Annotated[
+    str,
+    typer.Option(
+        "--policy",
+        help="What ranks: xi (published), barrier, free_volume, network, consensus, calibrated.",
+        callback=_known_policy,
+    ),
+]
 Step = Annotated[float, typer.Option("--step", help="Largest grid step in A.", min=0.03, max=2.0)]
 Adaptive = Annotated[
     bool,

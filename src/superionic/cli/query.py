@@ -1,11 +1,14 @@
 """``superionic query``: read the screening collection."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superionic.cli.options import DatabaseURI
+from superionic.cli.options import DatabaseURI, Policy
+
+if TYPE_CHECKING:
+    from superionic.schemas.screening import ScreeningDocument
 
 
 class Format(StrEnum):
@@ -14,6 +17,8 @@ class Format(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
+    jsonl = "jsonl"
+    optimade = "optimade"
 
 
 class SortField(StrEnum):
@@ -25,12 +30,24 @@ class SortField(StrEnum):
     barrier_3d_eV = "barrier_3d_eV"
     fv_connected = "fv_connected"
     fv_disconnected = "fv_disconnected"
+    predicted_log10_msd_slope = "predicted_log10_msd_slope"
+    msd_slope_A2_per_ps = "msd_slope_A2_per_ps"
     formula = "formula"
     material_id = "material_id"
     last_updated = "last_updated"
 
 
+class Part(StrEnum):
+    """What can be known of a material."""
+
+    landscape = "landscape"
+    prediction = "prediction"
+    label = "label"
+    validation = "validation"
+
+
 def query(
+    policy: Policy = "xi",
     max_barrier: Annotated[
         float | None, typer.Option("--max-barrier", help="Largest percolation barrier in eV.")
     ] = None,
@@ -46,48 +63,74 @@ def query(
     potential: Annotated[
         str | None, typer.Option("--potential", "-p", help="Potential, such as chgnet:0.3.0.")
     ] = None,
-    sort: Annotated[SortField, typer.Option(help="Field to sort by.")] = SortField.rank,
+    with_part: Annotated[
+        list[Part] | None,
+        typer.Option("--with", help="A part that must be there; may be given several times."),
+    ] = None,
+    sort: Annotated[
+        SortField, typer.Option(help="Field to sort by; rank is that of the policy.")
+    ] = SortField.rank,
     descending: Annotated[bool, typer.Option("--descending", help="Largest first.")] = False,
     top: Annotated[int, typer.Option("--top", "-n", min=0, help="Most rows; 0: all.")] = 0,
-    output: Annotated[Format, typer.Option("--format", "-f", help="How to write.")] = Format.table,
+    output: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            "-f",
+            help="How to write: jsonl has complete rows, optimade the crystals, too.",
+        ),
+    ] = Format.table,
     database: DatabaseURI = None,
 ) -> None:
-    """Read the screening collection: filter, sort, print as a table, CSV or JSON."""
+    """Read the screening collection: filter, rank, print as a table, CSV, JSON or OPTIMADE."""
     from superionic.builders.screening import query_screening
-    from superionic.campaign.run import database_errors
-    from superionic.database.stores import resolve_database
-    from superionic.report.ranking import ranking_csv, ranking_json, ranking_table
-    from superionic.settings import get_settings
+    from superionic.query import opened, rank_field, structures_of
     from superionic.structures.species import parse_mobile_species
 
-    settings = get_settings()
-    if database is not None:
-        settings = settings.model_copy(update={"database_uri": database})
-    with (
-        resolve_database(settings, prefer_uri=database is not None) as opened,
-        database_errors(opened),
-    ):
+    field = rank_field(policy) if sort is SortField.rank else str(sort)
+    with opened(database) as found:
         rows = query_screening(
-            opened.screening,
+            found.screening,
             mobile_species=None if mobile is None else parse_mobile_species(mobile).element,
             potential=potential,
             max_barrier_eV=max_barrier,
             formula=None if formula is None else _reduced_formula(formula),
             elements=[] if elements is None else _elements(elements),
-            sort=f"-{sort}" if descending else str(sort),
+            present=[str(part) for part in with_part or []],
+            sort=f"-{field}" if descending else field,
             limit=top,
         )
+        if output is Format.optimade:
+            import json
+
+            from superionic.report.export import optimade_response
+
+            structures = structures_of(found.job_store.docs_store, rows)
+            typer.echo(json.dumps(optimade_response(rows, structures), allow_nan=False))
+            if left_out := [row.key for row in rows if row.key not in structures]:
+                typer.echo(f"Without a structure, left out: {', '.join(left_out)}", err=True)
+            return
+    typer.echo(_written(rows, output, policy))
+
+
+def _written(rows: "list[ScreeningDocument]", output: Format, policy: str) -> str:
+    from superionic.report.export import rows_jsonl
+    from superionic.report.ranking import ranking_csv, ranking_json, ranking_table
+
+    if output is Format.jsonl:
+        return rows_jsonl(rows)
     writers = {Format.table: ranking_table, Format.csv: ranking_csv, Format.json: ranking_json}
-    typer.echo(writers[output](rows))
+    return writers[output](rows, policy)
 
 
 def _reduced_formula(text: str) -> str:
-    from pymatgen.core import Composition
+    from superionic.errors import SettingsError
+    from superionic.query import reduced_formula
 
     try:
-        return str(Composition(text).reduced_formula)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a formula.", param_hint="--formula") from None
+        return reduced_formula(text)
+    except SettingsError as error:
+        raise typer.BadParameter(error.message, param_hint="--formula") from None
 
 
 def _elements(text: str) -> list[str]:

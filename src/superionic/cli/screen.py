@@ -12,6 +12,7 @@ from superionic.cli.options import (
     ExclusionRadius,
     JsonFile,
     MinWidth,
+    Policy,
     Potential,
     Step,
 )
@@ -46,6 +47,7 @@ def screen(
             "ranking each, of the crystals that hold it.",
         ),
     ] = "Li",
+    policy: Policy = "xi",
     step: Step = 0.25,
     adaptive: Adaptive = False,
     relax: Annotated[
@@ -141,6 +143,7 @@ def screen(
                     n_workers=workers or settings.workers,
                     prefer_uri=database is not None,
                     selection=selection,
+                    policy=policy,
                 )
             except KeyboardInterrupt:
                 reporter.say(
@@ -153,7 +156,7 @@ def screen(
         rows.append(result.rows)
         failures += result.failures
     to_stdout = json_file is not None and str(json_file) == "-"
-    together = ranking_json([row for group in rows for row in group])
+    together = ranking_json([row for group in rows for row in group], policy)
     if json_file is not None and not to_stdout:
         json_file.write_text(together + "\n")
     if to_stdout:
@@ -162,7 +165,7 @@ def screen(
         for ion, group in zip(ions, rows, strict=True):
             if len(ions) > 1:
                 typer.echo(f"\nMobile {ion}")
-            typer.echo(ranking_table(group))
+            typer.echo(ranking_table(group, policy))
             if any(row.orderings for row in group):
                 typer.echo(orderings_table(group))
     if failures:

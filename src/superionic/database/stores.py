@@ -11,6 +11,7 @@ from superionic.database.addresses import database_of, hosts_of
 from superionic.database.jobflow_config import jobflow_config_file, read_jobflow_job_store
 from superionic.database.server import local_server
 from superionic.errors import DatabaseError
+from superionic.ranking.indexes import SCREENING_INDEXES
 from superionic.settings import SuperionicSettings
 
 if TYPE_CHECKING:
@@ -33,16 +34,6 @@ _DOCS_INDEXES = (
     ("output.kind",),
     ("output.task_key",),
     ("completed_at",),
-)
-_SCREENING_INDEXES = (
-    ("material_id",),
-    ("mobile_species",),
-    ("rank",),
-    ("formula",),
-    ("elements",),
-    ("mpe_eV",),
-    ("xi",),
-    ("last_updated",),
 )
 _FAILURES_INDEXES = (("material_id",), ("code",), ("last_updated",))
 _DATA_INDEXES = (("metadata.blob_uuid",), ("metadata.job_uuid",))
@@ -295,7 +286,7 @@ def ensure_indexes(database: Database) -> None:
     data = database.job_store.additional_stores["data"]
     wanted = [
         (database.job_store.docs_store._collection, _DOCS_INDEXES),
-        (database.screening._collection, _SCREENING_INDEXES),
+        (database.screening._collection, SCREENING_INDEXES),
         (database.failures._collection, _FAILURES_INDEXES),
     ]
     if isinstance(data, GridFSStore):

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -25,56 +25,115 @@ JSON_FIELDS = (
     "n_evaluations",
     "wall_time_s",
     "warnings",
+    "policy",
+    "score",
+    "chemical_system",
+    "barrier_1d_eV",
+    "barrier_2d_eV",
+    "barrier_3d_eV",
+    "fv_disconnected_2eV",
+    "free_volume_A3_per_ion",
+    "free_volume_2eV_A3_per_ion",
+    "predicted_log10_msd_slope",
+    "predicted_log10_msd_slope_low",
+    "predicted_log10_msd_slope_high",
+    "label_verdict",
+    "label_temperature_K",
+    "msd_slope_A2_per_ps",
+    "msd_slope_low_A2_per_ps",
+    "msd_slope_high_A2_per_ps",
+    "validation_verdict",
+    "activation_energy_eV",
+    "conductivity_300K_S_per_cm",
+    "duplicate_of",
 )
 """Fields of the machine-readable ranking."""
 
 
-def ranking_records(rows: Sequence[ScreeningDocument]) -> list[dict[str, Any]]:
-    """Return one flat record for each row, warnings as a list of codes with text."""
-    return [row.model_dump(include=set(JSON_FIELDS)) for row in rows]
+def ranking_records(rows: Sequence[ScreeningDocument], policy: str = "xi") -> list[dict[str, Any]]:
+    """Return one flat record for each row, warnings as a list of codes with text.
+
+    Parameters
+    ----------
+    rows : sequence of ScreeningDocument
+        The rows.
+    policy : str
+        Whose rank and score they show.
+    """
+    records = []
+    for row in rows:
+        own = {"policy": policy, "score": row.scores.get(policy), "rank": rank_of(row, policy)}
+        record = row.model_dump(include=set(JSON_FIELDS)) | own
+        records.append({name: record[name] for name in JSON_FIELDS})
+    return records
 
 
-def ranking_json(rows: Sequence[ScreeningDocument]) -> str:
+def rank_of(row: ScreeningDocument, policy: str) -> int | None:
+    """Return the rank of a row by a policy; None if it was not ranked since it was written."""
+    return row.ranks.get(policy, row.rank if policy == "xi" else None)
+
+
+def ranking_json(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
     """Return the ranking as a JSON list of objects with :data:`JSON_FIELDS`."""
-    ordered = [{name: record[name] for name in JSON_FIELDS} for record in ranking_records(rows)]
-    return json.dumps(ordered, indent=2, allow_nan=False)
+    return json.dumps(ranking_records(rows, policy), indent=2, allow_nan=False)
 
 
-def ranking_csv(rows: Sequence[ScreeningDocument]) -> str:
+def ranking_csv(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
     """Return the ranking as CSV; warnings as codes separated by semicolons."""
     text = io.StringIO()
     writer = csv.DictWriter(text, JSON_FIELDS)
     writer.writeheader()
-    for record in ranking_records(rows):
+    for record in ranking_records(rows, policy):
         codes = ";".join(warning["code"] for warning in record["warnings"])
         writer.writerow(record | {"warnings": codes})
     return text.getvalue().rstrip("\r\n")
 
 
-def ranking_table(rows: Sequence[ScreeningDocument]) -> str:
-    """Return the ranking as text, one line a material."""
+def ranking_table(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
+    """Return the ranking as text, one line a material.
+
+    The network, labels and validation have columns where a row has them.
+    """
     if not rows:
         return "No materials."
+    columns: list[tuple[str, bool, Callable[[ScreeningDocument], str]]] = [
+        ("rank", True, lambda row: str(rank_of(row, policy))),
+        ("formula", False, lambda row: row.formula),
+        ("id", False, lambda row: row.material_id),
+    ]
+    if policy not in ("xi", "barrier", "network"):
+        columns.append((policy, True, lambda row: _number(row.scores.get(policy), ".3f")))
+    columns += [
+        ("barrier (eV)", True, _barrier),
+        ("fv conn.", True, lambda row: _number(row.fv_connected, ".4f")),
+        ("fv disc.", True, lambda row: _number(row.fv_disconnected, ".4f")),
+        ("Xi", True, lambda row: _number(row.xi, ".3g")),
+    ]
+    if policy == "network" or any("prediction" in row.present for row in rows):
+        columns.append(("network", True, lambda row: _number(row.predicted_log10_msd_slope, ".2f")))
+    if any("label" in row.present for row in rows):
+        columns.append(("dynamics", False, lambda row: row.label_verdict or "-"))
+    if any("validation" in row.present for row in rows):
+        columns.append(("validated", False, lambda row: row.validation_verdict or "-"))
+    columns += [
+        ("evaluations", True, lambda row: str(row.n_evaluations)),
+        ("s", True, lambda row: f"{row.wall_time_s:.1f}"),
+        ("warnings", False, lambda row: ", ".join(dict.fromkeys(w.code for w in row.warnings))),
+    ]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("rank", "formula", "id"):
-        table.add_column(name, justify="right" if name == "rank" else "left", no_wrap=True)
-    for name in ("barrier (eV)", "fv conn.", "fv disc.", "Xi", "evaluations", "s"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("warnings", no_wrap=True)
+    for name, is_number, _ in columns:
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
-        table.add_row(
-            str(row.rank),
-            row.formula,
-            row.material_id,
-            "none" if row.mpe_eV is None else f"{row.mpe_eV:.3f}",
-            f"{row.fv_connected:.4f}",
-            f"{row.fv_disconnected:.4f}",
-            f"{row.xi:.3g}",
-            str(row.n_evaluations),
-            f"{row.wall_time_s:.1f}",
-            ", ".join(dict.fromkeys(warning.code for warning in row.warnings)),
-        )
+        table.add_row(*(show(row) for _, _, show in columns))
     return _text(table)
+
+
+def _barrier(row: ScreeningDocument) -> str:
+    return "none" if row.mpe_eV is None and row.xi is not None else _number(row.mpe_eV, ".3f")
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def failures_table(failures: Sequence[FailureDocument]) -> str:

@@ -1,0 +1,128 @@
+"""Why a material stands where it stands, as text and JSON."""
+
+import io
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from superionic.ranking.explain import Standing
+from superionic.schemas.screening import ScreeningDocument
+
+if TYPE_CHECKING:
+    from superionic.query import Explanation
+
+
+def explanation_text(explanation: "Explanation") -> str:
+    """Return an explanation as text."""
+    row = explanation.row
+    lines = [
+        f"{row.formula}  {row.material_id}  mobile {row.mobile_species}  {row.potential}",
+        f"There: {', '.join(row.present)}. Missing: {', '.join(row.missing) or 'nothing'}.",
+    ]
+    if row.duplicate_of is not None:
+        lines.append(f"The same crystal as {row.duplicate_of}, whose results these are.")
+    lines += ["", _standings(explanation.standings), ""]
+    lines += [
+        f"{standing.policy}: {standing.tie}." for standing in explanation.standings if standing.tie
+    ]
+    lines += _parts(row)
+    if row.orderings is not None:
+        lines.append(f"One of {row.orderings.n_orderings} orderings of {row.parent_id}.")
+    lines += [f"Warning [{one.code}]: {one.text}" for one in row.warnings]
+    lines += [f"Failure [{one.code}]: {one.message} {one.hint}" for one in explanation.failures]
+    used = [f"{run.kind} {run.job_uuid} ({run.last_updated[:19]})" for run in row.runs if run.used]
+    lines += [f"Made from: {'; '.join(used)}."] if used else []
+    lines.append(f"Runs in all: {row.n_runs}.")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def explanations_json(explanations: Sequence["Explanation"]) -> str:
+    """Return explanations as a JSON list: the row, what each policy says, failures."""
+    content = [
+        {
+            "row": one.row.model_dump(mode="json"),
+            "standings": [_record(standing) for standing in one.standings],
+            "failures": [failure.model_dump(mode="json") for failure in one.failures],
+        }
+        for one in explanations
+    ]
+    return json.dumps(content, indent=2, allow_nan=False)
+
+
+def _record(standing: Standing) -> dict[str, Any]:
+    neighbours = {
+        name: None if row is None else {"material_id": row.material_id, "formula": row.formula}
+        for name, row in (("above", standing.above), ("below", standing.below))
+    }
+    plain = {k: v for k, v in vars(standing).items() if k not in neighbours}
+    return plain | neighbours
+
+
+def _standings(standings: Sequence[Standing]) -> str:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("policy", "rank", "better than", "value", "above", "below"):
+        table.add_column(name, no_wrap=True)
+    for one in standings:
+        rank = "not ranked yet" if one.rank is None else f"{one.rank} of {one.n_rows}"
+        table.add_row(
+            one.policy,
+            rank,
+            "-" if one.percentile is None else f"{one.percentile:.0f} %",
+            one.reason or (f"{_score(one.score)} {one.quantity}"),
+            _neighbour(one.policy, one.above),
+            _neighbour(one.policy, one.below),
+        )
+    console = Console(file=io.StringIO(), width=250, markup=False, emoji=False)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def _score(score: float | None) -> str:
+    return "infinite" if score is None else f"{score:.4g}"
+
+
+def _neighbour(policy: str, row: ScreeningDocument | None) -> str:
+    if row is None:
+        return "-"
+    score = row.scores.get(policy)
+    return f"{row.material_id} {row.formula}" + ("" if score is None else f" ({score:.4g})")
+
+
+def _parts(row: ScreeningDocument) -> list[str]:
+    lines = []
+    if row.xi is not None:
+        dimensions = [row.barrier_1d_eV, row.barrier_2d_eV, row.barrier_3d_eV]
+        texts = ["none" if value is None else f"{value:.3f}" for value in dimensions]
+        barrier = "none" if row.mpe_eV is None else f"{row.mpe_eV:.3f} eV"
+        lines.append(
+            f"Landscape: barrier {barrier}; in one, two and three dimensions "
+            f"{', '.join(texts)} eV; Xi {row.xi:.3g}."
+        )
+    if row.predicted_log10_msd_slope is not None:
+        flags = f" Flags: {', '.join(row.prediction_flags)}." if row.prediction_flags else ""
+        trained = " The network was trained on this chemical system." * bool(
+            row.prediction_in_training
+        )
+        lines.append(
+            f"Network {row.network}: log10 slope {row.predicted_log10_msd_slope:.2f} "
+            f"[{_bound(row.predicted_log10_msd_slope_low)}, "
+            f"{_bound(row.predicted_log10_msd_slope_high)}].{trained}{flags}"
+        )
+    for label in row.labels:
+        slope = label.msd_slope_A2_per_ps
+        lines.append(
+            f"Molecular dynamics at {label.temperature_K:g} K, seed {label.seed}: {label.verdict}, "
+            f"slope {'none' if slope is None else f'{slope:.4g} A^2/ps'} in "
+            f"{label.production_ps:g} ps."
+        )
+    if row.validation_verdict is not None:
+        lines.append(f"Validation: {row.validation_verdict}.")
+    return lines
+
+
+def _bound(value: float | None) -> str:
+    return "?" if value is None else f"{value:.2f}"

@@ -1,0 +1,116 @@
+"""``superionic explain`` and the policies of ``superionic query`` on a real server."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from superionic.builders.run import run_builder
+from superionic.builders.screening import ScreeningBuilder
+from superionic.cli.app import app
+from superionic.errors import SettingsError
+from superionic.query import query
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "builders"))
+
+from part_documents import CRYSTAL, label, prediction
+from screening_helpers import descriptors
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def filled(database):
+    """Return a database with documents of three materials, built."""
+    outputs = [
+        descriptors("mp-1", xi=0.9, mpe_eV=0.3),
+        descriptors("mp-2", xi=0.5, mpe_eV=0.1, formula="Li2S", elements=["Li", "S"]),
+        prediction("mp-2", 0.5, minutes=1),
+        prediction("mp-1", -1.5, minutes=1),
+        label("mp-3", 2.0),
+    ]
+    rows = [{"uuid": one["job_uuid"], "index": 1, "output": one} for one in outputs]
+    for row in rows:  # plain values, as jobflow stores them
+        potential = row["output"]["potential"]
+        row["output"]["potential"] = dict(potential)
+    database.job_store.docs_store.update(rows, key=["uuid", "index"])
+    run_builder(ScreeningBuilder(database.job_store.docs_store, database.screening))
+    failure = {
+        "key": "k",
+        "material_id": "mp-3",
+        "source": "",
+        "code": "no_memory",
+        "message": "It was too big.",
+        "hint": "Use less.",
+        "last_updated": "now",
+    }
+    database.failures.update([failure, failure | {"key": "l", "material_id": "mp-4"}], key="key")
+    return database
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_policies_order_the_rows(filled):
+    def found(*arguments):
+        rows = json.loads(run("query", "--format", "json", *arguments))
+        return [(row["material_id"], row["rank"]) for row in rows]
+
+    assert found() == [("mp-1", 1), ("mp-2", 2), ("mp-3", 3)]
+    assert found("--policy", "barrier") == [("mp-2", 1), ("mp-1", 2), ("mp-3", 3)]
+    assert found("--policy", "network", "--top", "1") == [("mp-2", 1)]
+    assert found("--with", "label") == [("mp-3", 3)]
+    assert "xi" in run("query", "--policy", "beauty", code=2)
+    assert [row.material_id for row in query(policy="network", limit=2)] == ["mp-2", "mp-1"]
+    with pytest.raises(SettingsError, match="no part"):
+        query(present=["soul"])
+
+
+def test_the_table_shows_parts_that_are_there(filled):
+    head, *lines = run("query", "--policy", "consensus").splitlines()
+    assert "network" in head
+    assert "dynamics" in head
+    assert "diffusing" in lines[2]
+
+
+def test_complete_rows_and_optimade_can_be_written(filled):
+    lines = run("query", "--format", "jsonl").splitlines()
+    assert [json.loads(line)["material_id"] for line in lines] == ["mp-1", "mp-2", "mp-3"]
+    response = json.loads(run("query", "--format", "optimade", "--with", "label"))
+    (resource,) = response["data"]
+    positions = resource["attributes"]["cartesian_site_positions"]
+    assert positions == CRYSTAL.cart_coords.tolist()
+
+
+def test_explanations_name_neighbours_and_what_is_missing(filled):
+    text = run("explain", "mp-2")
+    assert "There: landscape, prediction. Missing: label, validation." in text
+    lines = {line.split()[0]: line for line in text.splitlines() if line}
+    assert "2 of 3" in lines["xi"]
+    assert "mp-1" in lines["xi"]
+    assert "mp-3" in lines["xi"]
+    assert "1 of 3" in lines["network"]
+    assert "no free volumes at 2 eV" in lines["free_volume"]
+    alone = run("explain", "mp-3")
+    assert "no landscape" in alone
+    assert "1000 K" in alone
+    assert "It was too big." in alone
+
+
+def test_explanations_as_json(filled):
+    (one,) = json.loads(run("explain", "mp-1", "--json"))
+    by_policy = {standing["policy"]: standing for standing in one["standings"]}
+    assert by_policy["network"]["rank"] == 2
+    assert by_policy["network"]["above"]["material_id"] == "mp-2"
+    assert one["row"]["xi"] == 0.9
+
+
+def test_a_material_without_a_row_is_said_to_have_failed(filled):
+    result = CliRunner().invoke(app, ["explain", "mp-4"])
+    assert isinstance(result.exception, SettingsError)
+    assert "It was too big." in result.exception.message
