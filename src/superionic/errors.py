@@ -157,3 +157,9 @@ class DatabaseError(SuperionicError):
     """No database, or one that does not answer or refuses."""
 
     code = "database"
+
+
+class NetworkError(SuperionicError):
+    """A force network cannot be read, trained or used."""
+
+    code = "network"

@@ -1,8 +1,9 @@
 """Settings of shakes, network and training; every field changes numbers and is stored."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from superionic.errors import SettingsError
 
@@ -10,6 +11,9 @@ T = TypeVar("T")
 
 TARGET = "log10_msd_slope"
 """The target that every network has: log10 of the clipped slope in A^2/ps."""
+
+DIFFUSING = "diffusing"
+"""Another target: 1 where the verdict is diffusing, 0 where it is not_diffusing."""
 
 
 @dataclass(frozen=True)
@@ -121,17 +125,18 @@ class LabelRules:
     exclude_verdicts : tuple of str
         Rows with these verdicts are left out. A melted framework has no diffusion coefficient of
         its lithium to speak of.
-    upper_bounds : bool
-        Treat crystals in which no ion hopped as known to be slow and no more: a prediction below
-        the logarithm of their upper bound costs nothing, one above it is pulled down to the label.
+    targets : tuple of str
+        What is learnt: ``log10_msd_slope`` first; ``diffusing`` (1 or 0, by the verdict) may be
+        learnt beside it.
     """
 
     floor_A2_per_ps: float = 1e-4
     exclude_verdicts: tuple[str, ...] = ("melted",)
-    upper_bounds: bool = False
+    targets: tuple[str, ...] = (TARGET,)
 
     def __post_init__(self) -> None:
-        _require(self, floor_A2_per_ps=self.floor_A2_per_ps > 0)
+        known = self.targets[:1] == (TARGET,) and set(self.targets) <= {TARGET, DIFFUSING}
+        _require(self, floor_A2_per_ps=self.floor_A2_per_ps > 0, targets=known)
 
 
 @dataclass(frozen=True)
@@ -227,8 +232,9 @@ def settings_from_dict(kind: type[T], values: Any, where: str = "") -> T:
     chosen: dict[str, Any] = {}
     for name, value in values.items():
         path = f"{where}.{name}" if where else name
-        if is_dataclass(hints[name]):
-            chosen[name] = settings_from_dict(hints[name], value, path)  # type: ignore[arg-type]
+        nested = _dataclass_of(hints[name])
+        if nested is not None and value is not None:
+            chosen[name] = settings_from_dict(nested, value, path)
             continue
         try:
             chosen[name] = TypeAdapter(hints[name]).validate_python(value)
@@ -242,12 +248,16 @@ def settings_from_dict(kind: type[T], values: Any, where: str = "") -> T:
         raise SettingsError(f"{title} is incomplete: {error}.", hint="Add the field.") from None
 
 
+def _dataclass_of(hint: Any) -> type | None:
+    """Return the dataclass of a field ``X`` or ``X | None``."""
+    options = get_args(hint) or (hint,)
+    return next((one for one in options if isinstance(one, type) and is_dataclass(one)), None)
+
+
 def settings_to_dict(settings: Any) -> dict[str, Any]:
     """Return settings as plain data that :func:`settings_from_dict` and JSON take."""
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in asdict(settings).items()
-    }
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(settings), allow_nan=False))
+    return plain
 
 
 def _require(settings: Any, **holds: bool) -> None:

@@ -212,7 +212,7 @@ def _forces(
                 fields[len(batch)] = make([supercell] * len(batch))
             forces = fields[len(batch)].evaluate(batch)[1]
         except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if len(batch) == 1:
                 raise CellTooLargeError(
@@ -240,7 +240,7 @@ def _not_finite(message: str) -> SuperionicError:
     )
 
 
-def _out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out: torch has no one class for that."""
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that memory ran out: torch has no one class for that."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text

@@ -1,0 +1,341 @@
+"""Labelled crystals, and how they are divided into folds."""
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from superionic.errors import NetworkError, UnreadableFileError
+from superionic.surrogate.settings import DIFFUSING, TARGET, LabelRules, settings_to_dict
+from superionic.surrogate.shakes import Shakes
+
+IntArray = NDArray[np.int64]
+
+_COLUMNS = ("material_id", "formula", "mobile_species", "verdict", "structure", "potential")
+
+
+@dataclass(frozen=True)
+class LabelledCrystal:
+    """A crystal at equilibrium with what dynamics says of it.
+
+    Parameters
+    ----------
+    material_id, formula : str
+        What it is.
+    atoms : Atoms
+        The crystal before the supercell.
+    mobile_species : str
+        The mobile ion; for controls and reports, never for the network.
+    verdict : str
+        ``diffusing``, ``not_diffusing``, ``melted`` or ``unconverged``.
+    slope_A2_per_ps : float
+        The clipped slope of the data set in A^2/ps.
+    targets : dict of str to float
+        What is learnt; NaN where unknown.
+    potential, potential_weights_sha256 : str
+        What gave the label.
+    """
+
+    material_id: str
+    formula: str
+    atoms: Atoms
+    mobile_species: str
+    verdict: str
+    slope_A2_per_ps: float
+    targets: dict[str, float]
+    potential: str
+    potential_weights_sha256: str
+
+    @property
+    def chemical_system(self) -> str:
+        """Return the elements in alphabetical order, joined by hyphens."""
+        return "-".join(sorted(set(self.atoms.get_chemical_symbols())))
+
+    @property
+    def diffusing(self) -> bool | None:
+        """Return the verdict as yes or no; None where it is neither."""
+        return {"diffusing": True, "not_diffusing": False}.get(self.verdict)
+
+    @property
+    def digest(self) -> str:
+        """Return the hash of crystal and label."""
+        content = [
+            self.material_id,
+            np.round(self.atoms.cell.array, 6).tolist(),
+            np.round(self.atoms.get_positions(), 5).tolist(),
+            self.atoms.numbers.tolist(),
+            self.verdict,
+            round(self.slope_A2_per_ps, 8),
+        ]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """Labels that are learnt, and how many were left out.
+
+    Parameters
+    ----------
+    crystals : tuple of LabelledCrystal
+        In the order of their identifiers.
+    left_out : dict of str to int
+        Rows left out, by reason.
+    """
+
+    crystals: tuple[LabelledCrystal, ...]
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.crystals)
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Labelled crystals with their shakes, in one order.
+
+    Parameters
+    ----------
+    crystals : tuple of LabelledCrystal
+        At least one.
+    shakes : tuple of Shakes
+        One for each crystal.
+    rules : LabelRules
+        What made targets of the labels.
+
+    Raises
+    ------
+    NetworkError
+        When it is empty, or the lengths differ.
+    """
+
+    crystals: tuple[LabelledCrystal, ...]
+    shakes: tuple[Shakes, ...]
+    rules: LabelRules = field(default_factory=LabelRules)
+
+    def __post_init__(self) -> None:
+        if not self.crystals:
+            raise NetworkError(
+                "There is no labelled crystal to learn from.",
+                hint="Label crystals with 'superionic label', or leave fewer out.",
+            )
+        if len(self.crystals) != len(self.shakes):
+            raise NetworkError(
+                f"{len(self.crystals)} labelled crystals with {len(self.shakes)} sets of shakes.",
+                hint="Shake every crystal.",
+            )
+
+    def __len__(self) -> int:
+        return len(self.crystals)
+
+    @cached_property
+    def targets(self) -> NDArray[np.float64]:
+        """Targets, shape (n_crystals, n_targets); NaN where unknown."""
+        return np.array([[c.targets[name] for name in self.rules.targets] for c in self.crystals])
+
+    @property
+    def groups(self) -> list[str]:
+        """Chemical system of each crystal."""
+        return [crystal.chemical_system for crystal in self.crystals]
+
+    def subset(self, indices: Iterable[int]) -> "TrainingSet":
+        """Return some of the crystals."""
+        chosen = list(indices)
+        return TrainingSet(
+            tuple(self.crystals[i] for i in chosen),
+            tuple(self.shakes[i] for i in chosen),
+            self.rules,
+        )
+
+    def sha256(self) -> str:
+        """Return the hash of crystals, labels, rules and shakes; their order does not matter."""
+        rows = [
+            [
+                crystal.digest,
+                shakes.potential.weights_sha256,
+                shakes.seed,
+                np.round(shakes.amplitudes_A, 6).tolist(),
+            ]
+            for crystal, shakes in zip(self.crystals, self.shakes, strict=True)
+        ]
+        content = [sorted(rows), settings_to_dict(self.rules)]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def read_labels(path: Path, rules: LabelRules | None = None) -> LabelSet:
+    """Read a published data set of labels (JSON lines, see ``datasets/README.md``).
+
+    Raises
+    ------
+    UnreadableFileError
+        When the file cannot be read or a line is no label, naming the line.
+    NetworkError
+        When no row is left.
+    """
+    try:
+        lines = [line for line in path.read_text().splitlines() if line.strip()]
+        rows = [json.loads(line) for line in lines]
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UnreadableFileError(
+            f"The labels {path} cannot be read ({type(error).__name__}: {error}).",
+            hint="Name a file that 'superionic label --export' wrote.",
+        ) from error
+    for number, row in enumerate(rows, start=1):
+        missing = [c for c in _COLUMNS if not isinstance(row, dict) or c not in row]
+        if missing:
+            raise UnreadableFileError(
+                f"Line {number} of {path} is no label: {', '.join(missing)} missing.",
+                hint="Name a file that 'superionic label --export' wrote.",
+            )
+    labels = labels_from_rows(rows, rules)
+    if not labels.crystals:
+        left_out = ", ".join(f"{count} {name}" for name, count in labels.left_out.items())
+        raise NetworkError(
+            f"{path} has no label that can be learnt (left out: {left_out or 'none'}).",
+            hint="Label more crystals with 'superionic label', or leave fewer out.",
+        )
+    return labels
+
+
+def labels_from_rows(
+    rows: Iterable[Mapping[str, Any]], rules: LabelRules | None = None
+) -> LabelSet:
+    """Return the labels that are learnt from rows of a data set.
+
+    A row without a slope, or with a verdict that the rules exclude, is left out. Of several rows of
+    one crystal the first counts.
+    """
+    rules = rules or LabelRules()
+    found: dict[str, LabelledCrystal] = {}
+    left_out: Counter[str] = Counter()
+    for row in rows:
+        slope = row.get("label_A2_per_ps")
+        if row["verdict"] in rules.exclude_verdicts:
+            left_out[row["verdict"]] += 1
+        elif slope is None or not math.isfinite(slope):
+            left_out["without a slope"] += 1
+        elif row["material_id"] in found:
+            left_out["second label of a crystal"] += 1
+        else:
+            found[row["material_id"]] = _crystal(row, float(slope), rules)
+    ordered = tuple(found[name] for name in sorted(found))
+    return LabelSet(ordered, dict(left_out))
+
+
+def _crystal(row: Mapping[str, Any], slope_A2_per_ps: float, rules: LabelRules) -> LabelledCrystal:
+    structure = row["structure"]
+    diffusing = {"diffusing": 1.0, "not_diffusing": 0.0}.get(row["verdict"], math.nan)
+    log10_slope = math.log10(max(slope_A2_per_ps, rules.floor_A2_per_ps))
+    return LabelledCrystal(
+        material_id=row["material_id"],
+        formula=row["formula"],
+        atoms=Atoms(
+            structure["species"],
+            scaled_positions=structure["frac_coords"],
+            cell=structure["lattice"],
+            pbc=True,
+        ),
+        mobile_species=row["mobile_species"],
+        verdict=row["verdict"],
+        slope_A2_per_ps=slope_A2_per_ps,
+        targets={TARGET: log10_slope, DIFFUSING: diffusing},
+        potential=row["potential"],
+        potential_weights_sha256=row.get("potential_weights_sha256", ""),
+    )
+
+
+def make_folds(
+    n_crystals: int, n_folds: int, seed: int, groups: Sequence[str] | None = None
+) -> list[IntArray]:
+    """Divide crystals into folds, at random or with each group in one fold.
+
+    Parameters
+    ----------
+    n_crystals : int
+        Number of crystals.
+    n_folds : int
+        Number of folds, at least 2.
+    seed : int
+        Of the order in which they are dealt.
+    groups : sequence of str, length n_crystals, optional
+        Groups (chemical systems) that must not be torn apart. In random order, large ones first,
+        each goes to the fold that is smallest then.
+
+    Returns
+    -------
+    list of ndarray of int
+        Sorted indices of each fold; together all crystals, each once.
+
+    Raises
+    ------
+    NetworkError
+        When there are fewer crystals or groups than folds.
+    """
+    labels = np.arange(n_crystals) if groups is None else np.unique(groups, return_inverse=True)[1]
+    n_groups = len(set(labels.tolist()))
+    if n_folds < 2 or n_groups < n_folds:
+        what = "crystals" if groups is None else "chemical systems"
+        raise NetworkError(
+            f"{n_groups} {what} cannot be divided into {n_folds} folds.",
+            hint="Use at least 2 folds, and more labelled crystals than folds.",
+        )
+    sizes = np.bincount(labels)
+    order = np.random.default_rng(seed).permutation(n_groups)
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    filled = np.zeros(n_folds, dtype=int)
+    fold_of_group = np.empty(n_groups, dtype=int)
+    for group in order:
+        fold_of_group[group] = fold = int(np.argmin(filled))
+        filled[fold] += sizes[group]
+    return [np.flatnonzero(fold_of_group[labels] == fold) for fold in range(n_folds)]
+
+
+def hold_out(
+    indices: IntArray, fraction: float, seed: int, groups: Sequence[str] | None = None
+) -> tuple[IntArray, IntArray]:
+    """Divide training crystals into those that are learnt and those that choose the epoch.
+
+    Parameters
+    ----------
+    indices : ndarray of int
+        Training crystals; a test fold has no part in this.
+    fraction : float
+        Part that is held out; 0 for none.
+    seed : int
+        Of the choice.
+    groups : sequence of str, optional
+        Group of every crystal of the whole set; held out as a whole.
+
+    Returns
+    -------
+    learnt, held_out : ndarray of int
+        Sorted.
+    """
+    wanted = round(fraction * len(indices))
+    if wanted == 0:
+        return np.sort(indices), np.empty(0, dtype=np.int64)
+    names = np.asarray(indices if groups is None else [groups[i] for i in indices])
+    order = np.random.default_rng([seed, 17]).permutation(np.unique(names))
+    chosen: list[Any] = []
+    count = 0
+    for name in order:
+        size = int(np.sum(names == name))
+        # The first may be as large as it likes; later ones must not overshoot by half.
+        if count and count + size > 1.5 * wanted:
+            continue
+        chosen.append(name)
+        count += size
+        if count >= wanted:
+            break
+    out = np.isin(names, chosen)
+    if out.all():
+        return np.sort(indices), np.empty(0, dtype=np.int64)
+    return np.sort(indices[~out]), np.sort(indices[out])

@@ -1,0 +1,138 @@
+"""Labels read by stated rules, folds that keep their promises."""
+
+import json
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import synthetic_set
+
+from superionic.errors import NetworkError, SettingsError, UnreadableFileError
+from superionic.surrogate.data import (
+    TrainingSet,
+    hold_out,
+    labels_from_rows,
+    make_folds,
+    read_labels,
+)
+from superionic.surrogate.settings import DIFFUSING, TARGET, LabelRules
+
+
+def row(name, verdict="diffusing", label=1.0, **changes):
+    structure = {
+        "lattice": [[4.0, 0, 0], [0, 4.0, 0], [0, 0, 4.0]],
+        "species": ["Li", "Cl"],
+        "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]],
+    }
+    return {
+        "material_id": name,
+        "formula": "LiCl",
+        "mobile_species": "Li",
+        "verdict": verdict,
+        "label_A2_per_ps": label,
+        "structure": structure,
+        "potential": "chgnet:0.3.0",
+        "potential_weights_sha256": "abc",
+    } | changes
+
+
+def test_rules_decide_what_is_learnt():
+    rows = [
+        row("b", label=100.0),
+        row("a", "not_diffusing", 1e-4),
+        row("c", "melted", 9.0),
+        row("d", "unconverged", 0.1),
+        row("e", "unconverged", None),
+        row("a", "diffusing", 5.0),
+    ]
+    labels = labels_from_rows(rows)
+    assert [crystal.material_id for crystal in labels.crystals] == ["a", "b", "d"]
+    assert labels.left_out == {"melted": 1, "without a slope": 1, "second label of a crystal": 1}
+    assert [crystal.targets[TARGET] for crystal in labels.crystals] == pytest.approx([-4, 2, -1])
+    assert [crystal.diffusing for crystal in labels.crystals] == [False, True, None]
+    assert math.isnan(labels.crystals[2].targets[DIFFUSING])
+    assert labels.crystals[0].chemical_system == "Cl-Li"
+    floored = labels_from_rows(rows, LabelRules(floor_A2_per_ps=0.1, exclude_verdicts=()))
+    assert [crystal.targets[TARGET] for crystal in floored.crystals[:2]] == pytest.approx([-1, 2])
+    assert len(floored) == 4
+    with pytest.raises(SettingsError, match="targets"):
+        LabelRules(targets=("speed",))
+
+
+def test_published_labels_can_be_read(pytestconfig):
+    labels = read_labels(pytestconfig.rootpath / "datasets" / "labels_1000K.jsonl")
+    assert len(labels) > 5
+    for crystal in labels.crystals:
+        assert crystal.mobile_species in crystal.atoms.get_chemical_symbols()
+        assert -4.0 <= crystal.targets[TARGET] < 3.0
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("{", UnreadableFileError, "cannot be read"),
+        ('{"material_id": "a"}', UnreadableFileError, "Line 1 .* verdict"),
+        ("[]", UnreadableFileError, "Line 1"),
+        ("", NetworkError, "no label"),
+        (json.dumps(row("a", "melted")), NetworkError, "1 melted"),
+    ],
+)
+def test_files_that_are_no_labels(tmp_path, text, error, message):
+    path = tmp_path / "labels.jsonl"
+    path.write_text(text)
+    with pytest.raises(error, match=message):
+        read_labels(path)
+    with pytest.raises(UnreadableFileError):
+        read_labels(tmp_path / "not there")
+
+
+def test_hash_of_the_training_set():
+    whole = synthetic_set(6)
+    turned = whole.subset(reversed(range(6)))
+    assert whole.sha256() == turned.sha256()
+    others = {whole.subset(range(5)).sha256(), synthetic_set(6, seed=1).sha256()}
+    others.add(TrainingSet(whole.crystals, whole.shakes, LabelRules(floor_A2_per_ps=0.01)).sha256())
+    others.add(TrainingSet(whole.crystals, tuple(s.first(2) for s in whole.shakes)).sha256())
+    assert len(others | {whole.sha256()}) == 5
+    with pytest.raises(NetworkError, match="no labelled crystal"):
+        whole.subset([])
+    with pytest.raises(NetworkError, match="6 labelled crystals with 5"):
+        TrainingSet(whole.crystals, whole.shakes[:5])
+
+
+@given(
+    st.lists(st.sampled_from("abcdefghij"), min_size=5, max_size=60).filter(
+        lambda names: len(set(names)) >= 3
+    ),
+    st.integers(2, 3),
+    st.integers(0, 99),
+)
+def test_folds_hold_each_crystal_once_and_tear_no_group_apart(groups, n_folds, seed):
+    for given_groups in (None, groups):
+        folds = make_folds(len(groups), n_folds, seed, given_groups)
+        assert sorted(np.concatenate(folds).tolist()) == list(range(len(groups)))
+        assert all(len(fold) for fold in folds)
+        if given_groups is None:
+            assert max(map(len, folds)) - min(map(len, folds)) <= 1
+        else:
+            largest = max(Counter(groups).values())
+            assert max(map(len, folds)) - min(map(len, folds)) <= largest
+            homes = [{groups[i] for i in fold} for fold in folds]
+            assert sum(map(len, homes)) == len(set(groups))
+        train = np.concatenate(folds[1:])
+        learnt, held_out = hold_out(train, 0.2, seed, given_groups)
+        assert sorted([*learnt, *held_out]) == sorted(train)
+        assert len(learnt)
+        if given_groups is not None:
+            assert not {groups[i] for i in learnt} & {groups[i] for i in held_out}
+
+
+def test_folds_depend_on_their_seed_alone():
+    first, again, other = (make_folds(40, 5, seed) for seed in (0, 0, 1))
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert any(len(a) != len(b) or (a != b).any() for a, b in zip(first, other, strict=True))
+    with pytest.raises(NetworkError, match=r"2 chemical systems .* 3 folds"):
+        make_folds(4, 3, 0, ["a", "a", "b", "b"])

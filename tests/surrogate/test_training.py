@@ -1,0 +1,152 @@
+"""Training: it learns, it sees no test crystal, and a killed run ends as one that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synthetic import synthetic_set
+
+from superionic.errors import NetworkError
+from superionic.statistics import r_squared
+from superionic.surrogate.batches import GraphTable
+from superionic.surrogate.data import TrainingSet
+from superionic.surrogate.settings import (
+    DIFFUSING,
+    TARGET,
+    LabelRules,
+    NetworkSettings,
+    TrainingSettings,
+)
+from superionic.surrogate.training import fit_network, predict_crystals
+
+NETWORK = NetworkSettings(cutoff_A=3.2, n_layers=1, channels=8)
+QUICK = TrainingSettings(max_epochs=4, patience=0, learning_rate=5e-3, ema_decay=0.5)
+TINY = NetworkSettings(cutoff_A=3.0, l_max=1, n_layers=1, channels=2, readout_hidden=4)
+
+
+def fit(training_set, directory, *, learnt=range(8), held_out=range(8, 10), settings=QUICK, **more):
+    more.setdefault("network_settings", TINY)
+    table = GraphTable(training_set, more["network_settings"].cutoff_A)
+    return fit_network(
+        table,
+        np.array(learnt, dtype=np.int64),
+        np.array(held_out, dtype=np.int64),
+        settings=settings,
+        targets=training_set.rules.targets,
+        directory=directory,
+        **more,
+    )
+
+
+def weights_of(fitted):
+    return torch.cat([value.flatten().float() for value in fitted.network.state_dict().values()])
+
+
+def test_it_learns_what_only_accelerations_tell(tmp_path):
+    data = synthetic_set(65)
+    settings = TrainingSettings(max_epochs=18, patience=0, learning_rate=8e-3)
+    fitted = fit(
+        data,
+        tmp_path,
+        learnt=range(45),
+        held_out=range(45, 50),
+        settings=settings,
+        network_settings=NETWORK,
+    )
+    test = np.arange(50, 65)
+    values, _ = predict_crystals(fitted.network, GraphTable(data, NETWORK.cutoff_A), test)
+    predicted = np.array([value.mean(axis=0)[0] for value in values])
+    assert r_squared(data.targets[test, 0], predicted) > 0.9
+    losses = [row["train_loss"] for row in fitted.history]
+    assert losses[-1] < 0.2 * losses[0]
+    assert fitted.best_epoch == int(np.argmin([row["validation_loss"] for row in fitted.history]))
+
+
+def test_crystals_outside_the_training_change_nothing(tmp_path):
+    data, other = synthetic_set(12), synthetic_set(12, seed=9)
+    changed = TrainingSet(
+        data.crystals[:10] + other.crystals[10:], data.shakes[:10] + other.shakes[10:]
+    )
+    first = fit(data, tmp_path / "a")
+    assert torch.equal(weights_of(first), weights_of(fit(changed, tmp_path / "b")))
+    other_seed = replace(QUICK, seed=1)
+    again = fit(data, tmp_path / "c", settings=other_seed)
+    assert not torch.equal(weights_of(first), weights_of(again))
+
+
+def test_a_finished_run_is_not_run_again_and_another_is_refused(tmp_path):
+    data = synthetic_set(10)
+    first = fit(data, tmp_path)
+    start = time.perf_counter()
+    again = fit(data, tmp_path)
+    assert time.perf_counter() - start < 0.5
+    assert torch.equal(weights_of(first), weights_of(again))
+    assert again.history == first.history
+    assert (tmp_path / "metrics.csv").read_text().startswith("epoch,train_loss,validation_loss")
+    for change in ({"settings": replace(QUICK, seed=3)}, {"learnt": range(7)}, {"identity": "x"}):
+        with pytest.raises(NetworkError, match="other settings or data"):
+            fit(data, tmp_path, **change)
+
+
+def test_early_stopping_and_no_validation(tmp_path):
+    data = synthetic_set(10)
+    still = replace(QUICK, max_epochs=30, patience=2, learning_rate=1e-12)
+    assert 3 <= len(fit(data, tmp_path / "a", settings=still).history) < 10
+    alone = fit(data, tmp_path / "b", held_out=[])
+    assert alone.best_epoch == QUICK.max_epochs - 1
+    with pytest.raises(NetworkError, match="No crystal is left"):
+        fit(data, tmp_path / "c", learnt=[])
+
+
+def test_targets_may_be_unknown_and_constant(tmp_path):
+    data = synthetic_set(10)
+    crystals = tuple(
+        replace(crystal, targets={TARGET: -4.0, DIFFUSING: float("nan") if i % 2 else 1.0})
+        for i, crystal in enumerate(data.crystals)
+    )
+    both = TrainingSet(crystals, data.shakes, LabelRules(targets=(TARGET, DIFFUSING)))
+    fitted = fit(both, tmp_path)
+    values, _ = predict_crystals(fitted.network, GraphTable(both, TINY.cutoff_A), np.arange(3))
+    assert values[0].shape == (3, 2)
+    assert np.isfinite(values[0]).all()
+    unknown = tuple(replace(c, targets=c.targets | {DIFFUSING: float("nan")}) for c in crystals)
+    with pytest.raises(NetworkError, match="unknown for all"):
+        fit(TrainingSet(unknown, data.shakes, both.rules), tmp_path / "x")
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[2])
+import test_training as t
+inner = t.GraphTable.epoch
+def epoch(self, crystals, number, **settings):
+    if number == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return inner(self, crystals, number, **settings)
+t.GraphTable.epoch = epoch
+t.fit(t.synthetic_set(10), t.Path(sys.argv[1]), settings=t.LONG)
+"""
+LONG = replace(QUICK, max_epochs=9)
+
+
+@pytest.mark.process
+def test_a_killed_run_goes_on_where_it_was(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "killed"), str(Path(__file__).parent)]
+    ended = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=120)
+    assert ended.returncode == -signal.SIGKILL
+    assert (tmp_path / "killed" / "last.ckpt").exists()
+    assert not (tmp_path / "killed" / "network.pt").exists()
+    torch.set_num_threads(1)
+    data = synthetic_set(10)
+    resumed = fit(data, tmp_path / "killed", settings=LONG)
+    unbroken = fit(data, tmp_path / "whole", settings=LONG)
+    assert [row["epoch"] for row in resumed.history] == list(range(9))
+    assert resumed.history == unbroken.history
+    assert torch.equal(weights_of(resumed), weights_of(unbroken))
