@@ -9,6 +9,7 @@ from screening_helpers import START
 from superionic.schemas.common import PotentialDocument
 from superionic.schemas.label import DiffusionDocument, SlopeDocument
 from superionic.schemas.prediction import PredictionDocument
+from superionic.schemas.validation import ValidationDocument
 
 CRYSTAL = Structure(Lattice.cubic(3.0), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
@@ -98,3 +99,38 @@ def label(material_id: str, slope: float | None, temperature_K: float = 1000.0, 
     }
     stored = DiffusionDocument(**(values | fields)).model_dump()
     return stored | {"structure": CRYSTAL.as_dict()}
+
+
+def validation(material_id: str, verdict: str, **fields: Any) -> dict:
+    """Return the output of a validation flow, of a supercell of eight cells."""
+    values = common(material_id, "validation", fields)
+    nothing = [
+        name
+        for name, field in ValidationDocument.model_fields.items()
+        if field.is_required() and name not in values
+    ]
+    values = dict.fromkeys(nothing) | values
+    values |= {
+        "engine": "ase",
+        "dynamics": values["potential"],
+        "relaxed": False,
+        "supercell_matrix": [[2, 0, 0], [0, 2, 0], [0, 0, 2]],
+        "n_atoms": 16,
+        "n_mobile": 8,
+        "image_distance_A": 6.0,
+        "volume_A3": 216.0,
+        "charge_e": 1.0,
+        "timestep_fs": 2.0,
+        "equilibration_ps": 2.0,
+        "temperatures_K": [500.0, 1000.0],
+        "seeds": [0, 0],
+        "verdict": verdict,
+        "verdict_reason": "the interval lies above 0.01 S/cm",
+        "deciding_temperature_K": 500.0,
+        "threshold_S_per_cm": 0.01,
+        "n_values": 2,
+        "n_bounds": 0,
+        "runs": [],
+        "total_wall_time_s": 60.0,
+    }
+    return ValidationDocument(**(values | fields)).model_dump()

@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from part_documents import label, prediction
+from part_documents import label, prediction, validation
 from screening_helpers import add, descriptors, outputs_store, screening_store
 
 from superionic.builders.run import run_builder
@@ -60,6 +60,22 @@ def test_a_label_alone_gives_the_cell_and_not_the_supercell():
     assert (row.n_atoms, row.n_mobile, row.volume_A3) == (2, 1, 27.0)
     assert (row.volume_A3_per_atom, row.mobile_fraction) == (13.5, 0.5)
     assert row.labels[0].n_atoms == 16
+
+
+def test_validation_completes_a_row_and_can_stand_alone():
+    outputs = outputs_store(
+        descriptors("a", xi=0.5),
+        prediction("a", 0.4, minutes=1),
+        label("a", 2.0, minutes=2),
+        validation("a", "confirmed", minutes=3, conductivity_S_per_cm=0.3),
+        validation("b", "melts"),
+    )
+    rows = build(outputs, screening_store())
+    assert rows["a"].missing == []
+    assert (rows["a"].validation_verdict, rows["a"].conductivity_S_per_cm) == ("confirmed", 0.3)
+    assert rows["a"].validation_temperature_K == 500.0
+    assert rows["b"].present == ["validation"]
+    assert rows["b"].n_atoms == 2
 
 
 def test_every_run_is_in_the_history_and_the_newest_count():

@@ -10,11 +10,13 @@ from superionic.schemas.common import MaterialDocument
 from superionic.schemas.label import DiffusionDocument
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.screen import DescriptorsDocument
+from superionic.schemas.validation import ValidationDocument
 
 MODELS: dict[str, type[MaterialDocument]] = {
     "descriptors": DescriptorsDocument,
     "prediction": PredictionDocument,
     "diffusion": DiffusionDocument,
+    "validation": ValidationDocument,
 }
 """Kinds of documents that rows are made from."""
 

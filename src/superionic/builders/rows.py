@@ -19,6 +19,7 @@ from superionic.schemas.screening import (
     RunSummary,
     ScreeningDocument,
 )
+from superionic.schemas.validation import ValidationDocument
 
 D = TypeVar("D", bound=MaterialDocument)
 
@@ -34,6 +35,11 @@ _COPIED = [
     "xi",
 ]
 _SAME_IN_LABEL = sorted(set(LabelSummary.model_fields) & set(DiffusionDocument.model_fields))
+_SAME_IN_VALIDATION = (
+    *("conductivity_S_per_cm", "conductivity_low_S_per_cm", "conductivity_high_S_per_cm"),
+    *("conductivity_300K_S_per_cm", "conductivity_300K_low_S_per_cm"),
+    *("conductivity_300K_high_S_per_cm", "activation_energy_eV", "activation_energy_error_eV"),
+)
 
 
 def screening_document(
@@ -44,9 +50,9 @@ def screening_document(
     Parameters
     ----------
     documents : iterable of MaterialDocument
-        Descriptors, predictions and labels of one material, mobile species and potential, at least
-        one. Of several of a kind the newest counts; of labels, the newest of each temperature and
-        seed, and before all the one nearest to 1000 K.
+        Descriptors, predictions, labels and validations of one material, mobile species and
+        potential, at least one. Of several of a kind the newest counts; of labels, the newest of
+        each temperature and seed, and before all the one nearest to 1000 K.
     unreadable : iterable of RunSummary
         Runs whose document could not be read; they are listed.
 
@@ -60,17 +66,19 @@ def screening_document(
     prediction = _newest(ordered, PredictionDocument)
     labels = _newest_labels(ordered)
     label = labels[0] if labels else None
+    validation = _newest(ordered, ValidationDocument)
     parts: dict[Part, MaterialDocument | None] = {
         "landscape": landscape,
         "prediction": prediction,
         "label": label,
-        "validation": None,
+        "validation": validation,
     }
-    base: Any = landscape or label or prediction
-    used = [one for one in (landscape, prediction, *labels) if one is not None]
+    base: Any = landscape or label or prediction or validation
+    used = [one for one in (landscape, prediction, *labels, validation) if one is not None]
     runs = [_run(one, any(one is other for other in used)) for one in ordered]
     runs = sorted([*runs, *unreadable], key=lambda run: (run.last_updated, run.job_uuid or ""))
-    fields = _crystal(base) | _landscape(landscape) | _prediction(prediction) | _label(label)
+    fields = _crystal(base) | _landscape(landscape) | _prediction(prediction)
+    fields |= _label(label) | _validation(validation)
     potential = base.potential
     return ScreeningDocument(
         **fields,
@@ -123,9 +131,9 @@ def _crystal(document: Any) -> dict[str, Any]:
     """Return what a document says of its crystal, per cell and not per supercell."""
     n_cells = 1.0
     origins: Origins = document if isinstance(document, Origins) else Origins()
-    if isinstance(document, DiffusionDocument):
+    if isinstance(document, DiffusionDocument | ValidationDocument):
         n_cells = max(1.0, abs(round(float(np.linalg.det(document.supercell_matrix)))))
-    if isinstance(document, DiffusionDocument | PredictionDocument):
+    if isinstance(document, DiffusionDocument | PredictionDocument | ValidationDocument):
         origins = Origins.from_provenance(document.provenance)
     same = [
         "material_id",
@@ -195,6 +203,18 @@ def _label(document: DiffusionDocument | None) -> dict[str, Any]:
         "msd_slope_low_A2_per_ps": slope and slope.low_A2_per_ps,
         "msd_slope_high_A2_per_ps": slope and slope.high_A2_per_ps,
         "label_uuid": document.job_uuid,
+    }
+
+
+def _validation(document: ValidationDocument | None) -> dict[str, Any]:
+    if document is None:
+        return {}
+    return {
+        **{name: getattr(document, name) for name in _SAME_IN_VALIDATION},
+        "validation_verdict": document.verdict,
+        "validation_reason": document.verdict_reason,
+        "validation_temperature_K": document.deciding_temperature_K,
+        "validation_uuid": document.job_uuid,
     }
 
 

@@ -247,7 +247,7 @@ def rows_of_tasks(
     found = list(outputs.query(criteria, properties=["output"]))
     materials = {row["output"]["material_id"] for row in found}
     others = {
-        "output.kind": {"$in": ["prediction", "diffusion"]},
+        "output.kind": {"$in": ["prediction", "diffusion", "validation"]},
         "output.material_id": {"$in": sorted(materials)},
         "output.potential.weights_sha256": weights_sha256,
     }

@@ -120,7 +120,7 @@ def _parts(row: ScreeningDocument) -> list[str]:
             f"{label.production_ps:g} ps."
         )
     if row.validation_verdict is not None:
-        lines.append(f"Validation: {row.validation_verdict}.")
+        lines.append(f"Validation: {row.validation_verdict}; {row.validation_reason}.")
     return lines
 
 

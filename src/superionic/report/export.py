@@ -26,7 +26,8 @@ _IN_OPTIMADE = (
     *("predicted_log10_msd_slope", "predicted_log10_msd_slope_low"),
     *("predicted_log10_msd_slope_high", "network", "label_verdict", "label_temperature_K"),
     *("msd_slope_A2_per_ps", "msd_slope_low_A2_per_ps", "msd_slope_high_A2_per_ps"),
-    *("validation_verdict", "activation_energy_eV", "conductivity_300K_S_per_cm"),
+    *("validation_verdict", "validation_temperature_K", "conductivity_S_per_cm"),
+    *("activation_energy_eV", "conductivity_300K_S_per_cm"),
     *("conductivity_300K_low_S_per_cm", "conductivity_300K_high_S_per_cm", "rank"),
     *("duplicate_of", "parent_id", "source"),
 )

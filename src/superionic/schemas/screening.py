@@ -146,7 +146,18 @@ class ScreeningDocument(Origins):
     )
 
     # Validation: molecular dynamics at several temperatures.
-    validation_verdict: str | None = Field(None, description="Verdict of the validation.")
+    validation_verdict: str | None = Field(
+        None, description="confirmed, not_confirmed, melts or undecided."
+    )
+    validation_reason: str | None = Field(None, description="What decided, with numbers.")
+    validation_temperature_K: float | None = Field(None, description="Temperature of the verdict.")
+    conductivity_S_per_cm: float | None = Field(
+        None, description="Conductivity at the temperature of the verdict, by the Arrhenius fit."
+    )
+    conductivity_low_S_per_cm: float | None = Field(
+        None, description="Lower end of its 95 % interval."
+    )
+    conductivity_high_S_per_cm: float | None = Field(None, description="Upper end, or a bound.")
     activation_energy_eV: float | None = Field(None, description="Activation energy in eV.")
     activation_energy_error_eV: float | None = Field(None, description="Its standard error.")
     conductivity_300K_S_per_cm: float | None = Field(
