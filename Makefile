@@ -44,7 +44,7 @@ $(VENV)/.screen: pyproject.toml $(VENV)/.torch
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.torch
-	$(PIP) --editable ".[server,sevennet,matgl,network,notebook,mp,optimade,dev]"
+	$(PIP) --editable ".[server,sevennet,matgl,network,notebook,kinisi,mp,optimade,dev]"
 	@touch $@ $(VENV)/.screen
 
 benchmark-landscape: $(VENV)/.test
