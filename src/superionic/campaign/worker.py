@@ -115,6 +115,8 @@ def _run(
                     setup.maker.make(task.candidate),
                     log=False,
                     store=database.job_store,
+                    # A folder for each job: programs that it starts leave files.
+                    create_folders=True,
                     root_dir=setup.directory,
                     raise_immediately=True,
                 )

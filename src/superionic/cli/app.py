@@ -16,6 +16,7 @@ from superionic.cli import (
     db,
     descriptors,
     doctor,
+    evaluate,
     explain,
     fetch,
     init,
@@ -26,6 +27,7 @@ from superionic.cli import (
     screen,
     status,
     submit,
+    validate,
     worker,
 )
 from superionic.errors import SuperionicError
@@ -42,8 +44,10 @@ app = typer.Typer(
 app.command(name="screen")(screen.screen)
 app.command(name="candidates")(candidates.candidates)
 app.command(name="label")(label.label)
+app.command(name="validate")(validate.validate)
 app.command(name="query")(query.query)
 app.command(name="explain")(explain.explain)
+app.command(name="evaluate")(evaluate.evaluate)
 app.command(name="descriptors")(descriptors.descriptors)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="init")(init.init)

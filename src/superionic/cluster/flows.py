@@ -41,6 +41,12 @@ def _label_maker() -> type:
     return LabelMaker
 
 
+def _validate_maker() -> type:
+    from superionic.flows.validate import ValidateMaker
+
+    return ValidateMaker
+
+
 FLOWS: dict[str, FlowKind] = {
     kind.name: kind
     for kind in (
@@ -56,11 +62,17 @@ FLOWS: dict[str, FlowKind] = {
             ("prepare", "relax if needed", "diffusion MD"),
             "diffusion",
         ),
+        FlowKind(
+            "validate",
+            _validate_maker,
+            ("prepare", "relax if needed", "supercell", "dynamics", "confirm"),
+            "validation",
+        ),
     )
 }
 """The flows that are there. A new one is one entry: its Maker has ``make`` and ``key``."""
 
-PLANNED = ("predict", "validate")
+PLANNED = ("predict",)
 
 
 def flow_kind(name: str) -> FlowKind:

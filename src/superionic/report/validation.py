@@ -1,0 +1,69 @@
+"""Verdicts of validations as a table and JSON."""
+
+import json
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from superionic.schemas.validation import ValidationDocument
+
+_NUMERIC = ("S/cm", "95 %", "E eV", "S/cm 300 K", "95 % 300 K", "ps", "atoms")
+
+
+def validation_table(documents: Sequence[ValidationDocument]) -> str:
+    """Return verdicts as text, one line a material, in the order given."""
+    if not documents:
+        return "No verdicts."
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    names = ("id", "formula", "verdict", "T", *_NUMERIC[:5], "fit", *_NUMERIC[5:])
+    for name in names:
+        justify = "right" if name in _NUMERIC or name == "T" else "left"
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for one in documents:
+        table.add_row(
+            one.material_id,
+            one.formula,
+            one.verdict,
+            f"{one.deciding_temperature_K:g} K",
+            _number(one.conductivity_S_per_cm),
+            _interval(one.conductivity_low_S_per_cm, one.conductivity_high_S_per_cm),
+            _energy(one),
+            _number(one.conductivity_300K_S_per_cm),
+            _interval(one.conductivity_300K_low_S_per_cm, one.conductivity_300K_high_S_per_cm),
+            f"{one.n_values} values, {one.n_bounds} bounds",
+            f"{sum(run.production_ps for run in one.runs):.0f}",
+            str(one.n_atoms),
+        )
+    console = Console(width=200, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def validations_json(documents: Sequence[ValidationDocument]) -> str:
+    """Return verdicts as a JSON list, in the order given."""
+    return json.dumps([one.model_dump(mode="json") for one in documents], indent=2, allow_nan=False)
+
+
+def verdict_counts(documents: Sequence[ValidationDocument]) -> dict[str, int]:
+    """Return how many materials have which verdict."""
+    names = ("confirmed", "not_confirmed", "melts", "undecided")
+    counts = {name: sum(one.verdict == name for one in documents) for name in names}
+    return {name: count for name, count in counts.items() if count}
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2g}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    if high is None:
+        return "-"
+    return f"< {high:.2g}" if low is None else f"[{low:.2g}, {high:.2g}]"
+
+
+def _energy(one: ValidationDocument) -> str:
+    if one.activation_energy_eV is None or one.activation_energy_error_eV is None:
+        return "-"
+    return f"{one.activation_energy_eV:.2f} +- {one.activation_energy_error_eV:.2f}"
