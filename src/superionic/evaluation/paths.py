@@ -1,0 +1,222 @@
+"""Barriers of single hops against those of the literature.
+
+The literature's are from nudged elastic bands with density functional theory, one hop of one ion a
+row, with the crystal, the ion's start and its end.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pymatgen.core import Lattice, Structure
+
+from superionic.errors import InputError
+from superionic.statistics import (
+    Interval,
+    bootstrap_interval,
+    mean_absolute_error,
+    roc_auc,
+    spearman,
+)
+
+CONDUCTOR_BELOW_eV = 0.5
+
+
+@dataclass(frozen=True)
+class ReferencePath:
+    """One hop of the literature.
+
+    Parameters
+    ----------
+    path_id : str
+        Its identifier.
+    formula : str
+        Formula of the cell.
+    structure : Structure
+        The cell with the ion at its start.
+    start, end : list of float
+        Fractional coordinates of the ion.
+    barrier_eV : float
+        Barrier of the literature in eV.
+    others_eV : mapping of str to float
+        Barriers that others found for it, by method.
+    """
+
+    path_id: str
+    formula: str
+    structure: Structure
+    start: list[float]
+    end: list[float]
+    barrier_eV: float
+    others_eV: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class BarrierQuality:
+    """How well a method gives the barriers of the literature.
+
+    Parameters
+    ----------
+    method : str
+        Name of the method.
+    n, n_below : int
+        Paths, and those whose barrier in the literature is below 0.5 eV.
+    mean_error_eV, median_error_eV : Interval
+        Mean and median absolute error in eV.
+    spearman : Interval
+        Rank correlation.
+    auc : Interval
+        Area under the curve for barriers below 0.5 eV.
+    """
+
+    method: str
+    n: int
+    n_below: int
+    mean_error_eV: Interval
+    median_error_eV: Interval
+    spearman: Interval
+    auc: Interval
+
+
+def read_paths(file: Path) -> list[ReferencePath]:
+    """Read hops from JSON lines.
+
+    Each line has ``id``, ``formula``, ``structure_ini`` (``lattice`` in A, ``species``,
+    ``frac_coords``), ``li_start``, ``li_end`` (fractional) and ``barrier_eV``; numbers whose names
+    end in ``_eV`` are barriers of others.
+
+    Raises
+    ------
+    InputError
+        Naming the line that cannot be read.
+    """
+    paths = []
+    for number, line in enumerate(file.read_text().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            cell = row["structure_ini"]
+            paths.append(
+                ReferencePath(
+                    path_id=row["id"],
+                    formula=row["formula"],
+                    structure=Structure(
+                        Lattice(cell["lattice"]), cell["species"], cell["frac_coords"]
+                    ),
+                    start=row["li_start"],
+                    end=row["li_end"],
+                    barrier_eV=float(row["barrier_eV"]),
+                    others_eV=_others(row),
+                )
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"Line {number} of {file} is no hop ({type(error).__name__}: {error}).",
+                hint="Each line needs id, formula, structure_ini, li_start, li_end, barrier_eV.",
+            ) from error
+    return paths
+
+
+def _others(row: Mapping[str, Any]) -> dict[str, float]:
+    names = [name for name in row if name.endswith("_eV") and name != "barrier_eV"]
+    return {name.removesuffix("_eV"): float(row[name]) for name in names if row[name] is not None}
+
+
+def barrier_quality(
+    barriers_eV: Mapping[str, Mapping[str, float]],
+    literature_eV: Mapping[str, float],
+    *,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> list[BarrierQuality]:
+    """Compare methods with the literature on the paths that all of them have.
+
+    Parameters
+    ----------
+    barriers_eV : mapping of str to mapping of str to float
+        For each method its barrier of each path.
+    literature_eV : mapping of str to float
+        Barrier of each path.
+    n_resamples : int
+        Resamples of the bootstrap.
+    seed : int
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    list of BarrierQuality
+        One a method, in their order.
+    """
+    common = sorted(set(literature_eV).intersection(*barriers_eV.values()))
+    truth = np.array([literature_eV[name] for name in common])
+    below = truth < CONDUCTOR_BELOW_eV
+    result = []
+    for method, found in barriers_eV.items():
+        values = np.array([found[name] for name in common])
+
+        def interval(
+            measure: Callable[..., float], *arrays: NDArray[Any], seed: int = seed
+        ) -> Interval:
+            return bootstrap_interval(measure, arrays, n_resamples, seed)
+
+        result.append(
+            BarrierQuality(
+                method=method,
+                n=len(common),
+                n_below=int(below.sum()),
+                mean_error_eV=interval(mean_absolute_error, truth, values),
+                median_error_eV=interval(_median_error, truth, values),
+                spearman=interval(spearman, truth, values),
+                auc=interval(roc_auc, below, -values),
+            )
+        )
+    return result
+
+
+def _median_error(truth: NDArray[np.float64], values: NDArray[np.float64]) -> float:
+    return float(np.median(np.abs(truth - values))) if len(truth) else float("nan")
+
+
+def quality_table(rows: Sequence[BarrierQuality]) -> str:
+    """Return a table in Markdown."""
+    lines = [
+        "| method | paths | below 0.5 eV | mean error (eV) | median error (eV) | Spearman | AUC |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row.method} | {row.n} | {row.n_below} | {_show(row.mean_error_eV)} | "
+        f"{_show(row.median_error_eV)} | {_show(row.spearman)} | {_show(row.auc)} |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _show(interval: Interval) -> str:
+    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def methods_of(
+    paths: Iterable[ReferencePath], computed: Mapping[str, Mapping[str, float]]
+) -> dict[str, dict[str, float]]:
+    """Return for each method its barriers, those of others among them.
+
+    Parameters
+    ----------
+    paths : iterable of ReferencePath
+        The hops.
+    computed : mapping of str to mapping of str to float
+        For each path our barrier by each method in eV.
+    """
+    result: dict[str, dict[str, float]] = {}
+    for path in paths:
+        ours = computed.get(path.path_id)
+        if ours is None:
+            continue
+        for method, value in {**ours, **path.others_eV}.items():
+            result.setdefault(method, {})[path.path_id] = value
+    return result
