@@ -109,7 +109,7 @@ class BarrierPolicy(Policy):
 
     name = "barrier"
     summary = "the published percolation barrier, lowest first"
-    quantity = "barrier (eV)"
+    quantity = "eV"
     lower_is_better = True
     ties = "barrier in three dimensions, then identifier"
 
@@ -155,7 +155,7 @@ class NetworkPolicy(Policy):
 
     name = "network"
     summary = "the diffusion that the force network predicts"
-    quantity = "log10 slope (A^2/ps)"
+    quantity = "(log10 of A^2/ps)"
     ties = "lower end of the interval, then identifier"
 
     def lacks(self, row: Row) -> str | None:

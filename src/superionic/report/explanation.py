@@ -67,13 +67,14 @@ def _standings(standings: Sequence[Standing]) -> str:
         table.add_column(name, no_wrap=True)
     for one in standings:
         rank = "not ranked yet" if one.rank is None else f"{one.rank} of {one.n_rows}"
+        rank = "last" if one.reason else rank
         table.add_row(
             one.policy,
             rank,
             "-" if one.percentile is None else f"{one.percentile:.0f} %",
             one.reason or (f"{_score(one.score)} {one.quantity}"),
-            _neighbour(one.policy, one.above),
-            _neighbour(one.policy, one.below),
+            "-" if one.reason else _neighbour(one.policy, one.above),
+            "-" if one.reason else _neighbour(one.policy, one.below),
         )
     console = Console(file=io.StringIO(), width=250, markup=False, emoji=False)
     with console.capture() as capture:

@@ -1,0 +1,177 @@
+"""``superionic evaluate``: how well descriptors, the network and policies find conductors."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from superionic.cli.options import DatabaseURI, JsonFile
+
+if TYPE_CHECKING:
+    from superionic.evaluation.evaluate import EvaluationSettings
+    from superionic.schemas.label import LabelRow
+    from superionic.schemas.screening import ScreeningDocument
+
+
+def evaluate(
+    rows_file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--rows",
+            exists=True,
+            dir_okay=False,
+            help="Rows that 'superionic query --format jsonl' wrote, in place of the database.",
+        ),
+    ] = None,
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--labels",
+            exists=True,
+            dir_okay=False,
+            help="Labels that 'superionic label --export' wrote, beside those of the rows.",
+        ),
+    ] = None,
+    obelix: Annotated[
+        Path | None,
+        typer.Option(
+            "--obelix", exists=True, dir_okay=False, help="Measured conductivities, as CSV."
+        ),
+    ] = None,
+    matches: Annotated[
+        Path | None,
+        typer.Option(
+            "--obelix-match",
+            exists=True,
+            dir_okay=False,
+            help="Measured conductivities of crystals of other sources, as CSV.",
+        ),
+    ] = None,
+    bond_valence: Annotated[
+        Path | None,
+        typer.Option("--bvse", exists=True, dir_okay=False, help="Bond-valence barriers, as CSV."),
+    ] = None,
+    mobile: Annotated[
+        str | None, typer.Option("--mobile", "-m", help="Mobile ion, such as Li.")
+    ] = None,
+    potential: Annotated[
+        str | None, typer.Option("--potential", "-p", help="Potential, such as chgnet:0.3.0.")
+    ] = None,
+    slopes: Annotated[
+        list[float] | None,
+        typer.Option("--slope", min=1e-4, help="Threshold of MSD slopes in A^2/ps."),
+    ] = None,
+    conductivities: Annotated[
+        list[float] | None,
+        typer.Option("--conductivity", min=1e-20, help="Threshold of conductivities in S/cm."),
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option(min=10, help="Resamples of the bootstrap intervals.")
+    ] = 1000,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            "--write", dir_okay=False, help="Page whose tables are replaced (docs/evaluation.md)."
+        ),
+    ] = None,
+    json_file: JsonFile = None,
+    fit_calibrated: Annotated[
+        Path | None,
+        typer.Option(
+            "--fit-calibrated",
+            help="Fit the policy 'calibrated' on the labels and write its coefficients here; "
+            "'package': where the installed package reads them.",
+        ),
+    ] = None,
+    database: DatabaseURI = None,
+) -> None:
+    """Say how well each descriptor, the network and the policies find conductors.
+
+    Against the labels of molecular dynamics, and against measured conductivities where they are
+    given; with bootstrap intervals, and the cost of each.
+    """
+    from superionic.evaluation.evaluate import EvaluationSettings
+    from superionic.evaluation.evaluate import evaluate as evaluated
+    from superionic.evaluation.readers import read_bond_valence, read_matches, read_obelix
+    from superionic.report.evaluation import evaluation_json, evaluation_markdown, write_page
+    from superionic.report.export import read_rows_file
+    from superionic.report.labels import read_data_set
+    from superionic.structures.species import parse_mobile_species
+
+    default = EvaluationSettings()
+    settings = EvaluationSettings(
+        slopes_A2_per_ps=tuple(slopes or default.slopes_A2_per_ps),
+        conductivities_S_per_cm=tuple(conductivities or default.conductivities_S_per_cm),
+        n_resamples=resamples,
+    )
+    mobile_species = None if mobile is None else parse_mobile_species(mobile).element
+    if rows_file:
+        rows = [row for file in rows_file for row in read_rows_file(file)]
+    else:
+        from superionic.query import query
+
+        rows = query(mobile_species=mobile_species, potential=potential, database_uri=database)
+    known = [label for file in labels or [] for label in read_data_set(file)]
+    if fit_calibrated is not None:
+        names = [file.name for file in labels or []] or ["the rows' own labels"]
+        said = _fit(rows, known, mobile_species, potential, settings, fit_calibrated, names)
+        typer.echo(said, err=True)
+    measurements = [
+        *(read_obelix(obelix) if obelix is not None else []),
+        *(read_matches(matches) if matches is not None else []),
+    ]
+    found = evaluated(
+        rows,
+        labels=known,
+        measurements=measurements,
+        bond_valence=None if bond_valence is None else read_bond_valence(bond_valence),
+        mobile_species=mobile_species,
+        potential=potential,
+        settings=settings,
+    )
+    text = evaluation_markdown(found)
+    if write is not None:
+        write_page(write, text)
+    to_stdout = json_file is not None and str(json_file) == "-"
+    if json_file is not None and not to_stdout:
+        json_file.write_text(evaluation_json(found) + "\n")
+    typer.echo(evaluation_json(found) if to_stdout else text)
+
+
+def _fit(
+    rows: "list[ScreeningDocument]",
+    labels: "list[LabelRow]",
+    mobile_species: str | None,
+    potential: str | None,
+    settings: "EvaluationSettings",
+    path: Path,
+    names: list[str],
+) -> str:
+    """Fit the calibrated probability, write its coefficients, and say how good it is."""
+    from superionic.evaluation.evaluate import conductors_of, label_truths
+    from superionic.evaluation.fitting import fit_calibration
+    from superionic.evaluation.scorers import group_of
+    from superionic.ranking.calibration import calibration_path, load_calibration
+
+    group = group_of(rows, mobile_species, potential)
+    truths = label_truths(group, labels, settings.temperature_K)
+    threshold = settings.slopes_A2_per_ps[0]
+    calibration = fit_calibration(
+        group.rows,
+        conductors_of(truths, threshold),
+        threshold_A2_per_ps=threshold,
+        labels=", ".join(names),
+        temperature_K=settings.temperature_K,
+        settings=settings.fit,
+    )
+    target = calibration_path() if str(path) == "package" else path
+    target.write_text(calibration.to_json() + "\n")
+    load_calibration.cache_clear()
+    said = [f"Wrote {target.name}: probability of {calibration.conductor}."]
+    for model in calibration.models:
+        auc = model.cross_validation["roc_auc"]
+        said.append(
+            f"  {len(model.features)} features, {model.n_rows} labels, {model.n_positive} "
+            f"conductors; cross-validated ROC-AUC {auc[0]} [{auc[1]}, {auc[2]}]"
+        )
+    return "\n".join(said)

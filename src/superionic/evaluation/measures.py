@@ -1,0 +1,90 @@
+"""How well a score finds what is above a threshold, with bootstrap intervals."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from superionic.statistics import (
+    Interval,
+    average_precision,
+    bootstrap_interval,
+    precision_at,
+    roc_auc,
+    spearman,
+)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What a score is worth on some materials.
+
+    Parameters
+    ----------
+    n, n_positive : int
+        Materials, and those above the threshold.
+    roc_auc, average_precision : Interval
+        Of telling those above from the others.
+    precision_first_10, precision_first_tenth : Interval
+        Fraction above among the first ten, and the first tenth, by score.
+    spearman : Interval
+        Rank correlation with the truth, over the ``n_values`` whose truth is a number.
+    n_values : int
+        Materials with a number.
+    """
+
+    n: int
+    n_positive: int
+    roc_auc: Interval
+    average_precision: Interval
+    precision_first_10: Interval
+    precision_first_tenth: Interval
+    spearman: Interval
+    n_values: int
+
+
+def measure(
+    positive: ArrayLike,
+    score: ArrayLike,
+    values: Sequence[float | None],
+    groups: Sequence[str],
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Measures:
+    """Measure a score; chemical systems are resampled as a whole.
+
+    Parameters
+    ----------
+    positive : array of bool, shape (n,)
+        Which materials are above the threshold.
+    score : array of float, shape (n,)
+        Higher means more likely above.
+    values : sequence of n float or None
+        The truth itself, where it is a number.
+    groups : sequence of n str
+        Chemical systems.
+    n_resamples, seed : int
+        Of the bootstrap.
+    """
+    truth, found = np.asarray(positive, dtype=bool), np.asarray(score, dtype=np.float64)
+    labels = np.asarray(groups)
+
+    def interval(function: Callable[..., float]) -> Interval:
+        return bootstrap_interval(function, [truth, found], n_resamples, seed, groups=labels)
+
+    known = np.array([value is not None for value in values], dtype=bool)
+    numbers = np.array([value for value in values if value is not None], dtype=np.float64)
+    return Measures(
+        n=truth.size,
+        n_positive=int(truth.sum()),
+        roc_auc=interval(roc_auc),
+        average_precision=interval(average_precision),
+        precision_first_10=interval(lambda t, s: precision_at(t, s, 10)),
+        precision_first_tenth=interval(lambda t, s: precision_at(t, s, 0.1)),
+        spearman=bootstrap_interval(
+            spearman, [found[known], numbers], n_resamples, seed, groups=labels[known]
+        ),
+        n_values=int(known.sum()),
+    )

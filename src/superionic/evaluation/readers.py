@@ -1,0 +1,107 @@
+"""Reference data from files: experiments and bond-valence barriers."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from superionic.errors import SettingsError
+from superionic.evaluation.truth import Measurement
+from superionic.ranking.features import HIGHEST_BARRIER_eV
+
+
+def read_obelix(path: Path) -> list[Measurement]:
+    """Read conductivities of OBELiX, for entries with a crystal (column ``id``).
+
+    Parameters
+    ----------
+    path : Path
+        A CSV with columns id, obelix_id, sigma_RT_S_cm, censored_upper_bound, ordered_cif.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be read, or lacks a column.
+    """
+    return [
+        Measurement(
+            row["id"],
+            row["obelix_id"],
+            "ordered" if row["ordered_cif"] == "True" else "approximant",
+            float(row["sigma_RT_S_cm"]),
+            row["censored_upper_bound"] == "True",
+        )
+        for row in _rows(
+            path, ("id", "obelix_id", "sigma_RT_S_cm", "censored_upper_bound", "ordered_cif")
+        )
+        if row["id"]
+    ]
+
+
+def read_matches(path: Path) -> list[Measurement]:
+    """Read conductivities of OBELiX entries matched to crystals of other sources.
+
+    Entries whose space group does not match are passed over.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV with columns mp_id, obelix_id, sigma_RT_S_cm, censored, sg_match.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be read, or lacks a column.
+    """
+    columns = ("mp_id", "obelix_id", "sigma_RT_S_cm", "censored", "sg_match")
+    return [
+        Measurement(
+            row["mp_id"],
+            row["obelix_id"],
+            "matched",
+            float(row["sigma_RT_S_cm"]),
+            row["censored"] == "True",
+        )
+        for row in _rows(path, columns)
+        if row["sg_match"] == "True"
+    ]
+
+
+def read_bond_valence(path: Path) -> dict[str, dict[int, float]]:
+    """Read bond-valence percolation barriers in eV, by crystal and number of dimensions.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV with columns id, E_1D_eV, E_2D_eV, E_3D_eV; ``inf`` where nothing percolates.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be read, or lacks a column.
+    """
+    names = {dimension: f"E_{dimension}D_eV" for dimension in (1, 2, 3)}
+    return {
+        row["id"]: {
+            dimension: min(float(row[name]), HIGHEST_BARRIER_eV)
+            for dimension, name in names.items()
+        }
+        for row in _rows(path, ("id", *names.values()))
+    }
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    try:
+        with path.open(newline="") as stream:
+            reader = csv.DictReader(stream)
+            missing = sorted(set(columns) - set(reader.fieldnames or ()))
+            if missing:
+                raise SettingsError(
+                    f"The table {path} has no column {missing[0]}.",
+                    hint=f"It needs: {', '.join(columns)}.",
+                )
+            yield from reader
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"The table {path} cannot be read ({type(error).__name__}).",
+            hint="Name a CSV file.",
+        ) from None

@@ -1,0 +1,130 @@
+"""An evaluation as Markdown and JSON, and the page of the documentation that shows it."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from superionic.errors import SettingsError
+from superionic.evaluation.evaluate import Evaluation
+from superionic.evaluation.tables import Cost, Table
+from superionic.statistics import Interval
+
+BEGIN = "<!-- tables: written by superionic evaluate -->"
+END = "<!-- end of tables -->"
+FEW = 10
+"""Among so few materials the first ten are all of them."""
+
+
+def evaluation_markdown(evaluation: Evaluation) -> str:
+    """Return all tables as Markdown."""
+    parts = [
+        f"Mobile ion {evaluation.mobile_species}, potential {evaluation.potential}: "
+        f"{evaluation.n_rows} materials with a landscape, {evaluation.n_labels} with a label.",
+        *evaluation.notes,
+    ]
+    task = None
+    for table in evaluation.tables:
+        if table.task != task:
+            task = table.task
+            parts.append(f"### Against {task}")
+        parts.append(_table(table))
+    if evaluation.costs:
+        parts += ["### Cost of a material", _costs(evaluation.costs)]
+    legend = {line.scorer: line.text for table in evaluation.tables for line in table.lines}
+    if legend:
+        lines = [f"- `{name}`: {text}" for name, text in legend.items()]
+        parts += ["### What the scores are", "\n".join(lines)]
+    return "\n\n".join(parts)
+
+
+def evaluation_json(evaluation: Evaluation) -> str:
+    """Return all numbers as JSON; what is not defined is null."""
+    return json.dumps(_plain(asdict(evaluation)), indent=2, allow_nan=False)
+
+
+def write_page(path: Path, text: str) -> None:
+    """Replace what stands between the marks of a page; the rest of it stays.
+
+    Parameters
+    ----------
+    path : Path
+        A page with the lines :data:`BEGIN` and :data:`END`; a new one is made where there is none.
+    text : str
+        The tables.
+
+    Raises
+    ------
+    SettingsError
+        When the page has no such marks.
+    """
+    page = path.read_text() if path.is_file() else f"# Evaluation\n\n{BEGIN}\n{END}\n"
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
+        raise SettingsError(
+            f"The page {path} has no place for tables.",
+            hint=f"Put the lines '{BEGIN}' and '{END}' where they belong.",
+        )
+    before, rest = page.split(BEGIN)
+    after = rest.split(END)[1]
+    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+
+
+def _table(table: Table) -> str:
+    head = (
+        f"**Above {table.threshold:g} {table.unit}; materials {table.materials}**: "
+        f"n = {table.n}, above {table.n_positive}"
+    )
+    if table.n_open:
+        head += f"; {table.n_open} left out, whose interval or bound leaves it open"
+    if not table.lines:
+        return f"{head}. Nothing to tell apart."
+    values = {line.measures.n_values for line in table.lines}
+    head += f". Spearman over the {values.pop()} with a number."
+    rows = [
+        "| score | ROC-AUC | average precision | first 10 | first 10 % | Spearman |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for line in table.lines:
+        name = f"{line.scorer} (baseline)" if line.kind == "baseline" else line.scorer
+        found = line.measures
+        cells = [
+            found.roc_auc,
+            found.average_precision,
+            found.precision_first_10 if table.n > FEW else None,
+            found.precision_first_tenth,
+            found.spearman,
+        ]
+        rows.append(f"| {name} | {' | '.join(_interval(cell) for cell in cells)} |")
+    return head + "\n\n" + "\n".join(rows)
+
+
+def _costs(costs: Sequence[Cost]) -> str:
+    rows = [
+        "| | materials | evaluations, median | core-seconds, median | mean | in all (h) |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for cost in costs:
+        rows.append(
+            f"| {cost.name} | {cost.n} | {cost.evaluations_median:.0f} | "
+            f"{cost.core_s_median:.3g} | {cost.core_s_mean:.3g} | "
+            f"{cost.core_s_total / 3600:.2f} |"
+        )
+    return "\n".join(rows)
+
+
+def _interval(found: Interval | None) -> str:
+    if found is None or not math.isfinite(found.value):
+        return "-"
+    if not (math.isfinite(found.low) and math.isfinite(found.high)):
+        return f"{found.value:.2f}"
+    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

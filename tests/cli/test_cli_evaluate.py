@@ -1,0 +1,47 @@
+"""``superionic evaluate`` on rows from a file."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from superionic.cli.app import app
+from superionic.errors import SettingsError
+from superionic.ranking.calibration import Calibration
+from superionic.report.export import rows_jsonl
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
+
+from evaluation_rows import population
+
+
+@pytest.fixture
+def rows_file(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text(rows_jsonl(population(60)) + "\n")
+    return file
+
+
+def test_tables_page_and_calibration_are_written(rows_file, tmp_path):
+    page, coefficients, numbers = (tmp_path / n for n in ("page.md", "fit.json", "all.json"))
+    arguments = ["evaluate", "--rows", str(rows_file), "--resamples", "20", "--slope", "0.01"]
+    outputs = ["--write", str(page), "--fit-calibrated", str(coefficients), "--json", str(numbers)]
+    result = CliRunner().invoke(app, arguments + outputs)
+    assert result.exit_code == 0, result.output
+    assert "60 materials with a landscape" in result.stdout
+    assert "| calibrated |" in page.read_text()
+    assert Calibration.from_json(coefficients.read_text()).models[0].n_rows == 60
+    tables = json.loads(numbers.read_text())["tables"]
+    assert [table["threshold"] for table in tables] == [0.01]
+
+
+def test_too_few_labels_for_a_calibration_end_with_an_error(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text(rows_jsonl(population(12)))
+    arguments = ["evaluate", "--rows", str(file), "--fit-calibrated", str(tmp_path / "fit.json")]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, SettingsError)
+    assert "12 labelled rows" in result.exception.message
+    assert not (tmp_path / "fit.json").exists()

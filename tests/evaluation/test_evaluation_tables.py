@@ -1,0 +1,220 @@
+"""Truths, scores and tables with known answers."""
+
+import math
+
+import pytest
+from evaluation_rows import label, population, row
+
+from superionic.errors import SettingsError
+from superionic.evaluation.evaluate import EvaluationSettings, evaluate
+from superionic.evaluation.measures import measure
+from superionic.evaluation.readers import read_bond_valence, read_matches, read_obelix
+from superionic.evaluation.scorers import group_of, scorers_of
+from superionic.evaluation.tables import Task, costs_of, tables_of
+from superionic.evaluation.truth import (
+    Measurement,
+    Truth,
+    conductivities,
+    label_truth,
+    labels_of_rows,
+    one_crystal_each,
+)
+from superionic.report.evaluation import (
+    BEGIN,
+    END,
+    evaluation_json,
+    evaluation_markdown,
+    write_page,
+)
+
+
+def test_labels_say_what_their_verdicts_allow():
+    diffusing = label_truth("a", "diffusing", 0.5, 0.3, 0.7)
+    assert diffusing.value == pytest.approx(math.log10(0.5))
+    still = label_truth("a", "not_diffusing", 0.5, 0.3, 0.7)  # vibrations, no hop
+    assert still.value == -4
+    open_ = label_truth("a", "unconverged", 0.5, -0.1, 0.7)
+    assert open_.value is None
+    assert open_.exceeds(math.log10(0.01)) is None
+    assert open_.exceeds(math.log10(1.0)) is False
+    assert label_truth("a", "melted", 0.5, 0.3, 0.7) is None
+    assert label_truth("a", "diffusing", None, None, None) is None
+
+
+def test_the_label_of_a_row_is_that_of_the_temperature():
+    rows = [
+        row("a", labels=[label(1.0, "diffusing", temperature_K=800.0), label(0.1, "diffusing")]),
+        row("b", labels=[label(9.0, "diffusing", seed=2), label(3.0, "diffusing", seed=1)]),
+        row("c", labels=[label(2.0, "melted")]),
+    ]
+    values = {name: truth.value for name, truth in labels_of_rows(rows).items()}
+    assert values == pytest.approx({"a": -1.0, "b": math.log10(3.0)})
+
+
+def test_upper_bounds_are_below_or_open():
+    bound = Truth("a", -math.inf, -8.0)
+    assert bound.value is None
+    assert bound.exceeds(-6) is False
+    assert bound.exceeds(-8) is False
+    assert bound.exceeds(-9) is None
+
+
+def test_several_measurements_of_a_crystal_become_one():
+    found = conductivities(
+        [
+            Measurement("a", "1", "matched", 1e-6, False),
+            Measurement("a", "2", "matched", 1e-4, False),
+            Measurement("a", "3", "matched", 1e-12, True),
+            Measurement("b", "4", "matched", 1e-8, True),
+            Measurement("b", "5", "matched", 1e-9, True),
+        ]
+    )
+    assert found["a"].value == pytest.approx(-5)
+    assert (found["b"].low, found["b"].high) == (-math.inf, -9)
+
+
+def test_one_crystal_stands_for_a_sample():
+    several = [
+        Measurement("approximant", "1", "approximant", 1.0, False),
+        Measurement("clean", "1", "matched", 1.0, False),
+        Measurement("noisy", "1", "ordered", 1.0, False),
+        Measurement("alone", "2", "approximant", 1.0, False),
+    ]
+    chosen = one_crystal_each(several, ("matched", "ordered", "approximant"))
+    assert [one.material_id for one in chosen] == ["clean", "alone"]
+
+
+def test_measures_of_a_perfect_and_of_a_reversed_score():
+    positive = [True] * 12 + [False] * 28
+    values = [float(-i) for i in range(40)]
+    groups = [f"s{i % 8}" for i in range(40)]
+    perfect = measure(positive, values, values, groups, n_resamples=50)
+    assert (perfect.n, perfect.n_positive, perfect.n_values) == (40, 12, 40)
+    assert perfect.roc_auc.value == perfect.average_precision.value == 1.0
+    assert perfect.precision_first_10.value == perfect.precision_first_tenth.value == 1.0
+    assert perfect.spearman.value == pytest.approx(1.0)
+    assert (perfect.roc_auc.low, perfect.roc_auc.high) == (1.0, 1.0)
+    reverse = measure(positive, [-v for v in values], [None, *values[1:]], groups, n_resamples=50)
+    assert reverse.roc_auc.value == 0.0
+    assert reverse.precision_first_10.value == 0.0
+    assert reverse.spearman.value == pytest.approx(-1.0)
+    assert reverse.n_values == 39
+
+
+def test_the_group_is_the_biggest_and_leaves_out_what_the_network_knows():
+    rows = [
+        row("a", predicted_log10_msd_slope=1.0, prediction_in_training=True),
+        row("b", predicted_log10_msd_slope=0.5, prediction_in_training=False),
+        row("twin", predicted_log10_msd_slope=0.5, duplicate_of="b"),
+        row("c", key="c", mobile_species="Na"),
+        row("d", landscape=False),
+    ]
+    group = group_of(rows)
+    assert (group.mobile_species, group.potential) == ("Li", "chgnet:0.3.0")
+    assert [one.material_id for one in group.rows] == ["a", "b", "d"]
+    assert group.n_trained == 1
+    by_name = {one.name: one.scores for one in scorers_of(group, {})}
+    assert by_name["network"] == {"b": 0.5, "twin": 0.5}
+    assert set(by_name["xi"]) == {"a", "b", "twin"}
+    assert group_of(rows, mobile_species="Na").rows[0].material_id == "c"
+    with pytest.raises(SettingsError, match="no row with a landscape"):
+        group_of(rows, mobile_species="K")
+
+
+def test_tables_compare_scores_on_the_same_materials():
+    rows = [
+        row(f"m{i}", system=f"Li-{i}", xi=i / 10, mpe_eV=1 - i / 10, mobile_fraction=0.5 - i / 100)
+        for i in range(8)
+    ]
+    rows[7] = rows[7].model_copy(update={"fv_disconnected_2eV": None})  # cannot be compared
+    group = group_of(rows)
+    bond_valence = {f"m{i}": {1: 0.1 * i, 2: 0.2, 3: 0.3} for i in range(4)}
+    scorers = scorers_of(group, {}, bond_valence)
+    truths = {f"m{i}": Truth(f"m{i}", i - 3.5, i - 3.5) for i in range(8)}
+    truths["m0"] = Truth("m0", -math.inf, 2.0)
+    truths["elsewhere"] = Truth("elsewhere", 1.0, 1.0)
+    task = Task("made-up", truths, [10**-1.0, 1e9], "units")
+    first, second, third = tables_of(task, scorers, group.systems(), n_resamples=20)
+    assert (first.n, first.n_positive, first.n_open) == (6, 4, 1)
+    aucs = {line.scorer: line.measures.roc_auc.value for line in first.lines}
+    assert aucs["xi"] == aucs["mpe_eV"] == 1.0  # barriers: lower is better
+    assert aucs["mobile_fraction"] == 0.0
+    assert aucs["fv_connected"] == 0.5
+    assert "bond_valence_1d_eV" not in aucs
+    assert {line.measures.n for line in first.lines} == {6}
+    assert "bond-valence" in second.materials
+    assert (second.n, second.n_positive) == (3, 1)
+    assert {line.scorer: line.measures.roc_auc.value for line in second.lines}[
+        "bond_valence_1d_eV"
+    ] == 0.0
+    assert (third.threshold, third.n_positive, third.lines) == (1e9, 0, [])
+
+
+def test_costs_count_each_material_once():
+    rows = [row("a", labels=[label(1.0, "diffusing"), label(1.0, "diffusing", seed=1)]), row("b")]
+    costs = {cost.name: cost for cost in costs_of(group_of(rows))}
+    assert (costs["landscape"].n, costs["landscape"].evaluations_median) == (2, 1000)
+    dynamics = costs["molecular dynamics at one temperature"]
+    assert (dynamics.n, dynamics.evaluations_median, dynamics.core_s_total) == (1, 6000, 60.0)
+    assert costs["landscape, of materials that have both"].n == 1
+
+
+def test_the_whole_evaluation_and_its_page(tmp_path):
+    rows = population(60)
+    measurements = [
+        Measurement(f"m{i:03d}", str(i), "ordered", 10.0**-i, False) for i in range(3, 9)
+    ]
+    settings = EvaluationSettings(n_resamples=20)
+    found = evaluate(rows, measurements=measurements, settings=settings)
+    assert found.n_rows == found.n_labels == 60
+    assert [(t.threshold, t.n, t.n_positive) for t in found.tables[:1]] == [(0.01, 60, 20)]
+    lines = {line.scorer: line.measures.roc_auc.value for line in found.tables[0].lines}
+    assert lines["free_volume_2eV_A3_per_ion"] > 0.9
+    assert 0.8 < lines["calibrated"] <= 1.0
+    assert len([table for table in found.tables if table.unit == "S/cm"]) == 3
+    assert any("network" in note for note in found.notes)
+    page = tmp_path / "page.md"
+    write_page(page, evaluation_markdown(found))
+    page.write_text("# Words\n\n" + page.read_text() + "\nMore words.\n")
+    write_page(page, "fresh")
+    text = page.read_text()
+    assert text.startswith("# Words")
+    assert text.endswith("More words.\n")
+    assert "ROC-AUC" not in text
+    assert "fresh" in text[text.index(BEGIN) : text.index(END)]
+    page.write_text("no marks")
+    with pytest.raises(SettingsError, match="no place"):
+        write_page(page, "x")
+    assert "NaN" not in evaluation_json(found)
+
+
+def test_the_same_numbers_come_out_twice_and_in_any_order():
+    rows = population(45)
+    settings = EvaluationSettings(n_resamples=20)
+    first = evaluation_json(evaluate(rows, settings=settings))
+    assert evaluation_json(evaluate(rows[::-1], settings=settings)) == first
+
+
+def test_reference_tables_are_read_and_wrong_ones_named(tmp_path):
+    obelix = tmp_path / "obelix.csv"
+    obelix.write_text(
+        "id,obelix_id,sigma_RT_S_cm,censored_upper_bound,ordered_cif\n"
+        "o-1,1,1e-5,False,True\no-2,2,1e-9,True,False\n,3,1e-3,False,True\n"
+    )
+    assert read_obelix(obelix) == [
+        Measurement("o-1", "1", "ordered", 1e-5, False),
+        Measurement("o-2", "2", "approximant", 1e-9, True),
+    ]
+    matches = tmp_path / "matches.csv"
+    matches.write_text(
+        "mp_id,obelix_id,sigma_RT_S_cm,censored,sg_match\nmp-1,1,1e-5,False,True\n"
+        "mp-2,2,1e-5,False,False\n"
+    )
+    assert [one.material_id for one in read_matches(matches)] == ["mp-1"]
+    barriers = tmp_path / "barriers.csv"
+    barriers.write_text("id,E_1D_eV,E_2D_eV,E_3D_eV\na,0.5,1.5,inf\n")
+    assert read_bond_valence(barriers) == {"a": {1: 0.5, 2: 1.5, 3: 10.0}}
+    with pytest.raises(SettingsError, match="no column"):
+        read_obelix(barriers)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_matches(tmp_path / "nothing")
