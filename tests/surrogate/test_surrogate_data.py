@@ -136,3 +136,16 @@ def test_folds_depend_on_their_seed_alone():
     assert any(len(a) != len(b) or (a != b).any() for a, b in zip(first, other, strict=True))
     with pytest.raises(NetworkError, match=r"2 chemical systems .* 3 folds"):
         make_folds(4, 3, 0, ["a", "a", "b", "b"])
+
+
+def test_folds_share_the_mean_of_the_labels():
+    rng = np.random.default_rng(0)
+    values = rng.choice([-4.0, 1.0], size=150)
+    groups = [f"system {i}" for i in rng.integers(60, size=150)]
+    spreads = {}
+    for name, given_values in (("alike", values), ("as it comes", None)):
+        found = [make_folds(150, 5, seed, groups, given_values) for seed in range(10)]
+        spreads[name] = np.mean([np.ptp([values[f].mean() for f in folds]) for folds in found])
+        sizes = [len(fold) for folds in found for fold in folds]
+        assert max(sizes) - min(sizes) < 12
+    assert spreads["alike"] < 0.4 * spreads["as it comes"]

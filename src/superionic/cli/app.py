@@ -27,6 +27,7 @@ from superionic.cli import (
     screen,
     status,
     submit,
+    train,
     validate,
     worker,
 )
@@ -45,6 +46,7 @@ app.command(name="screen")(screen.screen)
 app.command(name="candidates")(candidates.candidates)
 app.command(name="label")(label.label)
 app.command(name="validate")(validate.validate)
+app.command(name="train")(train.train)
 app.command(name="query")(query.query)
 app.command(name="explain")(explain.explain)
 app.command(name="evaluate")(evaluate.evaluate)

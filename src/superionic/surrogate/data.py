@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from superionic.errors import NetworkError, UnreadableFileError
 from superionic.surrogate.settings import DIFFUSING, TARGET, LabelRules, settings_to_dict
@@ -38,7 +38,9 @@ class LabelledCrystal:
     verdict : str
         ``diffusing``, ``not_diffusing``, ``melted`` or ``unconverged``.
     slope_A2_per_ps : float
-        The clipped slope of the data set in A^2/ps.
+        The slope of the data set, clipped from below at 1e-4 A^2/ps.
+    raw_slope_A2_per_ps, slope_error_A2_per_ps : float
+        The slope as fitted, which may be negative, and its standard error; NaN where unknown.
     targets : dict of str to float
         What is learnt; NaN where unknown.
     potential, potential_weights_sha256 : str
@@ -54,6 +56,8 @@ class LabelledCrystal:
     targets: dict[str, float]
     potential: str
     potential_weights_sha256: str
+    raw_slope_A2_per_ps: float = math.nan
+    slope_error_A2_per_ps: float = math.nan
 
     @property
     def chemical_system(self) -> str:
@@ -249,13 +253,28 @@ def _crystal(row: Mapping[str, Any], slope_A2_per_ps: float, rules: LabelRules) 
         targets={TARGET: log10_slope, DIFFUSING: diffusing},
         potential=row["potential"],
         potential_weights_sha256=row.get("potential_weights_sha256", ""),
+        raw_slope_A2_per_ps=_number(row.get("msd_slope_A2_per_ps")),
+        slope_error_A2_per_ps=_number(row.get("msd_slope_error_A2_per_ps")),
     )
 
 
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
 def make_folds(
-    n_crystals: int, n_folds: int, seed: int, groups: Sequence[str] | None = None
+    n_crystals: int,
+    n_folds: int,
+    seed: int,
+    groups: Sequence[str] | None = None,
+    values: ArrayLike | None = None,
 ) -> list[IntArray]:
     """Divide crystals into folds, at random or with each group in one fold.
+
+    In random order, large groups first, each goes to the fold where it adds least to the sum over
+    folds of (crystals / mean)^2 + (sum of standardised values)^2 / mean. The second term keeps the
+    means of the folds alike: where they are not, whoever predicts the mean of the other folds
+    predicts too high where labels are low, and what is pooled over folds looks worse than chance.
 
     Parameters
     ----------
@@ -264,10 +283,11 @@ def make_folds(
     n_folds : int
         Number of folds, at least 2.
     seed : int
-        Of the order in which they are dealt.
+        Of the order.
     groups : sequence of str, length n_crystals, optional
-        Groups (chemical systems) that must not be torn apart. In random order, large ones first,
-        each goes to the fold that is smallest then.
+        Groups (chemical systems) that must not be torn apart.
+    values : array, shape (n_crystals,), optional
+        Labels whose means the folds shall share.
 
     Returns
     -------
@@ -287,14 +307,23 @@ def make_folds(
             f"{n_groups} {what} cannot be divided into {n_folds} folds.",
             hint="Use at least 2 folds, and more labelled crystals than folds.",
         )
+    known = np.zeros(n_crystals) if values is None else np.asarray(values, dtype=np.float64)
+    spread = known.std()
+    scaled = (known - known.mean()) / (spread if spread > 0 else 1.0)
     sizes = np.bincount(labels)
+    sums = np.bincount(labels, weights=scaled)
+    mean_size = n_crystals / n_folds
     order = np.random.default_rng(seed).permutation(n_groups)
     order = order[np.argsort(-sizes[order], kind="stable")]
-    filled = np.zeros(n_folds, dtype=int)
+    filled, total = np.zeros(n_folds), np.zeros(n_folds)
     fold_of_group = np.empty(n_groups, dtype=int)
     for group in order:
-        fold_of_group[group] = fold = int(np.argmin(filled))
-        filled[fold] += sizes[group]
+        size, value = sizes[group], sums[group]
+        more = (2 * filled * size + size**2) / mean_size**2
+        more += (2 * total * value + value**2) / mean_size
+        fold_of_group[group] = fold = int(np.argmin(np.round(more, 12)))
+        filled[fold] += size
+        total[fold] += value
     return [np.flatnonzero(fold_of_group[labels] == fold) for fold in range(n_folds)]
 
 

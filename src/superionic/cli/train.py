@@ -1,0 +1,94 @@
+"""``superionic train``: the force network, from labels to a compared and calibrated ensemble."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT_INTERRUPTED = 130
+
+
+def train(
+    campaign: Annotated[
+        Path,
+        typer.Option(
+            "--campaign",
+            exists=True,
+            dir_okay=False,
+            help="A YAML file that names labels, settings, and what is compared.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder of the results.",
+            show_default="NAME OF THE FILE, in the data directory",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", "-w", min=1, help="Processes.", show_default="cores"),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Run this variant beside the main network, and no other."),
+    ] = None,
+    device: Annotated[
+        str, typer.Option("--device", help="Where forces are evaluated: cpu, cuda or auto.")
+    ] = "cpu",
+) -> None:
+    """Train the force network and compare it with others and with controls.
+
+    Crystals are shaken, networks are trained in cross-validation, and an ensemble is trained on all
+    labels. Whatever ends the command, the same command goes on where it was. Results: summary.json,
+    table.md and force_network.pt, which 'superionic predict' reads.
+    """
+    from superionic.cli.study_progress import StudyProgress
+    from superionic.cores import usable_cores
+    from superionic.settings import get_settings
+
+    _require_network_extra()
+    from superionic.surrogate.run_study import TABLE_FILE, run_study
+    from superionic.surrogate.study import read_study
+
+    study = read_study(campaign)
+    settings = get_settings()
+    directory = out or settings.data_dir / "train" / campaign.stem
+    with StudyProgress() as reporter:
+        try:
+            result = run_study(
+                study,
+                directory,
+                settings.data_dir / "shakes",
+                reporter,
+                n_workers=workers or settings.workers or usable_cores(),
+                only=only or (),
+                device=device,
+            )
+        except KeyboardInterrupt:
+            reporter.say("Stopped. What is finished is kept; the same command goes on from here.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+    typer.echo((result.directory / TABLE_FILE).read_text())
+    typer.echo(f"Results are in {result.directory}.", err=True)
+
+
+def _require_network_extra() -> None:
+    """Say what is missing before hours of work.
+
+    Raises
+    ------
+    NetworkError
+        When a package of the extra ``network`` is not installed.
+    """
+    from importlib.util import find_spec
+
+    from superionic.errors import NetworkError
+
+    missing = [name for name in ("e3nn", "lightning", "sklearn") if find_spec(name) is None]
+    if missing:
+        raise NetworkError(
+            f"Training needs {', '.join(missing)}, which this installation does not have.",
+            hint='Install it: pip install "superionic[network]"',
+        )

@@ -1,0 +1,216 @@
+"""One fold of a cross-validation, of any kind of model, as a result on disk."""
+
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superionic.surrogate.data import TrainingSet, hold_out, make_folds
+from superionic.surrogate.settings import NetworkSettings, ShakeSettings, TrainingSettings
+
+FloatArray = NDArray[np.float64]
+Split = Literal["random", "chemical_system"]
+Kind = Literal[
+    "network",
+    "network without accelerations",
+    "network with species",
+    "mean",
+    "volume per atom",
+    "lithium fraction",
+    "composition",
+    "composition and volume",
+    "acceleration statistics",
+    "descriptors",
+]
+NETWORKS = ("network", "network without accelerations", "network with species")
+TRAINED_ON_SEED = 1000
+"""Folds are drawn with the seed, networks with this times the seed plus the fold."""
+
+
+@dataclass(frozen=True)
+class FoldTask:
+    """What is learnt and predicted.
+
+    Parameters
+    ----------
+    kind : str
+        The force network, one of its variants, or a control.
+    split : {"random", "chemical_system"}
+        How crystals are divided.
+    seed, fold, n_folds : int
+        Which division, and which part of it is predicted.
+    network, training, shakes
+        Settings of networks.
+    n_learnt : int or None
+        Crystals that are used of those outside the fold, for learning curves; None for all.
+    """
+
+    kind: Kind
+    split: Split
+    seed: int
+    fold: int
+    n_folds: int
+    network: NetworkSettings
+    training: TrainingSettings
+    shakes: ShakeSettings
+    n_learnt: int | None = None
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """Predictions for the crystals of one fold.
+
+    Parameters
+    ----------
+    material_ids : list of str
+        Crystals of the fold.
+    predictions : list of list of float
+        For each crystal the prediction of each shake (one, for a control).
+    novelty : list of float
+        Distance from the crystals that were learnt; empty for a control.
+    n_learnt : int
+        Crystals that were learnt, those that chose the epoch included.
+    best_epoch : int or None
+        Of a network.
+    wall_time_s : float
+        Time of training and prediction.
+    """
+
+    material_ids: list[str]
+    predictions: list[list[float]]
+    novelty: list[float]
+    n_learnt: int
+    best_epoch: int | None
+    wall_time_s: float
+
+
+def run_fold(
+    task: FoldTask,
+    training_set: TrainingSet,
+    directory: Path,
+    descriptors: FloatArray | None = None,
+    *,
+    progress: bool = False,
+) -> FoldResult:
+    """Run one fold, or return its result if it is there.
+
+    Parameters
+    ----------
+    task : FoldTask
+        What to do.
+    training_set : TrainingSet
+        All crystals.
+    directory : Path
+        Where this fold lives; a training that was stopped goes on from there.
+    descriptors : ndarray, shape (n_crystals, n_descriptors), optional
+        For the kind ``descriptors``.
+    progress : bool
+        Show the progress of a training.
+    """
+    path = directory / "result.json"
+    if path.exists():
+        return FoldResult(**json.loads(path.read_text()))
+    start = time.perf_counter()
+    groups = training_set.groups if task.split == "chemical_system" else None
+    # By the published label, so that variants with another floor have the same folds.
+    slopes = np.log10([crystal.slope_A2_per_ps for crystal in training_set.crystals])
+    folds = make_folds(len(training_set), task.n_folds, task.seed, groups, slopes)
+    test = folds[task.fold]
+    train = np.concatenate([fold for k, fold in enumerate(folds) if k != task.fold])
+    if task.n_learnt is not None:
+        rng = np.random.default_rng([task.seed, task.fold, 5])
+        train = rng.permutation(np.sort(train))[: task.n_learnt]
+    train = np.sort(train)
+    found: dict[str, Any]
+    if task.kind in NETWORKS:
+        found = _network_fold(task, training_set, train, test, groups, directory, progress)
+    else:
+        found = {
+            "predictions": _control(task, training_set, train, test, descriptors)[:, None].tolist(),
+            "novelty": [],
+            "best_epoch": None,
+        }
+    result = FoldResult(
+        material_ids=[training_set.crystals[i].material_id for i in test],
+        n_learnt=len(train),
+        wall_time_s=time.perf_counter() - start,
+        **found,
+    )
+    directory.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(vars(result)) + "\n")
+    fresh.replace(path)
+    return result
+
+
+def _network_fold(
+    task: FoldTask,
+    training_set: TrainingSet,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    groups: list[str] | None,
+    directory: Path,
+    progress: bool,
+) -> dict[str, Any]:
+    from superionic.surrogate.batches import GraphTable
+    from superionic.surrogate.controls import WithoutAccelerations, WithSpecies, species_extras
+    from superionic.surrogate.inference import feature_distance, feature_scale
+    from superionic.surrogate.model import ForceNetwork
+    from superionic.surrogate.training import fit_network, predict_crystals
+
+    make = {
+        "network": ForceNetwork,
+        "network without accelerations": WithoutAccelerations,
+        "network with species": WithSpecies,
+    }[task.kind]
+    seed = task.training.seed + TRAINED_ON_SEED * task.seed + task.fold
+    training = replace(task.training, seed=seed)
+    extras = None
+    if task.kind == "network with species":
+        extras = species_extras(training_set, task.shakes.min_image_distance_A)
+    table = GraphTable(training_set, task.network.cutoff_A, extras=extras)
+    learnt, held_out = hold_out(train, training.validation_fraction, seed, groups)
+    fitted = fit_network(
+        table,
+        learnt,
+        held_out,
+        task.network,
+        training,
+        training_set.rules.targets,
+        directory / "training",
+        make_network=make,
+        identity=training_set.sha256(),
+        progress=progress,
+    )
+    values, features = predict_crystals(fitted.network, table, test)
+    _, reference = predict_crystals(fitted.network, table, train)
+    novelty = feature_distance(features, reference) / feature_scale(reference)
+    return {
+        "predictions": [value[:, 0].tolist() for value in values],
+        "novelty": novelty.tolist(),
+        "best_epoch": fitted.best_epoch,
+    }
+
+
+def _control(
+    task: FoldTask,
+    training_set: TrainingSet,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    descriptors: FloatArray | None,
+) -> FloatArray:
+    from superionic.surrogate.controls import FEATURES, forest_control, mean_control
+
+    if task.kind == "mean":
+        return mean_control(training_set, train, test)
+    if task.kind == "descriptors":
+        assert descriptors is not None, "the study checks that they are there"
+        features = descriptors
+    else:
+        pairs = zip(training_set.crystals, training_set.shakes, strict=True)
+        features = np.array([FEATURES[task.kind](*pair) for pair in pairs])
+    return forest_control(features, training_set, train, test, task.seed)

@@ -1,0 +1,228 @@
+"""The study from labels to files: shakes, folds, ensemble, summary."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from superionic import __version__
+from superionic.errors import SettingsError
+from superionic.potentials.registry import load_potential
+from superionic.surrogate.checkpoint import save_ensemble
+from superionic.surrogate.crossvalidation import FoldResult
+from superionic.surrogate.data import LabelSet, TrainingSet, read_labels
+from superionic.surrogate.ensemble import calibration_of, train_ensemble
+from superionic.surrogate.settings import LabelRules, ShakeSettings, settings_to_dict
+from superionic.surrogate.shake_cache import shake_all
+from superionic.surrogate.study import MAIN, Run, StudySettings, plan, read_descriptors, run_all
+from superionic.surrogate.summary import markdown, summarise
+
+SUMMARY_FILE = "summary.json"
+TABLE_FILE = "table.md"
+ENSEMBLE_FILE = "force_network.pt"
+
+
+class StudyReporter(Protocol):
+    """Who hears how far a study is."""
+
+    def say(self, text: str) -> None:
+        """Hear one line."""
+
+    def step(self, name: str, done: int, total: int, text: str = "") -> None:
+        """Hear how much of a step is done."""
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What a study gave.
+
+    Parameters
+    ----------
+    summary : dict
+        As :func:`superionic.surrogate.summary.summarise` returns it, with the settings.
+    ensemble : Path or None
+        File of the ensemble.
+    directory : Path
+        Where all of it lies.
+    """
+
+    summary: dict[str, Any]
+    ensemble: Path | None
+    directory: Path
+
+
+def run_study(
+    study: StudySettings,
+    directory: Path,
+    shake_directory: Path,
+    reporter: StudyReporter,
+    *,
+    n_workers: int = 1,
+    only: Sequence[str] = (),
+    device: str = "cpu",
+) -> StudyResult:
+    """Run a study; what is done already is not done again.
+
+    Parameters
+    ----------
+    study : StudySettings
+        What there is to do.
+    directory : Path
+        Where results go.
+    shake_directory : Path
+        Where shakes are kept.
+    reporter : StudyReporter
+        Hears how far it is.
+    n_workers : int
+        Training processes.
+    only : sequence of str
+        Names of variants that are run (the main network always is); all by default.
+    device : str
+        Where the potential evaluates forces.
+
+    Raises
+    ------
+    SettingsError
+        When a name is not that of a variant.
+    NetworkError
+        When there are too few labels.
+    """
+    names = [variant.name for variant in study.all_variants()]
+    if unknown := sorted(set(only) - set(names)):
+        raise SettingsError(
+            f"The study has no variant {', '.join(unknown)}.", hint=f"It has {', '.join(names)}."
+        )
+    labels = read_labels(Path(study.data), study.labels)
+    reporter.say(_label_line(labels))
+    potential = load_potential(study.potential, device=device)
+    if any(c.potential_weights_sha256 != potential.info.weights_sha256 for c in labels.crystals):
+        reporter.say(
+            f"Warning: some labels are not of {potential.info.label}, which shakes the crystals."
+        )
+
+    def training_set_of(shakes: ShakeSettings, rules: LabelRules) -> TrainingSet:
+        chosen = read_labels(Path(study.data), rules).crystals
+        found = shake_all(
+            [crystal.atoms for crystal in chosen],
+            potential,
+            shakes,
+            shake_directory,
+            lambda done, total: reporter.step(f"shakes of {_amplitudes(shakes)} A", done, total),
+        )
+        return TrainingSet(chosen, tuple(found), rules)
+
+    descriptors = None
+    if study.descriptors is not None:
+        descriptors = read_descriptors(Path(study.descriptors), labels)
+    wanted = [MAIN, *only] if only else []
+    runs = plan(study, training_set_of, directory, descriptors, wanted)
+    results = run_all(
+        runs,
+        n_workers,
+        lambda done, run, result: reporter.step("folds", done, len(runs), _fold_line(run, result)),
+    )
+    summary = {
+        "superionic_version": __version__,
+        "potential": vars(potential.info),
+        "settings": settings_to_dict(study) | {"data": Path(study.data).name},
+        "left_out": labels.left_out,
+        **summarise(runs, results, study.floors_A2_per_ps, study.n_resamples),
+        "learning_curves": _learning_curves(runs),
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    ensemble = None
+    if study.ensemble is not None:
+        ensemble = _ensemble(study, runs, results, directory, reporter, n_workers)
+    _write(directory / SUMMARY_FILE, json.dumps(summary, indent=1) + "\n")
+    tables = [markdown(summary, floor) for floor in study.floors_A2_per_ps]
+    _write(directory / TABLE_FILE, "\n".join(tables))
+    return StudyResult(summary, ensemble, directory)
+
+
+def _ensemble(
+    study: StudySettings,
+    runs: Sequence[Run],
+    results: Sequence[FoldResult],
+    directory: Path,
+    reporter: StudyReporter,
+    n_workers: int,
+) -> Path | None:
+    wanted = study.ensemble
+    assert wanted is not None
+    variant = next((v for v in study.all_variants() if v.name == wanted.variant), None)
+    if variant is None or variant.kind != "network":
+        raise SettingsError(
+            f"The ensemble cannot be of the variant '{wanted.variant}'.",
+            hint="Name a variant of the kind 'network'.",
+        )
+    chosen = [
+        (run, result)
+        for run, result in zip(runs, results, strict=True)
+        if run.variant == wanted.variant
+    ]
+    if not chosen:
+        reporter.say(f"No ensemble: the variant '{wanted.variant}' was not run.")
+        return None
+    training_set = chosen[0][0].training_set
+    by_seed: dict[int, list[FoldResult]] = defaultdict(list)
+    for run, result in chosen:
+        if run.task.split == wanted.split:
+            by_seed[run.task.seed].append(result)
+    calibration = None
+    if by_seed:
+        calibration = calibration_of(training_set, list(by_seed.values()), wanted.split)
+    resolved = study.resolved(variant)
+    place = directory / "members" / training_set.sha256()[:10] / chosen[0][0].directory.name
+    ensemble = train_ensemble(
+        training_set,
+        resolved.network,
+        resolved.training,
+        resolved.shakes,
+        wanted.n_members,
+        place,
+        calibration,
+        n_workers,
+        lambda done: reporter.step("ensemble", done, wanted.n_members),
+    )
+    path = directory / ENSEMBLE_FILE
+    save_ensemble(path, ensemble.members, ensemble.header)
+    return path
+
+
+def _learning_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return the losses of each epoch of the main network's folds."""
+    from superionic.surrogate.training import read_history
+
+    return [
+        {
+            "split": run.task.split,
+            "seed": run.task.seed,
+            "fold": run.task.fold,
+            "epochs": read_history(run.directory / "training" / "metrics.csv"),
+        }
+        for run in runs
+        if run.variant == MAIN
+    ]
+
+
+def _label_line(labels: LabelSet) -> str:
+    left_out = ", ".join(f"{count} {name}" for name, count in labels.left_out.items())
+    return f"{len(labels)} labelled crystals" + (f" ({left_out} left out)." if left_out else ".")
+
+
+def _fold_line(run: Run, result: FoldResult) -> str:
+    task = run.task
+    epoch = "" if result.best_epoch is None else f", best epoch {result.best_epoch}"
+    return f"{run.variant}: {task.split} fold {task.fold} of seed {task.seed}{epoch}"
+
+
+def _amplitudes(shakes: ShakeSettings) -> str:
+    return ", ".join(f"{amplitude:g}" for amplitude in shakes.amplitudes_A)
+
+
+def _write(path: Path, text: str) -> None:
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text)
+    fresh.replace(path)

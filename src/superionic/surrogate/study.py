@@ -1,0 +1,341 @@
+"""The study of the force network: which runs there are, and how they are run.
+
+A study file (YAML) names labels, settings and variants. All runs are independent of each other:
+each fold is one task with a directory of its own, several processes share them, and what was
+stopped goes on.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from superionic.errors import SettingsError
+from superionic.surrogate.crossvalidation import FoldResult, FoldTask, Kind, Split, run_fold
+from superionic.surrogate.data import LabelSet, TrainingSet
+from superionic.surrogate.processes import in_processes
+from superionic.surrogate.settings import (
+    LabelRules,
+    NetworkSettings,
+    ShakeSettings,
+    TrainingSettings,
+    settings_from_dict,
+    settings_to_dict,
+)
+
+FloatArray = NDArray[np.float64]
+MAIN = "force network"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model that is compared with the main one; what is not named is as there.
+
+    Parameters
+    ----------
+    name : str
+        Shown in tables.
+    kind : str
+        The network, a variant of it, or a control.
+    network, training, shakes, labels : dict
+        Settings that differ.
+    n_learnt : int or None
+        Crystals learnt in each fold, for learning curves.
+    splits, seeds
+        Divisions; those of the study where not named.
+    """
+
+    name: str
+    kind: Kind = "network"
+    network: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    shakes: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, Any] = field(default_factory=dict)
+    n_learnt: int | None = None
+    splits: tuple[Split, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class EnsembleSettings:
+    """The ensemble that is kept.
+
+    Parameters
+    ----------
+    variant : str
+        Name of the variant whose settings it has; its cross-validation calibrates it.
+    n_members : int
+        Networks, each with a seed and a validation part of its own.
+    split : {"random", "chemical_system"}
+        Which cross-validation calibrates; by chemical system, it is of unseen chemistry.
+    """
+
+    variant: str = MAIN
+    n_members: int = 5
+    split: Split = "chemical_system"
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """What a study file holds.
+
+    Parameters
+    ----------
+    data : str
+        File of labels (JSON lines), relative to the study file.
+    potential : str
+        Specification of the potential that shakes; that of the labels.
+    network, training, shakes, labels
+        Settings of the main network.
+    splits, seeds, n_folds
+        Divisions of the main network and the controls.
+    variants : tuple of Variant
+        What is compared.
+    ensemble : EnsembleSettings or None
+        None trains no ensemble.
+    descriptors : str or None
+        JSON lines with ``material_id`` and numbers (frozen-framework descriptors), for the kind
+        ``descriptors``.
+    floors_A2_per_ps : tuple of float
+        Metrics are given for labels clipped from below at each of these.
+    n_resamples : int
+        Of the bootstrap.
+    """
+
+    data: str
+    potential: str = "chgnet"
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    shakes: ShakeSettings = field(default_factory=ShakeSettings)
+    labels: LabelRules = field(default_factory=LabelRules)
+    splits: tuple[Split, ...] = ("random", "chemical_system")
+    seeds: tuple[int, ...] = (0, 1, 2)
+    n_folds: int = 5
+    variants: tuple[dict[str, Any], ...] = ()
+    ensemble: EnsembleSettings | None = field(default_factory=EnsembleSettings)
+    descriptors: str | None = None
+    floors_A2_per_ps: tuple[float, ...] = (1e-4, 0.05)
+    n_resamples: int = 1000
+
+    def all_variants(self) -> list[Variant]:
+        """Return the main network and the variants.
+
+        Raises
+        ------
+        SettingsError
+            When a variant is wrong or a name is used twice.
+        """
+        found = [Variant(MAIN)]
+        for number, content in enumerate(self.variants):
+            found.append(settings_from_dict(Variant, content, f"variants.{number}"))
+        names = [variant.name for variant in found]
+        if len(set(names)) < len(names):
+            raise SettingsError(
+                f"Two variants have one name ({', '.join(sorted(names))}).",
+                hint=f"Name each differently, and none '{MAIN}'.",
+            )
+        for variant in found:
+            self.resolved(variant)
+        return found
+
+    def resolved(self, variant: Variant) -> "Resolved":
+        """Return all settings of a variant."""
+        return Resolved(
+            variant,
+            network=_changed(self.network, variant.network, variant.name),
+            training=_changed(self.training, variant.training, variant.name),
+            shakes=_changed(self.shakes, variant.shakes, variant.name),
+            labels=_changed(self.labels, variant.labels, variant.name),
+            splits=self.splits if variant.splits is None else variant.splits,
+            seeds=self.seeds if variant.seeds is None else variant.seeds,
+        )
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A variant with all of its settings."""
+
+    variant: Variant
+    network: NetworkSettings
+    training: TrainingSettings
+    shakes: ShakeSettings
+    labels: LabelRules
+    splits: tuple[Split, ...]
+    seeds: tuple[int, ...]
+
+    def tasks(self, n_folds: int) -> Iterator[FoldTask]:
+        """Yield the folds of all divisions."""
+        for split in self.splits:
+            for seed in self.seeds:
+                for fold in range(n_folds):
+                    yield FoldTask(
+                        kind=self.variant.kind,
+                        split=split,
+                        seed=seed,
+                        fold=fold,
+                        n_folds=n_folds,
+                        network=self.network,
+                        training=self.training,
+                        shakes=self.shakes,
+                        n_learnt=self.variant.n_learnt,
+                    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A task with its data and directory."""
+
+    variant: str
+    task: FoldTask
+    training_set: TrainingSet
+    directory: Path
+    descriptors: FloatArray | None = None
+
+
+def read_study(path: Path) -> StudySettings:
+    """Read a study file; its relative paths start at the folder of the file.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be read, or holds an unknown or wrong field.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(
+            f"The study file {path} cannot be read ({type(error).__name__}).",
+            hint="See workflows/train_force_network.yaml for an example.",
+        ) from error
+    if not isinstance(content, dict) or "data" not in content:
+        raise SettingsError(
+            f"The study file {path} names no labels.",
+            hint="Write 'data: FILE'; see workflows/train_force_network.yaml.",
+        )
+    study = settings_from_dict(StudySettings, content, "")
+    study.all_variants()
+    folder = path.parent
+    return replace(
+        study,
+        data=str(folder / study.data),
+        descriptors=study.descriptors and str(folder / study.descriptors),
+    )
+
+
+def read_descriptors(path: Path, labels: LabelSet) -> FloatArray:
+    """Return the numbers of a JSON lines file for each crystal, NaN where there is none.
+
+    Raises
+    ------
+    SettingsError
+        When the file cannot be read or knows none of the crystals.
+    """
+    try:
+        rows = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+        known = {row["material_id"]: row for row in rows}
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"The descriptors {path} cannot be read ({type(error).__name__}).",
+            hint="Each line is a JSON object with material_id and numbers.",
+        ) from error
+    chosen = [known.get(crystal.material_id, {}) for crystal in labels.crystals]
+    names = sorted({name for row in chosen for name, value in row.items() if _is_number(value)})
+    if not names:
+        raise SettingsError(
+            f"{path} holds no descriptor of the labelled crystals.",
+            hint="Compute them for the crystals that are labelled.",
+        )
+    return np.array(
+        [[row[n] if _is_number(row.get(n)) else np.nan for n in names] for row in chosen]
+    )
+
+
+def plan(
+    study: StudySettings,
+    training_set_of: Callable[[ShakeSettings, LabelRules], TrainingSet],
+    directory: Path,
+    descriptors: FloatArray | None = None,
+    only: Sequence[str] = (),
+) -> list[Run]:
+    """Return all runs of a study, the main network's first.
+
+    Parameters
+    ----------
+    study : StudySettings
+        What there is.
+    training_set_of : callable
+        Gives the training set for settings of shakes and labels; called once for each pair.
+    directory : Path
+        Results; a run is found again by the hash of its data and settings.
+    descriptors : ndarray, optional
+        Of the crystals; without them variants of that kind are left out.
+    only : sequence of str
+        Names of the variants that are run; all by default.
+    """
+    runs = []
+    sets: dict[tuple[ShakeSettings, LabelRules], TrainingSet] = {}
+    for variant in study.all_variants():
+        if (only and variant.name not in only) or (
+            variant.kind == "descriptors" and descriptors is None
+        ):
+            continue
+        resolved = study.resolved(variant)
+        key = (resolved.shakes, resolved.labels)
+        if key not in sets:
+            sets[key] = training_set_of(*key)
+        for task in resolved.tasks(study.n_folds):
+            n_outside = len(sets[key]) * (study.n_folds - 1) / study.n_folds
+            if task.n_learnt is not None and task.n_learnt > n_outside:
+                continue
+            name = f"{_slug(variant.name)}-{_task_hash(task, sets[key])}"
+            place = directory / "runs" / f"{name}-{task.split}-{task.seed}-{task.fold}"
+            runs.append(Run(variant.name, task, sets[key], place, descriptors))
+    return runs
+
+
+def run_all(
+    runs: Sequence[Run],
+    n_workers: int,
+    report: Callable[[int, Run, FoldResult], None] = lambda done, run, result: None,
+) -> list[FoldResult]:
+    """Run tasks in several processes, one thread each; results in the order of the runs.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        What there is to do; what is done is read.
+    n_workers : int
+        Processes; one works in this process.
+    report : callable
+        Called after each run with the number done.
+    """
+    return in_processes(_run, runs, n_workers, report)
+
+
+def _run(run: Run) -> FoldResult:
+    return run_fold(run.task, run.training_set, run.directory, run.descriptors)
+
+
+def _task_hash(task: FoldTask, training_set: TrainingSet) -> str:
+    content = [settings_to_dict(task), training_set.sha256()]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name.lower())
+
+
+def _changed(settings: Any, changes: dict[str, Any], where: str) -> Any:
+    """Return settings with some fields replaced, checked as those of a file."""
+    merged = settings_to_dict(settings) | changes
+    return settings_from_dict(type(settings), merged, where)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

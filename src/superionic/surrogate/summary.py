@@ -1,0 +1,306 @@
+"""From the folds of a study to metrics with intervals, and to a table."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superionic.statistics import (
+    Interval,
+    bootstrap_interval,
+    mean_absolute_error,
+    precision_at,
+    r_squared,
+    roc_auc,
+    spearman,
+)
+from superionic.surrogate.crossvalidation import FoldResult
+from superionic.surrogate.data import LabelledCrystal
+from superionic.surrogate.study import MAIN, Run
+
+FloatArray = NDArray[np.float64]
+TOP = 0.1
+CEILING_DRAWS = 200
+
+
+def out_of_fold(
+    runs: Sequence[Run], results: Sequence[FoldResult], n_shakes: int | None = None
+) -> dict[tuple[str, str], dict[int, dict[str, float]]]:
+    """Return predictions of crystals that were not learnt.
+
+    Parameters
+    ----------
+    runs, results
+        Tasks and what came of them.
+    n_shakes : int, optional
+        Average the first of the shakes only.
+
+    Returns
+    -------
+    dict
+        By variant and split, then by seed, then by material: the mean over shakes.
+    """
+    found: dict[tuple[str, str], dict[int, dict[str, float]]] = defaultdict(
+        lambda: defaultdict(dict)
+    )
+    for run, result in zip(runs, results, strict=True):
+        by_material = found[run.variant, run.task.split][run.task.seed]
+        for name, values in zip(result.material_ids, result.predictions, strict=True):
+            by_material[name] = float(np.mean(values[:n_shakes]))
+    return found
+
+
+def metrics(
+    by_seed: dict[int, dict[str, float]],
+    crystals: Sequence[LabelledCrystal],
+    floor_A2_per_ps: float,
+    n_resamples: int,
+) -> dict[str, Any]:
+    """Return the metrics of one model on one kind of split.
+
+    Values and intervals (bootstrap over chemical systems) are those of the mean prediction of the
+    seeds, each of which has predicted every crystal without having learnt it; beside them stand the
+    values of each seed by itself.
+
+    Parameters
+    ----------
+    by_seed : dict
+        Predictions by seed and material.
+    crystals : sequence of LabelledCrystal
+        Labels.
+    floor_A2_per_ps : float
+        Labels are clipped from below at this.
+    n_resamples : int
+        Of the bootstrap.
+    """
+    names = [c.material_id for c in crystals]
+    every = np.array([[predictions[name] for name in names] for predictions in by_seed.values()])
+    truth = np.array([math.log10(max(c.slope_A2_per_ps, floor_A2_per_ps)) for c in crystals])
+    groups = np.array([c.chemical_system for c in crystals])
+    decided = np.array([c.diffusing is not None for c in crystals])
+    positive = np.array([bool(c.diffusing) for c in crystals])
+
+    def measure(
+        function: Callable[..., float], label: FloatArray, rows: NDArray[np.bool_]
+    ) -> dict[str, Any]:
+        mean = every.mean(axis=0)
+        interval = bootstrap_interval(
+            function, [label[rows], mean[rows]], n_resamples, 0, groups[rows]
+        )
+        per_seed = [function(label[rows], one[rows]) for one in every]
+        return _plain(interval) | {"per_seed": [_number(value) for value in per_seed]}
+
+    all_rows = np.ones(len(names), dtype=bool)
+    return {
+        "n_crystals": len(names),
+        "n_decided": int(decided.sum()),
+        "n_diffusing": int(positive.sum()),
+        "r_squared": measure(r_squared, truth, all_rows),
+        "mean_absolute_error": measure(mean_absolute_error, truth, all_rows),
+        "spearman": measure(spearman, truth, all_rows),
+        "roc_auc": measure(roc_auc, positive, decided),
+        "precision_at_tenth": measure(lambda p, s: precision_at(p, s, TOP), positive, decided),
+    }
+
+
+def difference(
+    main: dict[int, dict[str, float]],
+    other: dict[int, dict[str, float]],
+    crystals: Sequence[LabelledCrystal],
+    floor_A2_per_ps: float,
+    n_resamples: int,
+) -> dict[str, Any]:
+    """Return how much better the main model is than another one on the same crystals.
+
+    Resamples are paired: an interval that lies above zero is a difference that the choice of
+    crystals does not explain.
+    """
+    names = [c.material_id for c in crystals]
+    a, b = (np.mean([[p[n] for n in names] for p in m.values()], axis=0) for m in (main, other))
+    truth = np.array([math.log10(max(c.slope_A2_per_ps, floor_A2_per_ps)) for c in crystals])
+    groups = np.array([c.chemical_system for c in crystals])
+    decided = np.array([c.diffusing is not None for c in crystals])
+    positive = np.array([bool(c.diffusing) for c in crystals])
+
+    def gain(function: Callable[..., float]) -> Callable[..., float]:
+        return lambda y, p, q: function(y, p) - function(y, q)
+
+    return {
+        "r_squared": _plain(
+            bootstrap_interval(gain(r_squared), [truth, a, b], n_resamples, 0, groups)
+        ),
+        "roc_auc": _plain(
+            bootstrap_interval(
+                gain(roc_auc),
+                [positive[decided], a[decided], b[decided]],
+                n_resamples,
+                0,
+                groups[decided],
+            )
+        ),
+    }
+
+
+def repeatability(crystals: Sequence[LabelledCrystal], floor_A2_per_ps: float) -> float | None:
+    """Return the R^2 that a perfect model could reach, as far as errors of the labels limit it.
+
+    The labels' own values are taken as true, noise of their standard errors is added, and the
+    noisy labels, clipped, are compared with the clipped true ones. None without standard errors.
+    """
+    known = [
+        c for c in crystals if np.isfinite([c.raw_slope_A2_per_ps, c.slope_error_A2_per_ps]).all()
+    ]
+    if len(known) < 2:
+        return None
+    slope = np.array([c.raw_slope_A2_per_ps for c in known])
+    error = np.array([c.slope_error_A2_per_ps for c in known])
+    rng = np.random.default_rng(0)
+    true = np.log10(np.maximum(slope, floor_A2_per_ps))
+    drawn = [
+        r_squared(
+            np.log10(np.maximum(slope + error * rng.normal(size=len(known)), floor_A2_per_ps)), true
+        )
+        for _ in range(CEILING_DRAWS)
+    ]
+    return float(np.nanmean(drawn))
+
+
+def summarise(
+    runs: Sequence[Run],
+    results: Sequence[FoldResult],
+    floors_A2_per_ps: Sequence[float],
+    n_resamples: int,
+) -> dict[str, Any]:
+    """Return everything that tables and figures need, as plain data.
+
+    Crystals are those of the main network's training set; a model that has not predicted all of
+    them (of other labels) is left out.
+    """
+    crystals = next(run.training_set.crystals for run in runs if run.variant == MAIN)
+    names = {crystal.material_id for crystal in crystals}
+    predictions = out_of_fold(runs, results)
+    complete = {
+        key: by_seed
+        for key, by_seed in predictions.items()
+        if all(names <= by_material.keys() for by_material in by_seed.values())
+    }
+    wall: dict[tuple[str, str], float] = defaultdict(float)
+    for run, result in zip(runs, results, strict=True):
+        wall[run.variant, run.task.split] += result.wall_time_s
+    rows = []
+    for (variant, split), by_seed in complete.items():
+        rows.append(
+            {
+                "variant": variant,
+                "split": split,
+                "seeds": sorted(by_seed),
+                "wall_time_s": round(wall[variant, split], 1),
+                "metrics": {
+                    f"{floor:g}": metrics(by_seed, crystals, floor, n_resamples)
+                    for floor in floors_A2_per_ps
+                },
+                "gain_of_main": {
+                    f"{floor:g}": difference(
+                        complete[MAIN, split], by_seed, crystals, floor, n_resamples
+                    )
+                    for floor in floors_A2_per_ps
+                }
+                if variant != MAIN and (MAIN, split) in complete
+                else None,
+            }
+        )
+    shakes = len(next(run.training_set.shakes[0] for run in runs if run.variant == MAIN))
+    by_shakes = [
+        {
+            "n_shakes": n,
+            "split": split,
+            "metrics": {
+                f"{floor:g}": metrics(by_seed, crystals, floor, n_resamples)
+                for floor in floors_A2_per_ps
+            },
+        }
+        for n in _powers_of_two(shakes)
+        for (variant, split), by_seed in out_of_fold(runs, results, n).items()
+        if variant == MAIN
+    ]
+    return {
+        "training_set_sha256": runs[0].training_set.sha256(),
+        "n_crystals": len(crystals),
+        "n_chemical_systems": len({c.chemical_system for c in crystals}),
+        "repeatability": {f"{f:g}": repeatability(crystals, f) for f in floors_A2_per_ps},
+        "models": rows,
+        "by_number_of_shakes": by_shakes,
+        "parity": {
+            split: {
+                "material_id": [c.material_id for c in crystals],
+                "log10_label": [math.log10(c.slope_A2_per_ps) for c in crystals],
+                "clipped": [c.raw_slope_A2_per_ps <= 1e-4 for c in crystals],
+                "verdict": [c.verdict for c in crystals],
+                "predicted": np.mean(
+                    [[p[c.material_id] for c in crystals] for p in by_seed.values()], axis=0
+                ).tolist(),
+            }
+            for (variant, split), by_seed in complete.items()
+            if variant == MAIN
+        },
+    }
+
+
+def markdown(summary: dict[str, Any], floor_A2_per_ps: float) -> str:
+    """Return the comparison of all models as a table, one for each kind of split."""
+    key = f"{floor_A2_per_ps:g}"
+    lines = []
+    for split in dict.fromkeys(row["split"] for row in summary["models"]):
+        title = {"random": "at random", "chemical_system": "by chemical system"}[split]
+        lines += [
+            f"Folds {title}, labels clipped at {key} A^2/ps, {summary['n_crystals']} crystals:",
+            "",
+            "| model | seeds | R^2 | R^2 of one seed | MAE | Spearman | ROC-AUC | first 10 % |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        for row in summary["models"]:
+            if row["split"] != split:
+                continue
+            m = row["metrics"][key]
+            one = [value for value in m["r_squared"]["per_seed"] if value is not None]
+            cells = [
+                row["variant"],
+                str(len(row["seeds"])),
+                _cell(m["r_squared"]),
+                f"{np.mean(one):.2f}" if one else "-",
+                _cell(m["mean_absolute_error"]),
+                _cell(m["spearman"]),
+                _cell(m["roc_auc"]),
+                _cell(m["precision_at_tenth"]),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _cell(measure: dict[str, Any]) -> str:
+    if measure["value"] is None:
+        return "-"
+    text = f"{measure['value']:.2f}"
+    if measure["low"] is None:
+        return text
+    return f"{text} [{measure['low']:.2f}, {measure['high']:.2f}]"
+
+
+def _plain(interval: Interval) -> dict[str, Any]:
+    return {
+        "value": _number(interval.value),
+        "low": _number(interval.low),
+        "high": _number(interval.high),
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _powers_of_two(largest: int) -> list[int]:
+    return [2**k for k in range(largest.bit_length()) if 2**k <= largest]
