@@ -115,6 +115,19 @@ def test_an_ase_calculator_is_used_with_its_settings():
     assert potential.info.package_version.startswith("ase 3.")
 
 
+def test_a_setting_may_be_a_whole_input_file(tmp_path, monkeypatch):
+    """The input of a program is no name of a file, and far too long for one."""
+    (tmp_path / "with_input.py").write_text(
+        "from ase.calculators.lj import LennardJones\n"
+        "def build(inp):\n    return LennardJones()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = "&FORCE_EVAL\n" * 500
+    specs = [f"ase:with_input.build?{json.dumps({'inp': one})}" for one in (text, text + " ")]
+    hashes = {load_potential(spec, check=False).info.weights_sha256 for spec in specs}
+    assert len(hashes) == 2
+
+
 def test_the_hash_of_an_ase_calculator_follows_code_settings_and_weights(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     weights = tmp_path / "weights.bin"

@@ -120,6 +120,14 @@ def _hash_calculator(name: str, factory: Any, settings: Mapping[str, Any]) -> st
     source = getattr(module, "__file__", None)
     files = [source, *(value for value in settings.values() if isinstance(value, str))]
     for file in files:
-        if file and Path(file).is_file():
+        if file and _is_file(file):
             digest.update(Path(file).read_bytes())
     return digest.hexdigest()
+
+
+def _is_file(text: str) -> bool:
+    """Return whether a setting names a file; a whole input of a program is too long for a name."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
