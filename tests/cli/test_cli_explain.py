@@ -1,6 +1,7 @@
 """``superionic explain`` and the policies of ``superionic query`` on a real server."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -114,3 +115,19 @@ def test_a_material_without_a_row_is_said_to_have_failed(filled):
     result = CliRunner().invoke(app, ["explain", "mp-4"])
     assert isinstance(result.exception, SettingsError)
     assert "It was too big." in result.exception.message
+
+
+def test_the_recipes_of_the_documentation_run(filled, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "query.md").read_text()
+    commands = [line.split(" > ")[0].split() for line in re.findall(r"    superionic (.+)", page)]
+    commands = [words for words in commands if words[0] == "query"]
+    assert len(commands) >= 4
+    for words in commands:
+        run(*words)
+    recipes = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(recipes) == 4
+    for recipe in recipes[:3]:  # the last one needs the grids of a landscape
+        exec(compile(recipe, "recipe", "exec"), {})
+    assert "consensus" in (tmp_path / "rows.csv").read_text()
+    compile(recipes[3], "recipe", "exec")
