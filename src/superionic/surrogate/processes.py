@@ -66,9 +66,7 @@ def in_processes(
 
 
 def _start_worker() -> None:
-    """Give a worker one thread, and leave Ctrl-C to its parent."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    """Give a worker one thread, before it imports anything, and leave Ctrl-C to its parent."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
-
-    torch.set_num_threads(1)

@@ -1,0 +1,344 @@
+"""The study: folds of all kinds, resumed, summarised; and the command."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from synthetic import synthetic_set
+from typer.testing import CliRunner
+
+from superionic.cli.app import app
+from superionic.errors import NetworkError, SettingsError
+from superionic.settings import get_settings
+from superionic.statistics import r_squared
+from superionic.surrogate import keys
+from superionic.surrogate.batches import GraphTable
+from superionic.surrogate.controls import (
+    FEATURES,
+    WithoutAccelerations,
+    WithSpecies,
+    mobile_fraction,
+    species_extras,
+    volume_per_atom,
+)
+from superionic.surrogate.ensemble import calibration_of, train_ensemble
+from superionic.surrogate.model import ForceNetwork
+from superionic.surrogate.processes import in_processes
+from superionic.surrogate.settings import NetworkSettings, ShakeSettings, TrainingSettings
+from superionic.surrogate.study import (
+    MAIN,
+    StudySettings,
+    plan,
+    read_descriptors,
+    read_study,
+    run_all,
+)
+from superionic.surrogate.summary import markdown, repeatability, summarise
+
+TINY = NetworkSettings(cutoff_A=3.0, l_max=1, n_layers=1, channels=2, readout_hidden=4)
+QUICK = TrainingSettings(max_epochs=2, patience=0)
+STUDY = StudySettings(
+    data="none",
+    network=TINY,
+    training=QUICK,
+    seeds=(0, 1),
+    n_folds=2,
+    n_resamples=20,
+    splits=("random",),
+    variants=(
+        {"name": "mean", "kind": "mean"},
+        {"name": "composition", "kind": "composition", "splits": ["random", "chemical_system"]},
+        {"name": "blind trees", "kind": "acceleration statistics"},
+        {"name": "no forces", "kind": "network without accelerations", "seeds": [0]},
+        {"name": "deep", "network": {"n_layers": 2}, "seeds": [0]},
+        {"name": "few", "n_learnt": 8, "seeds": [0]},
+        {"name": "too many", "n_learnt": 800},
+        {"name": "floor", "labels": {"floor_A2_per_ps": 0.05}, "seeds": [0]},
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return synthetic_set(24, n_shakes=2)
+
+
+@pytest.fixture(scope="module")
+def done(data, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("study")
+    runs = plan(STUDY, lambda shakes, rules: replace(data, rules=rules), directory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("superionic.surrogate.controls.N_TREES", 20)
+        return runs, run_all(runs, 1), directory
+
+
+def test_every_crystal_is_predicted_once_by_who_has_not_learnt_it(done, data):
+    runs, results, _ = done
+    for variant in {run.variant for run in runs}:
+        for seed in (0, 1):
+            chosen = [
+                result
+                for run, result in zip(runs, results, strict=True)
+                if (run.variant, run.task.split, run.task.seed) == (variant, "random", seed)
+            ]
+            names = [name for result in chosen for name in result.material_ids]
+            if names:
+                assert sorted(names) == sorted(c.material_id for c in data.crystals)
+    by_name = {run.variant: result for run, result in zip(runs, results, strict=True)}
+    assert "too many" not in by_name
+    assert by_name["few"].n_learnt == 8
+    whole = by_name[MAIN]
+    assert whole.n_learnt + len(whole.material_ids) == 24
+    assert {len(values) for values in whole.predictions} == {2}
+    assert {len(values) for values in by_name["mean"].predictions} == {1}
+
+
+def test_what_is_done_is_not_done_again(done, data, monkeypatch):
+    runs, results, directory = done
+    again = plan(STUDY, lambda shakes, rules: replace(data, rules=rules), directory)
+    assert [run.directory for run in again] == [run.directory for run in runs]
+    monkeypatch.setattr("superionic.surrogate.training.fit_network", None)
+    assert run_all(again, 1) == results
+    larger = replace(STUDY, network=replace(TINY, channels=3))
+    others = plan(larger, lambda shakes, rules: replace(data, rules=rules), directory)
+    assert not {run.directory for run in others} & {run.directory for run in runs}
+
+
+def test_blind_trees_learn_what_composition_does_not_hold(tmp_path):
+    """The synthetic target is in the accelerations alone."""
+    data = synthetic_set(100, n_shakes=2)
+    wanted = ["composition", "blind trees"]
+    study = replace(STUDY, seeds=(0,), n_folds=2)
+    runs = plan(study, lambda shakes, rules: data, tmp_path, only=wanted)
+    runs = [run for run in runs if run.task.split == "random"]
+    results = run_all(runs, 1)
+    r2 = {}
+    for name in wanted:
+        predicted = {}
+        for run, result in zip(runs, results, strict=True):
+            if run.variant == name:
+                values = [value[0] for value in result.predictions]
+                predicted |= dict(zip(result.material_ids, values, strict=True))
+        truth = [np.log10(c.slope_A2_per_ps) for c in data.crystals]
+        r2[name] = r_squared(truth, [predicted[c.material_id] for c in data.crystals])
+    assert r2["blind trees"] > 0.7
+    assert r2["composition"] < 0.2
+
+
+def test_summary_and_table(done, data):
+    runs, results, _ = done
+    summary = summarise(runs, results, (1e-4, 0.05), 20)
+    json.dumps(summary, allow_nan=False)
+    rows = {(row["variant"], row["split"]): row for row in summary["models"]}
+    assert set(rows) == {
+        *((v, "random") for v in (MAIN, "mean", "composition", "blind trees", "no forces", "deep")),
+        *((v, "random") for v in ("few", "floor")),
+        ("composition", "chemical_system"),
+    }
+    # By hand: the mean over seeds and shakes against the labels.
+    truth = {c.material_id: np.log10(c.slope_A2_per_ps) for c in data.crystals}
+    predicted: dict[str, list[float]] = {name: [] for name in truth}
+    for run, result in zip(runs, results, strict=True):
+        if run.variant == MAIN:
+            for name, values in zip(result.material_ids, result.predictions, strict=True):
+                predicted[name].append(np.mean(values))
+    errors = [np.mean(predicted[name]) - truth[name] for name in truth]
+    main = rows[MAIN, "random"]["metrics"]["0.0001"]
+    assert main["mean_absolute_error"]["value"] == pytest.approx(np.mean(np.abs(errors)))
+    assert main["n_diffusing"] == sum(c.diffusing for c in data.crystals)
+    low, high = main["mean_absolute_error"]["low"], main["mean_absolute_error"]["high"]
+    assert low < main["mean_absolute_error"]["value"] < high
+    assert len(main["r_squared"]["per_seed"]) == 2
+    gain = rows["mean", "random"]["gain_of_main"]["0.0001"]["r_squared"]["value"]
+    other = rows["mean", "random"]["metrics"]["0.0001"]["r_squared"]["value"]
+    assert gain == pytest.approx(main["r_squared"]["value"] - other)
+    assert [row["n_shakes"] for row in summary["by_number_of_shakes"]] == [1, 2]
+    table = markdown(summary, 0.05)
+    assert "| blind trees | 2 |" in table
+    assert "by chemical system" in table
+
+
+def test_a_class_that_is_not_there_leaves_a_gap(data, tmp_path):
+    slow = replace(data, crystals=tuple(replace(c, verdict="not_diffusing") for c in data.crystals))
+    study = replace(STUDY, variants=({"name": "mean", "kind": "mean"},), seeds=(0,))
+    runs = plan(study, lambda shakes, rules: slow, tmp_path)
+    summary = summarise(runs, run_all(runs, 1), (1e-4,), 5)
+    assert summary["models"][0]["metrics"]["0.0001"]["roc_auc"]["value"] is None
+    assert "| - |" in markdown(summary, 1e-4)
+
+
+def test_repeatability_of_labels():
+    exact = synthetic_set(40).crystals
+    slopes = [0.02 if number % 2 else 6.0 for number in range(40)]
+    sure = [
+        replace(crystal, raw_slope_A2_per_ps=slope, slope_error_A2_per_ps=0.0)
+        for crystal, slope in zip(exact, slopes, strict=True)
+    ]
+    noisy = [replace(c, slope_error_A2_per_ps=0.1) for c in sure]
+    assert repeatability(exact, 1e-4) is None
+    assert repeatability(sure, 1e-4) == pytest.approx(1.0)
+    assert repeatability(noisy, 1e-4) < 0.8 < repeatability(noisy, 0.3) < 1.0
+
+
+def test_controls_see_what_they_say(data):
+    crystal, shakes = data.crystals[0], data.shakes[0]
+    assert FEATURES["lithium fraction"](crystal, shakes) == [mobile_fraction(crystal)] == [0.5]
+    assert volume_per_atom(crystal) == pytest.approx(crystal.atoms.get_volume() / 8)
+    relabelled = replace(crystal, atoms=crystal.atoms.copy())
+    relabelled.atoms.numbers[:] = 3
+    blind = FEATURES["acceleration statistics"]
+    assert blind(relabelled, shakes) == blind(crystal, shakes)
+    composition = FEATURES["composition"]
+    assert composition(relabelled, shakes) != composition(crystal, shakes)
+    louder = replace(shakes, accelerations_A_per_ps2=shakes.accelerations_A_per_ps2 * 10)
+    assert composition(crystal, louder) == composition(crystal, shakes)
+
+
+def test_variants_see_more_and_less(data):
+    table = GraphTable(data, 3.0)
+    batch = table.batch([(0, 0), (1, 1)])
+    torch.manual_seed(0)
+    less = WithoutAccelerations(TINY)
+    changed = batch | {keys.ACCELERATIONS: batch[keys.ACCELERATIONS] * 7}
+    assert torch.equal(less(batch)[keys.TARGETS], less(changed)[keys.TARGETS])
+    more = WithSpecies(TINY)
+    extras = species_extras(data, min_image_distance_A=1.0)
+    rich = GraphTable(data, 3.0, extras=extras).batch([(0, 0), (1, 1)])
+    with pytest.raises(ValueError, match="species"):
+        ForceNetwork(TINY)(rich)
+    with pytest.raises(ValueError, match="missing"):
+        more(batch)
+    other = rich | {keys.SPECIES: rich[keys.SPECIES] + 1}
+    assert not torch.equal(more(rich)[keys.TARGETS], more(other)[keys.TARGETS])
+    mobile = rich[keys.MOBILE]
+    assert mobile.sum() == 8
+    flipped = rich | {keys.MOBILE: ~mobile}
+    assert not torch.equal(more(rich)[keys.TARGETS], more(flipped)[keys.TARGETS])
+
+
+def test_ensemble_learns_all_and_is_calibrated(data, done, tmp_path):
+    runs, results, _ = done
+    by_seed = [
+        [
+            result
+            for run, result in zip(runs, results, strict=True)
+            if (run.variant, run.task.seed) == (MAIN, seed)
+        ]
+        for seed in (0, 1)
+    ]
+    calibration = calibration_of(data, by_seed, "random")
+    assert calibration.n_crystals == 24
+    ensemble = train_ensemble(data, TINY, QUICK, ShakeSettings(), 2, tmp_path, calibration)
+    found = ensemble.predict(data.shakes[0])
+    assert found.high - found.low == pytest.approx(2 * calibration.half_width_95)
+    assert found.ensemble_spread > 0
+    assert ensemble.header.training_set_sha256 == data.sha256()
+    assert [len(m.reference_features) for m in ensemble.members] == [24, 24]
+
+
+def write_study(tmp_path, **changes):
+    content = {"data": "labels.jsonl", "n_folds": 2} | changes
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 3}, "no setting seed"),
+        ({"network": {"lmax": 3}}, "network has no setting lmax"),
+        ({"variants": [{"name": "a", "network": {"lmax": 3}}]}, "a has no setting lmax"),
+        ({"variants": [{"name": "a", "kind": "magic"}]}, r"variants\.0\.kind cannot be 'magic'"),
+        ({"variants": [{"name": MAIN}]}, "Two variants"),
+        ({"splits": ["by luck"]}, "splits cannot be"),
+    ],
+)
+def test_study_files_that_are_wrong(tmp_path, changes, message):
+    with pytest.raises(SettingsError, match=message):
+        read_study(write_study(tmp_path, **changes))
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_study(tmp_path / "none.yaml")
+
+
+def test_the_published_study_file_is_right(pytestconfig):
+    path = pytestconfig.rootpath / "workflows" / "train_force_network.yaml"
+    study = read_study(path)
+    assert Path(study.data).exists()
+    kinds = {variant.kind for variant in study.all_variants()}
+    assert {"mean", "composition", "lithium fraction", "volume per atom"} <= kinds
+    assert {"network without accelerations", "network with species"} <= kinds
+    assert study.splits == ("random", "chemical_system")
+    assert len(study.seeds) >= 3
+
+
+def test_descriptors_from_a_file(tmp_path, data):
+    path = tmp_path / "descriptors.jsonl"
+    names = [crystal.material_id for crystal in data.crystals[:2]]
+    rows = [{"material_id": names[0], "mpe_eV": 0.3, "text": "x"}, {"material_id": "z", "b": 1}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    found = read_descriptors(path, data)
+    assert found.shape == (24, 1)
+    assert found[0, 0] == 0.3
+    assert np.isnan(found[1:]).all()
+    path.write_text(json.dumps(rows[1]))
+    with pytest.raises(SettingsError, match="no descriptor"):
+        read_descriptors(path, data)
+
+
+def test_a_process_that_dies_is_named():
+    with pytest.raises(NetworkError, match="ended without a word"):
+        in_processes(os._exit, [9, 9], 2)
+    assert in_processes(abs, [-1, 2, -3], 2) == [1, 2, 3]
+
+
+def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
+    """With a calculator of ASE, whose forces cost nothing."""
+    monkeypatch.setenv("SUPERIONIC_DATA_DIR", str(tmp_path / "data"))
+    get_settings.cache_clear()
+    rng = np.random.default_rng(0)
+    lines = []
+    for number in range(8):
+        a = 5.0 + 0.05 * number
+        structure = {
+            "lattice": (np.eye(3) * a).tolist(),
+            "species": ["Li", "Li", "Cl", "Cl"],
+            "frac_coords": [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0], [0, 0.5, 0]],
+        }
+        row = {
+            "material_id": f"m-{number}",
+            "formula": "LiCl",
+            "mobile_species": "Li",
+            "verdict": "diffusing" if number % 2 else "not_diffusing",
+            "label_A2_per_ps": float(10 ** rng.uniform(-3, 1)),
+            "structure": structure,
+            "potential": "ase",
+        }
+        lines.append(json.dumps(row))
+    (tmp_path / "labels.jsonl").write_text("\n".join(lines))
+    study = write_study(
+        tmp_path,
+        potential='ase:ase.calculators.morse.MorsePotential?{"r0": 2.5}',
+        shakes={"n_shakes": 2, "min_image_distance_A": 4.0},
+        network={"n_layers": 1, "channels": 2, "l_max": 1, "cutoff_A": 3.0},
+        training={"max_epochs": 2},
+        splits=["random"],
+        seeds=[0],
+        variants=[{"name": "mean", "kind": "mean"}],
+        ensemble={"n_members": 1, "split": "random"},
+        n_resamples=5,
+    )
+    options = ["--campaign", str(study), "--out", str(tmp_path / "out"), "--workers", "1"]
+    ended = CliRunner().invoke(app, ["train", *options], catch_exceptions=False)
+    get_settings.cache_clear()
+    assert ended.exit_code == 0
+    assert "| force network | 1 |" in ended.output
+    assert (tmp_path / "out" / "force_network.pt").exists()
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["n_crystals"] == 8
+    assert len(summary["learning_curves"]) == 2
