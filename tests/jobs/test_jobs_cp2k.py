@@ -35,7 +35,7 @@ INPUT = """
     &END MGRID
     &SCF
       SCF_GUESS RESTART
-      EPS_SCF 1e-5
+      EPS_SCF 1e-4
       &OT
         MINIMIZER DIIS
         PRECONDITIONER FULL_KINETIC

@@ -118,8 +118,7 @@ def test_an_ase_calculator_is_used_with_its_settings():
 def test_a_setting_may_be_a_whole_input_file(tmp_path, monkeypatch):
     """The input of a program is no name of a file, and far too long for one."""
     (tmp_path / "with_input.py").write_text(
-        "from ase.calculators.lj import LennardJones\n"
-        "def build(inp):\n    return LennardJones()\n"
+        "from ase.calculators.lj import LennardJones\ndef build(inp):\n    return LennardJones()\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     text = "&FORCE_EVAL\n" * 500
