@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cluster_zygote import Worker, Zygote
 from pymatgen.core import Lattice, Structure
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
@@ -99,14 +100,21 @@ class Server:
 class Site:
     """A folder with configuration files, and the commands that use them."""
 
-    def __init__(self, server: Server, folder: Path, database: str = DATABASE) -> None:
+    def __init__(
+        self,
+        server: Server,
+        folder: Path,
+        database: str = DATABASE,
+        zygote: Zygote | None = None,
+    ) -> None:
+        self.zygote = zygote
         self.server = server
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "log"
         self.database_name = database
         self.write(server.uri(), database)
-        self.workers: list[subprocess.Popen] = []
+        self.workers: list[subprocess.Popen | Worker] = []
 
     def write(self, uri: str, database: str) -> None:
         launchpad = {"host": uri, "uri_mode": True, "name": database}
@@ -165,20 +173,27 @@ class Site:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def worker(self, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen:
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                self.command("worker", "-l", str(self.launchpad_file), *options),
-                stdout=log,
-                stderr=log,
-                env={**self.environment, **(env or {})},
-                cwd=self.folder,
-                start_new_session=True,
-            )
+    def worker(self, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen | Worker:
+        """Start a worker: forked where there is a zygote, else as the command that it is."""
+        arguments = ["worker", "-l", str(self.launchpad_file), *options]
+        environment = {**self.environment, **(env or {})}
+        process: subprocess.Popen | Worker
+        if self.zygote is not None:
+            process = self.zygote.worker(arguments, environment, self.folder, self.log)
+        else:
+            with self.log.open("ab") as log:
+                process = subprocess.Popen(
+                    self.command(*arguments),
+                    stdout=log,
+                    stderr=log,
+                    env=environment,
+                    cwd=self.folder,
+                    start_new_session=True,
+                )
         self.workers.append(process)
         return process
 
-    def kill_worker(self, process: subprocess.Popen) -> None:
+    def kill_worker(self, process: subprocess.Popen | Worker) -> None:
         """Kill a worker with all its processes, as a node that loses power does."""
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 from cluster_site import DATABASE, Server, Site, campaign, write_crystals
+from cluster_zygote import Worker, Zygote
 
 TOY = "ase:cluster_toy.Toy"
 JOBS = ("prepare", "landscape", "descriptors")
@@ -15,10 +16,16 @@ WORKER = ("-n", "2", "--ping", "2", "--patience", "120", "--idle", "5")
 
 
 def submitted(
-    server: Server, folder: Path, n: int, *, database: str = DATABASE, potential: str = TOY
+    server: Server,
+    folder: Path,
+    n: int,
+    *,
+    database: str = DATABASE,
+    potential: str = TOY,
+    zygote: Zygote | None = None,
 ) -> Site:
     """Return a site with a campaign of n materials in its launchpad."""
-    site = Site(server, folder, database)
+    site = Site(server, folder, database, zygote)
     write_crystals(folder / "crystals.jsonl", n)
     path = campaign(folder, folder / "crystals.jsonl", potential)
     assert site.submit(path).n_submitted == n
@@ -49,8 +56,10 @@ def kill_workers_at_random(site: Site, n: int, *, kills: int, seed: int) -> Coun
         if worker is None or worker.poll() is not None:
             worker = site.worker(*WORKER)
             wait_for_progress(site, worker)
-        time.sleep(dice.uniform(0.0, 2.0))
-        if worker.poll() is not None:
+        time.sleep(dice.uniform(0.0, 1.0))
+        if worker.poll() is not None:  # what is left is in the hands of the dead
+            site.recover()
+            site.rerun("worker_died")
             continue
         children = [c for c in psutil.Process(worker.pid).children() if is_working(c)]
         if children and dice.random() < 0.5:
@@ -86,12 +95,12 @@ def kill_server(site: Site, n: int, *, outages_s: tuple[float, ...]) -> int:
 
 def is_working(process: psutil.Process) -> bool:
     try:
-        return "spawn_main" in " ".join(process.cmdline())
+        return "resource_tracker" not in " ".join(process.cmdline())
     except psutil.Error:
         return False
 
 
-def wait_for_progress(site: Site, worker: subprocess.Popen, timeout_s: float = 60) -> None:
+def wait_for_progress(site: Site, worker: subprocess.Popen | Worker, timeout_s: float = 60) -> None:
     """Wait until a worker has done at least one job, so that kills hit work."""
     start, before = time.monotonic(), n_completed(site)
     while n_completed(site) == before and worker.poll() is None:

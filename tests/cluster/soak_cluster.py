@@ -24,9 +24,9 @@ UNDISTURBED: dict[str, tuple] = {}
 
 
 @pytest.fixture
-def trial(tmp_path):
+def trial(tmp_path, zygote):
     with server_at(tmp_path / "server") as server:
-        site = submitted(server, tmp_path / "site", N)
+        site = submitted(server, tmp_path / "site", N, zygote=zygote)
         yield site
         site.close()
         print(site.log_text()[-2000:])

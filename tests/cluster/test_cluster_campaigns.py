@@ -13,6 +13,8 @@ from cluster_trials import (
     WORKER,
     check_campaign,
     finish,
+    kill_server,
+    kill_workers_at_random,
     n_completed,
     submitted,
     wait_for_progress,
@@ -22,11 +24,12 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture
-def site(server, tmp_path, database_name):
+def site(server, tmp_path, database_name, zygote):
     made: list[Site] = []
 
     def make(n: int, **options) -> Site:
-        made.append(submitted(server, tmp_path / "site", n, database=database_name, **options))
+        options = {"database": database_name, "zygote": zygote, **options}
+        made.append(submitted(server, tmp_path / "site", n, **options))
         return made[-1]
 
     yield make
@@ -36,7 +39,7 @@ def site(server, tmp_path, database_name):
 
 def test_a_campaign_through_the_commands(site):
     n = 6
-    opened = site(n)
+    opened = site(n, zygote=None)
     assert opened.submit(opened.folder / "campaign.yaml").n_queued == n
     at = ("-l", str(opened.launchpad_file))
     again = opened.ok("submit", "-c", str(opened.folder / "campaign.yaml"), *at)
@@ -67,12 +70,28 @@ def test_a_campaign_through_the_commands(site):
     assert PASSWORD not in opened.log_text()
 
 
-def test_an_outage_longer_than_the_patience_leaves_results_on_disk(tmp_path):
+def test_workers_killed_at_random_lose_and_double_nothing(site):
+    n = 4
+    opened = site(n)
+    assert sum(kill_workers_at_random(opened, n, kills=3, seed=3).values()) > 0
+    finish(opened, n)
+    check_campaign(opened, n)
+
+
+def test_a_server_killed_twice_loses_and_doubles_nothing(site):
+    n = 4
+    opened = site(n)
+    assert kill_server(opened, n, outages_s=(0.0, 2.0)) > 0
+    finish(opened, n)
+    check_campaign(opened, n)
+
+
+def test_an_outage_longer_than_the_patience_leaves_results_on_disk(tmp_path, zygote):
     from cluster_site import server_at
 
     slow = 'ase:cluster_toy.Toy?{"delay_s": 0.2}'
     with server_at(tmp_path / "server") as own:
-        opened = submitted(own, tmp_path / "site", 2, potential=slow)
+        opened = submitted(own, tmp_path / "site", 2, potential=slow, zygote=zygote)
         try:
             worker = opened.worker("-n", "1", "--patience", "2", "--ping", "2")
             wait_for_progress(opened, worker)
@@ -115,9 +134,9 @@ def test_sigterm_leaves_nothing_running(site, grace):
     assert opened.spool.count() == 0
 
 
-def test_each_failure_has_its_cause_and_the_rest_goes_on(server, tmp_path, database_name):
+def test_each_failure_has_its_cause_and_the_rest_goes_on(server, tmp_path, database_name, zygote):
     folder = tmp_path / "site"
-    opened = Site(server, folder, database_name)
+    opened = Site(server, folder, database_name, zygote)
     potential = f'{TOY}?{{"folder": "{folder}"}}'
     anions = {"Cl": "good", "Br": "never", "I": "hangs", "F": "kills", "At": "hoards", "Se": "once"}
     lines = ""

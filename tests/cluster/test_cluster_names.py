@@ -47,8 +47,10 @@ def submit_each_once(site: Site, path: Path) -> tuple[Submission, dict[str, str]
         return submit(found, *at, duplicates=same), same
 
 
-def test_one_of_several_names_is_computed_and_all_have_rows(server, tmp_path, database_name):
-    site = Site(server, tmp_path / "site", database_name)
+def test_one_of_several_names_is_computed_and_all_have_rows(
+    server, tmp_path, database_name, zygote
+):
+    site = Site(server, tmp_path / "site", database_name, zygote)
     path = campaign(site.folder, site.folder / "crystals.jsonl", TOY)
     command = ("submit", "-c", str(path), "-l", str(site.launchpad_file))
     try:

@@ -10,12 +10,13 @@ import logging
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from fireworks.core.firework import FWAction, Launch, Workflow
 from fireworks.core.launchpad import LaunchPad, LockedWorkflowError
 from pymongo import ASCENDING, DESCENDING, MongoClient
+from pymongo.errors import DuplicateKeyError
 
 from superionic.cluster.owner import this_process
 from superionic.cluster.patience import (
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_S = 30.0
 _LOCK_POLL_S = 0.05
+_LONGEST_LOOK_S = 1.0
 _N_CANDIDATES = 200
 _CANDIDATES_AGE_S = 30.0
 CLIENT_KWARGS = {
@@ -114,11 +116,15 @@ class CampaignLaunchPad(LaunchPad):
         """
         free = {"$or": [{"locked": {"$exists": False}}, {"locked_by": self.owner}]}
         taken = {"$set": {"locked": True, "locked_by": self.owner}}
-        deadline = time.monotonic() + timeout_s
+        waited_s, looked_at = 0.0, time.monotonic()
         while self.workflows.find_one_and_update({"nodes": fw_id, **free}, taken) is None:
             if self.workflows.find_one({"nodes": fw_id}, {"_id": 1}) is None:
                 raise ValueError(f"Firework {fw_id} belongs to no workflow.")
-            if time.monotonic() > deadline:
+            # While the database was away, the holder could not go on either.
+            now = time.monotonic()
+            waited_s += min(now - looked_at, _LONGEST_LOOK_S)
+            looked_at = now
+            if waited_s > timeout_s:
                 raise LockedWorkflowError(f"The workflow of Firework {fw_id} is locked.")
             time.sleep(_LOCK_POLL_S)
         try:
@@ -131,7 +137,27 @@ class CampaignLaunchPad(LaunchPad):
         self._unlock(fw_id)
 
     def _unlock(self, fw_id: int) -> None:
-        self.workflows.update_one({"nodes": fw_id}, {"$unset": {"locked": True, "locked_by": True}})
+        # Only this process's lock: if this is repeated, another one may hold it already.
+        mine = {"nodes": fw_id, "locked_by": self.owner}
+        self.workflows.update_one(mine, {"$unset": {"locked": True, "locked_by": True}})
+
+    def take_lock(self, fw_id: int, holder: str | None) -> bool:
+        """Take the lock that a dead process holds (None: a nameless one); say whether that worked.
+
+        It goes to one of those who try.
+        """
+        found = self.workflows.find_one({"nodes": fw_id}, {"locked_by": 1, "locked": 1})
+        if found is None or "locked" not in found:
+            return False
+        seen = found.get("locked_by")
+        if seen not in (holder, self.owner):
+            return False
+        taken = {"$set": {"locked": True, "locked_by": self.owner}}
+        held = {"_id": found["_id"], "locked": True, "locked_by": seen}
+        if self.workflows.update_one(held, taken).matched_count:
+            return True
+        # The answer to the first try may have been lost.
+        return self.workflows.find_one({"_id": found["_id"], "locked_by": self.owner}) is not None
 
     def _refresh_wf(self, fw_id: int) -> None:
         """Bring the states of a workflow up to date, as FireWorks does, under a named lock."""
@@ -160,6 +186,48 @@ class CampaignLaunchPad(LaunchPad):
         if not self.workflows.replace_one({"nodes": node}, document).matched_count:
             raise ValueError(f"Firework {node} belongs to no workflow.")
 
+    def _upsert_fws(self, fws: list[Any], reassign_all: bool = False) -> dict[int, int]:
+        """Write Fireworks; what other processes have made of them since is not undone.
+
+        FireWorks replaces what is there. Where the answer to that is lost in an outage and it is
+        repeated, it would undo the next step of another process: the first writing made a job
+        ready, another process has taken it, the second one makes it ready again and its launch
+        unknown.
+        """
+        if reassign_all:
+            return dict(super()._upsert_fws(fws, reassign_all=True))
+        old_new = {}
+        for firework in sorted(fws, key=lambda one: one.fw_id):
+            if firework.fw_id < 0:
+                new_id = self.get_new_fw_id()
+                old_new[firework.fw_id] = new_id
+                firework.fw_id = new_id
+            document = firework.to_db_dict()
+            document["updated_on"] = datetime.datetime.now(datetime.UTC).isoformat()
+            self._write_once(document)
+        return old_new
+
+    def _write_once(self, document: dict[str, Any]) -> None:
+        """Insert or replace a Firework, each time with another ``updated_on``."""
+        fw_id = {"fw_id": document["fw_id"]}
+        found = self.fireworks.find_one(fw_id, {"updated_on": 1})
+        if found is None:
+            with suppress(DuplicateKeyError):  # the answer to the first try was lost
+                self.fireworks.insert_one(document)
+            return
+        as_found = {**fw_id, "_id": found["_id"], "updated_on": found.get("updated_on")}
+        n_tries = 0
+
+        def replace() -> bool:
+            nonlocal n_tries
+            n_tries += 1
+            return bool(self.fireworks.once.replace_one(as_found, document).matched_count)
+
+        # Changed since it was looked at, without an outage: by somebody who holds no lock, and the
+        # holder of the lock is right, as in FireWorks. After an outage: by the first try.
+        if not self.patience.insist(replace) and n_tries == 1:
+            self.fireworks.replace_one(fw_id, document)
+
     def rerun_fw(
         self,
         fw_id: int,
@@ -177,6 +245,16 @@ class CampaignLaunchPad(LaunchPad):
             workflow = self.get_wf_by_fw_id_lzyfw(fw_id)
             self._update_wf(workflow, workflow.rerun_fw(fw_id))
         return [fw_id]
+
+    def hand_back(self, fw_id: int, launch_id: int) -> bool:
+        """Let a Firework run again if this launch is still its own; say whether it was."""
+        with self.lock(fw_id):
+            own = {"fw_id": fw_id, "launches": launch_id}
+            if self.fireworks.find_one(own, {"_id": 1}) is None:
+                return False
+            workflow = self.get_wf_by_fw_id_lzyfw(fw_id)
+            self._update_wf(workflow, workflow.rerun_fw(fw_id))
+        return True
 
     # -- checking out ------------------------------------------------------------------------
 
@@ -270,11 +348,26 @@ class CampaignLaunchPad(LaunchPad):
         others = [one for one in firework.launches if one.launch_id != launch.launch_id]
         firework.launches = [*others, launch]
         firework.state = state
-        self._upsert_fws([firework])
+        if not self._start(firework, launch.launch_id):
+            logger.warning("Firework %d was taken from this process.", firework.fw_id)
+            nothing = {"launch_id": launch.launch_id}
+            self.launches.update_one(nothing, {"$set": {"state": "FIZZLED"}})
+            return None, None
         self._refresh_wf(firework.fw_id)
         self.backup_launch_data = {launch.launch_id: launch.to_db_dict()}
         self.backup_fw_data = {firework.fw_id: firework.to_db_dict()}
         return firework, launch.launch_id
+
+    def _start(self, firework: Any, launch_id: int) -> bool:
+        """Let a Firework that this process has reserved know of its launch."""
+        mine = {"fw_id": firework.fw_id, "state": "RESERVED", "reserved_by": self.owner}
+        document = firework.to_db_dict()
+        document["updated_on"] = datetime.datetime.now(datetime.UTC).isoformat()
+        if self.fireworks.replace_one(mine, document).matched_count:
+            return True
+        # The answer to the first try may have been lost.
+        own = {"fw_id": firework.fw_id, "launches": launch_id}
+        return self.fireworks.find_one(own, {"_id": 1}) is not None
 
     def ping_launch(self, launch_id: int, ptime: Any = None, checkpoint: Any = None) -> None:
         """Say that a launch is alive; a database that is away is waited for, not an error."""

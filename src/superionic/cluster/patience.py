@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from pymongo import ReturnDocument
+
 from superionic.errors import DatabaseError
 
 logger = logging.getLogger(__name__)
@@ -102,10 +104,15 @@ class PatientCollection:
     ``find_one_and_update`` and ``find_one_and_replace`` are done in two steps, of which the second
     one holds the whole condition, and so is as safe: SecantusDB 0.7 looks at every document of a
     collection for them, but finds and updates by index.
+
+    Attributes
+    ----------
+    once : pymongo.collection.Collection
+        The collection itself, for operations that must not be repeated without a look.
     """
 
     def __init__(self, collection: Any, patience: Patience) -> None:
-        self._collection = collection
+        self.once = collection
         self._patience = patience
 
     def find_one_and_update(
@@ -129,7 +136,7 @@ class PatientCollection:
         return None if found is None else dict(found)
 
     def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._collection, name)
+        attribute = getattr(self.once, name)
         if name.startswith("_") or not callable(attribute):
             return attribute
         read_all = name in ("find", "aggregate")
@@ -147,6 +154,24 @@ class PatientCollection:
 class PatientCounter(PatientCollection):
     """The collection of FireWorks' counters, whose values are taken one by one."""
 
-    def find_one_and_update(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
-        """Update the counters, and return them as they were; a lost answer wastes numbers only."""
-        return self._patience.insist(lambda: self._collection.find_one_and_update(*args, **kwargs))
+    def find_one_and_update(
+        self,
+        criteria: dict[str, Any],
+        update: dict[str, Any],
+        sort: list[tuple[str, int]] | None = None,
+    ) -> dict[str, Any] | None:
+        """Count on, and return the counters as they were; a lost answer wastes numbers only.
+
+        They are read as they are after this very update, and counted back: what SecantusDB 0.7
+        returns as the document before an update may be that before another process's, and then two
+        launches have one number.
+        """
+        after = self._patience.insist(
+            lambda: self.once.find_one_and_update(
+                criteria, update, sort=sort, return_document=ReturnDocument.AFTER
+            )
+        )
+        if after is None:
+            return None
+        before = {name: after[name] - by for name, by in update["$inc"].items()}
+        return {**after, **before}

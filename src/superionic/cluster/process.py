@@ -136,7 +136,7 @@ class WorkerLaunchPad(CampaignLaunchPad):
         if firework is not None:
             self._fw_id = firework.fw_id
             details = firework.spec.get("_superionic", {})
-            self._connection.send(
+            self._tell(
                 Started(
                     firework.fw_id,
                     launch_id,
@@ -171,10 +171,21 @@ class WorkerLaunchPad(CampaignLaunchPad):
         except Exception:
             self._spool.set_aside(path)
             raise
-        path.unlink(missing_ok=True)
-        self.prefer_children(self._fw_id)
-        self._connection.send(Ended(self._fw_id, state, cause, message))
+        # The launchpad knows. An exception from here on would let FireWorks undo that.
+        try:
+            path.unlink(missing_ok=True)
+            self.prefer_children(self._fw_id)
+        except (DatabaseAwayError, OSError) as error:
+            raise StopProcessError(str(error)) from None
+        self._tell(Ended(self._fw_id, state, cause, message))
         return launch
+
+    def _tell(self, message: Started | Ended) -> None:
+        """Tell the supervisor; without one, this process ends."""
+        try:
+            self._connection.send(message)
+        except OSError:
+            raise StopProcessError("The worker that this process belongs to has gone.") from None
 
 
 def _cause(action: Any) -> tuple[str, str]:

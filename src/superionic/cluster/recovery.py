@@ -5,24 +5,33 @@ by its id and start time; one of another machine is taken for dead when it has n
 that it lives.
 """
 
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from fireworks.core.firework import FWAction
+from fireworks.core.launchpad import LockedWorkflowError
 
-from superionic.cluster.launchpad import SPEC_KEY_FIELD, CampaignLaunchPad, failure_action
+from superionic.cluster.launchpad import CampaignLaunchPad, failure_action
 from superionic.cluster.owner import is_dead
+from superionic.cluster.repair import (
+    ENDED,
+    WORKER_DIED,
+    locked,
+    release,
+    repair_workflow,
+    reserved,
+    seen_twice,
+)
 from superionic.cluster.spool import Result, Spool, send
 from superionic.cluster.submit import remove_unfinished_submissions
 from superionic.database.stores import Database
 
 PINGS_TO_EXPIRE = 4
 DEATHS_ALLOWED = 2
-WORKER_DIED = "worker_died"
-_ENDED = ("COMPLETED", "FIZZLED")
 _RUN_AGAIN = "_superionic_run_again"
 
 
@@ -112,14 +121,15 @@ def recover(
     """
     found = Recovery(submissions=remove_unfinished_submissions(launchpad))
     gone = _gone_by(expiration_s)
-    for fw_id in _seen_twice(lambda: _locked(launchpad), settle_s):
-        repair_workflow(launchpad, fw_id)
-        found.unlocked.append(fw_id)
-    send_results(database, launchpad, launchpad_name, spool, found, gone=gone)
-    for fw_id in _seen_twice(lambda: _reserved(launchpad), settle_s):
-        if _release(launchpad, fw_id):
+    for fw_id, holder in seen_twice(lambda: locked(launchpad), settle_s):
+        if launchpad.take_lock(fw_id, holder):
+            repair_workflow(launchpad, fw_id)
+            found.unlocked.append(fw_id)
+    busy = send_results(database, launchpad, launchpad_name, spool, found, gone=gone)
+    for fw_id, holder in seen_twice(lambda: reserved(launchpad), settle_s):
+        if release(launchpad, fw_id, holder):
             found.released.append(fw_id)
-    end_lost_launches(launchpad, found, gone=gone, verdict=_LOST)
+    end_lost_launches(launchpad, found, gone=gone, but=busy, verdict=_LOST)
     found.results_refused = len(spool.refused())
     return found
 
@@ -151,17 +161,20 @@ def recover_process(
 
     found = Recovery()
     for document in launchpad.workflows.find({"locked_by": owner}, {"nodes": 1}):
-        repair_workflow(launchpad, document["nodes"][0])
-        found.unlocked.append(document["nodes"][0])
-    send_results(
+        if launchpad.take_lock(document["nodes"][0], owner):
+            repair_workflow(launchpad, document["nodes"][0])
+            found.unlocked.append(document["nodes"][0])
+    busy = send_results(
         database, launchpad, launchpad_name, spool, found, gone=gone, owners=frozenset({owner})
     )
     for document in launchpad.fireworks.find(
         {"state": "RESERVED", "reserved_by": owner}, {"fw_id": 1}
     ):
-        if _release(launchpad, document["fw_id"]):
+        if release(launchpad, document["fw_id"], owner):
             found.released.append(document["fw_id"])
-    end_lost_launches(launchpad, found, gone=gone, deaths_allowed=deaths_allowed, verdict=verdict)
+    end_lost_launches(
+        launchpad, found, gone=gone, but=busy, deaths_allowed=deaths_allowed, verdict=verdict
+    )
     return found
 
 
@@ -177,8 +190,15 @@ def send_results(
     *,
     gone: Callable[[dict[str, Any]], bool],
     owners: frozenset[str] | None = None,
-) -> None:
-    """Send results that are complete on disk and whose own process will not send them."""
+) -> frozenset[int]:
+    """Send results that are complete on disk and whose own process will not send them.
+
+    Returns
+    -------
+    frozenset of int
+        Launches whose result somebody else is sending at this moment.
+    """
+    busy: set[int] = set()
     for path, result in spool.entries():
         if result.launchpad != launchpad_name:
             continue
@@ -187,140 +207,40 @@ def send_results(
         launch = launchpad.launches.find_one({"launch_id": result.launch_id})
         if not (is_dead(result.owner) or (launch is not None and gone(launch))):
             continue
-        if launch is None or launch.get("fw_id") != result.fw_id:
-            spool.set_aside(path)
-            continue
-        if _superseded(launchpad, result):
-            found.results_doubled.append(result.fw_id)
-            spool.set_aside(path)
-            continue
-        send(result, database.job_store, launchpad.patience)
-        launchpad.complete_launch(result.launch_id, result.action, result.state)
-        path.unlink(missing_ok=True)
-        found.results_sent.append(result.fw_id)
+        with spool.claimed(path) as mine:
+            if mine:
+                _send_result(database, launchpad, spool, found, path, result)
+            else:
+                busy.add(result.launch_id)
+    return frozenset(busy)
+
+
+def _send_result(
+    database: Database,
+    launchpad: CampaignLaunchPad,
+    spool: Spool,
+    found: Recovery,
+    path: Path,
+    result: Result,
+) -> None:
+    launch = launchpad.launches.find_one({"launch_id": result.launch_id}, {"fw_id": 1})
+    if launch is None or launch.get("fw_id") != result.fw_id:
+        spool.set_aside(path)
+        return
+    if _superseded(launchpad, result):
+        found.results_doubled.append(result.fw_id)
+        spool.set_aside(path)
+        return
+    send(result, database.job_store, launchpad.patience)
+    launchpad.complete_launch(result.launch_id, result.action, result.state)
+    path.unlink(missing_ok=True)
+    found.results_sent.append(result.fw_id)
 
 
 def _superseded(launchpad: CampaignLaunchPad, result: Result) -> bool:
     """Say whether the Firework no longer counts this launch as its own."""
     firework = launchpad.fireworks.find_one({"fw_id": result.fw_id}, {"launches": 1})
     return firework is None or result.launch_id not in firework["launches"]
-
-
-# -- locks ---------------------------------------------------------------------------------------
-
-
-def _locked(launchpad: CampaignLaunchPad) -> dict[int, Any]:
-    """Return the locked workflows by first Firework, with what changes when they are at work."""
-    rows = launchpad.workflows.find(
-        {"locked": {"$exists": True}}, {"nodes": 1, "locked_by": 1, "updated_on": 1}
-    )
-    return {
-        row["nodes"][0]: (row.get("locked_by"), row.get("updated_on"), len(row["nodes"]))
-        for row in rows
-    }
-
-
-def _seen_twice(look: Callable[[], dict[int, Any]], settle_s: float) -> list[int]:
-    """Return what belongs to a dead process, or has no known owner and does not change."""
-    first = look()
-    stale = [fw_id for fw_id, seen in first.items() if is_dead(seen[0])]
-    doubtful = {fw_id: seen for fw_id, seen in first.items() if is_dead(seen[0]) is None}
-    if doubtful:
-        time.sleep(settle_s)
-        second = look()
-        stale += [fw_id for fw_id, seen in doubtful.items() if second.get(fw_id) == seen]
-    return sorted(stale)
-
-
-def repair_workflow(launchpad: CampaignLaunchPad, fw_id: int) -> None:
-    """Bring a workflow that was left half written to a state that FireWorks could have written.
-
-    FireWorks writes new Fireworks first, then changed ones, then the workflow. So the Fireworks are
-    right, except new ones that the workflow does not know of: those go, and the Firework that made
-    them is ended again.
-    """
-    workflow = launchpad.workflows.find_one({"nodes": fw_id})
-    if workflow is None:
-        return
-    nodes = workflow["nodes"]
-    if "locked" in workflow:
-        launchpad.workflows.update_one(
-            {"_id": workflow["_id"]}, {"$set": {"locked": True, "locked_by": launchpad.owner}}
-        )
-        key = workflow.get("metadata", {}).get("superionic", {}).get("key")
-        if key is not None:
-            launchpad.fireworks.delete_many({SPEC_KEY_FIELD: key, "fw_id": {"$nin": nodes}})
-    rows = launchpad.fireworks.find(
-        {"fw_id": {"$in": nodes}}, {"fw_id": 1, "state": 1, "launches": 1}
-    )
-    states = {row["fw_id"]: row["state"] for row in rows}
-    known = {int(node): state for node, state in workflow.get("fw_states", {}).items()}
-    for row in rows:
-        if row["state"] == "COMPLETED" and known.get(row["fw_id"]) != "COMPLETED":
-            launches = launchpad.launches.find(
-                {"launch_id": {"$in": row["launches"]}, "state": "COMPLETED"}, {"action": 1}
-            )
-            actions = [launch.get("action") or {} for launch in launches]
-            if any(a.get("detours") or a.get("additions") or "gridfs_id" in a for a in actions):
-                launchpad.fireworks.update_one(
-                    {"fw_id": row["fw_id"]}, {"$set": {"state": "RUNNING"}}
-                )
-                states[row["fw_id"]] = "RUNNING"
-    if "locked" in workflow or states != known:
-        launchpad.workflows.update_one(
-            {"_id": workflow["_id"]},
-            {
-                "$set": {f"fw_states.{node}": state for node, state in states.items()},
-                "$unset": {"locked": True, "locked_by": True},
-            },
-        )
-    parents = {int(node): links for node, links in workflow.get("parent_links", {}).items()}
-    for row in rows:
-        node, state = row["fw_id"], states[row["fw_id"]]
-        ready = all(states.get(parent) == "COMPLETED" for parent in parents.get(node, ()))
-        ended = state == "RUNNING" and _has_ended(launchpad, row["launches"])
-        if ended or (state == "WAITING" and ready):
-            launchpad._refresh_wf(node)
-
-
-def _has_ended(launchpad: CampaignLaunchPad, launch_ids: list[int]) -> bool:
-    rows = launchpad.launches.find({"launch_id": {"$in": launch_ids}}, {"state": 1})
-    return bool(rows) and all(row["state"] in _ENDED for row in rows)
-
-
-# -- reservations --------------------------------------------------------------------------------
-
-
-def _reserved(launchpad: CampaignLaunchPad) -> dict[int, Any]:
-    """Return reserved Fireworks without a reserved launch (those wait in a queue) by id."""
-    rows = launchpad.fireworks.find(
-        {"state": "RESERVED"}, {"fw_id": 1, "reserved_by": 1, "updated_on": 1, "launches": 1}
-    )
-    orphans = {}
-    for row in rows:
-        in_queue = launchpad.launches.find_one(
-            {"launch_id": {"$in": row["launches"]}, "state": "RESERVED"}, {"_id": 1}
-        )
-        if in_queue is None:
-            orphans[row["fw_id"]] = (row.get("reserved_by"), row.get("updated_on"))
-    return orphans
-
-
-def _release(launchpad: CampaignLaunchPad, fw_id: int) -> bool:
-    """Make a reserved Firework ready again; the launch that it never heard of has failed."""
-    firework = launchpad.fireworks.find_one({"fw_id": fw_id}, {"launches": 1})
-    action = failure_action(WORKER_DIED, "The worker process died before the job began.")
-    launchpad.launches.update_many(
-        {"fw_id": fw_id, "state": "RUNNING", "launch_id": {"$nin": firework["launches"]}},
-        {"$set": {"state": "FIZZLED", "action": action.to_dict()}},
-    )
-    released = launchpad.fireworks.find_one_and_update(
-        {"fw_id": fw_id, "state": "RESERVED"},
-        {"$set": {"state": "READY"}, "$unset": {"reserved_by": True}},
-    )
-    if released is not None:
-        launchpad.workflows.update_one({"nodes": fw_id}, {"$set": {f"fw_states.{fw_id}": "READY"}})
-    return released is not None
 
 
 # -- lost runs -----------------------------------------------------------------------------------
@@ -331,6 +251,7 @@ def end_lost_launches(
     found: Recovery,
     *,
     gone: Callable[[dict[str, Any]], bool],
+    but: frozenset[int] = frozenset(),
     deaths_allowed: int = DEATHS_ALLOWED,
     verdict: Verdict | None = None,
 ) -> None:
@@ -343,20 +264,17 @@ def end_lost_launches(
     for firework in running:
         fw_id = firework["fw_id"]
         launches = launchpad.launches.find({"launch_id": {"$in": firework["launches"]}})
-        alive = [launch for launch in launches if launch["state"] not in _ENDED]
-        lost = [launch for launch in alive if gone(launch)]
-        if not alive:
-            if any(gone(launch) for launch in launches):
-                _tell_workflow(launchpad, fw_id, launches, found)
-        elif len(lost) == len(alive):
-            for launch in lost:
-                chosen = verdict or _verdict_of_death(launchpad, fw_id, deaths_allowed)
-                if chosen.run_again:
-                    _hand_back(launchpad, fw_id, launch["launch_id"], chosen.action)
-                    found.handed_back.append(fw_id)
-                else:
-                    launchpad.complete_launch(launch["launch_id"], chosen.action, "FIZZLED")
-                    found.given_up.append(fw_id)
+        alive = [launch for launch in launches if launch["state"] not in ENDED]
+        lost = [launch for launch in alive if gone(launch) and launch["launch_id"] not in but]
+        # A workflow that is locked is in the hands of somebody who lives: the next time, then.
+        with suppress(LockedWorkflowError):
+            if not alive:
+                if any(gone(launch) for launch in launches):
+                    _tell_workflow(launchpad, fw_id, launches, found)
+            elif len(lost) == len(alive):
+                for launch in lost:
+                    chosen = verdict or _verdict_of_death(launchpad, fw_id, deaths_allowed)
+                    _end_launch(launchpad, fw_id, launch["launch_id"], chosen, found)
     # Launches that no Firework counts as its own any more.
     for launch in launchpad.launches.find({"state": "RUNNING"}):
         own = {"fw_id": launch["fw_id"], "launches": launch["launch_id"]}
@@ -373,26 +291,48 @@ _LOST = Verdict(
 )
 
 
-def _hand_back(launchpad: CampaignLaunchPad, fw_id: int, launch_id: int, action: FWAction) -> None:
-    """End a launch and make its Firework ready; whoever finds it half done can go on."""
-    marked = action.to_dict()
-    marked["stored_data"] = {**marked["stored_data"], _RUN_AGAIN: True}
-    launchpad.launches.update_one(
-        {"launch_id": launch_id, "state": {"$nin": list(_ENDED)}},
-        {"$set": {"state": "FIZZLED", "action": marked}},
-    )
-    launchpad.rerun_fw(fw_id)
+def _end_launch(
+    launchpad: CampaignLaunchPad, fw_id: int, launch_id: int, verdict: Verdict, found: Recovery
+) -> None:
+    if not _end(launchpad, launch_id, verdict):
+        return  # somebody else has been quicker
+    if not verdict.run_again:
+        launchpad.complete_launch(launch_id, verdict.action, "FIZZLED")
+        found.given_up.append(fw_id)
+    elif launchpad.hand_back(fw_id, launch_id):
+        found.handed_back.append(fw_id)
+
+
+def _end(launchpad: CampaignLaunchPad, launch_id: int, verdict: Verdict) -> bool:
+    """End a launch that has not ended; say whether it is this verdict that counts.
+
+    Whoever finds it half done can go on: a job that shall run again is marked.
+    """
+    action = verdict.action.to_dict()
+    if verdict.run_again:
+        action["stored_data"] = {**action["stored_data"], _RUN_AGAIN: True}
+    open_ = {"launch_id": launch_id, "state": {"$nin": list(ENDED)}}
+    ended = {"$set": {"state": "FIZZLED", "action": action}}
+    if launchpad.launches.update_one(open_, ended).matched_count:
+        return True
+    # The answer to the first try may have been lost.
+    same = {"launch_id": launch_id, "state": "FIZZLED"}
+    found = launchpad.launches.find_one(same, {"action": 1})
+    return found is not None and found.get("action") == action
 
 
 def _tell_workflow(
     launchpad: CampaignLaunchPad, fw_id: int, launches: list[dict[str, Any]], found: Recovery
 ) -> None:
     """Let a Firework hear of the end of its launches, one that was being handed back included."""
-    actions = [launch.get("action") or {} for launch in launches]
-    completed = any(launch["state"] == "COMPLETED" for launch in launches)
-    if not completed and any((a.get("stored_data") or {}).get(_RUN_AGAIN) for a in actions):
-        launchpad.rerun_fw(fw_id)
-        found.handed_back.append(fw_id)
+    marked = [
+        launch["launch_id"]
+        for launch in launches
+        if ((launch.get("action") or {}).get("stored_data") or {}).get(_RUN_AGAIN)
+    ]
+    if marked and not any(launch["state"] == "COMPLETED" for launch in launches):
+        if launchpad.hand_back(fw_id, marked[-1]):
+            found.handed_back.append(fw_id)
     else:
         repair_workflow(launchpad, fw_id)
         found.refreshed.append(fw_id)
@@ -400,10 +340,10 @@ def _tell_workflow(
 
 def _verdict_of_death(launchpad: CampaignLaunchPad, fw_id: int, deaths_allowed: int) -> Verdict:
     """Count a death, and let the job run again unless it was one too many."""
-    counted = launchpad.db.fireworks.find_one_and_update(
-        {"fw_id": fw_id}, {"$inc": {"spec._superionic.deaths": 1}}, return_document=True
-    )
-    deaths = counted["spec"]["_superionic"]["deaths"]
+    firework = launchpad.fireworks.find_one({"fw_id": fw_id}, {"spec._superionic.deaths": 1})
+    details = ((firework or {}).get("spec") or {}).get("_superionic") or {}
+    deaths = details.get("deaths", 0) + 1
+    launchpad.fireworks.update_one({"fw_id": fw_id}, {"$set": {"spec._superionic.deaths": deaths}})
     action = failure_action(
         WORKER_DIED,
         f"The worker process died while it ran this job ({deaths} times so far).",

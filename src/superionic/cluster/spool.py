@@ -6,6 +6,7 @@ send it, any number of times: every write is keyed, and keys are fixed in the fi
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import tempfile
@@ -153,6 +154,25 @@ class Spool:
                 continue
             except (bson.errors.BSONError, KeyError, TypeError):
                 self.set_aside(path)
+
+    @contextlib.contextmanager
+    def claimed(self, path: Path) -> Iterator[bool]:
+        """Be the only one who sends a result of another process; says whether that worked out.
+
+        The claim ends with the process that holds it, however it ends.
+        """
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:  # it has been sent
+            yield False
+            return
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+                return
+            yield path.exists()
 
     def count(self) -> int:
         """Return the number of results that wait here."""

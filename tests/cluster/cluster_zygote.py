@@ -1,0 +1,174 @@
+"""Workers in no time: real processes, forked from one that has imported everything already.
+
+Starting a worker costs seconds of imports, and a trial with kills starts many. What is forked here
+runs the command ``superionic worker`` as it is, in a session of its own, with processes of its own.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+
+class Worker:
+    """A worker that was forked, with the methods of ``subprocess.Popen`` that tests use."""
+
+    def __init__(self, zygote: "Zygote", pid: int) -> None:
+        self.zygote = zygote
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self.zygote.ask({"poll": self.pid})
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.poll() is None:
+            if deadline is not None and time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("worker", timeout)
+            time.sleep(0.02)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class Zygote:
+    """The process that the workers are forked from."""
+
+    def __init__(self, path: list[Path]) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [*map(str, path), os.environ.get("PYTHONPATH", "")]
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env=environment,
+        )
+
+    def ask(self, question: dict) -> int | None:
+        self.process.stdin.write(json.dumps(question) + "\n")
+        return json.loads(self.process.stdout.readline())
+
+    def worker(self, arguments: list[str], env: dict[str, str], cwd: Path, log: Path) -> Worker:
+        start = {"arguments": arguments, "env": env, "cwd": str(cwd), "log": str(log)}
+        return Worker(self, self.ask(start))
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Forking:
+    """In place of multiprocessing's way to spawn processes."""
+
+    def __init__(self, context) -> None:
+        self._context = context
+        self._ours = []
+
+    def Pipe(self, duplex):
+        ours, theirs = self._context.Pipe(duplex=duplex)
+        self._ours.append(ours)
+        return ours, theirs
+
+    def Process(self, target, args, daemon):
+        return self._context.Process(target=self._alone, args=(target, args), daemon=daemon)
+
+    def _alone(self, target, args):
+        for connection in self._ours:  # spawned processes do not have these
+            connection.close()
+        target(*args)
+
+
+def _become_worker(start: dict) -> None:
+    import multiprocessing
+
+    os.setsid()
+    log = os.open(start["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, target in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(descriptor, target)
+    os.environ.clear()
+    os.environ.update(start["env"])
+    os.chdir(start["cwd"])
+    forking = Forking(multiprocessing.get_context("fork"))
+    multiprocessing.get_context = lambda method=None: forking
+    from superionic.cli import main
+
+    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(i, mode) for i, mode in enumerate("rww"))
+    sys.argv = ["superionic", *start["arguments"]]
+    try:
+        main()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _warm_up() -> None:
+    """Import and compile what a job needs: compute one crystal, with a store in memory."""
+    from jobflow import JobStore, run_locally
+    from maggma.stores import MemoryStore
+    from pymatgen.core import Lattice, Structure
+
+    warnings.filterwarnings("ignore")
+    import superionic.cli.worker
+    import superionic.cluster.worker
+    import superionic.flows.label  # noqa: F401
+    from superionic.flows.screen import ScreenMaker
+    from superionic.jobs.landscape import LandscapeMaker
+    from superionic.landscape.settings import LandscapeSettings
+    from superionic.structures.candidate import Candidate
+
+    maker = ScreenMaker(
+        potential="ase:cluster_toy.Toy",
+        relax_maker=None,
+        landscape_maker=LandscapeMaker(settings=LandscapeSettings(grid_step_A=1.3)),
+    )
+    lattice = Lattice.from_parameters(3.4, 3.4, 3.4, 60, 60, 60)
+    crystal = Structure(lattice, ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+    run_locally(maker.make(Candidate("warm-up", crystal)), store=store, log=False)
+
+
+def _serve() -> None:
+    _warm_up()
+    ended: dict[int, int] = {}
+    for line in sys.stdin:
+        question = json.loads(line)
+        if (pid := question.get("poll")) is not None:
+            if pid not in ended:
+                found, status = os.waitpid(pid, os.WNOHANG)
+                if found:
+                    ended[pid] = os.waitstatus_to_exitcode(status)
+            answer = ended.get(pid)
+        else:
+            answer = os.fork()
+            if not answer:
+                _become_worker(question)
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    _serve()
