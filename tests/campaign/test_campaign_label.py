@@ -3,11 +3,13 @@
 import csv
 import json
 import os
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
-from campaign_fixtures import TOY, rock_salt, wait_until, write_crystals
+from campaign_fixtures import PROGRAM, TOY, rock_salt, wait_until, write_crystals
 
 from superionic.diffusion.trajectory import chunk_path, read_frames
 from superionic.errors import SettingsError
@@ -86,6 +88,54 @@ def test_what_is_known_is_not_computed_again_and_bad_crystals_do_not_stop_the_re
     assert {row["task_key"] for row in json.loads(known.out)} == {row.task_key for row in rows}
     nothing = run("label", "--campaign", file, "--collect", "--json", "-")
     assert json.loads(nothing.out) == []
+
+
+# Runs in a mount namespace of its own: the folder of the trajectories lies on a file system that is
+# too small for the second crystal, and then is not.
+FULL_DISK = """
+mount -t tmpfs -o size=60k tmpfs "$1" || exit 99
+code=0
+"$2" label --campaign "$3" --workers 1 --json full.json >full.out 2>full.err || code=$?
+echo "$code" >full.code
+ls -R "$1" >full.files
+mount -o remount,size=10m "$1"
+exec "$2" label --campaign "$3" --workers 1 --json room.json >room.out 2>room.err
+"""
+
+
+@pytest.mark.process
+def test_a_full_disk_is_said_loses_no_label_and_is_gone_on_from(tmp_path, data_dir, database):
+    inside = ["unshare", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*inside, "true"]).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    file = campaign(tmp_path, n_steps=100, n_crystals=2)
+    folder = data_dir / "md"
+    folder.mkdir(parents=True)
+    command = [*inside, "sh", "-c", FULL_DISK, "sh", str(folder), PROGRAM, str(file)]
+    done = subprocess.run(command, cwd=tmp_path, timeout=200)
+    if done.returncode == 99:
+        pytest.skip("a small file system cannot be mounted here")
+    assert done.returncode == 0, (tmp_path / "room.err").read_text()
+
+    def content(name: str) -> str:
+        return (tmp_path / name).read_text()
+
+    assert content("full.code") == "3\n"
+    # The table of failures is wrapped.
+    said = " ".join(content("full.out").split())
+    assert "No space left on device" in said
+    assert "Make room" in said
+    assert "Traceback" not in content("full.err")
+    assert ".tmp" not in content("full.files")
+    (first,) = json.loads(content("full.json"))
+    assert first["status"] == "completed"
+    n_before = content("full.files").count("chunk_")
+    # One run has ended, the other is on its way.
+    assert 7 <= n_before < 12
+    assert "1 to compute" in content("room.err")
+    labels = {row["material_id"]: row for row in json.loads(content("room.json"))}
+    assert labels[first["material_id"]] == first
+    assert [row["status"] for row in labels.values()] == ["completed"] * 2
 
 
 def test_a_data_set_is_written_and_read_back(tmp_path):

@@ -1,6 +1,8 @@
 """The Maker of molecular dynamics: its settings, potentials and documents."""
 
+import errno
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -153,6 +155,34 @@ def test_it_goes_on_after_a_truncated_chunk_as_if_nothing_had_happened(surroundi
     found = read_frames(whole)
     assert found.steps.tolist() == expected.steps.tolist()
     np.testing.assert_array_equal(found.positions_A, expected.positions_A)
+
+
+def test_a_full_disk_is_a_clear_error_from_which_it_goes_on(surroundings, tmp_path, monkeypatch):
+    crystal = rock_salt("Cl", 5.1)
+    maker = replace(SHORT, n_steps=90)
+    expected = read_frames(surroundings / "data" / "md" / run(maker, crystal).trajectory)
+    real_fsync, room = os.fsync, 8  # two for each file: itself and its folder
+
+    def fsync(descriptor: int) -> None:
+        nonlocal room
+        room -= 1
+        if room < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real_fsync(descriptor)
+
+    folder = tmp_path / "run"
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(DiffusionError, match="No space left") as caught:
+        run(maker, crystal, folder)
+    assert "Make room" in caught.value.hint
+    monkeypatch.undo()
+    assert [path.name for path in sorted(folder.glob("*chunk*"))] == [
+        "chunk_00000.npz",
+        "chunk_00001.npz",
+    ]
+    document = run(maker, crystal, folder)
+    assert document.n_force_evaluations == 60  # 40 steps were on disk
+    np.testing.assert_array_equal(read_frames(folder).positions_A, expected.positions_A)
 
 
 def test_an_overlap_is_stopped_and_flagged():
