@@ -27,6 +27,7 @@ from superionic.surrogate.controls import (
     volume_per_atom,
 )
 from superionic.surrogate.ensemble import calibration_of, train_ensemble
+from superionic.surrogate.inference import Ensemble
 from superionic.surrogate.model import ForceNetwork
 from superionic.surrogate.processes import in_processes
 from superionic.surrogate.settings import NetworkSettings, ShakeSettings, TrainingSettings
@@ -256,6 +257,7 @@ def write_study(tmp_path, **changes):
         ({"variants": [{"name": "a", "network": {"lmax": 3}}]}, "a has no setting lmax"),
         ({"variants": [{"name": "a", "kind": "magic"}]}, r"variants\.0\.kind cannot be 'magic'"),
         ({"variants": [{"name": MAIN}]}, "Two variants"),
+        ({"variants": [{"name": "a", "pretrained": True}]}, "there is no pretraining"),
         ({"splits": ["by luck"]}, "splits cannot be"),
     ],
 )
@@ -321,6 +323,7 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
         }
         lines.append(json.dumps(row))
     (tmp_path / "labels.jsonl").write_text("\n".join(lines))
+    (tmp_path / "crystals.jsonl").write_text("\n".join(lines))
     study = write_study(
         tmp_path,
         potential='ase:ase.calculators.morse.MorsePotential?{"r0": 2.5}',
@@ -329,8 +332,9 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
         training={"max_epochs": 2},
         splits=["random"],
         seeds=[0],
-        variants=[{"name": "mean", "kind": "mean"}],
-        ensemble={"n_members": 1, "split": "random"},
+        pretraining={"crystals": ["crystals.jsonl"], "epochs": 1},
+        variants=[{"name": "mean", "kind": "mean"}, {"name": "from atoms", "pretrained": True}],
+        ensemble={"variant": "from atoms", "n_members": 1, "split": "random"},
         n_resamples=5,
     )
     options = ["--campaign", str(study), "--out", str(tmp_path / "out"), "--workers", "1"]
@@ -338,7 +342,12 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
     get_settings.cache_clear()
     assert ended.exit_code == 0
     assert "| force network | 1 |" in ended.output
+    assert "| from atoms | 1 |" in ended.output
     assert (tmp_path / "out" / "force_network.pt").exists()
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["n_crystals"] == 8
     assert len(summary["learning_curves"]) == 2
+    assert str(tmp_path) not in json.dumps(summary)
+    ensemble = Ensemble.load(tmp_path / "out" / "force_network.pt")
+    assert ensemble.header.calibration is None  # eight errors support no interval
+    assert ensemble.header.n_crystals == 8

@@ -47,6 +47,8 @@ class FoldTask:
         Settings of networks.
     n_learnt : int or None
         Crystals that are used of those outside the fold, for learning curves; None for all.
+    pretrained : str
+        Hash of the weights that a network starts from; empty for weights drawn at random.
     """
 
     kind: Kind
@@ -58,6 +60,7 @@ class FoldTask:
     training: TrainingSettings
     shakes: ShakeSettings
     n_learnt: int | None = None
+    pretrained: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def run_fold(
     training_set: TrainingSet,
     directory: Path,
     descriptors: FloatArray | None = None,
+    initial: Path | None = None,
     *,
     progress: bool = False,
 ) -> FoldResult:
@@ -108,6 +112,8 @@ def run_fold(
         Where this fold lives; a training that was stopped goes on from there.
     descriptors : ndarray, shape (n_crystals, n_descriptors), optional
         For the kind ``descriptors``.
+    initial : Path, optional
+        File of the weights that networks start from.
     progress : bool
         Show the progress of a training.
     """
@@ -127,7 +133,7 @@ def run_fold(
     train = np.sort(train)
     found: dict[str, Any]
     if task.kind in NETWORKS:
-        found = _network_fold(task, training_set, train, test, groups, directory, progress)
+        found = _network_fold(task, training_set, train, test, directory, initial, progress)
     else:
         found = {
             "predictions": _control(task, training_set, train, test, descriptors)[:, None].tolist(),
@@ -152,16 +158,17 @@ def _network_fold(
     training_set: TrainingSet,
     train: NDArray[np.int64],
     test: NDArray[np.int64],
-    groups: list[str] | None,
     directory: Path,
+    initial: Path | None,
     progress: bool,
 ) -> dict[str, Any]:
     from superionic.surrogate.batches import GraphTable
     from superionic.surrogate.controls import WithoutAccelerations, WithSpecies, species_extras
     from superionic.surrogate.inference import feature_distance, feature_scale
     from superionic.surrogate.model import ForceNetwork
-    from superionic.surrogate.training import fit_network, predict_crystals
+    from superionic.surrogate.training import fit_network, predict_crystals, read_weights
 
+    groups = training_set.groups if task.split == "chemical_system" else None
     make = {
         "network": ForceNetwork,
         "network without accelerations": WithoutAccelerations,
@@ -183,6 +190,7 @@ def _network_fold(
         training_set.rules.targets,
         directory / "training",
         make_network=make,
+        initial=read_weights(initial),
         identity=training_set.sha256(),
         progress=progress,
     )

@@ -30,12 +30,15 @@ class MemberTask:
         Settings; the seed is that of the member.
     directory : Path
         Where it is trained.
+    initial : Path or None
+        File of the weights that it starts from.
     """
 
     training_set: TrainingSet
     network: NetworkSettings
     training: TrainingSettings
     directory: Path
+    initial: Path | None = None
 
 
 def train_ensemble(
@@ -47,6 +50,7 @@ def train_ensemble(
     directory: Path,
     calibration: Calibration | None = None,
     n_workers: int = 1,
+    initial: Path | None = None,
     report: Callable[[int], None] = lambda done: None,
 ) -> Ensemble:
     """Train an ensemble on all crystals, or go on where that was stopped.
@@ -66,6 +70,8 @@ def train_ensemble(
         From cross-validation with the same settings.
     n_workers : int
         Processes.
+    initial : Path, optional
+        File of the weights that members start from.
     report : callable
         Called with the number of members trained.
     """
@@ -75,6 +81,7 @@ def train_ensemble(
             network,
             replace(training, seed=training.seed + k),
             directory / f"member-{k}",
+            initial,
         )
         for k in range(n_members)
     ]
@@ -130,7 +137,7 @@ def _train(task: MemberTask) -> None:
 
 def _fit(task: MemberTask) -> "FittedNetwork":
     from superionic.surrogate.batches import GraphTable
-    from superionic.surrogate.training import fit_network
+    from superionic.surrogate.training import fit_network, read_weights
 
     everything = np.arange(len(task.training_set))
     training = task.training
@@ -145,6 +152,7 @@ def _fit(task: MemberTask) -> "FittedNetwork":
         training,
         task.training_set.rules.targets,
         task.directory,
+        initial=read_weights(task.initial),
         identity=task.training_set.sha256(),
     )
 

@@ -89,6 +89,17 @@ class ForceNetwork(nn.Module):
         ValueError
             When the batch holds anything else, or shapes are wrong.
         """
+        nodes = self.node_features(batch)
+        graphs = self.pool(nodes, batch[keys.GRAPH_INDEX])
+        standardised = self.head(graphs)
+        return {
+            keys.TARGETS: self.target_mean + self.target_std * standardised,
+            keys.GRAPH_FEATURES: graphs,
+            keys.NODE_FEATURES: nodes,
+        }
+
+    def node_features(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the invariants of each atom, shape (n_atoms, readout_hidden)."""
         keys.require_keys(batch, self.keys)
         vectors = batch[keys.EDGE_VECTORS]
         receiver, sender = batch[keys.EDGE_INDEX]
@@ -101,14 +112,8 @@ class ForceNetwork(nn.Module):
         for layer in self.layers:
             x = layer(x, harmonics, radial, receiver, sender, scale)
             scalars.append(x[:, 0])
-        nodes = self.readout(torch.cat(scalars, dim=1))
-        graphs = self.pool(nodes, batch[keys.GRAPH_INDEX])
-        standardised = self.head(graphs)
-        return {
-            keys.TARGETS: self.target_mean + self.target_std * standardised,
-            keys.GRAPH_FEATURES: graphs,
-            keys.NODE_FEATURES: nodes,
-        }
+        nodes: Tensor = self.readout(torch.cat(scalars, dim=1))
+        return nodes
 
     def node_inputs(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the first features of the atoms; control experiments replace this."""

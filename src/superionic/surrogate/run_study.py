@@ -1,9 +1,10 @@
 """The study from labels to files: shakes, folds, ensemble, summary."""
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +15,12 @@ from superionic.surrogate.checkpoint import save_ensemble
 from superionic.surrogate.crossvalidation import FoldResult
 from superionic.surrogate.data import LabelSet, TrainingSet, read_labels
 from superionic.surrogate.ensemble import calibration_of, train_ensemble
-from superionic.surrogate.settings import LabelRules, ShakeSettings, settings_to_dict
+from superionic.surrogate.settings import (
+    LabelRules,
+    NetworkSettings,
+    ShakeSettings,
+    settings_to_dict,
+)
 from superionic.surrogate.shake_cache import shake_all
 from superionic.surrogate.study import MAIN, Run, StudySettings, plan, read_descriptors, run_all
 from superionic.surrogate.summary import markdown, summarise
@@ -116,8 +122,32 @@ def run_study(
     descriptors = None
     if study.descriptors is not None:
         descriptors = read_descriptors(Path(study.descriptors), labels)
+
+    def pretrained(network: NetworkSettings, shakes: ShakeSettings) -> tuple[Path, str]:
+        from superionic.surrogate.pretraining import pretrain, read_crystals
+        from superionic.surrogate.training import read_weights, weights_hash
+
+        assert study.pretraining is not None, "checked when the file was read"
+        crystals = read_crystals(
+            study.pretraining,
+            shakes,
+            potential,
+            shake_directory,
+            lambda done, total: reporter.step("shakes of the pretraining", done, total),
+        )
+        content = [
+            crystals.sha256(),
+            settings_to_dict(network),
+            settings_to_dict(replace(study.pretraining, crystals=("",))),
+        ]
+        name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+        reporter.say(f"Pretraining on {len(crystals)} crystals.")
+        place = directory / "pretraining" / name
+        path = pretrain(crystals, network, study.pretraining, shakes, place)
+        return path, weights_hash(read_weights(path) or {})
+
     wanted = [MAIN, *only] if only else []
-    runs = plan(study, training_set_of, directory, descriptors, wanted)
+    runs = plan(study, training_set_of, directory, descriptors, wanted, pretrained)
     results = run_all(
         runs,
         n_workers,
@@ -126,7 +156,7 @@ def run_study(
     summary = {
         "superionic_version": __version__,
         "potential": vars(potential.info),
-        "settings": settings_to_dict(study) | {"data": Path(study.data).name},
+        "settings": _published(study),
         "left_out": labels.left_out,
         **summarise(runs, results, study.floors_A2_per_ps, study.n_resamples),
         "learning_curves": _learning_curves(runs),
@@ -184,11 +214,28 @@ def _ensemble(
         place,
         calibration,
         n_workers,
+        chosen[0][0].initial,
         lambda done: reporter.step("ensemble", done, wanted.n_members),
     )
     path = directory / ENSEMBLE_FILE
     save_ensemble(path, ensemble.members, ensemble.header)
     return path
+
+
+def _published(study: StudySettings) -> dict[str, Any]:
+    """Return the settings without the folders of this machine."""
+    pretraining = study.pretraining
+    if pretraining is not None:
+        names = tuple(Path(path).name for path in pretraining.crystals)
+        pretraining = replace(pretraining, crystals=names)
+    return settings_to_dict(
+        replace(
+            study,
+            data=Path(study.data).name,
+            descriptors=study.descriptors and Path(study.descriptors).name,
+            pretraining=pretraining,
+        )
+    )
 
 
 def _learning_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from superionic.surrogate.processes import in_processes
 from superionic.surrogate.settings import (
     LabelRules,
     NetworkSettings,
+    PretrainingSettings,
     ShakeSettings,
     TrainingSettings,
     settings_from_dict,
@@ -47,6 +48,8 @@ class Variant:
         Settings that differ.
     n_learnt : int or None
         Crystals learnt in each fold, for learning curves.
+    pretrained : bool
+        Start from the study's pretraining.
     splits, seeds
         Divisions; those of the study where not named.
     """
@@ -58,6 +61,7 @@ class Variant:
     shakes: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, Any] = field(default_factory=dict)
     n_learnt: int | None = None
+    pretrained: bool = False
     splits: tuple[Split, ...] | None = None
     seeds: tuple[int, ...] | None = None
 
@@ -99,6 +103,8 @@ class StudySettings:
         What is compared.
     ensemble : EnsembleSettings or None
         None trains no ensemble.
+    pretraining : PretrainingSettings or None
+        For the variants that are pretrained.
     descriptors : str or None
         JSON lines with ``material_id`` and numbers (frozen-framework descriptors), for the kind
         ``descriptors``.
@@ -119,6 +125,7 @@ class StudySettings:
     n_folds: int = 5
     variants: tuple[dict[str, Any], ...] = ()
     ensemble: EnsembleSettings | None = field(default_factory=EnsembleSettings)
+    pretraining: PretrainingSettings | None = None
     descriptors: str | None = None
     floors_A2_per_ps: tuple[float, ...] = (1e-4, 0.05)
     n_resamples: int = 1000
@@ -142,6 +149,11 @@ class StudySettings:
             )
         for variant in found:
             self.resolved(variant)
+            if variant.pretrained and self.pretraining is None:
+                raise SettingsError(
+                    f"The variant '{variant.name}' is pretrained, but there is no pretraining.",
+                    hint="Add 'pretraining: {crystals: [FILE]}'.",
+                )
         return found
 
     def resolved(self, variant: Variant) -> "Resolved":
@@ -169,8 +181,8 @@ class Resolved:
     splits: tuple[Split, ...]
     seeds: tuple[int, ...]
 
-    def tasks(self, n_folds: int) -> Iterator[FoldTask]:
-        """Yield the folds of all divisions."""
+    def tasks(self, n_folds: int, pretrained: str = "") -> Iterator[FoldTask]:
+        """Yield the folds of all divisions, with the hash of the weights to start from."""
         for split in self.splits:
             for seed in self.seeds:
                 for fold in range(n_folds):
@@ -184,6 +196,7 @@ class Resolved:
                         training=self.training,
                         shakes=self.shakes,
                         n_learnt=self.variant.n_learnt,
+                        pretrained=pretrained,
                     )
 
 
@@ -196,6 +209,7 @@ class Run:
     training_set: TrainingSet
     directory: Path
     descriptors: FloatArray | None = None
+    initial: Path | None = None
 
 
 def read_study(path: Path) -> StudySettings:
@@ -225,6 +239,11 @@ def read_study(path: Path) -> StudySettings:
         study,
         data=str(folder / study.data),
         descriptors=study.descriptors and str(folder / study.descriptors),
+        pretraining=study.pretraining
+        and replace(
+            study.pretraining,
+            crystals=tuple(str(folder / path) for path in study.pretraining.crystals),
+        ),
     )
 
 
@@ -262,6 +281,7 @@ def plan(
     directory: Path,
     descriptors: FloatArray | None = None,
     only: Sequence[str] = (),
+    pretrain: Callable[[NetworkSettings, ShakeSettings], tuple[Path, str]] | None = None,
 ) -> list[Run]:
     """Return all runs of a study, the main network's first.
 
@@ -277,6 +297,8 @@ def plan(
         Of the crystals; without them variants of that kind are left out.
     only : sequence of str
         Names of the variants that are run; all by default.
+    pretrain : callable, optional
+        Gives the file and the hash of the weights that pretrained networks start from.
     """
     runs = []
     sets: dict[tuple[ShakeSettings, LabelRules], TrainingSet] = {}
@@ -289,13 +311,16 @@ def plan(
         key = (resolved.shakes, resolved.labels)
         if key not in sets:
             sets[key] = training_set_of(*key)
-        for task in resolved.tasks(study.n_folds):
+        initial, pretrained = None, ""
+        if variant.pretrained and pretrain is not None:
+            initial, pretrained = pretrain(resolved.network, resolved.shakes)
+        for task in resolved.tasks(study.n_folds, pretrained):
             n_outside = len(sets[key]) * (study.n_folds - 1) / study.n_folds
             if task.n_learnt is not None and task.n_learnt > n_outside:
                 continue
             name = f"{_slug(variant.name)}-{_task_hash(task, sets[key])}"
             place = directory / "runs" / f"{name}-{task.split}-{task.seed}-{task.fold}"
-            runs.append(Run(variant.name, task, sets[key], place, descriptors))
+            runs.append(Run(variant.name, task, sets[key], place, descriptors, initial))
     return runs
 
 
@@ -319,7 +344,7 @@ def run_all(
 
 
 def _run(run: Run) -> FoldResult:
-    return run_fold(run.task, run.training_set, run.directory, run.descriptors)
+    return run_fold(run.task, run.training_set, run.directory, run.descriptors, run.initial)
 
 
 def _task_hash(task: FoldTask, training_set: TrainingSet) -> str:

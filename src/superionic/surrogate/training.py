@@ -7,10 +7,11 @@ was not.
 """
 
 import csv
+import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def fit_network(
     directory: Path,
     *,
     make_network: MakeNetwork = ForceNetwork,
-    initial: dict[str, Tensor] | None = None,
+    initial: Mapping[str, Tensor] | None = None,
     identity: str = "",
     progress: bool = False,
     device: str = "cpu",
@@ -109,6 +110,8 @@ def fit_network(
     """
     if len(learnt) == 0:
         raise NetworkError("No crystal is left to learn from.", hint="Hold fewer out.")
+    if initial is not None:
+        identity += weights_hash(initial)
     _claim(directory, table, learnt, held_out, network_settings, settings, identity)
     finished = directory / "network.pt"
     torch.manual_seed(settings.seed)
@@ -159,6 +162,14 @@ def predict_crystals(
             values.append(found[keys.TARGETS].cpu().numpy().astype(np.float64))
             features.append(found[keys.GRAPH_FEATURES].mean(dim=0).cpu().numpy())
     return values, np.array(features, dtype=np.float64)
+
+
+def read_weights(path: Path | None) -> dict[str, Tensor] | None:
+    """Return weights to start from; None without a file."""
+    if path is None:
+        return None
+    weights: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")
+    return weights
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
@@ -359,7 +370,7 @@ def _standardise(network: ForceNetwork, table: GraphTable, learnt: IntArray) -> 
     network.mean_neighbours.fill_(table.mean_neighbours(learnt))
 
 
-def _load_fitting(network: ForceNetwork, weights: dict[str, Tensor]) -> None:
+def _load_fitting(network: ForceNetwork, weights: Mapping[str, Tensor]) -> None:
     """Load the weights whose names and shapes fit."""
     own = network.state_dict()
     fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
@@ -402,3 +413,12 @@ def _claim(
     fresh = directory / "run.json.new"
     fresh.write_text(json.dumps(content) + "\n")
     fresh.replace(path)
+
+
+def weights_hash(weights: Mapping[str, Tensor]) -> str:
+    """Return a hash of weights to start from."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].cpu().numpy().tobytes())
+    return digest.hexdigest()

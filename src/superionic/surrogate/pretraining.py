@@ -1,0 +1,209 @@
+"""Pretraining on atoms: mass and mobility from accelerations, no labels needed.
+
+What is learnt is thrown away but for the weights up to the features of atoms, from which training
+on labels starts. The network's inputs are the same: it stays blind. Crystals whose labels are
+tested may be among those of the pretraining, since no label of theirs is in it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase import Atoms
+from torch import Tensor, nn
+
+from superionic.diffusion.supercell import make_supercell
+from superionic.errors import CellTooLargeError, InputError, NetworkError, SuperionicError
+from superionic.potentials.base import Potential
+from superionic.structures.readers import read_candidates
+from superionic.surrogate import keys
+from superionic.surrogate.batches import GraphTable
+from superionic.surrogate.data import LabelledCrystal, TrainingSet
+from superionic.surrogate.model import ForceNetwork
+from superionic.surrogate.settings import (
+    TARGET,
+    NetworkSettings,
+    PretrainingSettings,
+    ShakeSettings,
+    TrainingSettings,
+)
+from superionic.surrogate.shake_cache import cached_shakes
+from superionic.surrogate.shakes import Shakes
+from superionic.surrogate.training import fit_network
+
+ATOM_TARGETS = ("log10_mass", "mobile")
+_KEPT = ("embedding.", "layers.", "readout.")
+
+
+class AtomNetwork(ForceNetwork):
+    """The same network with a prediction for each atom."""
+
+    def __init__(self, settings: NetworkSettings, targets: tuple[str, ...] = ATOM_TARGETS) -> None:
+        super().__init__(settings, targets)
+        self.atom_head = nn.Linear(settings.readout_hidden, len(targets))
+
+    def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return targets of atoms, shape (n_atoms, n_targets), and their features."""
+        nodes = self.node_features(batch)
+        found = self.target_mean + self.target_std * self.atom_head(nodes)
+        return {keys.TARGETS: found, keys.NODE_FEATURES: nodes}
+
+
+class AtomTable(GraphTable):
+    """Graphs of crystals with targets of their atoms.
+
+    Parameters
+    ----------
+    training_set : TrainingSet
+        Crystals and shakes; labels are not looked at.
+    cutoff_A, min_image_distance_A : float
+        Of neighbours, and of the supercells, in A.
+    """
+
+    def __init__(
+        self, training_set: TrainingSet, cutoff_A: float, min_image_distance_A: float
+    ) -> None:
+        super().__init__(training_set, cutoff_A)
+        self.of_atoms = [
+            atom_targets(make_supercell(c.atoms, min_image_distance_A)[0], c.mobile_species)
+            for c in training_set.crystals
+        ]
+        # One row a crystal sets mean and spread, and tells one run from another.
+        self.targets = np.array([values[len(values) // 2] for values in self.of_atoms])
+
+    def targets_of(self, crystals: Sequence[int]) -> Tensor:
+        """Return the targets of all atoms of some crystals, one crystal after the other."""
+        values = np.concatenate([self.of_atoms[crystal] for crystal in crystals])
+        return torch.as_tensor(values, dtype=torch.float32)
+
+
+def atom_targets(supercell: Atoms, mobile_species: str) -> np.ndarray:
+    """Return log10 of the mass in amu and whether an atom is mobile, shape (n_atoms, 2)."""
+    mobile = np.array(supercell.get_chemical_symbols()) == mobile_species
+    return np.column_stack([np.log10(supercell.get_masses()), mobile.astype(float)])
+
+
+def read_crystals(
+    settings: PretrainingSettings,
+    shakes: ShakeSettings,
+    potential: Potential,
+    directory: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> TrainingSet:
+    """Read the crystals of a pretraining and shake them.
+
+    Crystals that cannot be used (disordered, without the mobile ion, too large, unknown elements)
+    are left out.
+
+    Parameters
+    ----------
+    settings : PretrainingSettings
+        Which crystals; paths are relative to the current directory.
+    shakes : ShakeSettings
+        Of the labelled crystals.
+    potential : Potential
+        Gives the forces.
+    directory : Path
+        Where shakes are kept.
+    progress : callable
+        Called with the numbers of crystals done and of all.
+
+    Raises
+    ------
+    NetworkError
+        When no crystal is left.
+    """
+    chosen = ShakeSettings(
+        amplitudes_A=shakes.amplitudes_A,
+        n_shakes=settings.n_shakes,
+        seed=shakes.seed,
+        distribution=shakes.distribution,
+        min_image_distance_A=shakes.min_image_distance_A,
+        max_atoms=settings.max_atoms,
+    )
+    read = list(read_candidates([Path(path) for path in settings.crystals]))
+    crystals: list[LabelledCrystal] = []
+    shaken: list[Shakes] = []
+    for number, candidate in enumerate(read, start=1):
+        progress(number, len(read))
+        if isinstance(candidate, InputError) or not candidate.structure.is_ordered:
+            continue
+        structure = candidate.structure
+        symbols = [site.specie.symbol for site in structure]
+        if settings.mobile_species not in symbols:
+            continue
+        atoms = Atoms(symbols, structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
+        try:
+            found = cached_shakes(atoms, potential, chosen, directory)
+        except (CellTooLargeError, SuperionicError):
+            continue
+        crystals.append(
+            LabelledCrystal(
+                material_id=candidate.material_id,
+                formula=structure.composition.reduced_formula,
+                atoms=atoms,
+                mobile_species=settings.mobile_species,
+                verdict="unknown",
+                slope_A2_per_ps=1.0,
+                targets={TARGET: 0.0},
+                potential=potential.info.label,
+                potential_weights_sha256=potential.info.weights_sha256,
+            )
+        )
+        shaken.append(found)
+    if not crystals:
+        raise NetworkError(
+            "No crystal is left for the pretraining.",
+            hint="Name ordered crystals that hold the mobile ion.",
+        )
+    return TrainingSet(tuple(crystals), tuple(shaken))
+
+
+def pretrain(
+    training_set: TrainingSet,
+    network: NetworkSettings,
+    settings: PretrainingSettings,
+    shakes: ShakeSettings,
+    directory: Path,
+) -> Path:
+    """Return the file of weights to start from, trained or, where that was done, there.
+
+    Parameters
+    ----------
+    training_set : TrainingSet
+        As :func:`read_crystals` returns it.
+    network : NetworkSettings
+        Shape of the network that is to be trained later.
+    settings : PretrainingSettings
+        How long, how fast.
+    shakes : ShakeSettings
+        Size of the supercells.
+    directory : Path
+        Where the run lives.
+    """
+    fitted = fit_network(
+        AtomTable(training_set, network.cutoff_A, shakes.min_image_distance_A),
+        np.arange(len(training_set)),
+        np.empty(0, dtype=np.int64),
+        network,
+        TrainingSettings(
+            max_epochs=settings.epochs,
+            patience=0,
+            learning_rate=settings.learning_rate,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+        ),
+        ATOM_TARGETS,
+        directory,
+        make_network=AtomNetwork,
+        identity=training_set.sha256(),
+    )
+    weights = fitted.network.state_dict()
+    kept = {name: value for name, value in weights.items() if name.startswith(_KEPT)}
+    path = directory / "pretrained.pt"
+    if not path.exists():
+        fresh = directory / "pretrained.pt.new"
+        torch.save(kept, fresh)
+        fresh.replace(path)
+    return path
