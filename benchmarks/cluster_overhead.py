@@ -298,29 +298,49 @@ def measure_query(args) -> None:
     """Time of the first page of queries of a large screening collection."""
     from superionic.builders.rows import screening_document
     from superionic.builders.screening import query_screening
+    from superionic.ranking.indexes import POLICY_NAMES
     from superionic.schemas.screen import DescriptorsDocument
 
     rng = np.random.default_rng(0)
     with site(args.uri) as opened:
         screening = opened.database.screening
         ranks = rng.permutation(args.documents) + 1
+        n_ranks = args.documents + 1
         formulas = [f"Li{i}Cl" for i in range(2000)]
         for start in range(0, args.documents, 1000):
             rows = []
             for i in range(start, min(start + 1000, args.documents)):
                 run = DescriptorsDocument.model_validate(descriptors_output(i, rng))
                 row = screening_document([run]).model_dump()
-                rows.append({**row, "rank": int(ranks[i]), "formula": formulas[i % 2000]})
+                rank = int(ranks[i])
+                by_policy = {
+                    name: (rank * (k + 1)) % n_ranks for k, name in enumerate(POLICY_NAMES)
+                }
+                own = {"rank": rank, "ranks": by_policy, "formula": formulas[i % 2000]}
+                if i % 100 == 0:
+                    own |= {"present": ["landscape", "label"], "label_verdict": "diffusing"}
+                rows.append(row | own)
             screening._collection.insert_many(rows)
         queries = {
             "first by rank": {},
-            "best by barrier": {"sort": "mpe_eV"},
+            "first by consensus": {"sort": "ranks.consensus"},
+            "first by consensus, one species and potential": {
+                "sort": "ranks.consensus",
+                "mobile_species": "Li",
+                "potential": "ase:made.up",
+            },
+            "first with a label": {"present": ["landscape", "label"]},
             "barrier below 0.01 eV": {"max_barrier_eV": 0.01},
             "barrier below 0.9 eV": {"max_barrier_eV": 0.9},
             "one formula": {"formula": "Li77Cl"},
             "elements Li and Ge": {"elements": ["Li", "Ge"]},
             "one species and potential": {"mobile_species": "Li", "potential": "ase:made.up"},
-            "largest Xi": {"sort": "-xi"},
+            "largest Xi": {"sort": "-xi", "mobile_species": "Li", "potential": "ase:made.up"},
+            "lowest barrier": {
+                "sort": "mpe_eV",
+                "mobile_species": "Li",
+                "potential": "ase:made.up",
+            },
         }
         for name, options in queries.items():
             took_s = timed(lambda o=options: query_screening(screening, limit=20, **o), 3)

@@ -16,7 +16,7 @@ from superionic.ranking.explain import Standing, explain_row
 from superionic.ranking.indexes import POLICY_NAMES
 from superionic.ranking.policies import get_policy
 from superionic.schemas.failure import FailureDocument
-from superionic.schemas.screening import PARTS, ScreeningDocument
+from superionic.schemas.screening import PARTS, Part, ScreeningDocument
 from superionic.settings import get_settings
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def query(
     max_barrier_eV: float | None = None,
     formula: str | None = None,
     elements: Iterable[str] = (),
-    present: Sequence[str] = (),
+    present: Sequence[Part] = (),
     sort: str | None = None,
     limit: int = 0,
     database_uri: str | None = None,

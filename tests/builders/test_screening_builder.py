@@ -218,3 +218,50 @@ def test_query_filters_sorts_and_limits():
     assert ids(sort="-xi", limit=2) == ["a", "d"]
     assert ids(sort="mpe_eV", mobile_species="Li", max_barrier_eV=9) == ["b", "a"]
     assert ids(potential="nequip:x") == []
+
+
+@pytest.mark.parametrize("rank", ["rank", "ranks.barrier"])
+def test_the_first_rows_are_those_of_a_full_sort(rank):
+    barriers = [0.1 * (7 * i % 40) for i in range(40)]
+    documents = [
+        descriptors(f"m{i:02d}", xi=i / 40, mpe_eV=barrier, elements=["Li", "SO"[i % 2]])
+        for i, barrier in enumerate(barriers)
+    ]
+    documents += [descriptors(f"na{i}", xi=0.5, mobile_species="Na") for i in range(5)]
+    screening = screening_store()
+    build(outputs_store(*documents), screening)
+    # A row that was removed leaves a gap, one that was just written has no rank.
+    screening.remove_docs({"material_id": "m20"})
+    screening._collection.update_one(
+        {"material_id": "m21"}, {"$set": {"rank": None}, "$unset": {"ranks": 1}}
+    )
+    for filters in (
+        {},
+        {"mobile_species": "Li"},
+        {"elements": ["S"]},
+        {"max_barrier_eV": 0.5},
+        {"present": ["landscape"]},
+        {"present": ["label"]},
+        {"present": ["prediction", "landscape"]},
+        {"mobile_species": "Na", "potential": "chgnet:0.3.0"},
+        {"mobile_species": "K"},
+    ):
+        everything = query_screening(screening, sort=rank, **filters)
+        nulls = [row for row in everything if not row.ranks]
+        full = [row.key for row in everything if row.ranks] + [row.key for row in nulls]
+        for limit in (1, 2, 7, 100):
+            found = query_screening(screening, sort=rank, limit=limit, **filters)
+            assert [row.key for row in found] == full[:limit]
+
+
+def test_fields_that_ranks_order_are_sorted_by_them():
+    documents = [
+        descriptors(f"m{i}", xi=xi, mpe_eV=mpe_eV)
+        for i, (xi, mpe_eV) in enumerate([(0.2, 0.5), (0.9, None), (0.5, 0.1), (0.4, 0.3)])
+    ]
+    screening = screening_store()
+    build(outputs_store(*documents), screening)
+    group = {"mobile_species": "Li", "potential": "chgnet:0.3.0", "limit": 3}
+    assert [r.xi for r in query_screening(screening, sort="-xi", **group)] == [0.9, 0.5, 0.4]
+    barriers = [row.mpe_eV for row in query_screening(screening, sort="mpe_eV", **group)]
+    assert barriers == [0.1, 0.3, 0.5]

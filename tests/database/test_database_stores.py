@@ -119,9 +119,13 @@ def test_screening_keys_are_unique_and_indexed(settings):
         ensure_indexes(database)  # again, with documents there
         indexes = database.screening._collection.index_information()
         assert indexes["key_1"]["unique"]
-        assert {"rank_1_key_1", "xi_1_key_1", "mpe_eV_1_key_1", "elements_1", "formula_1"} <= set(
-            indexes
-        )
+        assert {
+            "rank_1_key_1",
+            "ranks.network_1_key_1",
+            "mpe_eV_1",
+            "elements_1",
+            "formula_1",
+        } <= set(indexes)
         docs = database.job_store.docs_store._collection.index_information()
         assert "uuid_1_index_1" in docs
         blobs = database.job_store.additional_stores["data"]._files_collection.index_information()

@@ -20,13 +20,34 @@ from superionic.builders.documents import (
 )
 from superionic.builders.relations import duplicate_row, with_orderings
 from superionic.builders.rows import screening_document, unreadable_run
+from superionic.ranking.indexes import SORTED_BY
 from superionic.ranking.policies import ranked, standings
-from superionic.schemas.screening import ROW_VERSION, RunSummary, ScreeningDocument
+from superionic.schemas.screening import (
+    PARTS,
+    ROW_VERSION,
+    Part,
+    RunSummary,
+    ScreeningDocument,
+)
 
 logger = logging.getLogger(__name__)
 
 _DUPLICATE_KEY = 11000
 _MOST_RANKINGS = 10
+_WINDOW_GROWTH = 8
+_SAME_ORDER = {
+    "-xi": "rank",
+    "mpe_eV": "ranks.barrier",
+    "-predicted_log10_msd_slope": "ranks.network",
+}
+"""Ranks that order rows of one species and potential as a field does, nulls last."""
+_FIELD_OF_PART = {
+    "landscape": "xi",
+    "prediction": "predicted_log10_msd_slope",
+    "label": "label_verdict",
+    "validation": "validation_verdict",
+}
+"""A field that a row has with each part."""
 _RANKED_BY = [
     *("key", "material_id", "mobile_species", "potential", "rank", "ranks", "scores"),
     *("xi", "mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),
@@ -274,7 +295,7 @@ def query_screening(
     max_barrier_eV: float | None = None,
     formula: str | None = None,
     elements: Iterable[str] = (),
-    present: Sequence[str] = (),
+    present: Sequence[Part] = (),
     material_ids: Sequence[str] | None = None,
     sort: str = "rank",
     limit: int = 0,
@@ -310,17 +331,53 @@ def query_screening(
         if value is not None:
             criteria[name] = value
     if max_barrier_eV is not None:
-        criteria["mpe_eV"] = {"$lte": max_barrier_eV, "$ne": None}
+        criteria["mpe_eV"] = {"$lte": max_barrier_eV}  # no null is below anything
     if wanted := list(elements):
         criteria["elements"] = {"$all": wanted}
     if present:
-        criteria["present"] = {"$all": list(present)}
+        # The last part is the rarest; equality finds it by an index, "$all" would not everywhere.
+        *others, criteria["present"] = sorted(present, key=PARTS.index)
+        criteria |= {_FIELD_OF_PART[part]: {"$ne": None} for part in others}
     if material_ids is not None:
         criteria["material_id"] = {"$in": list(material_ids)}
-    direction = DESCENDING if sort.startswith("-") else ASCENDING
-    order = {sort.removeprefix("-"): direction, "key": ASCENDING}
-    rows = screening.query(criteria, sort=order, limit=limit)
+    grouped = mobile_species is not None and potential is not None
+    rank = _SAME_ORDER.get(sort, sort) if grouped else sort
+    if limit and rank in SORTED_BY and formula is None and material_ids is None:
+        rows = _first_by_rank(screening, criteria, rank, limit)
+    else:
+        direction = DESCENDING if sort.startswith("-") else ASCENDING
+        order = {sort.removeprefix("-"): direction, "key": ASCENDING}
+        rows = list(screening.query(criteria, sort=order, limit=limit))
     return [ScreeningDocument.model_validate(without_monty(row)) for row in rows]
+
+
+def _first_by_rank(
+    screening: Store, criteria: dict[str, Any], rank: str, limit: int
+) -> list[dict[str, Any]]:
+    """Return the first rows by a rank, those that are not ranked yet last.
+
+    Ranks are dense, so a range of them holds the first rows. Servers that sort by reading a whole
+    collection, as the local one does, still find the range by its index.
+    """
+    order = {rank: ASCENDING, "key": ASCENDING}
+    last = 2 * limit
+    # A clause with an index of its own may be met by few rows: then it is the better start.
+    most_windows = 2 if {"mpe_eV", "present"} & criteria.keys() else 100
+    for _ in range(most_windows):
+        # The range comes first: the local server takes the first clause that has an index.
+        window = {rank: {"$lte": last}, **criteria}
+        rows = list(screening.query(window, sort=order, limit=limit))
+        if len(rows) == limit:
+            return rows
+        if screening.query_one({rank: last}, properties=["key"]) is None:
+            break
+        last *= _WINDOW_GROWTH
+    rows = list(screening.query({**criteria, rank: {"$ne": None}}, sort=order, limit=limit))
+    if len(rows) < limit:
+        unranked = {**criteria, rank: None}
+        rest = screening.query(unranked, sort={"key": ASCENDING}, limit=limit - len(rows))
+        rows += list(rest)
+    return rows
 
 
 def _unreadable(output: Mapping[str, Any]) -> list[RunSummary]:

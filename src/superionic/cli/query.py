@@ -96,7 +96,7 @@ def query(
             max_barrier_eV=max_barrier,
             formula=None if formula is None else _reduced_formula(formula),
             elements=[] if elements is None else _elements(elements),
-            present=[str(part) for part in with_part or []],
+            present=[part.value for part in with_part or []],
             sort=f"-{field}" if descending else field,
             limit=top,
         )
