@@ -68,9 +68,6 @@ def test_a_killed_validation_goes_on_and_bad_crystals_do_not_stop_the_rest(
     assert len(folders()) == 2
     for folder in folders():
         assert read_frames(folder).steps.tolist() == list(range(0, 111, 10))
-    again = run("validate", "--campaign", file, "--collect")
-    assert "1 of 2 materials judged: 1 undecided" in again.err
-    assert "salt-00" in again.out
 
 
 def screened(database, tmp_path) -> list[Candidate]:
