@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superionic.errors import SettingsError
-from superionic.ranking.calibration import Calibration, LogisticModel
+from superionic.ranking.calibration import (
+    Calibration,
+    LogisticModel,
+    calibration_path,
+    load_calibration,
+)
 from superionic.ranking.explain import explain_row, explain_standing
 from superionic.ranking.indexes import POLICY_NAMES, SCREENING_INDEXES
 from superionic.ranking.policies import (
@@ -191,6 +196,19 @@ def test_calibrations_survive_json_and_damaged_ones_are_refused():
             Calibration.from_json(bad)
 
 
+def test_the_calibration_of_the_package_is_one_that_was_fitted():
+    path = calibration_path()
+    if not path.is_file():
+        assert load_calibration() is None
+        return
+    found = load_calibration()
+    assert found is not None
+    for model in found.models:
+        assert model.n_rows >= 40
+        assert min(model.n_positive, model.n_rows - model.n_positive) >= 10
+        assert model.cross_validation["roc_auc"][0] > 0.5
+
+
 numbers = st.none() | st.floats(0, 1) | st.sampled_from([0.0, 0.5])
 
 
@@ -240,3 +258,11 @@ def test_an_explanation_names_neighbours_ties_and_what_is_missing():
     everything = explain_row(by_id["a"], 4, {})
     assert [one.policy for one in everything] == list(POLICY_NAMES)
     assert {one.policy for one in everything if one.reason} >= {"network", "free_volume"}
+
+
+def test_equal_sums_of_ranks_are_ties():
+    # 0.1 + 0.2 is not 0.3: percentiles that add up to the same must not differ by rounding.
+    n = 30
+    rows = [volumes(f"m{i:02d}", i + 1.0, n - i + 0.0) for i in range(n)]
+    assert set(get_policy("free_volume").scores(rows)) == {0.5}
+    assert order("free_volume", rows) == [f"m{i:02d}" for i in range(n)]

@@ -147,7 +147,7 @@ class FreeVolumePolicy(Policy):
         """Return the mean of the two percentiles."""
         of_cell = percentiles([_number(row.fv_disconnected_2eV) for row in rows])
         of_ion = percentiles([_number(row.free_volume_2eV_A3_per_ion) for row in rows])
-        return [float(value) for value in (of_cell + of_ion) / 2]
+        return _rounded((of_cell + of_ion) / 2)
 
 
 class NetworkPolicy(Policy):
@@ -198,7 +198,7 @@ class ConsensusPolicy(Policy):
             values = np.array(member.scores([rows[i] for i in places]))
             total[places] += percentiles(-values if member.lower_is_better else values)
             count[places] += 1
-        return [float(value) for value in total / np.maximum(count, 1)]
+        return _rounded(total / np.maximum(count, 1))
 
 
 @dataclass(frozen=True)
@@ -309,6 +309,11 @@ def standings(rows: Sequence[Row]) -> list[tuple[dict[str, int], dict[str, float
             if place.score is not None and np.isfinite(place.score):
                 scores[place.row.key][name] = float(f"{place.score:.6g}")
     return [(ranks[row.key], scores[row.key]) for row in rows]
+
+
+def _rounded(values: NDArray[np.float64]) -> list[float]:
+    """Return numbers without the noise of sums, which would decide between equal ones."""
+    return [float(value) for value in values.round(12)]
 
 
 def _no_landscape(row: Row) -> str | None:
