@@ -99,6 +99,16 @@ def counts(rows: Sequence[LabelRow], planned: set[str]) -> str:
         reach = f"{slopes[0]:.3f} to {slopes[-1]:.3f}" if slopes else "-"
         lines.append(f"| {verdict} | {count} | {middle} | {reach} |")
     lines += ["", f"Slopes of those not melted (A^2/ps): {distribution(rows)}."]
+    bounds = [
+        row.msd_slope_upper_bound_A2_per_ps
+        for row in rows
+        if row.verdict == "not_diffusing" and row.msd_slope_upper_bound_A2_per_ps is not None
+    ]
+    if bounds:
+        lines[-1] += (
+            f" Upper bounds (95 %) of those that do not diffuse: {min(bounds):.2f} to "
+            f"{max(bounds):.2f}, median {statistics.median(bounds):.2f}."
+        )
     ends = ", ".join(f"{n} {name}" for name, n in Counter(r.status for r in rows).most_common())
     hours = sum(row.wall_time_s for row in rows) / 3600
     return "\n".join(
