@@ -35,9 +35,6 @@ def train(
         list[str] | None,
         typer.Option("--only", help="Run this variant beside the main network, and no other."),
     ] = None,
-    device: Annotated[
-        str, typer.Option("--device", help="Where forces are evaluated: cpu, cuda or auto.")
-    ] = "cpu",
 ) -> None:
     """Train the force network and compare it with others and with controls.
 
@@ -65,7 +62,7 @@ def train(
                 reporter,
                 n_workers=workers or settings.workers or usable_cores(),
                 only=only or (),
-                device=device,
+                device=settings.device,
             )
         except KeyboardInterrupt:
             reporter.say("Stopped. What is finished is kept; the same command goes on from here.")

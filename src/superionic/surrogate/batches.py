@@ -45,7 +45,7 @@ class GraphTable:
         ]
         self.targets = training_set.targets
         self._extras = extras
-        self._device = device
+        self.device = device
 
     def mean_neighbours(self, crystals: IntArray) -> float:
         """Return the mean number of neighbours of the atoms of some crystals."""
@@ -55,9 +55,10 @@ class GraphTable:
 
     def batch(self, pairs: "Sequence[tuple[int, int]]") -> "dict[str, Tensor]":
         """Return the batch of some pairs of crystal and shake."""
-        inputs = collate([self.graphs[c][s] for c, s in pairs], device=self._device)
+        inputs = collate([self.graphs[c][s] for c, s in pairs], device=self.device)
         if self._extras is not None:
-            inputs |= self._extras([crystal for crystal, _ in pairs])
+            added = self._extras([crystal for crystal, _ in pairs])
+            inputs |= {name: value.to(self.device) for name, value in added.items()}
         return inputs
 
     def targets_of(self, crystals: Sequence[int]) -> "Tensor":
@@ -65,7 +66,7 @@ class GraphTable:
         import torch
 
         values = self.targets[list(crystals)]
-        return torch.as_tensor(values, dtype=torch.float32, device=self._device)
+        return torch.as_tensor(values, dtype=torch.float32, device=self.device)
 
     def epoch(
         self, crystals: IntArray, epoch: int, *, seed: int, batch_size: int, n_shakes: int

@@ -98,7 +98,7 @@ def run_fold(
     descriptors: FloatArray | None = None,
     initial: Path | None = None,
     *,
-    progress: bool = False,
+    device: str = "cpu",
 ) -> FoldResult:
     """Run one fold, or return its result if it is there.
 
@@ -114,8 +114,8 @@ def run_fold(
         For the kind ``descriptors``.
     initial : Path, optional
         File of the weights that networks start from.
-    progress : bool
-        Show the progress of a training.
+    device : str
+        Where networks are trained.
     """
     path = directory / "result.json"
     if path.exists():
@@ -133,7 +133,7 @@ def run_fold(
     train = np.sort(train)
     found: dict[str, Any]
     if task.kind in NETWORKS:
-        found = _network_fold(task, training_set, train, test, directory, initial, progress)
+        found = _network_fold(task, training_set, train, test, directory, initial, device)
     else:
         found = {
             "predictions": _control(task, training_set, train, test, descriptors)[:, None].tolist(),
@@ -160,7 +160,7 @@ def _network_fold(
     test: NDArray[np.int64],
     directory: Path,
     initial: Path | None,
-    progress: bool,
+    device: str,
 ) -> dict[str, Any]:
     from superionic.surrogate.batches import GraphTable
     from superionic.surrogate.controls import WithoutAccelerations, WithSpecies, species_extras
@@ -179,7 +179,7 @@ def _network_fold(
     extras = None
     if task.kind == "network with species":
         extras = species_extras(training_set, task.shakes.min_image_distance_A)
-    table = GraphTable(training_set, task.network.cutoff_A, extras=extras)
+    table = GraphTable(training_set, task.network.cutoff_A, extras=extras, device=device)
     learnt, held_out = hold_out(train, training.validation_fraction, seed, groups)
     fitted = fit_network(
         table,
@@ -192,7 +192,7 @@ def _network_fold(
         make_network=make,
         initial=read_weights(initial),
         identity=training_set.sha256(),
-        progress=progress,
+        device=device,
     )
     values, features = predict_crystals(fitted.network, table, test)
     _, reference = predict_crystals(fitted.network, table, train)

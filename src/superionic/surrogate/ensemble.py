@@ -32,6 +32,8 @@ class MemberTask:
         Where it is trained.
     initial : Path or None
         File of the weights that it starts from.
+    device : str
+        Where it is trained.
     """
 
     training_set: TrainingSet
@@ -39,6 +41,7 @@ class MemberTask:
     training: TrainingSettings
     directory: Path
     initial: Path | None = None
+    device: str = "cpu"
 
 
 def train_ensemble(
@@ -51,6 +54,7 @@ def train_ensemble(
     calibration: Calibration | None = None,
     n_workers: int = 1,
     initial: Path | None = None,
+    device: str = "cpu",
     report: Callable[[int], None] = lambda done: None,
 ) -> Ensemble:
     """Train an ensemble on all crystals, or go on where that was stopped.
@@ -72,6 +76,8 @@ def train_ensemble(
         Processes.
     initial : Path, optional
         File of the weights that members start from.
+    device : str
+        Where they are trained.
     report : callable
         Called with the number of members trained.
     """
@@ -82,6 +88,7 @@ def train_ensemble(
             replace(training, seed=training.seed + k),
             directory / f"member-{k}",
             initial,
+            device,
         )
         for k in range(n_members)
     ]
@@ -145,7 +152,7 @@ def _fit(task: MemberTask) -> "FittedNetwork":
         everything, training.validation_fraction, training.seed, task.training_set.groups
     )
     return fit_network(
-        GraphTable(task.training_set, task.network.cutoff_A),
+        GraphTable(task.training_set, task.network.cutoff_A, device=task.device),
         learnt,
         held_out,
         task.network,
@@ -154,6 +161,7 @@ def _fit(task: MemberTask) -> "FittedNetwork":
         task.directory,
         initial=read_weights(task.initial),
         identity=task.training_set.sha256(),
+        device=task.device,
     )
 
 
@@ -165,6 +173,6 @@ def _member(task: MemberTask) -> Member:
     from superionic.surrogate.training import predict_crystals
 
     fitted = _fit(task)
-    table = GraphTable(task.training_set, task.network.cutoff_A)
+    table = GraphTable(task.training_set, task.network.cutoff_A, device=task.device)
     _, features = predict_crystals(fitted.network, table, np.arange(len(task.training_set)))
     return Member(fitted.network, torch.as_tensor(features, dtype=torch.float32))

@@ -59,12 +59,18 @@ class AtomTable(GraphTable):
         Crystals and shakes; labels are not looked at.
     cutoff_A, min_image_distance_A : float
         Of neighbours, and of the supercells, in A.
+    device : str
+        Where batches are to be.
     """
 
     def __init__(
-        self, training_set: TrainingSet, cutoff_A: float, min_image_distance_A: float
+        self,
+        training_set: TrainingSet,
+        cutoff_A: float,
+        min_image_distance_A: float,
+        device: str = "cpu",
     ) -> None:
-        super().__init__(training_set, cutoff_A)
+        super().__init__(training_set, cutoff_A, device=device)
         self.of_atoms = [
             atom_targets(make_supercell(c.atoms, min_image_distance_A)[0], c.mobile_species)
             for c in training_set.crystals
@@ -75,7 +81,7 @@ class AtomTable(GraphTable):
     def targets_of(self, crystals: Sequence[int]) -> Tensor:
         """Return the targets of all atoms of some crystals, one crystal after the other."""
         values = np.concatenate([self.of_atoms[crystal] for crystal in crystals])
-        return torch.as_tensor(values, dtype=torch.float32)
+        return torch.as_tensor(values, dtype=torch.float32, device=self.device)
 
 
 def atom_targets(supercell: Atoms, mobile_species: str) -> np.ndarray:
@@ -166,6 +172,7 @@ def pretrain(
     settings: PretrainingSettings,
     shakes: ShakeSettings,
     directory: Path,
+    device: str = "cpu",
 ) -> Path:
     """Return the file of weights to start from, trained or, where that was done, there.
 
@@ -181,9 +188,11 @@ def pretrain(
         Size of the supercells.
     directory : Path
         Where the run lives.
+    device : str
+        Where it is trained.
     """
     fitted = fit_network(
-        AtomTable(training_set, network.cutoff_A, shakes.min_image_distance_A),
+        AtomTable(training_set, network.cutoff_A, shakes.min_image_distance_A, device),
         np.arange(len(training_set)),
         np.empty(0, dtype=np.int64),
         network,
@@ -198,9 +207,10 @@ def pretrain(
         directory,
         make_network=AtomNetwork,
         identity=training_set.sha256(),
+        device=device,
     )
     weights = fitted.network.state_dict()
-    kept = {name: value for name, value in weights.items() if name.startswith(_KEPT)}
+    kept = {name: value.cpu() for name, value in weights.items() if name.startswith(_KEPT)}
     path = directory / "pretrained.pt"
     if not path.exists():
         fresh = directory / "pretrained.pt.new"

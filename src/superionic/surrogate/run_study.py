@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from superionic import __version__
 from superionic.errors import SettingsError
+from superionic.potentials.batched import resolve_device
 from superionic.potentials.registry import load_potential
 from superionic.surrogate.checkpoint import save_ensemble
 from superionic.surrogate.crossvalidation import FoldResult
@@ -86,7 +87,7 @@ def run_study(
     only : sequence of str
         Names of variants that are run (the main network always is); all by default.
     device : str
-        Where the potential evaluates forces.
+        Where the potential evaluates forces and networks are trained.
 
     Raises
     ------
@@ -102,6 +103,7 @@ def run_study(
         )
     labels = read_labels(Path(study.data), study.labels)
     reporter.say(_label_line(labels))
+    device = resolve_device(device)
     potential = load_potential(study.potential, device=device)
     if any(c.potential_weights_sha256 != potential.info.weights_sha256 for c in labels.crystals):
         reporter.say(
@@ -143,11 +145,11 @@ def run_study(
         name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
         reporter.say(f"Pretraining on {len(crystals)} crystals.")
         place = directory / "pretraining" / name
-        path = pretrain(crystals, network, study.pretraining, shakes, place)
+        path = pretrain(crystals, network, study.pretraining, shakes, place, device)
         return path, weights_hash(read_weights(path) or {})
 
     wanted = [MAIN, *only] if only else []
-    runs = plan(study, training_set_of, directory, descriptors, wanted, pretrained)
+    runs = plan(study, training_set_of, directory, descriptors, wanted, pretrained, device)
     results = run_all(
         runs,
         n_workers,
@@ -215,6 +217,7 @@ def _ensemble(
         calibration,
         n_workers,
         chosen[0][0].initial,
+        chosen[0][0].device,
         lambda done: reporter.step("ensemble", done, wanted.n_members),
     )
     path = directory / ENSEMBLE_FILE

@@ -87,7 +87,7 @@ class NetworkSettings:
         Width of the layers after the last round; a crystal has twice as many features.
     """
 
-    cutoff_A: float = 4.5
+    cutoff_A: float = 5.0
     l_max: int = 2
     n_layers: int = 2
     channels: int = 16

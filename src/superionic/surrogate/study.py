@@ -210,6 +210,7 @@ class Run:
     directory: Path
     descriptors: FloatArray | None = None
     initial: Path | None = None
+    device: str = "cpu"
 
 
 def read_study(path: Path) -> StudySettings:
@@ -282,6 +283,7 @@ def plan(
     descriptors: FloatArray | None = None,
     only: Sequence[str] = (),
     pretrain: Callable[[NetworkSettings, ShakeSettings], tuple[Path, str]] | None = None,
+    device: str = "cpu",
 ) -> list[Run]:
     """Return all runs of a study, the main network's first.
 
@@ -299,6 +301,8 @@ def plan(
         Names of the variants that are run; all by default.
     pretrain : callable, optional
         Gives the file and the hash of the weights that pretrained networks start from.
+    device : str
+        Where networks are trained.
     """
     runs = []
     sets: dict[tuple[ShakeSettings, LabelRules], TrainingSet] = {}
@@ -320,7 +324,7 @@ def plan(
                 continue
             name = f"{_slug(variant.name)}-{_task_hash(task, sets[key])}"
             place = directory / "runs" / f"{name}-{task.split}-{task.seed}-{task.fold}"
-            runs.append(Run(variant.name, task, sets[key], place, descriptors, initial))
+            runs.append(Run(variant.name, task, sets[key], place, descriptors, initial, device))
     return runs
 
 
@@ -344,7 +348,14 @@ def run_all(
 
 
 def _run(run: Run) -> FoldResult:
-    return run_fold(run.task, run.training_set, run.directory, run.descriptors, run.initial)
+    return run_fold(
+        run.task,
+        run.training_set,
+        run.directory,
+        run.descriptors,
+        run.initial,
+        device=run.device,
+    )
 
 
 def _task_hash(task: FoldTask, training_set: TrainingSet) -> str:

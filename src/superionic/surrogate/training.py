@@ -11,35 +11,26 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from superionic.errors import NetworkError
 from superionic.surrogate import keys
 from superionic.surrogate.batches import GraphTable
+from superionic.surrogate.lightning_module import RunKeeper, TrainingModule
 from superionic.surrogate.model import ForceNetwork
 from superionic.surrogate.settings import NetworkSettings, TrainingSettings, settings_to_dict
 
 IntArray = NDArray[np.int64]
 MakeNetwork = Callable[[NetworkSettings, tuple[str, ...]], ForceNetwork]
-
-_LOSSES: dict[str, Callable[..., Tensor]] = {
-    "huber": nn.functional.huber_loss,
-    "mse": nn.functional.mse_loss,
-    "mae": nn.functional.l1_loss,
-}
-
-VALIDATION_SHAKES = 4
-WARM_UP_EPOCHS = 3
 
 
 @dataclass(frozen=True)
@@ -124,7 +115,7 @@ def fit_network(
     if initial is not None:
         _load_fitting(network, initial)
     _standardise(network, table, learnt)
-    module = _Module(network, table, learnt, held_out, settings)
+    module = TrainingModule(network, table, learnt, held_out, settings)
     last = directory / "last.ckpt"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lightning's advice on loaders of data
@@ -135,7 +126,8 @@ def fit_network(
         except SystemExit:  # what lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
     fresh = directory / "network.pt.new"
-    torch.save({"weights": module.best_weights, "best_epoch": module.best_epoch}, fresh)
+    best = {name: value.cpu() for name, value in module.best_weights.items()}
+    torch.save({"weights": best, "best_epoch": module.best_epoch}, fresh)
     fresh.replace(finished)
     last.unlink(missing_ok=True)
     network.load_state_dict(module.best_weights)
@@ -178,158 +170,6 @@ def read_history(path: Path) -> list[dict[str, float]]:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
 
 
-class _Loader:
-    """Batches in a row: lightning takes a list for several loaders."""
-
-    def __init__(self, batches: list[tuple[dict[str, Tensor], Tensor]]) -> None:
-        self._batches = batches
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        return iter(self._batches)
-
-
-class _Module(LightningModule):
-    """One training, as lightning runs it; what is kept is a running mean of the weights."""
-
-    def __init__(
-        self,
-        network: ForceNetwork,
-        table: GraphTable,
-        learnt: IntArray,
-        held_out: IntArray,
-        settings: TrainingSettings,
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.averages = {name: v.detach().clone() for name, v in network.state_dict().items()}
-        self.best_weights = self.averages
-        self.best_epoch = 0
-        self.best_loss = float("inf")
-        self.history: list[dict[str, float]] = []
-        self._table, self._learnt = table, learnt
-        self._settings = settings
-        self._losses: list[float] = []
-        self._validation = _Loader(list(table.by_crystal(held_out, VALIDATION_SHAKES)))
-
-    def train_dataloader(self) -> Any:
-        s = self._settings
-        batches = self._table.epoch(
-            self._learnt,
-            self.current_epoch,
-            seed=s.seed,
-            batch_size=s.batch_size,
-            n_shakes=s.shakes_per_crystal,
-        )
-        return _Loader(batches)
-
-    def val_dataloader(self) -> Any:
-        return self._validation
-
-    def configure_optimizers(self) -> Any:
-        s = self._settings
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay
-        )
-        per_epoch = -(-len(self._learnt) * s.shakes_per_crystal // s.batch_size)
-        warm_up = min(WARM_UP_EPOCHS, s.max_epochs) * per_epoch
-        total = s.max_epochs * per_epoch
-
-        def factor(step: int) -> float:
-            if step < warm_up:
-                return (step + 1) / warm_up
-            done = (step - warm_up) / max(1, total - warm_up)
-            return 0.5 * (1.0 + float(np.cos(np.pi * min(1.0, done)))) + 1e-3
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
-
-    def training_step(self, batch: tuple[dict[str, Tensor], Tensor], index: int) -> Tensor:
-        inputs, targets = batch
-        loss = self._loss(self.network(inputs)[keys.TARGETS], targets)
-        if not torch.isfinite(loss):
-            raise NetworkError(
-                f"The loss of epoch {self.current_epoch} is {float(loss)}.",
-                hint="Lower learning_rate.",
-            )
-        self._losses.append(float(loss.detach()))
-        return loss
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        step = self.global_step
-        decay = min(self._settings.ema_decay, (1 + step) / (10 + step))
-        for name, value in self.network.state_dict().items():
-            self.averages[name] = torch.lerp(value.detach(), self.averages[name], decay)
-
-    def validation_step(self, batch: tuple[dict[str, Tensor], Tensor], index: int) -> None:
-        inputs, targets = batch
-        found = torch.func.functional_call(self.network, self.averages, (inputs,))
-        loss = self._loss(found[keys.TARGETS].mean(dim=0, keepdim=True), targets)
-        self.log("validation_loss", loss, on_epoch=True, batch_size=1)
-
-    def finish_epoch(self) -> None:
-        """Remember the epoch, and its weights if they are the best so far."""
-        loss = self.trainer.callback_metrics.get("validation_loss")
-        validation = float("nan") if loss is None else float(loss)
-        self.history.append(
-            {
-                "epoch": self.current_epoch,
-                "train_loss": float(np.mean(self._losses)),
-                "validation_loss": validation,
-                "learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"],
-            }
-        )
-        self._losses = []
-        if loss is None or validation < self.best_loss:
-            self.best_loss = validation
-            self.best_epoch = self.current_epoch
-            self.best_weights = {name: value.clone() for name, value in self.averages.items()}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["superionic"] = {
-            "averages": self.averages,
-            "best_weights": self.best_weights,
-            "best_epoch": self.best_epoch,
-            "best_loss": self.best_loss,
-            "history": self.history,
-        }
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        for name, value in checkpoint["superionic"].items():
-            setattr(self, name, value)
-
-    def _loss(self, predicted: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean over the targets that are known."""
-        known = torch.isfinite(targets)
-        std = self.network.target_std
-        difference = (predicted - torch.where(known, targets, predicted)) / std
-        zero = torch.zeros_like(difference)
-        total: Tensor = _LOSSES[self._settings.loss](difference, zero, reduction="sum")
-        return total / known.sum().clamp(min=1)
-
-
-class _Keeper(Callback):
-    """Write the state of a run after each epoch."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, _Module)
-        pl_module.finish_epoch()
-        fresh = self._directory / "metrics.csv.new"
-        with fresh.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, list(pl_module.history[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(pl_module.history)
-        fresh.replace(self._directory / "metrics.csv")
-        fresh = self._directory / "last.ckpt.new"
-        trainer.save_checkpoint(fresh)
-        fresh.replace(self._directory / "last.ckpt")
-
-
 def _trainer(
     settings: TrainingSettings, directory: Path, with_validation: bool, progress: bool, device: str
 ) -> Trainer:
@@ -347,7 +187,7 @@ def _trainer(
         enable_checkpointing=False,
         enable_progress_bar=progress,
         enable_model_summary=False,
-        callbacks=[*callbacks, _Keeper(directory)],
+        callbacks=[*callbacks, RunKeeper(directory)],
         gradient_clip_val=settings.gradient_clip,
         num_sanity_val_steps=0,
         limit_val_batches=1.0 if with_validation else 0,
