@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -160,6 +162,48 @@ def segment_of_vasprun(
         version=str(run.vasp_version),
         wall_time_s=wall_time_s,
     )
+
+
+def files_of_segment(folder: Path, index: int) -> Path:
+    """Return the folder in which the files of a segment are kept."""
+    return folder / f"segment_{index:05d}"
+
+
+def keep_files(folder: Path, index: int, work: Path, names: Sequence[str]) -> None:
+    """Copy files of a calculation, compressed or not, to where the next segment finds them.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run.
+    index : int
+        Segment.
+    work : Path
+        Folder of the calculation.
+    names : sequence of str
+        Names without ``.gz``; those that are not there are passed over.
+
+    Raises
+    ------
+    DiffusionError
+        When they cannot be written.
+    """
+    target = files_of_segment(folder, index)
+    fresh = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        fresh.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            for file in (work / name, work / f"{name}.gz"):
+                if file.is_file():
+                    shutil.copyfile(file, fresh / file.name)
+        shutil.rmtree(target, ignore_errors=True)  # of a segment that was killed just here
+        fresh.rename(target)
+    except OSError as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise DiffusionError(
+            f"Files of the calculation cannot be kept in {target}: {error.strerror or error}.",
+            hint="Make room and run it again: it goes on after the last finished segment.",
+        ) from error
 
 
 def keep_segment(folder: Path, index: int, segment: Segment) -> None:

@@ -27,7 +27,9 @@ from superionic.diffusion.integrators import thermal_velocities
 from superionic.errors import DiffusionError, NoMobileIonError, SettingsError
 from superionic.jobs.engines.base import Cell, EngineMaker, about, cell_and_atoms, folder_name, pack
 from superionic.jobs.engines.segments import (
+    files_of_segment,
     join_segments,
+    keep_files,
     keep_segment,
     read_segments,
     segment_of_vasprun,
@@ -41,6 +43,10 @@ _INCAR: dict[str, Any] = {
     "LAECHG": False,  # files that nobody reads after a step of dynamics
     "LVTOT": False,
 }
+_KEPT_FILES = (
+    *("INCAR", "KPOINTS", "POTCAR", "POTCAR.spec", "CONTCAR", "OUTCAR", "OSZICAR"),
+    *("vasprun.xml", "vasp.out", "custodian.json"),
+)
 _DYNAMICS_TAGS = ("POTIM", "NSW", "TEBEG", "TEEND", "IBRION", "ISIF", "MDALGO", "SMASS")
 
 
@@ -230,10 +236,15 @@ class VaspSegmentMaker(MDMaker):
         structure : pymatgen.core.Structure
             Where it starts, with velocities.
         prev_dir : str, Path or None
-            Folder of the segment before.
+            Not used: folders of jobs may be gone when they are over. The segment before is read
+            from where it is kept.
         """
         started = time.perf_counter()
-        response: Response = MDMaker.make.original(self, structure, prev_dir)
+        folder = get_settings().data_dir / "md" / self.folder
+        before = files_of_segment(folder, self.n_kept - 1)
+        response: Response = MDMaker.make.original(
+            self, structure, before if before.is_dir() else None
+        )
         current = CURRENT_JOB.job
         segment = segment_of_vasprun(
             Path.cwd(),
@@ -244,7 +255,8 @@ class VaspSegmentMaker(MDMaker):
             uuid=current.uuid if current is not None else "",
             wall_time_s=time.perf_counter() - started,
         )
-        keep_segment(get_settings().data_dir / "md" / self.folder, self.n_kept, segment)
+        keep_files(folder, self.n_kept, Path.cwd(), _KEPT_FILES)
+        keep_segment(folder, self.n_kept, segment)
         return response
 
 
