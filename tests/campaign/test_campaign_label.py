@@ -67,17 +67,22 @@ def test_what_is_known_is_not_computed_again_and_bad_crystals_do_not_stop_the_re
     rock_salt("Cl", 5.1).replace_species({"Li": "Na"}).to(
         filename=str(tmp_path / "crystals" / "sodium.cif")
     )
+    overlap = rock_salt("Cl", 5.1)
+    overlap.translate_sites([0], [0.46, 0.46, 0.46])
+    overlap.to(filename=str(tmp_path / "crystals" / "overlap.cif"))
     labels = tmp_path / "labels.jsonl"
     first = run("label", "--campaign", file, "--export", labels, code=3)
-    assert "3 to compute" in first.err
-    assert "2 of 3 crystals labelled" in first.err
+    assert "4 to compute" in first.err
+    assert "2 of 4 crystals labelled" in first.err
     assert "no Li" in first.out
+    assert "0.353 A apart" in first.out
     rows = read_data_set(labels)
     assert [row.material_id for row in rows] == ["salt-00", "salt-01"]
     with labels.with_suffix(".csv").open() as stream:
         table = list(csv.DictReader(stream))
     assert [line["task_key"] for line in table] == [row.task_key for row in rows]
     (tmp_path / "crystals" / "sodium.cif").unlink()
+    (tmp_path / "crystals" / "overlap.cif").unlink()
     # In the database.
     again = run("label", "--campaign", file)
     assert "0 to compute" in again.err

@@ -196,6 +196,17 @@ def test_an_overlap_is_stopped_and_flagged():
     assert "run_away" in [warning.code for warning in document.warnings]
 
 
+@pytest.mark.real_potential
+def test_an_overlap_that_a_real_potential_meets_for_the_first_time_is_stopped_and_flagged():
+    crystal = rock_salt("Cl", 5.1)
+    crystal.translate_sites([0], [0.4, 0.4, 0.4])  # 0.9 A from a chlorine
+    document = run(replace(SHORT, n_steps=400, potential="chgnet"), crystal)
+    assert document.status == "run_away"
+    assert "above" in document.stop_reason
+    assert (document.verdict, document.slope) == ("unconverged", None)
+    assert document.n_steps_done < 100
+
+
 def test_a_crystal_without_the_ion_or_too_large_is_refused():
     with pytest.raises(NoMobileIonError, match="no Na"):
         run(replace(SHORT, mobile_species="Na"), rock_salt("Cl", 5.1))
