@@ -6,7 +6,6 @@ two values, no spread) is NaN, never an error: what shows a table says so.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -246,32 +245,25 @@ def bootstrap_interval(
     if any(len(array) != n for array in data):
         raise ValueError(f"Arrays differ in length: {[len(array) for array in data]}.")
     value = float(function(*data))
-    labels: tuple[int, ...] = tuple(range(n))
+    members = [np.array([row]) for row in range(n)]
     if groups is not None:
-        labels = tuple(np.unique(np.asarray(groups), return_inverse=True)[1].tolist())
+        labels = np.unique(np.asarray(groups), return_inverse=True)[1]
         if len(labels) != n:
             raise ValueError(f"{len(labels)} group labels for {n} rows.")
-    if not n:
+        members = [np.flatnonzero(labels == label) for label in range(labels.max(initial=-1) + 1)]
+    if not members:
         return Interval(value, float("nan"), float("nan"), 0, level)
-    draws = _draws(labels, n_resamples, seed)
-    found = [float(function(*(array[rows] for array in data))) for rows in draws]
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(n_resamples):
+        drawn = rng.integers(len(members), size=len(members))
+        rows = np.concatenate([members[one] for one in drawn])
+        found.append(float(function(*(array[rows] for array in data))))
     defined = np.array([one for one in found if np.isfinite(one)])
     if not defined.size:
         return Interval(value, float("nan"), float("nan"), 0, level)
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high), defined.size, level)
-
-
-@lru_cache(maxsize=4)
-def _draws(labels: tuple[int, ...], n_resamples: int, seed: int) -> list[NDArray[np.intp]]:
-    """Return the rows of each resample; a table asks for the same ones for all its measures."""
-    of_row = np.array(labels)
-    members = [np.flatnonzero(of_row == label) for label in range(max(labels) + 1)]
-    rng = np.random.default_rng(seed)
-    return [
-        np.concatenate([members[one] for one in rng.integers(len(members), size=len(members))])
-        for _ in range(n_resamples)
-    ]
 
 
 def _pair(a: ArrayLike, b: ArrayLike) -> tuple[FloatArray, FloatArray]:

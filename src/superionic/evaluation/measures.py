@@ -1,15 +1,15 @@
 """How well a score finds what is above a threshold, with bootstrap intervals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from superionic.evaluation import resampling
 from superionic.statistics import (
     Interval,
     average_precision,
-    bootstrap_interval,
     precision_at,
     roc_auc,
     spearman,
@@ -69,22 +69,29 @@ def measure(
         Of the bootstrap.
     """
     truth, found = np.asarray(positive, dtype=bool), np.asarray(score, dtype=np.float64)
-    labels = np.asarray(groups)
-
-    def interval(function: Callable[..., float]) -> Interval:
-        return bootstrap_interval(function, [truth, found], n_resamples, seed, groups=labels)
-
+    counts = resampling.draw_counts(groups, n_resamples, seed)
     known = np.array([value is not None for value in values], dtype=bool)
     numbers = np.array([value for value in values if value is not None], dtype=np.float64)
+    # Groups are drawn among the rows that count for a measure.
+    of_known = [group for group, is_known in zip(groups, known, strict=True) if is_known]
+    counts_known = resampling.draw_counts(of_known, n_resamples, seed)
+    interval = resampling.interval
     return Measures(
         n=truth.size,
         n_positive=int(truth.sum()),
-        roc_auc=interval(roc_auc),
-        average_precision=interval(average_precision),
-        precision_first_10=interval(lambda t, s: precision_at(t, s, 10)),
-        precision_first_tenth=interval(lambda t, s: precision_at(t, s, 0.1)),
-        spearman=bootstrap_interval(
-            spearman, [found[known], numbers], n_resamples, seed, groups=labels[known]
+        roc_auc=interval(roc_auc(truth, found), resampling.roc_auc(truth, found, counts)),
+        average_precision=interval(
+            average_precision(truth, found), resampling.average_precision(truth, found, counts)
+        ),
+        precision_first_10=interval(
+            precision_at(truth, found, 10), resampling.precision_at(truth, found, counts, 10)
+        ),
+        precision_first_tenth=interval(
+            precision_at(truth, found, 0.1), resampling.precision_at(truth, found, counts, 0.1)
+        ),
+        spearman=interval(
+            spearman(found[known], numbers),
+            resampling.spearman(found[known], numbers, counts_known),
         ),
         n_values=int(known.sum()),
     )
