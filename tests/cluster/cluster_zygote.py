@@ -108,7 +108,9 @@ def _become_worker(start: dict) -> None:
     forking = Forking(multiprocessing.get_context("fork"))
     multiprocessing.get_context = lambda method=None: forking
     from superionic.cli import main
+    from superionic.settings import get_settings
 
+    get_settings.cache_clear()  # they depend on the environment
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(i, mode) for i, mode in enumerate("rww"))
     sys.argv = ["superionic", *start["arguments"]]
     try:

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.process
 FAKE_VASP = Path(__file__).parents[1] / "jobs" / "fake_vasp.py"
 
 
-def test_chained_runs_through_the_launchpad(server, tmp_path, database_name):
-    site = Site(server, tmp_path / "site", database_name)
+def test_chained_runs_through_the_launchpad(server, tmp_path, database_name, zygote):
+    site = Site(server, tmp_path / "site", database_name, zygote)
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("vasp_std", "vasp_gam"):
