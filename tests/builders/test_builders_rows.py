@@ -1,6 +1,7 @@
 """Rows from landscapes, predictions and labels: whatever is there, and what is missing."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 from part_documents import label, prediction, validation
@@ -8,6 +9,7 @@ from screening_helpers import add, descriptors, outputs_store, screening_store
 
 from superionic.builders.run import run_builder
 from superionic.builders.screening import (
+    _RANKED_BY,
     ScreeningBuilder,
     changed_keys,
     found_runs,
@@ -15,6 +17,7 @@ from superionic.builders.screening import (
     read_rows,
     rows_of_tasks,
 )
+from superionic.ranking.features import FEATURES
 
 VOLUMES = {
     "thresholds_eV": [0.5, 2.0],
@@ -255,3 +258,9 @@ def test_partial_knowledge_of_runs_is_enough_for_an_incremental_build():
     assert changed_keys(screening, seen) == ["a|Li|chgnet:0.3.0"]  # the landscape is gone
     news = found_runs([{"output": prediction("a", 0.1, minutes=2)}])
     assert changed_keys(screening, news, all_runs=False) == ["a|Li|chgnet:0.3.0"]
+
+
+def test_ranking_reads_every_field_that_features_need():
+    light = SimpleNamespace(**dict.fromkeys(_RANKED_BY, 0.5))
+    for feature in FEATURES.values():
+        assert feature.of(light) is not None
