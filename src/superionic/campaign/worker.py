@@ -118,6 +118,8 @@ def _run(
                     # A folder for each job: programs that it starts leave files.
                     create_folders=True,
                     root_dir=setup.directory,
+                    # A flow may go on from what an earlier one has left in the store.
+                    allow_external_references=True,
                     raise_immediately=True,
                 )
             database.failures.remove_docs({"key": task.key})

@@ -21,6 +21,7 @@ from superionic.cli import (
     fetch,
     init,
     label,
+    predict,
     query,
     recover,
     rerun,
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.command(name="screen")(screen.screen)
 app.command(name="candidates")(candidates.candidates)
 app.command(name="label")(label.label)
+app.command(name="predict")(predict.predict)
 app.command(name="validate")(validate.validate)
 app.command(name="train")(train.train)
 app.command(name="query")(query.query)

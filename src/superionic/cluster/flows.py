@@ -47,6 +47,12 @@ def _validate_maker() -> type:
     return ValidateMaker
 
 
+def _predict_maker() -> type:
+    from superionic.flows.predict import PredictMaker
+
+    return PredictMaker
+
+
 FLOWS: dict[str, FlowKind] = {
     kind.name: kind
     for kind in (
@@ -68,11 +74,15 @@ FLOWS: dict[str, FlowKind] = {
             ("prepare", "relax if needed", "supercell", "dynamics", "confirm"),
             "validation",
         ),
+        FlowKind(
+            "predict",
+            _predict_maker,
+            ("prepare", "relax if needed", "shakes", "predict diffusion"),
+            "prediction",
+        ),
     )
 }
 """The flows that are there. A new one is one entry: its Maker has ``make`` and ``key``."""
-
-PLANNED = ("predict",)
 
 
 def flow_kind(name: str) -> FlowKind:
@@ -81,16 +91,13 @@ def flow_kind(name: str) -> FlowKind:
     Raises
     ------
     SettingsError
-        When it is unknown, or planned but not there yet.
+        When it is unknown.
     """
     if name in FLOWS:
         return FLOWS[name]
-    known = f"Flows that can be submitted: {', '.join(FLOWS)}."
-    if name in PLANNED:
-        raise SettingsError(
-            f"The flow '{name}' is not part of this version of superionic.", hint=known
-        )
-    raise SettingsError(f"There is no flow '{name}'.", hint=known)
+    raise SettingsError(
+        f"There is no flow '{name}'.", hint=f"Flows that can be submitted: {', '.join(FLOWS)}."
+    )
 
 
 def finished_keys(

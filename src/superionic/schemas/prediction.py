@@ -10,11 +10,16 @@ from superionic.schemas.common import MaterialDocument, PotentialDocument
 class PredictionDocument(MaterialDocument):
     """Diffusion of one crystal as the force network predicts it.
 
-    ``n_evaluations`` counts the force evaluations of the shakes, ``settings`` holds their number,
-    amplitude and seed, ``warnings`` the reasons to doubt the prediction.
+    ``n_evaluations`` counts the force evaluations of the shakes and of the relaxation before,
+    ``settings`` holds number, amplitude and seed of the shakes, ``warnings`` the reasons to doubt
+    the prediction.
     """
 
     kind: Literal["prediction"] = Field("prediction", description="Kind of document.")
+    wall_time_s: float = Field(
+        description="Wall time in s from preparation to prediction; shakes that were found again "
+        "count with the time that they took."
+    )
     potential: PotentialDocument = Field(description="Potential that gave the forces.")
     source: str = Field("", description="File or database that the crystal came from.")
     provenance: dict = Field(
@@ -27,18 +32,41 @@ class PredictionDocument(MaterialDocument):
     volume_A3: float = Field(description="Volume of that cell in A^3.")
     relaxed: bool = Field(False, description="Whether the crystal was relaxed before.")
     network: str = Field(description="Name of the network.")
-    network_sha256: str = Field(description="SHA-256 of the network's parameters.")
+    network_sha256: str = Field(description="SHA-256 of the network's file.")
+    training_set_sha256: str = Field("", description="Hash of what the network was trained on.")
     temperature_K: float = Field(1000.0, description="Temperature of the predicted diffusion in K.")
     log10_msd_slope: float = Field(
         description="Decimal logarithm of the predicted MSD slope in A^2/ps; mean over shakes and "
         "over the networks of the ensemble."
     )
-    log10_msd_slope_low: float = Field(description="Lower end of its 95 % interval.")
-    log10_msd_slope_high: float = Field(description="Upper end of its 95 % interval.")
+    log10_msd_slope_low: float | None = Field(
+        None, description="Lower end of its 95 % interval; None where the network is uncalibrated."
+    )
+    log10_msd_slope_high: float | None = Field(None, description="Upper end of that interval.")
+    log10_msd_slope_by_shake: list[float] = Field(
+        default_factory=list, description="The prediction of each shake, mean over the networks."
+    )
     n_shakes: int = Field(description="Shakes that were averaged.")
     spread_shakes: float = Field(description="Standard deviation over the shakes.")
+    n_networks: int = Field(1, description="Networks of the ensemble.")
     spread_ensemble: float | None = Field(
         None, description="Standard deviation over the networks of an ensemble; None for one."
+    )
+    other_targets: dict[str, float] = Field(
+        default_factory=dict, description="What else the network predicts, by name."
+    )
+    novelty: float | None = Field(
+        None,
+        description="Distance from the training set in the networks' last features, in units of "
+        "the median distance within it.",
+    )
+    far_from_training_set: bool | None = Field(
+        None,
+        description="Whether that is more than cross-validated crystals had; None where the "
+        "network is uncalibrated.",
+    )
+    residual_force_eV_per_A: float | None = Field(
+        None, description="Largest force on an atom of the crystal at rest, in eV/A."
     )
     in_training: bool | None = Field(
         None,
@@ -46,5 +74,7 @@ class PredictionDocument(MaterialDocument):
         "prediction says nothing of its quality; None where that is not known.",
     )
     flags: list[str] = Field(
-        default_factory=list, description="Short names of what is unusual about the crystal."
+        default_factory=list,
+        description="Short names of what is unusual about the prediction; `warnings` has the text.",
     )
+    shakes_uuid: str | None = Field(None, description="uuid of the job that made the shakes.")

@@ -1,0 +1,100 @@
+"""``superionic predict``: diffusion from a handful of force evaluations, by the force network."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Potential
+
+EXIT_SOME_FAILED = 3
+EXIT_INTERRUPTED = 130
+
+
+def predict(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            exists=True,
+            help="Files and folders: CIF, POSCAR/CONTCAR, extended XYZ, pymatgen JSON, JSON lines.",
+        ),
+    ],
+    network: Annotated[
+        Path | None,
+        typer.Option(
+            "--network",
+            help="A network that 'superionic train' wrote.",
+            show_default="the one that comes with the package",
+        ),
+    ] = None,
+    shakes: Annotated[
+        int | None,
+        typer.Option(
+            "--shakes",
+            min=1,
+            help="Shakes of each crystal, a force evaluation each.",
+            show_default="as the network was trained",
+        ),
+    ] = None,
+    potential: Potential = None,
+    mobile: Mobile = "Li",
+    database: DatabaseURI = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", "-w", min=1, help="Worker processes.", show_default="cores"),
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Predict the diffusion of an ion at 1000 K from how crystals answer to being shaken.
+
+    For each crystal: log10 of the slope of the mean squared displacement in A^2/ps, its 95 %
+    interval, the spreads over shakes and networks, and flags that say when not to believe it.
+    Results are kept in the database: the same command goes on where it was stopped, and another
+    network reads the shakes that are there. Exit code 3 says that some crystals could not be
+    computed.
+    """
+    from superionic.campaign.predicting import predict_paths
+    from superionic.cli.progress import ConsoleReporter
+    from superionic.flows.predict import PredictMaker
+    from superionic.report.predictions import prediction_table, predictions_json
+    from superionic.report.ranking import failures_table
+    from superionic.settings import get_settings
+    from superionic.structures.species import parse_mobile_species
+
+    settings = get_settings()
+    if database is not None:
+        settings = settings.model_copy(update={"database_uri": database})
+    maker = PredictMaker(
+        mobile_species=parse_mobile_species(mobile).element,
+        potential=potential or settings.potential,
+        network=None if network is None else str(network),
+        n_shakes=shakes,
+    )
+    with ConsoleReporter() as reporter:
+        try:
+            result = predict_paths(
+                paths,
+                maker,
+                settings,
+                reporter,
+                n_workers=workers or settings.workers,
+                prefer_uri=database is not None,
+            )
+        except KeyboardInterrupt:
+            reporter.say("Stopped. What is finished is kept; the same command goes on from here.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        again = f", {result.n_shakes_found} from shakes that were there" * bool(
+            result.n_shakes_found
+        )
+        reporter.say(
+            f"Predictions for {len(result.documents)} of {result.n_planned} crystals; "
+            f"{result.n_computed} computed now{again}."
+        )
+    to_stdout = json_file is not None and str(json_file) == "-"
+    if json_file is not None and not to_stdout:
+        json_file.write_text(predictions_json(result.documents) + "\n")
+    show = predictions_json if to_stdout else prediction_table
+    typer.echo(show(result.documents))
+    if result.failures:
+        typer.echo(failures_table(result.failures), err=to_stdout)
+        raise typer.Exit(EXIT_SOME_FAILED)
