@@ -11,7 +11,9 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import pytest
 import yaml
 from cluster_zygote import Worker, Zygote
 from pymatgen.core import Lattice, Structure
@@ -34,10 +36,15 @@ from superionic.structures.readers import read_candidates
 TESTS = Path(__file__).parents[1]
 # The environment need not be activated: its programs are not on PATH then.
 PROGRAMS = Path(sys.executable).parent
-USER, PASSWORD = "operator", "k3ep-th1s_secret"
-READER = "reader"
-DATABASE = "campaign"
-TEST_MONGO_URI = "SUPERIONIC_TEST_MONGO_URI"
+TEST_MONGO_URI = os.environ.get("SUPERIONIC_TEST_MONGO_URI", "")
+"""A running server, with the rights to make users and databases; else one is started."""
+
+# On a server that is not ours, nothing that could be somebody's.
+_SUFFIX = f"_test_{os.getpid()}" if TEST_MONGO_URI else ""
+USER, PASSWORD = f"operator{_SUFFIX}", "k3ep-th1s_secret"
+READER = f"reader{_SUFFIX}"
+DATABASE = f"campaign{_SUFFIX}"
+_DATABASES = [f"{DATABASE}{i}" for i in ("", *range(50))]
 
 
 def free_port() -> int:
@@ -46,21 +53,25 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def make_users(client: MongoClient) -> None:
+    roles = [{"role": "readWrite", "db": name} for name in _DATABASES]
+    client.admin.command("createUser", USER, pwd=PASSWORD, roles=roles)
+    roles = [{"role": "read", "db": DATABASE}]
+    client.admin.command("createUser", READER, pwd=PASSWORD, roles=roles)
+
+
 class Server:
     """A database server on 127.0.0.1 that wants a password; it can be killed and started again."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.port = free_port()
+        self.host, self.port = "127.0.0.1", free_port()
         directory.mkdir(parents=True, exist_ok=True)
         self.engine = find_engine(directory)
         self.process: subprocess.Popen | None = None
         self._start(auth=False)
         client = MongoClient("127.0.0.1", self.port, serverSelectionTimeoutMS=30_000)
-        roles = [{"role": "readWrite", "db": f"{DATABASE}{i}"} for i in ("", *range(20))]
-        client.admin.command("createUser", USER, pwd=PASSWORD, roles=roles)
-        roles = [{"role": "read", "db": DATABASE}]
-        client.admin.command("createUser", READER, pwd=PASSWORD, roles=roles)
+        make_users(client)
         client.close()
         self.kill()
         self.start()
@@ -97,12 +108,44 @@ class Server:
         return MongoClient(self.uri(), serverSelectionTimeoutMS=30_000)[name]
 
 
+class NamedServer:
+    """A server that runs already; tests that kill theirs are skipped."""
+
+    def __init__(self, uri: str) -> None:
+        self.client: MongoClient = MongoClient(uri, serverSelectionTimeoutMS=10_000)
+        make_users(self.client)
+        self.host, self.port = self.client.address
+        given = urlsplit(uri)
+        self._hosts = given.netloc.rpartition("@")[2]
+        self._options = [o for o in parse_qsl(given.query) if o[0].lower() != "authsource"]
+
+    def uri(self, user: str = USER, password: str = PASSWORD) -> str:
+        options = urlencode([*self._options, ("authSource", "admin")])
+        return f"mongodb://{user}:{password}@{self._hosts}/?{options}"
+
+    def database(self, name: str = DATABASE) -> Any:
+        return MongoClient(self.uri(), serverSelectionTimeoutMS=30_000)[name]
+
+    def start(self) -> None:
+        """Do nothing: it runs."""
+
+    def kill(self) -> None:
+        pytest.skip("The server of SUPERIONIC_TEST_MONGO_URI is not ours to kill.")
+
+    def leave(self) -> None:
+        for user in (USER, READER):
+            self.client.admin.command("dropUser", user)
+        for name in _DATABASES:
+            self.client.drop_database(name)
+        self.client.close()
+
+
 class Site:
     """A folder with configuration files, and the commands that use them."""
 
     def __init__(
         self,
-        server: Server,
+        server: Server | NamedServer,
         folder: Path,
         database: str = DATABASE,
         zygote: Zygote | None = None,
@@ -259,6 +302,14 @@ class Site:
 
 @contextmanager
 def server_at(directory: Path):
+    """A server with files in this folder, or the one that the environment names."""
+    if TEST_MONGO_URI:
+        named = NamedServer(TEST_MONGO_URI)
+        try:
+            yield named
+        finally:
+            named.leave()
+        return
     server = Server(directory)
     try:
         yield server

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 import pytest
-from cluster_site import PASSWORD, PROGRAMS, Site, campaign, write_crystals
+from cluster_site import PASSWORD, PROGRAMS, TEST_MONGO_URI, Site, campaign, write_crystals
 from cluster_trials import (
     JOBS,
     TOY,
@@ -21,6 +21,9 @@ from cluster_trials import (
 )
 
 pytestmark = pytest.mark.process
+needs_own_server = pytest.mark.skipif(
+    bool(TEST_MONGO_URI), reason="the server of SUPERIONIC_TEST_MONGO_URI is not ours to kill"
+)
 
 
 @pytest.fixture
@@ -78,6 +81,7 @@ def test_workers_killed_at_random_lose_and_double_nothing(site):
     check_campaign(opened, n)
 
 
+@needs_own_server
 def test_a_server_killed_twice_loses_and_doubles_nothing(site):
     n = 4
     opened = site(n)
@@ -86,6 +90,7 @@ def test_a_server_killed_twice_loses_and_doubles_nothing(site):
     check_campaign(opened, n)
 
 
+@needs_own_server
 def test_an_outage_longer_than_the_patience_leaves_results_on_disk(tmp_path, zygote):
     from cluster_site import server_at
 

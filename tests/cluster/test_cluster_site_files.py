@@ -85,7 +85,7 @@ def test_a_password_file_that_others_may_read_is_refused(tmp_path):
 def test_init_and_doctor_against_a_server(server, tmp_path, database_name):
     site = Site(server, tmp_path / "site", database_name)
     folder = tmp_path / "files"
-    options = ("--host", "127.0.0.1", "--port", str(server.port), "--user", USER, "--no-tls")
+    options = ("--host", server.host, "--port", str(server.port), "--user", USER, "--no-tls")
     secret = {"SUPERIONIC_MONGO_PASSWORD": PASSWORD}
     names = ("--database", database_name)
     missing = site.run("init", str(folder), *options, *names)
@@ -102,7 +102,8 @@ def test_init_and_doctor_against_a_server(server, tmp_path, database_name):
     good = site.run(*doctor, env=environment)
     assert "BAD" not in good.stdout, good.stdout
     assert (
-        f"127.0.0.1:{server.port}/{database_name}, from {folder}/my_launchpad.yaml" in good.stdout
+        f"{server.host}:{server.port}/{database_name}, from {folder}/my_launchpad.yaml"
+        in good.stdout
     )
     assert "answers, and may be written" in good.stdout
     assert DATABASE in good.stdout
