@@ -16,7 +16,7 @@ from superionic.query import query
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "builders"))
 
-from part_documents import CRYSTAL, label, prediction
+from part_documents import CRYSTAL, label, prediction, validation
 from screening_helpers import descriptors
 
 pytestmark = pytest.mark.process
@@ -109,6 +109,19 @@ def test_explanations_as_json(filled):
     assert by_policy["network"]["rank"] == 2
     assert by_policy["network"]["above"]["material_id"] == "mp-2"
     assert one["row"]["xi"] == 0.9
+
+
+def test_the_build_command_takes_in_every_part(filled):
+    assert "0 rows written" in run("build")
+    news = [validation("mp-1", "confirmed", minutes=9), prediction("mp-3", 0.1, minutes=9)]
+    rows = [{"uuid": one["job_uuid"], "index": 1, "output": one} for one in news]
+    filled.job_store.docs_store.update(rows, key=["uuid", "index"])
+    assert "2 rows written" in run("build")
+    found = {row.material_id: row.present for row in query()}
+    assert found["mp-1"] == ["landscape", "prediction", "validation"]
+    assert found["mp-3"] == ["prediction", "label"]
+    assert [row.material_id for row in query(present=["validation"], limit=5)] == ["mp-1"]
+    assert "0 rows written" in run("build")
 
 
 def test_a_material_without_a_row_is_said_to_have_failed(filled):
