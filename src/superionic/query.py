@@ -168,7 +168,8 @@ def standings_of(screening: "Store", row: ScreeningDocument) -> list[Standing]:
         rank = row.ranks.get(name)
         if rank is None:
             continue
-        near = {**group, f"ranks.{name}": {"$in": [rank - 1, rank + 1]}}
+        # The ranks come first: the local server takes the first clause that has an index.
+        near = {rank_field(name): {"$in": [rank - 1, rank + 1]}, **group}
         by_rank = {other.ranks[name]: other for other in read_rows(screening, near)}
         neighbours[name] = (by_rank.get(rank - 1), by_rank.get(rank + 1))
     return explain_row(row, screening.count(group), neighbours)
