@@ -7,6 +7,7 @@ from typing import Any
 
 from ase import Atoms
 from jobflow import Maker, job
+from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic.diffusion.confirmation import (
     ConfirmationRules,
@@ -21,9 +22,9 @@ from superionic.diffusion.slope import diffusivity
 from superionic.diffusion.stopping import StopRules, crystal_of
 from superionic.diffusion.supercell import make_supercell, shortest_vector
 from superionic.diffusion.verdict import DiffusionAnalysis, analyse
-from superionic.errors import NoMobileIonError
 from superionic.jobs.descriptors import finite
 from superionic.jobs.diffusion import bare_atoms, charge_of, stop_rules
+from superionic.jobs.engines.base import require_ion
 from superionic.potentials.registry import load_potential
 from superionic.schemas.common import PotentialDocument, Warning_
 from superionic.schemas.label import SlopeDocument
@@ -85,28 +86,24 @@ class SupercellMaker(Maker):
         DiffusionError
             When the supercell is too large.
         """
-        from pymatgen.io.ase import AseAtomsAdaptor
-
         started = time.perf_counter()
         atoms, matrix = make_supercell(
             bare_atoms(crystal.structure), self.min_image_distance_A, max_atoms=self.max_atoms
         )
         symbols = atoms.get_chemical_symbols()
-        if crystal.mobile_species not in symbols:
-            raise NoMobileIonError(
-                f"{crystal.formula} holds no {crystal.mobile_species}.",
-                hint="Name another mobile ion, or leave the crystal out.",
-                material_id=crystal.material_id,
-            )
+        about = {
+            "material_id": crystal.material_id,
+            "formula": crystal.formula,
+            "mobile_species": crystal.mobile_species,
+            "task_key": crystal.task_key,
+        }
+        require_ion(about, symbols)
         # Atoms of one element in a row, as VASP needs them.
         first = {symbol: symbols.index(symbol) for symbol in symbols}
         atoms = atoms[sorted(range(len(atoms)), key=lambda i: first[symbols[i]])]
         timestep_fs = self.timestep_fs or (_HYDROGEN_STEP_FS if "H" in symbols else _STEP_FS)
         return CellDocument(
-            material_id=crystal.material_id,
-            formula=crystal.formula,
-            mobile_species=crystal.mobile_species,
-            task_key=crystal.task_key,
+            **about,
             settings={name: value for name, value in asdict(self).items() if name != "name"},
             wall_time_s=time.perf_counter() - started,
             structure=AseAtomsAdaptor.get_structure(atoms),

@@ -10,7 +10,7 @@ from superionic.diffusion.forces import force_field_maker
 from superionic.diffusion.integrators import Thermostat
 from superionic.diffusion.md_settings import MDSettings
 from superionic.diffusion.trajectory import read_frames
-from superionic.errors import DiffusionError, NoMobileIonError
+from superionic.errors import DiffusionError
 from superionic.jobs.diffusion import as_started, with_progress
 from superionic.jobs.engines.base import (
     Cell,
@@ -19,6 +19,7 @@ from superionic.jobs.engines.base import (
     cell_and_atoms,
     folder_name,
     pack,
+    require_ion,
 )
 from superionic.potentials.ase_calculator import load_ase
 from superionic.potentials.base import Potential
@@ -124,12 +125,7 @@ class AseEngine(EngineMaker):
         }
         document = about(structure, self.mobile_species, plain)
         _, atoms = cell_and_atoms(structure)
-        if self.mobile_species not in atoms.get_chemical_symbols():
-            raise NoMobileIonError(
-                f"{document['formula']} holds no {self.mobile_species}.",
-                hint="Name another mobile ion, or leave the crystal out.",
-                material_id=document["material_id"],
-            )
+        require_ion(document, atoms.get_chemical_symbols())
         directory = (
             get_settings().data_dir
             / "md"

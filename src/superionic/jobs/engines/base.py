@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeAlias
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 
 from superionic.diffusion.stopping import StopRules
+from superionic.errors import NoMobileIonError
 from superionic.jobs.diffusion import bare_atoms, stop_rules
 from superionic.schemas.common import PackedArray
 from superionic.schemas.validation import CellDocument, TrajectoryArrays
@@ -120,6 +122,22 @@ def about(cell: Cell, mobile_species: str, settings: dict[str, Any]) -> dict[str
         "mobile_species": mobile_species,
         "task_key": hashlib.sha256(content.encode()).hexdigest(),
     }
+
+
+def require_ion(document: dict[str, Any], symbols: Sequence[str]) -> None:
+    """Refuse a crystal that does not hold the mobile ion.
+
+    Raises
+    ------
+    NoMobileIonError
+        With the name of the material.
+    """
+    if document["mobile_species"] not in symbols:
+        raise NoMobileIonError(
+            f"{document['formula']} holds no {document['mobile_species']}.",
+            hint="Name another mobile ion, or leave the crystal out.",
+            material_id=document["material_id"],
+        )
 
 
 def folder_name(task_key: str, temperature_K: float, seed: int, weights_sha256: str) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,16 @@ from pymatgen.core import Structure
 from pymatgen.io.vasp import Kpoints
 
 from superionic.diffusion.integrators import thermal_velocities
-from superionic.errors import DiffusionError, NoMobileIonError, SettingsError
-from superionic.jobs.engines.base import Cell, EngineMaker, about, cell_and_atoms, folder_name, pack
+from superionic.errors import DiffusionError, SettingsError
+from superionic.jobs.engines.base import (
+    Cell,
+    EngineMaker,
+    about,
+    cell_and_atoms,
+    folder_name,
+    pack,
+    require_ion,
+)
 from superionic.jobs.engines.segments import (
     files_of_segment,
     join_segments,
@@ -132,13 +141,14 @@ class VaspEngine(EngineMaker):
         return maker
 
     def identity(self) -> PotentialDocument:
-        """Return what gives the forces, as far as the settings say it."""
+        """Return what gives the forces: functional, and a hash of what else is set."""
         import atomate2
 
-        digest = _digest([self.incar, self.gamma_only, self.potcar_functional])
+        tags = {**_INCAR, **self.incar}
+        digest = _digest([tags, self.gamma_only, self.potcar_functional])
         return PotentialDocument(
             family="vasp",
-            name=f"MDSetGenerator-{digest[:8]}",
+            name=f"{tags.get('METAGGA') or tags.get('GGA') or 'default'}-{digest[:8]}",
             package_version=f"atomate2 {atomate2.__version__}",
             weights_sha256=digest,
         )
@@ -167,15 +177,8 @@ class VaspEngine(EngineMaker):
         }
         document = about(structure, self.mobile_species, plain)
         symbols = atoms.get_chemical_symbols()
-        if self.mobile_species not in symbols:
-            raise NoMobileIonError(
-                f"{document['formula']} holds no {self.mobile_species}.",
-                hint="Name another mobile ion, or leave the crystal out.",
-                material_id=document["material_id"],
-            )
-        if any(
-            symbols[i] != symbols[i - 1] and symbols[i] in symbols[:i] for i in range(len(symbols))
-        ):
+        require_ion(document, symbols)
+        if len([symbol for symbol, _ in groupby(symbols)]) > len(set(symbols)):
             raise DiffusionError(
                 "VASP needs the atoms of each element in a row.",
                 hint="Sort the structure by element.",
@@ -186,15 +189,17 @@ class VaspEngine(EngineMaker):
         done = sum(len(segment) for segment in kept)
         total = self.n_equilibration_steps(timestep_fs) + n_steps
         first = kept[-1].structure_after if kept else _with_velocities(start, temperature_K, seed)
-        makers: list[VaspSegmentMaker] = []
-        step = done
-        while step < total:
-            length = min(self.segment_steps, total - step)
-            maker = self.segment_maker(temperature_K, length, timestep_fs, seed)
-            makers.append(
-                replace(maker, folder=name, first_step=step, n_kept=len(kept) + len(makers))
+        makers = [
+            replace(
+                self.segment_maker(
+                    temperature_K, min(self.segment_steps, total - step), timestep_fs, seed
+                ),
+                folder=name,
+                first_step=step,
+                n_kept=index,
             )
-            step += length
+            for index, step in enumerate(range(done, total, self.segment_steps), start=len(kept))
+        ]
         collect = CollectSegmentsMaker(engine=self, folder=name)
         arguments = (document, plain, start, temperature_K, n_steps, timestep_fs, seed)
         if not makers:
