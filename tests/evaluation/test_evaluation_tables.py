@@ -188,6 +188,12 @@ def test_the_whole_evaluation_and_its_page(tmp_path):
     assert "NaN" not in evaluation_json(found)
 
 
+def test_rows_of_an_older_version_are_noted():
+    rows = [row("a", schema_version="1.0", fv_disconnected_2eV=None), row("b")]
+    notes = evaluate(rows, settings=EvaluationSettings(n_resamples=10)).notes
+    assert any(note.startswith("1 rows are of an older version") for note in notes)
+
+
 def test_the_same_numbers_come_out_twice_and_in_any_order():
     rows = population(45)
     settings = EvaluationSettings(n_resamples=20)
