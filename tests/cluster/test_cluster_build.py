@@ -1,6 +1,7 @@
 """Builders that are killed, and two at once."""
 
 import importlib.util
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -94,3 +95,38 @@ def test_only_what_is_new_is_built(server, tmp_path, database_name, outputs):
         assert (rows["synthetic-3"]["xi"], rows["synthetic-3"]["rank"]) == (2.0, 1)
         assert rows["synthetic-4"]["xi"] == outputs[4]["xi"]
         assert build_screening(opened.database).n_rows == 0
+
+
+def test_a_watching_builder_with_two_processes_builds_what_arrives(
+    server, tmp_path, database_name, outputs
+):
+    site = Site(server, tmp_path / "site", database_name)
+    insert(site, outputs[:250])
+    watching = subprocess.Popen(
+        site.command("build", "--watch", "--interval", "1", "--processes", "2"),
+        env=site.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=site.folder,
+    )
+    try:
+        for n in (250, 300):
+            deadline = time.monotonic() + 120
+            while site.database().screening.count_documents({"rank": {"$gte": 1}}) < n:
+                assert time.monotonic() < deadline
+                assert watching.poll() is None, watching.communicate()
+                time.sleep(0.2)
+            if n == 250:
+                insert(site, outputs[250:300])
+        time.sleep(1.5)  # a round in which there is nothing to do
+        watching.send_signal(signal.SIGINT)
+        said, complaints = watching.communicate(timeout=60)
+    finally:
+        watching.kill()
+        watching.wait()
+    assert watching.returncode == 130, complaints
+    assert said.splitlines() == ["250 rows written.", "50 rows written."]
+    assert "Traceback" not in complaints
+    check(site, outputs[:300])
+    assert site.database().builders.count_documents({}) == 0

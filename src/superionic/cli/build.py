@@ -10,6 +10,8 @@ from superionic.cli.options import DatabaseURI
 if TYPE_CHECKING:
     from superionic.cluster.build import BuildReport
 
+EXIT_INTERRUPTED = 130
+
 
 def build(
     watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
@@ -44,6 +46,9 @@ def build(
                 )
             else:
                 _say(build_screening(opened, n_processes=processes), always=True)
+        except KeyboardInterrupt:
+            typer.echo("Stopped. Rows that were written stay.", err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
         except PyMongoError as error:
             raise DatabaseError(
                 f"The database {opened.description} went away ({type(error).__name__}).",
