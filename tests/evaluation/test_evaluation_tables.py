@@ -8,8 +8,13 @@ from evaluation_rows import label, population, row
 from superionic.errors import SettingsError
 from superionic.evaluation.evaluate import EvaluationSettings, evaluate
 from superionic.evaluation.measures import measure
-from superionic.evaluation.readers import read_bond_valence, read_matches, read_obelix
-from superionic.evaluation.scorers import group_of, scorers_of
+from superionic.evaluation.readers import (
+    read_bond_valence,
+    read_held_out,
+    read_matches,
+    read_obelix,
+)
+from superionic.evaluation.scorers import group_of, scorers_of, with_held_out
 from superionic.evaluation.tables import Task, costs_of, tables_of
 from superionic.evaluation.truth import (
     Measurement,
@@ -224,3 +229,18 @@ def test_reference_tables_are_read_and_wrong_ones_named(tmp_path):
         read_obelix(barriers)
     with pytest.raises(SettingsError, match="cannot be read"):
         read_matches(tmp_path / "nothing")
+
+
+def test_held_out_predictions_go_before_those_of_rows(tmp_path):
+    fold, table = tmp_path / "result.json", tmp_path / "more.csv"
+    fold.write_text('{"material_ids": ["a", "b"], "predictions": [[1.0, 2.0], [0.5]]}')
+    table.write_text("material_id,log10_msd_slope\nb,1.5\nc,-2\n")
+    found = read_held_out([fold, table])
+    assert found == {"a": 1.5, "b": 1.0, "c": -2.0}
+    trained = {"predicted_log10_msd_slope": 9.0, "prediction_in_training": True}
+    rows = with_held_out([row("a", **trained), row("d", **trained)], found)
+    by_name = {one.name: one.scores for one in scorers_of(group_of(rows), {})}
+    assert by_name["network"] == {"a": 1.5}
+    fold.write_text("[]")
+    with pytest.raises(SettingsError, match="no result of a fold"):
+        read_held_out([fold])

@@ -51,6 +51,17 @@ def evaluate(
         Path | None,
         typer.Option("--bvse", exists=True, dir_okay=False, help="Bond-valence barriers, as CSV."),
     ] = None,
+    held_out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--held-out",
+            exists=True,
+            dir_okay=False,
+            help="Predictions by networks that had not seen the chemical system, in place of those "
+            "of the rows: CSV with material_id and log10_msd_slope, or result.json of a fold of "
+            "'superionic train'.",
+        ),
+    ] = None,
     mobile: Annotated[
         str | None, typer.Option("--mobile", "-m", help="Mobile ion, such as Li.")
     ] = None,
@@ -92,7 +103,13 @@ def evaluate(
     """
     from superionic.evaluation.evaluate import EvaluationSettings
     from superionic.evaluation.evaluate import evaluate as evaluated
-    from superionic.evaluation.readers import read_bond_valence, read_matches, read_obelix
+    from superionic.evaluation.readers import (
+        read_bond_valence,
+        read_held_out,
+        read_matches,
+        read_obelix,
+    )
+    from superionic.evaluation.scorers import with_held_out
     from superionic.report.evaluation import evaluation_json, evaluation_markdown, write_page
     from superionic.report.export import read_rows_file
     from superionic.report.labels import read_data_set
@@ -111,6 +128,8 @@ def evaluate(
         from superionic.query import query
 
         rows = query(mobile_species=mobile_species, potential=potential, database_uri=database)
+    if held_out:
+        rows = with_held_out(rows, read_held_out(held_out))
     known = [label for file in labels or [] for label in read_data_set(file)]
     if fit_calibrated is not None:
         names = [file.name for file in labels or []] or ["the rows' own labels"]

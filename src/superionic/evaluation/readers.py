@@ -1,8 +1,10 @@
 """Reference data from files: experiments and bond-valence barriers."""
 
 import csv
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import mean
 
 from superionic.errors import SettingsError
 from superionic.evaluation.truth import Measurement
@@ -87,6 +89,48 @@ def read_bond_valence(path: Path) -> dict[str, dict[int, float]]:
         }
         for row in _rows(path, ("id", *names.values()))
     }
+
+
+def read_held_out(paths: Sequence[Path]) -> dict[str, float]:
+    """Read predictions by networks that had not seen the crystal's chemical system.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        CSV files with columns material_id and log10_msd_slope (A^2/ps), or results of
+        cross-validated folds, JSON with ``material_ids`` and for each the ``predictions`` of its
+        shakes.
+
+    Returns
+    -------
+    dict of str to float
+        Mean over all predictions of a crystal.
+
+    Raises
+    ------
+    SettingsError
+        When a file cannot be read, or lacks what it needs.
+    """
+    found: dict[str, list[float]] = {}
+    for path in paths:
+        if path.suffix == ".json":
+            for name, values in _fold(path):
+                found.setdefault(name, []).append(mean(values))
+        else:
+            for row in _rows(path, ("material_id", "log10_msd_slope")):
+                found.setdefault(row["material_id"], []).append(float(row["log10_msd_slope"]))
+    return {name: mean(values) for name, values in found.items()}
+
+
+def _fold(path: Path) -> list[tuple[str, list[float]]]:
+    try:
+        content = json.loads(path.read_text())
+        return list(zip(content["material_ids"], content["predictions"], strict=True))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"{path} is no result of a fold ({type(error).__name__}).",
+            hint="Name files 'result.json' that 'superionic train' wrote, or CSV files.",
+        ) from None
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:

@@ -119,6 +119,32 @@ def group_of(
     )
 
 
+def with_held_out(
+    rows: Sequence[ScreeningDocument], predictions: Mapping[str, float]
+) -> list[ScreeningDocument]:
+    """Return rows with predictions of networks that had not seen their chemical systems.
+
+    Parameters
+    ----------
+    rows : sequence of ScreeningDocument
+        The rows; their own predictions stay where there is no other.
+    predictions : mapping of str to float
+        Decimal logarithm of the slope in A^2/ps, by identifier.
+    """
+    return [
+        row.model_copy(
+            update={
+                "predicted_log10_msd_slope": predictions[row.material_id],
+                "predicted_log10_msd_slope_low": None,
+                "prediction_in_training": False,
+            }
+        )
+        if row.material_id in predictions
+        else row
+        for row in rows
+    ]
+
+
 def scorers_of(
     group: Group,
     conductors: Mapping[str, bool],
