@@ -245,16 +245,14 @@ def _learning_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return the losses of each epoch of the main network's folds."""
     from superionic.surrogate.training import read_history
 
-    return [
-        {
-            "split": run.task.split,
-            "seed": run.task.seed,
-            "fold": run.task.fold,
-            "epochs": read_history(run.directory / "training" / "metrics.csv"),
-        }
-        for run in runs
-        if run.variant == MAIN
-    ]
+    curves = []
+    for run in runs:
+        path = run.directory / "training" / "metrics.csv"
+        if run.variant == MAIN and path.exists():
+            task = run.task
+            place = {"split": task.split, "seed": task.seed, "fold": task.fold}
+            curves.append(place | {"epochs": read_history(path)})
+    return curves
 
 
 def _label_line(labels: LabelSet) -> str:
