@@ -5,6 +5,7 @@ import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 import pytest
 from cluster_trials import submitted
@@ -13,6 +14,7 @@ from fireworks.core.fworker import FWorker
 from pymongo.errors import AutoReconnect
 
 from superionic.cluster import process
+from superionic.cluster.owner import this_process
 from superionic.cluster.patience import Patience
 from superionic.cluster.recovery import Recovery, end_lost_launches, recover_process
 from superionic.cluster.repair import release, reserved
@@ -267,3 +269,23 @@ def test_a_result_on_disk_is_sent_by_one(site, tmp_path):
     assert found.results_sent == [fw_id]
     with spool.claimed(path) as mine:
         assert not mine
+
+
+def test_what_is_half_on_disk_goes_with_its_process(tmp_path, monkeypatch):
+    spool = Spool(tmp_path / "spool")
+    alive, dead = this_process().token, f"{this_process().host}|4194305|1.00"
+    for owner in (alive, dead, DEAD):  # the last one on another machine
+        result = Result("launchpad", 1, 1, "COMPLETED", "{}", owner, ())
+        with monkeypatch.context() as patch:
+            patch.setattr("os.replace", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                spool.write(result)
+    assert len(list(spool.directory.iterdir())) == 3
+    assert spool.count() == 0
+    spool.sweep()
+    left = [unquote(path.name.partition("~")[0]) for path in spool.directory.iterdir()]
+    assert sorted(left) == sorted([alive, DEAD])
+
+
+def interrupted(*args):
+    raise KeyboardInterrupt

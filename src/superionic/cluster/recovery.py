@@ -130,6 +130,7 @@ def recover(
         if release(launchpad, fw_id, holder):
             found.released.append(fw_id)
     end_lost_launches(launchpad, found, gone=gone, but=busy, verdict=_LOST)
+    spool.sweep()
     found.results_refused = len(spool.refused())
     return found
 

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 import bson
 from jobflow import JobStore
 from maggma.core import Store
 
+from superionic.cluster.owner import is_dead
 from superionic.cluster.patience import Patience
 from superionic.errors import DatabaseError
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".result"
 _REFUSED = ".refused"
+_PART = ".part"
 FORMAT = 1
 
 
@@ -127,7 +130,10 @@ class Spool:
         path = self.directory / name
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self.directory)  # mode 600
+            # Named after its process, so that what a dead one left can be told from the rest.
+            descriptor, temporary = tempfile.mkstemp(  # mode 600
+                dir=self.directory, prefix=f"{quote(result.owner, safe='')}~", suffix=_PART
+            )
             with os.fdopen(descriptor, "wb") as file:
                 file.write(bson.encode(content))
                 file.flush()
@@ -173,6 +179,12 @@ class Spool:
                 yield False
                 return
             yield path.exists()
+
+    def sweep(self) -> None:
+        """Remove what processes that died in the middle of writing have left."""
+        for path in self.directory.glob(f"*~*{_PART}"):
+            if is_dead(unquote(path.name.partition("~")[0])):
+                path.unlink(missing_ok=True)
 
     def count(self) -> int:
         """Return the number of results that wait here."""
