@@ -7,6 +7,7 @@ with --noise-A its atoms are displaced as well, which breaks the symmetry.
 """
 
 import argparse
+import resource
 import time
 import warnings
 from pathlib import Path
@@ -25,15 +26,21 @@ def main() -> None:
     options = parser.parse_args()
 
     from superionic.structures import Candidate, read_candidates
-    from superionic.structures.duplicates import find_duplicates
+    from superionic.structures.duplicates import PackedCrystals, find_duplicates
 
-    found = [c.structure for c in read_candidates(options.paths) if isinstance(c, Candidate)]
+    found, structures = PackedCrystals(), PackedCrystals()
+    for candidate in read_candidates(options.paths):
+        if isinstance(candidate, Candidate):
+            found.append(candidate.structure)
+            structures.append(candidate.structure)
+    before_MB = memory_MB()
     rng = np.random.default_rng(options.seed)
-    structures, parents = list(found), list(range(len(found)))
+    parents = list(range(len(found)))
     while len(structures) < options.total:
         parent = len(structures) % len(found)
         structures.append(disguised(found[parent], rng, options.noise_A))
         parents.append(parent)
+    packed_MB = memory_MB()
     start = time.process_time()
     once = find_duplicates(found)
     middle = time.process_time()
@@ -45,7 +52,16 @@ def main() -> None:
     print(
         f"{len(structures)} crystals: {len(set(first))} distinct, {end - middle:.1f} s of one core"
     )
+    print(
+        f"largest memory: {before_MB:.0f} MB when {len(found)} crystals were read, {packed_MB:.0f} "
+        f"when {len(structures)} were packed, {memory_MB():.0f} at the end"
+    )
     print(f"{n_missed} of {len(structures) - len(found)} copies not linked to their original")
+
+
+def memory_MB() -> float:
+    """Return the largest memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
 def disguised(structure, rng, noise_A):
