@@ -41,9 +41,9 @@ class PredictionResult:
     n_planned : int
         Crystals that were asked for and could be read.
     n_computed : int
-        Flows that ran now; the others were in the database.
+        Predictions that were made now; the others were in the database.
     n_shakes_found : int
-        Those among them whose shakes were in the database, made for another network.
+        Crystals to be computed whose shakes were in the database, made for another network.
     selection : Selection
         Which crystals were wanted, and what became of the rest.
     """
@@ -165,7 +165,7 @@ def predict_paths(
             outcomes = run_tasks(
                 todo, KnownShakes(maker, known), database, reporter, n_workers=workers
             )
-        failures += [outcome.failure for outcome in outcomes if outcome.failure is not None]
+        failed = [outcome.failure for outcome in outcomes if outcome.failure is not None]
         run_builder(ScreeningBuilder(database.job_store.docs_store, database.screening))
         found = predictions(database, [task.key for task in tasks], info)
     by_id = {task.candidate.material_id: found.get(task.key) for task in tasks}
@@ -175,7 +175,14 @@ def predict_paths(
         document = by_id[duplicates.get(name, name)]
         if document is not None:
             documents.append(_renamed(document, name) if name in duplicates else document)
-    return PredictionResult(documents, failures, len(every), len(outcomes), len(known), chosen)
+    return PredictionResult(
+        documents,
+        failures + failed,
+        n_planned=len(every),
+        n_computed=len(outcomes) - len(failed),
+        n_shakes_found=len(known),
+        selection=chosen,
+    )
 
 
 def shakes_in(
