@@ -113,7 +113,7 @@ def submit(
             typer.echo(f"{done.n_queued} are in the launchpad already.")
         if done.n_failed_before:
             typer.echo(f"{done.n_failed_before} of them have failed: 'superionic rerun'.")
-        if dry_run and done.n_submitted:
+        if dry_run and done.n_submitted and wanted.flow == "screen":  # judged by landscapes
             typer.echo(estimate_time_s(site.database, info, done.work).text)
     for fault in done.unreadable[:_SHOWN]:
         typer.echo(f"Not submitted: {fault}", err=True)
