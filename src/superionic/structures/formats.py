@@ -205,15 +205,24 @@ def read_json_lines(text: str) -> Iterator[Record]:
     A structure is ``Structure.as_dict`` or an object with ``lattice`` (3 x 3, A), ``species`` and
     ``frac_coords``. Nothing is yielded when nothing looks like a crystal.
     """
-    entries: list[tuple[int, Any]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    held: list[tuple[int, Any]] = []  # until one of them looks like a crystal
+    streaming = False
+    # Line by line: a file may hold more crystals than memory.
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
         if not line.strip():
             continue
         try:
-            entries.append((number, json.loads(line)))
+            entry = json.loads(line)
         except (json.JSONDecodeError, RecursionError) as error:
-            entries.append((number, _not_json(error)))
-    return _records(iter(entries))
+            entry = _not_json(error)
+        if streaming:
+            yield _entry_record(number, entry)
+            continue
+        held.append((number, entry))
+        if isinstance(entry, Exception) or _looks_like_crystal(entry):
+            streaming = True
+            yield from (_entry_record(*one) for one in held)
+            held.clear()
 
 
 def _not_json(error: Exception) -> UnreadableFileError:
@@ -227,10 +236,13 @@ def _records(entries: Iterator[tuple[int, Any]]) -> Iterator[Record]:
     if not any(isinstance(e, Exception) or _looks_like_crystal(e) for _, e in numbered):
         return
     for number, entry in numbered:
-        if isinstance(entry, Exception):
-            yield Record(str(number), entry)
-            continue
-        yield _record(str(number), entry)
+        yield _entry_record(number, entry)
+
+
+def _entry_record(number: int, entry: Any) -> Record:
+    if isinstance(entry, Exception):
+        return Record(str(number), entry)
+    return _record(str(number), entry)
 
 
 def _looks_like_crystal(entry: Any) -> bool:

@@ -8,6 +8,7 @@ import gzip
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 
 from superionic.errors import InputError, UnreadableFileError
@@ -135,22 +136,37 @@ def _read_file(file: _File) -> Iterator[Candidate | InputError]:
                 "This kind of file is not known.", hint=f"Known are {_KINDS}."
             )
         text, remarks = _read_text(path)
-        records = list(read(text))
     except InputError as error:
         error.for_material(str(path))
         yield error
         return
-    except Exception as error:  # parsers raise whatever they like on bad input
+    except Exception as error:  # an archive may be broken in many ways
         yield _unreadable(error, str(path))
         return
-    if not records and file.named:
+    records = _records(read, text, path)
+    first = list(islice(records, 2))
+    if not first and file.named:
         yield UnreadableFileError(
             "The file holds no crystals.",
             hint="Records need a structure with lattice, species and coordinates.",
             material_id=str(path),
         )
-    for record in records:
-        yield _candidate(record, path, remarks, single=len(records) == 1)
+    for record in chain(first, records):
+        if isinstance(record, InputError):
+            yield record
+        else:
+            yield _candidate(record, path, remarks, single=len(first) == 1)
+
+
+def _records(read: Reader, text: str, path: Path) -> Iterator[Record | InputError]:
+    """Yield the records of a file, and at the end what makes the rest of it unreadable."""
+    try:
+        yield from read(text)
+    except InputError as error:
+        error.for_material(str(path))
+        yield error
+    except Exception as error:  # parsers raise whatever they like on bad input
+        yield _unreadable(error, str(path))
 
 
 def _read_text(path: Path) -> tuple[str, tuple[Remark, ...]]:
