@@ -100,11 +100,19 @@ def is_working(process: psutil.Process) -> bool:
         return False
 
 
-def wait_for_progress(site: Site, worker: subprocess.Popen | Worker, timeout_s: float = 60) -> None:
-    """Wait until a worker has done at least one job, so that kills hit work."""
+def wait_for_progress(site: Site, worker: subprocess.Popen | Worker, timeout_s: float = 90) -> None:
+    """Wait until a worker has done at least one job, so that kills hit work.
+
+    Where nothing moves, locks of the dead are in the way, as a user would find.
+    """
     start, before = time.monotonic(), n_completed(site)
+    recover_at = start + 15
     while n_completed(site) == before and worker.poll() is None:
-        assert time.monotonic() - start < timeout_s, site.log_text()[-3000:]
+        now = time.monotonic()
+        assert now - start < timeout_s, site.log_text()[-3000:]
+        if now > recover_at:
+            site.recover()
+            recover_at = now + 15
         time.sleep(0.1)
 
 
