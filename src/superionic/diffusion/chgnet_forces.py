@@ -7,7 +7,9 @@ differently:
 * no stress, no magnetic moments, no graph of the gradient;
 * neighbours come from a Verlet list and the graph is a handful of array operations on it, in place
   of Python objects for every edge;
-* the layers are those of :mod:`superionic.potentials.chgnet_network`;
+* on one processor core and in single precision, energies and gradients are compiled code
+  (:mod:`superionic.potentials.chgnet_md`), one crystal after the other; elsewhere they are torch's,
+  with the layers of :mod:`superionic.potentials.chgnet_network`, all crystals at once;
 * the gradient is taken with respect to the pair vectors, and forces are summed in double precision
   from them, so that they add up to zero.
 """
@@ -25,6 +27,8 @@ from superionic.potentials.chgnet_network import Bonds, ChgnetNetwork
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from superionic.potentials.chgnet_md import Candidates, ChgnetMachine
 
 FloatArray = NDArray[np.float64]
 
@@ -47,6 +51,8 @@ class CHGNetForceField:
         Skin of the Verlet list in A.
     device : str
         Torch device.
+    compiled : bool
+        Whether compiled code may do the work where it can; torch does the same more slowly.
 
     Raises
     ------
@@ -64,8 +70,11 @@ class CHGNetForceField:
         label: str = "chgnet:default",
         skin_A: float = DEFAULT_SKIN_A,
         device: str = "cpu",
+        compiled: bool = True,
     ) -> None:
         import torch
+
+        from superionic.potentials.chgnet_md import ChgnetMachine, supports
 
         self.label = label
         self._device = torch.device(device)
@@ -75,7 +84,13 @@ class CHGNetForceField:
                 f"CHGNet knows elements up to Z = {_N_ELEMENTS}, not Z = {self._numbers.max()}.",
                 hint="Choose another potential.",
             )
-        self._network = ChgnetNetwork(_load_default() if model is None else model, self._device)
+        if model is None:
+            model = _load_default()
+        self._network = ChgnetNetwork(model, self._device)
+        compiled = compiled and self._device.type == "cpu" and supports(model)
+        self._machine = ChgnetMachine(model) if compiled else None
+        self._searches = [0] * len(systems)
+        self._candidates: dict[int, Candidates] = {}
         self._verlet = [
             VerletList(
                 atoms.cell.array, self._network.pair_cutoff, self._network.bond_cutoff, skin_A
@@ -94,6 +109,8 @@ class CHGNetForceField:
 
     def evaluate(self, positions_A: Sequence[FloatArray]) -> tuple[FloatArray, list[FloatArray]]:
         """Return energies in eV, shape (n_crystals,), and forces in eV/A of each crystal."""
+        if self._machine is not None:
+            return self._evaluate_compiled(self._machine, positions_A)
         graphs = [v.graph(p) for v, p in zip(self._verlet, positions_A, strict=True)]
         pairs, vectors, bonds, angles = (
             graphs[0] if len(graphs) == 1 else _join(graphs, self._offsets)
@@ -108,6 +125,34 @@ class CHGNetForceField:
             ) - np.bincount(pairs.first, gradient[:, axis], minlength=len(forces))
         energies = np.add.reduceat(site_energies, self._offsets[:-1]) + self._reference_energy
         return energies, np.split(forces, self._offsets[1:-1])
+
+    def _evaluate_compiled(
+        self, machine: "ChgnetMachine", positions_A: Sequence[FloatArray]
+    ) -> tuple[FloatArray, list[FloatArray]]:
+        energies, forces = self._reference_energy.copy(), []
+        for k, (verlet, positions) in enumerate(zip(self._verlet, positions_A, strict=True)):
+            pairs, angles = verlet.candidates(positions)
+            if self._searches[k] != verlet.n_searches:
+                numbers = self._numbers[self._offsets[k] : self._offsets[k + 1]]
+                self._candidates[k] = _candidates(numbers, pairs, angles)
+                self._searches[k] = verlet.n_searches
+            energy, force = machine.evaluate(positions, self._candidates[k])
+            energies[k] += energy
+            forces.append(force)
+        return energies, forces
+
+
+def _candidates(numbers: IntArray, pairs: Pairs, angles: Angles) -> "Candidates":
+    from superionic.potentials.chgnet_md import Candidates
+
+    return Candidates(
+        species=(numbers - 1).astype(np.int32),
+        ends=np.stack([pairs.first, pairs.second], axis=1).astype(np.int32),
+        shifts_A=np.ascontiguousarray(pairs.shift_A),
+        centre=angles.centre.astype(np.int32),
+        couples=np.stack([angles.bond_a, angles.bond_b], axis=1).astype(np.int32),
+        sign=np.ascontiguousarray(angles.sign, dtype=np.float64),
+    )
 
 
 def _load_default() -> Any:

@@ -170,7 +170,7 @@ class VerletList:
         angles : Angles
             Angles between bonds; ``bond_a`` and ``bond_b`` count within ``bonds``.
         """
-        self._renew(positions_A)
+        self.candidates(positions_A)
         vectors = self._pairs.vectors(positions_A)
         squared = np.einsum("ij,ij->i", vectors, vectors)
         kept = np.flatnonzero(squared < self._pair_cutoff**2)
@@ -187,11 +187,26 @@ class VerletList:
         )
         return pairs, vectors[kept], np.flatnonzero(is_bond[kept]), angles
 
-    def _renew(self, positions_A: FloatArray) -> None:
+    def candidates(self, positions_A: FloatArray) -> tuple[Pairs, Angles]:
+        """Return all that may lie within the cutoffs at these positions.
+
+        Parameters
+        ----------
+        positions_A : ndarray, shape (n_atoms, 3)
+            Cartesian positions in A.
+
+        Returns
+        -------
+        pairs : Pairs
+            Pairs that may be closer than the pair cutoff.
+        angles : Angles
+            Angles between pairs that may be bonds; ``bond_a`` and ``bond_b`` count within
+            ``pairs``. Both stay the same objects until ``n_searches`` grows.
+        """
         if self._reference is not None:
             moved = np.max(np.sum((positions_A - self._reference) ** 2, axis=1))
             if moved < (0.5 * self._skin) ** 2:
-                return
+                return self._pairs, self._angles
         self._reference = positions_A.copy()
         self._pairs = find_pairs(positions_A, self._cell, self._pair_cutoff + self._skin)
         vectors = self._pairs.vectors(positions_A)
@@ -199,3 +214,4 @@ class VerletList:
         short = np.einsum("ij,ij->i", vectors, vectors) < reach**2
         self._angles = find_angles(self._pairs, short, len(positions_A))
         self.n_searches += 1
+        return self._pairs, self._angles
