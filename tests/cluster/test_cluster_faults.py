@@ -18,6 +18,7 @@ from superionic.cluster.owner import this_process
 from superionic.cluster.patience import Patience
 from superionic.cluster.recovery import Recovery, end_lost_launches, recover_process
 from superionic.cluster.repair import release, reserved
+from superionic.cluster.rerun import rerun
 from superionic.cluster.site import read_launchpad
 from superionic.cluster.spool import Result, Spool, SpoolingJobStore
 from superionic.database.stores import spec_from_uri
@@ -225,6 +226,17 @@ def test_two_who_find_the_same_lost_job_hand_it_back_once(site):
         assert not found.handed_back
         assert jobs(site)[0] == ("RUNNING", [lost + 1])
         assert launches(site) == {lost: "FIZZLED", lost + 1: "RUNNING"}
+
+
+def test_a_failed_job_that_runs_again_is_not_reset_by_a_second_rerun(site):
+    with launchpads(site, "first", "second", "one", "other") as (first, second, one, other):
+        _, failed = take(first)
+        first.complete_launch(failed, FWAction(), "FIZZLED")
+        assert rerun(one, [1]) == 1
+        _, launch = take(second)
+        assert rerun(other, [1]) == 0
+        assert jobs(site)[0] == ("RUNNING", [launch])
+        assert launches(site) == {failed: "FIZZLED", launch: "RUNNING"}
 
 
 def is_of_the_dead(launch):

@@ -235,13 +235,16 @@ class CampaignLaunchPad(LaunchPad):
         recover_launch: Any = None,
         recover_mode: Any = None,
     ) -> list[int]:
-        """Let a Firework, and what depends on it, run again."""
+        """Let a Firework that has ended, and what depends on it, run again.
+
+        One that somebody else has started again meanwhile is left alone.
+        """
         if recover_launch is not None:
             return super().rerun_fw(fw_id, rerun_duplicates, recover_launch, recover_mode)
-        found = self.fireworks.find_one({"fw_id": fw_id}, {"state": 1})
-        if found is None or found["state"] in ("ARCHIVED", "DEFUSED", "WAITING"):
-            return []
         with self.lock(fw_id):
+            ended = {"fw_id": fw_id, "state": {"$in": ["COMPLETED", "FIZZLED"]}}
+            if self.fireworks.find_one(ended, {"_id": 1}) is None:
+                return []
             workflow = self.get_wf_by_fw_id_lzyfw(fw_id)
             self._update_wf(workflow, workflow.rerun_fw(fw_id))
         return [fw_id]
