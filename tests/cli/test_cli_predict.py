@@ -5,8 +5,10 @@ import torch
 from campaign_fixtures import write_crystals
 from typer.testing import CliRunner
 
+from superionic.campaign import predicting
 from superionic.cli.app import app
 from superionic.errors import NetworkError
+from superionic.flows.predict import PredictMaker
 from superionic.jobs import network as networks
 from superionic.report.predictions import prediction_table, predictions_json
 from superionic.surrogate import inference
@@ -31,6 +33,35 @@ def test_wrong_options_are_explained(predict, arguments, word):
     result = predict(*arguments)
     assert result.exit_code == 2
     assert word in result.output
+
+
+def test_campaign_files_and_options_reach_the_maker(tmp_path, monkeypatch):
+    write_crystals(tmp_path / "crystals", 1)
+    file = tmp_path / "campaign.yaml"
+    file.write_text(
+        "flow: predict\ncrystals: [crystals]\nmobile_species: Na\npotential: sevennet\n"
+        "orderings: 2\nsettings: {n_shakes: 4, network: a.pt, relax_maker: null}\n"
+    )
+    asked = []
+
+    def predict_paths(paths, maker, settings, reporter, **rest):
+        asked.append((paths, maker, rest["selection"]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predicting, "predict_paths", predict_paths)
+    result = CliRunner().invoke(app, ["predict", "--campaign", str(file), "--network", "b.pt"])
+    assert result.exit_code == 130
+    ((paths, maker, selection),) = asked
+    assert paths == [tmp_path / "crystals"]
+    assert maker == PredictMaker(
+        mobile_species="Na", potential="sevennet", network="b.pt", n_shakes=4, relax_maker=None
+    )
+    assert selection.n_orderings == 2
+    for arguments in ([], [str(tmp_path / "crystals"), "--campaign", str(file)]):
+        assert CliRunner().invoke(app, ["predict", *arguments]).exit_code == 2
+    file.write_text("flow: label\ncrystals: [crystals]\n")
+    result = CliRunner().invoke(app, ["predict", "--campaign", str(file)])
+    assert "flow 'label'" in str(result.exception)
 
 
 def test_without_a_network_it_says_how_to_get_one(predict, tmp_path, monkeypatch, data_dir):

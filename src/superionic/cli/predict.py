@@ -1,11 +1,15 @@
 """``superionic predict``: diffusion from a handful of force evaluations, by the force network."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Potential
+
+if TYPE_CHECKING:
+    from superionic.campaign.selection import SelectionSettings
+    from superionic.flows.predict import PredictMaker
 
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
@@ -13,12 +17,22 @@ EXIT_INTERRUPTED = 130
 
 def predict(
     paths: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             exists=True,
             help="Files and folders: CIF, POSCAR/CONTCAR, extended XYZ, pymatgen JSON, JSON lines.",
         ),
-    ],
+    ] = None,
+    campaign: Annotated[
+        Path | None,
+        typer.Option(
+            "--campaign",
+            exists=True,
+            dir_okay=False,
+            help="A YAML file that says which crystals and which settings; instead of paths and "
+            "ion.",
+        ),
+    ] = None,
     network: Annotated[
         Path | None,
         typer.Option(
@@ -53,7 +67,10 @@ def predict(
     network reads the shakes that are there. Exit code 3 says that some crystals could not be
     computed.
     """
+    from dataclasses import replace
+
     from superionic.campaign.predicting import predict_paths
+    from superionic.campaign.selection import SelectionSettings
     from superionic.cli.progress import ConsoleReporter
     from superionic.flows.predict import PredictMaker
     from superionic.report.predictions import prediction_table, predictions_json
@@ -61,24 +78,33 @@ def predict(
     from superionic.settings import get_settings
     from superionic.structures.species import parse_mobile_species
 
+    if bool(paths) == bool(campaign):
+        raise typer.BadParameter("Name crystals, or a campaign file with --campaign.")
     settings = get_settings()
     if database is not None:
         settings = settings.model_copy(update={"database_uri": database})
-    maker = PredictMaker(
-        mobile_species=parse_mobile_species(mobile).element,
-        potential=potential or settings.potential,
-        network=None if network is None else str(network),
-        n_shakes=shakes,
-    )
+    crystals, selection = paths or [], SelectionSettings()
+    if campaign is not None:
+        crystals, maker, selection = _campaign(campaign, potential or settings.potential)
+    else:
+        maker = PredictMaker(
+            mobile_species=parse_mobile_species(mobile).element,
+            potential=potential or settings.potential,
+        )
+    if network is not None:
+        maker = replace(maker, network=str(network))
+    if shakes is not None:
+        maker = replace(maker, n_shakes=shakes)
     with ConsoleReporter() as reporter:
         try:
             result = predict_paths(
-                paths,
+                crystals,
                 maker,
                 settings,
                 reporter,
                 n_workers=workers or settings.workers,
                 prefer_uri=database is not None,
+                selection=selection,
             )
         except KeyboardInterrupt:
             reporter.say("Stopped. What is finished is kept; the same command goes on from here.")
@@ -98,3 +124,29 @@ def predict(
     if result.failures:
         typer.echo(failures_table(result.failures), err=to_stdout)
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _campaign(file: Path, potential: str) -> "tuple[list[Path], PredictMaker, SelectionSettings]":
+    """Return the crystals, the Maker and the filters of a campaign file.
+
+    Raises
+    ------
+    SettingsError
+        When the file is wrong, or of another flow.
+    """
+    from superionic.campaign.selection import SelectionSettings
+    from superionic.cluster.campaign_file import read_campaign
+    from superionic.errors import SettingsError
+    from superionic.flows.predict import PredictMaker
+
+    campaign = read_campaign(file)
+    maker = campaign.maker(potential)
+    if not isinstance(maker, PredictMaker):
+        raise SettingsError(
+            f"The campaign file {file} is of the flow '{campaign.flow}'.",
+            hint="Write 'flow: predict', or use the command of that flow.",
+        )
+    selection = SelectionSettings(filters=tuple(campaign.filters), n_orderings=campaign.orderings)
+    if campaign.every_copy:
+        selection = SelectionSettings(selection.filters, selection.n_orderings, duplicates=None)
+    return campaign.crystals, maker, selection
