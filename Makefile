@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CRYSTALS ?= workflows/example_crystals
+TEST_WORKERS ?= 2
 
 .PHONY: help screen test soak lint clean benchmark-landscape
 .DEFAULT_GOAL := help
@@ -20,7 +21,7 @@ screen: $(VENV)/.screen
 	$(BIN)/superionic screen $(CRYSTALS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 soak: $(VENV)/.test
 	$(BIN)/python -m pytest tests/cluster/soak_cluster.py $(PYTEST_ARGS)
