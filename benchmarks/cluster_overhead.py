@@ -112,9 +112,6 @@ def measure_submit(args) -> None:
             result = fill(opened, n - done, done)
             took_s = time.perf_counter() - start
             again_s = timed(lambda: fill(opened, 100), 1)
-            fworker = FWorker("x")
-            first_s = timed(partial(opened.launchpad.checkout_fw, fworker, folder), 1)
-            next_s = timed(partial(opened.launchpad.checkout_fw, fworker, folder), 9)
             report(
                 "submit",
                 materials=n,
@@ -122,10 +119,18 @@ def measure_submit(args) -> None:
                 seconds=round(took_s, 2),
                 ms_per_material=round(1e3 * took_s / max(1, result.n_submitted), 2),
                 ms_per_known_material=round(1e3 * again_s / 100, 2),
+                max_rss_MB=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
+            )
+            status_s = timed(lambda: read_status(opened.launchpad), 1)
+            report("status", materials=n, seconds=round(status_s, 2))
+            fworker = FWorker("x")
+            first_s = timed(partial(opened.launchpad.checkout_fw, fworker, folder), 1)
+            next_s = timed(partial(opened.launchpad.checkout_fw, fworker, folder), 9)
+            report(
+                "checkout",
+                materials=n,
                 checkout_ms=round(1e3 * next_s, 1),
                 look_at_queue_ms=round(1e3 * (first_s - next_s), 1),
-                status_s=round(timed(lambda: read_status(opened.launchpad), 1), 2),
-                max_rss_MB=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
             )
             done = n
 
