@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir  # type: ignore[import-untyped]
-from numba import njit, types
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.core.typing.templates import ConcreteTemplate, Signature, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
@@ -39,7 +39,13 @@ _FLAGS = ("contract", "nsz", "arcp", "afn")
 _FLOAT = ir.FloatType()
 _VALUE = ir.VectorType(_FLOAT, LANES)
 _BITS = ir.VectorType(ir.IntType(32), LANES)
-_HAS_AVX512 = bool(binding.get_host_cpu_features().get("avx512f"))
+# Code for another processor than this one, as numba's settings can ask for, goes without.
+_HAS_AVX512 = (
+    bool(binding.get_host_cpu_features().get("avx512f"))
+    and config.ENABLE_AVX
+    and config.CPU_NAME is None
+    and config.CPU_FEATURES is None
+)
 
 
 class _VectorType(types.Type):  # type: ignore[misc]
