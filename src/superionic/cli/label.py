@@ -1,15 +1,12 @@
 """``superionic label``: from crystals to diffusion coefficients, by molecular dynamics."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from superionic.cli.campaign_file import campaign_of_flow
 from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Potential
-
-if TYPE_CHECKING:
-    from superionic.campaign.selection import SelectionSettings
-    from superionic.flows.label import LabelMaker
 
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
@@ -99,7 +96,9 @@ def label(
         settings = settings.model_copy(update={"database_uri": database})
     selection = SelectionSettings()
     if campaign is not None:
-        crystals, maker, selection = _campaign(campaign, potential or settings.potential)
+        crystals, maker, selection = campaign_of_flow(
+            campaign, potential or settings.potential, "label", LabelMaker
+        )
     else:
         crystals = paths or []
         dynamics = DiffusionMDMaker(temperature=temperature, mb_velocity_seed=seed)
@@ -141,26 +140,3 @@ def label(
     if result.failures:
         typer.echo(failures_table(result.failures), err=to_stdout)
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _campaign(file: Path, potential: str) -> "tuple[list[Path], LabelMaker, SelectionSettings]":
-    """Return the crystals, the Maker and the filters of a campaign file.
-
-    Raises
-    ------
-    SettingsError
-        When the file is wrong, or of another flow.
-    """
-    from superionic.campaign.selection import SelectionSettings
-    from superionic.cluster.campaign_file import read_campaign
-    from superionic.errors import SettingsError
-    from superionic.flows.label import LabelMaker
-
-    campaign = read_campaign(file)
-    maker = campaign.maker(potential)
-    if not isinstance(maker, LabelMaker):
-        raise SettingsError(
-            f"The campaign file {file} is of the flow '{campaign.flow}'.",
-            hint="Write 'flow: label', or use the command of that flow.",
-        )
-    return campaign.crystals, maker, SelectionSettings(filters=tuple(campaign.filters))

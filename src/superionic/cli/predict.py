@@ -1,15 +1,12 @@
 """``superionic predict``: diffusion from a handful of force evaluations, by the force network."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from superionic.cli.campaign_file import campaign_of_flow
 from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Potential
-
-if TYPE_CHECKING:
-    from superionic.campaign.selection import SelectionSettings
-    from superionic.flows.predict import PredictMaker
 
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
@@ -85,7 +82,9 @@ def predict(
         settings = settings.model_copy(update={"database_uri": database})
     crystals, selection = paths or [], SelectionSettings()
     if campaign is not None:
-        crystals, maker, selection = _campaign(campaign, potential or settings.potential)
+        crystals, maker, selection = campaign_of_flow(
+            campaign, potential or settings.potential, "predict", PredictMaker
+        )
     else:
         maker = PredictMaker(
             mobile_species=parse_mobile_species(mobile).element,
@@ -124,29 +123,3 @@ def predict(
     if result.failures:
         typer.echo(failures_table(result.failures), err=to_stdout)
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _campaign(file: Path, potential: str) -> "tuple[list[Path], PredictMaker, SelectionSettings]":
-    """Return the crystals, the Maker and the filters of a campaign file.
-
-    Raises
-    ------
-    SettingsError
-        When the file is wrong, or of another flow.
-    """
-    from superionic.campaign.selection import SelectionSettings
-    from superionic.cluster.campaign_file import read_campaign
-    from superionic.errors import SettingsError
-    from superionic.flows.predict import PredictMaker
-
-    campaign = read_campaign(file)
-    maker = campaign.maker(potential)
-    if not isinstance(maker, PredictMaker):
-        raise SettingsError(
-            f"The campaign file {file} is of the flow '{campaign.flow}'.",
-            hint="Write 'flow: predict', or use the command of that flow.",
-        )
-    selection = SelectionSettings(filters=tuple(campaign.filters), n_orderings=campaign.orderings)
-    if campaign.every_copy:
-        selection = SelectionSettings(selection.filters, selection.n_orderings, duplicates=None)
-    return campaign.crystals, maker, selection

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superionic.cli.campaign_file import campaign_of_flow
 from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Policy, Potential
 
 if TYPE_CHECKING:
-    from superionic.campaign.selection import SelectionSettings
     from superionic.flows.validate import ValidateMaker
 
 EXIT_SOME_FAILED = 3
@@ -82,6 +82,7 @@ def validate(
     from superionic.campaign.selection import SelectionSettings
     from superionic.campaign.validating import Best, validate_materials
     from superionic.cli.progress import ConsoleReporter
+    from superionic.flows.validate import ValidateMaker
     from superionic.report.ranking import failures_table
     from superionic.report.validation import validation_table, validations_json, verdict_counts
     from superionic.settings import get_settings
@@ -98,7 +99,9 @@ def validate(
     selection = SelectionSettings()
     crystals = paths or []
     if campaign is not None:
-        crystals, maker, selection = _campaign(campaign, potential or settings.potential)
+        crystals, maker, selection = campaign_of_flow(
+            campaign, potential or settings.potential, "validate", ValidateMaker
+        )
     else:
         maker = _maker(
             potential or settings.potential, mobile, temperatures, length, engine, calculator, seed
@@ -167,26 +170,3 @@ def _maker(
         supercell_maker=SupercellMaker(production_ps=length_ps),
         engine=AseEngine(potential=calculator) if calculator else engine,
     )
-
-
-def _campaign(file: Path, potential: str) -> "tuple[list[Path], ValidateMaker, SelectionSettings]":
-    """Return the crystals, the Maker and the filters of a campaign file.
-
-    Raises
-    ------
-    SettingsError
-        When the file is wrong, or of another flow.
-    """
-    from superionic.campaign.selection import SelectionSettings
-    from superionic.cluster.campaign_file import read_campaign
-    from superionic.errors import SettingsError
-    from superionic.flows.validate import ValidateMaker
-
-    campaign = read_campaign(file)
-    maker = campaign.maker(potential)
-    if not isinstance(maker, ValidateMaker):
-        raise SettingsError(
-            f"The campaign file {file} is of the flow '{campaign.flow}'.",
-            hint="Write 'flow: validate', or use the command of that flow.",
-        )
-    return campaign.crystals, maker, SelectionSettings(filters=tuple(campaign.filters))
