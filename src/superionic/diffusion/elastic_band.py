@@ -185,8 +185,6 @@ def elastic_band(
             hint="Make the end from the start by moving the ion.",
         )
     images = [start.copy() for _ in range(settings.n_images + 1)] + [end.copy()]
-    for image in images:
-        image.calc = ForceFieldCalculator(make_force_field, image)
     band = NEB(images, k=settings.spring_eV_per_A2, method="improvedtangent")
     band.interpolate(mic=True)
     idpp_interpolate(band, traj=None, log=None, mic=True, steps=50)
