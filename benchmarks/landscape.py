@@ -10,8 +10,9 @@ For each crystal, in one process on one thread with the same CHGNet weights:
     ``--exact-limit`` energies, (b) is timed on a sample of 1,000 of its points and extrapolated
     (marked ~ in the table);
 (c) adaptive mode, all descriptors;
-(d) molecular dynamics of 50 ps at 2 fs in the same cell, forces only, with the fast CHGNet forces
-    of superionic.diffusion, timed on a sample of steps and extrapolated.
+(d) molecular dynamics of 50 ps at 2 fs in the same cell, forces only, timed on a sample of steps
+    and extrapolated: with CHGNet's own network in torch;
+(e) the same with the compiled CHGNet forces of superionic.diffusion.
 
 Times are CPU times of the process. Results go to landscape.json, landscape.md and landscape.png and
 are written after each crystal; crystals that are there already are not measured again.
@@ -146,11 +147,11 @@ def exact_energies(landscape: Landscape) -> int:
     return total
 
 
-def md_cost(structure: Structure, model: Any, n_steps: int) -> dict[str, float]:
+def md_cost(structure: Structure, model: Any, n_steps: int, compiled: bool) -> dict[str, float]:
     """Time forces along a random walk, which rebuilds neighbour lists as dynamics does."""
     rng = np.random.default_rng(SEED)
     atoms = AseAtomsAdaptor.get_atoms(structure)
-    field = CHGNetForceField([atoms], model)
+    field = CHGNetForceField([atoms], model, compiled=compiled)
     positions = atoms.positions + rng.normal(0, 0.05, atoms.positions.shape)
     field.evaluate([positions])
     start = time.process_time()
@@ -227,7 +228,8 @@ def measure(
         "reference": reference_cost(structure, model, args.sample),
         "exact": exact,
         "adaptive": adaptive,
-        "md": md_cost(structure, model, args.md_steps),
+        "md": md_cost(structure, model, args.md_steps, compiled=False),
+        "md_compiled": md_cost(structure, model, args.md_steps, compiled=True),
         "levels": level_cost(landscape) if len(structure) <= 20 else None,
     }
 
@@ -247,18 +249,21 @@ def table(results: dict[str, Any]) -> str:
     rows = results["crystals"]
     lines = [
         "| crystal | id | atoms | Li | group | (a) energies | (a) s | (b) energies | (b) s "
-        "| (c) energies | (c) s | (d) MD s | a/b | a/c | d/b | d/c |",
-        "|" + " --- |" * 16,
+        "| (c) energies | (c) s | (d) s | (e) s | a/b | a/c | d/b | d/c | e/b | e/c |",
+        "|" + " --- |" * 19,
     ]
     for r in rows:
-        a, b, c, d = (r[k]["seconds"] for k in ("reference", "exact", "adaptive", "md"))
+        a, b, c, d, e = (
+            r[k]["seconds"] for k in ("reference", "exact", "adaptive", "md", "md_compiled")
+        )
         mark = "~" if r["exact"]["extrapolated"] else ""
         lines.append(
             f"| {r['formula']} | {r['id']} | {r['n_atoms']} | {r['n_mobile']} | {r['spacegroup']} "
             f"| {r['reference']['n_energies']} | {a:.0f} "
             f"| {r['exact']['n_energies']} | {mark}{b:.1f} "
-            f"| {r['adaptive']['n_energies']} | {c:.1f} | {d:.0f} "
-            f"| {a / b:.0f} | {a / c:.0f} | {d / b:.1f} | {d / c:.1f} |"
+            f"| {r['adaptive']['n_energies']} | {c:.1f} | {d:.0f} | {e:.0f} "
+            f"| {a / b:.0f} | {a / c:.0f} | {d / b:.1f} | {d / c:.1f} "
+            f"| {e / b:.1f} | {e / c:.1f} |"
         )
 
     def median(over: str, under: str, rows: list[dict[str, Any]]) -> float:
@@ -270,7 +275,9 @@ def table(results: dict[str, Any]) -> str:
         "",
         f"Medians: a/b {median('reference', 'exact', rows):.0f}, "
         f"a/c {median('reference', 'adaptive', rows):.0f}; up to 20 atoms "
-        f"d/b {median('md', 'exact', small):.1f}, d/c {median('md', 'adaptive', small):.1f}; "
+        f"d/b {median('md', 'exact', small):.1f}, d/c {median('md', 'adaptive', small):.1f}, "
+        f"e/b {median('md_compiled', 'exact', small):.1f}, "
+        f"e/c {median('md_compiled', 'adaptive', small):.1f}; "
         f"exact levels, plain Python over compiled {statistics.median(levels):.0f}.",
         "",
         f"Machine: {results['machine']}; torch {torch.__version__}, one thread; single-precision "
@@ -290,6 +297,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
     styles = {
         "reference": ("published protocol", "s", "#D55E00"),
         "md": ("MD, 50 ps", "^", "#999999"),
+        "md_compiled": ("MD, 50 ps, compiled", "v", "#56B4E9"),
         "exact": ("exact mode", "o", "#0072B2"),
         "adaptive": ("adaptive mode", "D", "#009E73"),
     }
