@@ -74,7 +74,7 @@ DatabaseURI = Annotated[
 ]
 
 
-def _writable(path: Path | None) -> Path | None:
+def writable(path: Path | None) -> Path | None:
     """Refuse a file that cannot be written: nobody wants to hear of it after hours."""
     if path is None or str(path) == "-":
         return path
@@ -92,6 +92,6 @@ JsonFile = Annotated[
     typer.Option(
         "--json",
         help="Write the result as JSON, too ('-': to standard output).",
-        callback=_writable,
+        callback=writable,
     ),
 ]
