@@ -29,6 +29,7 @@ def write_network(
     seed: int = 0,
     n_members: int = 2,
     calibration: Calibration | None = NEAR,
+    chemical_systems: tuple[str, ...] | None = None,
 ) -> Path:
     """Write an ensemble whose weights and reference features are random."""
     members = []
@@ -45,6 +46,7 @@ def write_network(
         training_set_sha256="t" * 64,
         n_crystals=20,
         calibration=calibration,
+        chemical_systems=chemical_systems,
     )
     save_ensemble(path, members, header)
     return path

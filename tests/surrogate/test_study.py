@@ -239,6 +239,8 @@ def test_ensemble_learns_all_and_is_calibrated(data, done, tmp_path):
     assert found.high - found.low == pytest.approx(2 * calibration.half_width_95)
     assert found.ensemble_spread > 0
     assert ensemble.header.training_set_sha256 == data.sha256()
+    assert all(ensemble.header.has_learnt(system) for system in data.groups)
+    assert ensemble.header.has_learnt("Li-Og") is False
     assert [len(m.reference_features) for m in ensemble.members] == [24, 24]
 
 

@@ -80,6 +80,8 @@ class NetworkHeader:
         Names of the predictions.
     calibration : Calibration or None
         None where there was no cross-validation.
+    chemical_systems : tuple of str or None
+        Chemical systems that were learnt; None where the file does not say.
     superionic_version : str
         Version that trained it.
     """
@@ -93,7 +95,14 @@ class NetworkHeader:
     n_crystals: int
     targets: tuple[str, ...] = (TARGET,)
     calibration: Calibration | None = None
+    chemical_systems: tuple[str, ...] | None = None
     superionic_version: str = field(default=__version__)
+
+    def has_learnt(self, chemical_system: str) -> bool | None:
+        """Say whether crystals of a chemical system were learnt; None where that is not known."""
+        if self.chemical_systems is None:
+            return None
+        return chemical_system in self.chemical_systems
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,7 @@ def train_ensemble(
         n_crystals=len(training_set),
         targets=training_set.rules.targets,
         calibration=calibration,
+        chemical_systems=tuple(sorted(set(training_set.groups))),
     )
     return Ensemble([_member(task) for task in tasks], header)
 
