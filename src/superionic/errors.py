@@ -163,3 +163,9 @@ class NetworkError(SuperionicError):
     """A force network cannot be read, trained or used."""
 
     code = "network"
+
+
+class FigureError(SuperionicError):
+    """A figure cannot be drawn: data or a package are missing."""
+
+    code = "figure"

@@ -21,11 +21,14 @@ from superionic.cli import (
     fetch,
     init,
     label,
+    plot,
     predict,
     query,
     recover,
+    report,
     rerun,
     screen,
+    serve,
     status,
     submit,
     train,
@@ -51,7 +54,10 @@ app.command(name="validate")(validate.validate)
 app.command(name="train")(train.train)
 app.command(name="query")(query.query)
 app.command(name="explain")(explain.explain)
+app.command(name="serve")(serve.serve)
+app.command(name="report")(report.report)
 app.command(name="evaluate")(evaluate.evaluate)
+app.command(name="plot")(plot.plot)
 app.command(name="descriptors")(descriptors.descriptors)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="init")(init.init)

@@ -1,0 +1,140 @@
+"""``superionic plot``: figures of materials and campaigns."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from superionic.cli.options import DatabaseURI, Policy
+
+if TYPE_CHECKING:
+    from superionic.report.figures.kinds import FigureKind
+
+
+def plot(
+    kind: Annotated[
+        str | None, typer.Argument(help="Kind of figure; --list shows them.", show_default=False)
+    ] = None,
+    material_id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ID]",
+            help="Identifier of the material, for a figure of one material.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File: .html to turn and zoom, .png, .pdf or .svg for print.",
+            show_default="KIND-ID.html",
+        ),
+    ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data",
+            "-d",
+            exists=True,
+            dir_okay=False,
+            help="File in place of the database, or beside it: labels or rows (.jsonl), the JSON "
+            "of 'superionic train' or 'superionic evaluate', a campaign file (.yaml). May be given "
+            "several times.",
+        ),
+    ] = None,
+    levels: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--level-eV",
+            min=1e-3,
+            help="Energy of an isosurface in eV; may be given several times.",
+        ),
+    ] = None,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="One cell on a coarser grid: a smaller landscape.")
+    ] = False,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", help="Temperature of the dynamics in K (msd).")
+    ] = None,
+    policy: Policy = "xi",
+    top: Annotated[int, typer.Option("--top", "-n", min=1, help="Most materials (ranking).")] = 25,
+    mobile: Annotated[
+        str | None, typer.Option("--mobile", "-m", help="Mobile ion, such as Li.")
+    ] = None,
+    potential: Annotated[
+        str | None, typer.Option("--potential", "-p", help="Potential, such as chgnet:0.3.0.")
+    ] = None,
+    list_kinds: Annotated[bool, typer.Option("--list", help="List the kinds of figures.")] = False,
+    database: DatabaseURI = None,
+) -> None:
+    """Draw a figure of a material or a campaign."""
+    from superionic.report.figures.kinds import KINDS, get_kind
+    from superionic.report.figures.sources import Request, read_sources
+    from superionic.report.figures.write import is_interactive, write_figure
+    from superionic.structures.species import parse_mobile_species
+
+    if list_kinds or kind is None:
+        typer.echo("\n".join(_lines(list(KINDS.values()))))
+        return
+    chosen = get_kind(kind)
+    path = out or Path("-".join([chosen.name, *([material_id] if material_id else [])]) + ".html")
+    interactive = is_interactive(_checked(path))
+    request = Request(
+        kind=chosen.name,
+        material_id=material_id,
+        mobile_species=None if mobile is None else parse_mobile_species(mobile).element,
+        potential=potential,
+        policy=policy,
+        limit=top,
+        temperature_K=temperature,
+    )
+    sources = read_sources(files or [])
+    data = sources.without_database(request)
+    if data is None:
+        from superionic.query import opened
+
+        with opened(database) as found:
+            data = sources.with_database(request, found)
+    options = _options(chosen, levels, compact, interactive)
+    figure = (chosen.plotly if interactive else chosen.static)(data, **options)
+    write_figure(figure, path)
+    typer.echo(f"Wrote {path} ({path.stat().st_size / 1000:.0f} kB).", err=True)
+
+
+def _options(
+    kind: "FigureKind", levels: list[float] | None, compact: bool, interactive: bool
+) -> dict[str, Any]:
+    """Return the options that a kind takes; others that were given are an error."""
+    from superionic.errors import FigureError
+
+    options: dict[str, Any] = {}
+    if levels:
+        options["levels_eV"] = levels
+    if compact and interactive:
+        options["compact"] = True
+    if options and kind.name != "landscape":
+        raise FigureError(
+            f"A figure of the kind '{kind.name}' has no isosurfaces.",
+            hint="--level-eV and --compact are for 'superionic plot landscape'.",
+        )
+    return options
+
+
+def _checked(path: Path) -> Path:
+    """Refuse a file that cannot be written before anything is read."""
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"There is no directory {path.parent}.", param_hint="--out")
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a directory.", param_hint="--out")
+    return path
+
+
+def _lines(kinds: "list[FigureKind]") -> list[str]:
+    lines = []
+    for kind in kinds:
+        of = "ID" if kind.scope == "material" else ""
+        lines.append(f"{f'{kind.name} {of}'.strip():18}{kind.text}")
+        lines.append(f"{'':18}needs {kind.needs}" + (f"; or {kind.files}" if kind.files else ""))
+    return lines

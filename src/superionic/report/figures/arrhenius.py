@@ -1,0 +1,269 @@
+"""Conductivity against temperature, with the Arrhenius fit and its 95 % interval."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from superionic.diffusion.confirmation import ROOM_TEMPERATURE_K, Ions, Witness, arrhenius
+from superionic.diffusion.slope import diffusivity
+from superionic.errors import FigureError
+from superionic.report.figures.about import About
+from superionic.report.figures.style import (
+    BLUE,
+    ORANGE,
+    TICK_PT,
+    VERMILLION,
+    axes,
+    faded,
+    label,
+    legend,
+    plain_name,
+    plotly_axes,
+    plotly_figure,
+)
+from superionic.schemas.validation import TemperatureDocument, ValidationDocument
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from plotly.graph_objects import Figure as PlotlyFigure
+
+FloatArray = NDArray[np.float64]
+_X = "1000 / temperature (1/K)"
+_Y = "conductivity (S/cm)"
+_TICKS_K = (300, 400, 500, 700, 1000, 1500)
+
+
+@dataclass(frozen=True)
+class Line:
+    """The fit over temperatures: conductivities with 95 % interval, each of shape (n,)."""
+
+    temperatures_K: FloatArray
+    value: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+def fitted_line(document: ValidationDocument, n_points: int = 60) -> Line | None:
+    """Return the fit of a validation, from 300 K to its hottest run; None where there is none.
+
+    Parameters
+    ----------
+    document : ValidationDocument
+        The fit is done again, from its runs.
+    n_points : int
+        Temperatures, evenly spaced in 1/T.
+    """
+    fit = arrhenius([_witness(run) for run in document.runs])
+    if fit is None:
+        return None
+    ions = Ions(document.n_mobile, document.volume_A3, document.charge_e)
+    hottest = max(run.temperature_K for run in document.runs)
+    coldest = min(ROOM_TEMPERATURE_K, *(run.temperature_K for run in document.runs))
+    temperatures = 1 / np.linspace(1 / coldest, 1 / hottest, n_points)
+    found = [(t, fit.at(float(t))) for t in temperatures]
+    value, low, high = (
+        np.array([ions.conductivity(getattr(one, name), float(t)) for t, one in found])
+        for name in ("value", "low", "high")
+    )
+    return Line(temperatures, value, low, high)
+
+
+def plotly(document: ValidationDocument) -> "PlotlyFigure":
+    """Draw conductivities, fit and interval, interactive."""
+    _require_runs(document)
+    figure = plotly_figure(_title(document))
+    line = fitted_line(document)
+    if line is not None:
+        x = 1000 / line.temperatures_K
+        figure.add_scatter(
+            x=np.concatenate([x, x[::-1]]),
+            y=np.concatenate([line.high, line.low[::-1]]),
+            fill="toself",
+            fillcolor=faded(BLUE, 0.15),
+            mode="lines",
+            line={"width": 0},
+            name="95 % interval",
+            hoverinfo="skip",
+        )
+        figure.add_scatter(
+            x=x,
+            y=line.value,
+            customdata=line.temperatures_K,
+            mode="lines",
+            name=_fit_name(document),
+            line={"color": BLUE, "width": 2},
+            hovertemplate="%{customdata:.0f} K: %{y:.2g} S/cm<extra>fit</extra>",
+        )
+    values = [run for run in document.runs if run.evidence == "value"]
+    if values:
+        middle, below, above = _with_errors(document, values)
+        figure.add_scatter(
+            x=[1000 / run.temperature_K for run in values],
+            y=middle,
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": above,
+                "arrayminus": below,
+                "color": BLUE,
+            },
+            customdata=[run.temperature_K for run in values],
+            mode="markers",
+            name="dynamics, 95 %",
+            marker={"color": BLUE, "size": 9},
+            hovertemplate="%{customdata:.0f} K: %{y:.2g} S/cm<extra></extra>",
+        )
+    bounds = _bounds(document)
+    if bounds:
+        figure.add_scatter(
+            x=[1000 / temperature for temperature, _ in bounds],
+            y=[bound for _, bound in bounds],
+            customdata=[temperature for temperature, _ in bounds],
+            mode="markers",
+            name="upper bound, 95 %",
+            marker={"color": ORANGE, "size": 11, "symbol": "triangle-down-open"},
+            hovertemplate="%{customdata:.0f} K: below %{y:.2g} S/cm<extra></extra>",
+        )
+    figure.add_scatter(
+        x=[1000 / document.deciding_temperature_K],
+        y=[document.threshold_S_per_cm],
+        mode="markers",
+        name=_threshold_name(document),
+        marker={"color": VERMILLION, "size": 12, "symbol": "x-thin", "line": {"width": 3}},
+        marker_line_color=VERMILLION,
+    )
+    plotly_axes(figure, _X, _Y)
+    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+    figure.update_layout(legend={"x": 0.02, "y": 0.02, "yanchor": "bottom"})
+    return figure
+
+
+def static(document: ValidationDocument) -> "Figure":
+    """Draw conductivities, fit and interval for print."""
+    _require_runs(document)
+    figure, (panel,) = axes(height_in=2.8)
+    line = fitted_line(document)
+    if line is not None:
+        x = 1000 / line.temperatures_K
+        panel.fill_between(x, line.low, line.high, color=BLUE, alpha=0.15, lw=0)
+        panel.plot(x, line.value, color=BLUE, lw=1.2, label=_fit_name(document))
+    values = [run for run in document.runs if run.evidence == "value"]
+    if values:
+        middle, below, above = _with_errors(document, values)
+        panel.errorbar(
+            [1000 / run.temperature_K for run in values],
+            middle,
+            yerr=np.array([below, above]),
+            fmt="o",
+            ms=3.5,
+            lw=0.8,
+            color=BLUE,
+            label="dynamics, 95 %",
+        )
+    bounds = _bounds(document)
+    if bounds:
+        panel.plot(
+            [1000 / temperature for temperature, _ in bounds],
+            [bound for _, bound in bounds],
+            "v",
+            mfc="none",
+            color=ORANGE,
+            ms=5,
+            label="upper bound, 95 %",
+        )
+    panel.plot(
+        1000 / document.deciding_temperature_K,
+        document.threshold_S_per_cm,
+        "x",
+        color=VERMILLION,
+        ms=5,
+        mew=1.5,
+        label=_threshold_name(document),
+    )
+    panel.set_yscale("log")
+    label(panel, _X, _Y)
+    left, right = panel.get_xlim()
+    top = panel.secondary_xaxis("top", functions=(_inverse, _inverse))
+    ticks = [t for t in _TICKS_K if left <= 1000 / t <= right]
+    top.set_xticks(ticks, [str(t) for t in ticks])
+    top.tick_params(labelsize=TICK_PT, width=0.6, length=2.5)
+    top.set_xlabel(f"{_title(document)}\ntemperature (K)", fontsize=TICK_PT)
+    legend(panel, where="lower left")
+    return figure
+
+
+def _inverse(values: ArrayLike) -> FloatArray:
+    """Return 1000 / x; it is its own inverse. Zero, which axes try out, becomes a tiny number."""
+    found: FloatArray = 1000 / np.maximum(np.asarray(values, dtype=np.float64), 1e-9)
+    return found
+
+
+def _witness(run: TemperatureDocument) -> Witness:
+    """Return a run as the fit takes it."""
+    bound = run.slope_upper_bound_A2_per_ps
+    usable = bound is not None and bound > 0 and run.evidence != "none"
+    return Witness(
+        run.temperature_K,
+        run.evidence,
+        diffusivity_cm2_per_s=run.diffusivity_cm2_per_s,
+        error_cm2_per_s=run.diffusivity_error_cm2_per_s,
+        upper_bound_cm2_per_s=diffusivity(bound) if usable and bound is not None else None,
+        degrees_of_freedom=max(run.slope.n_blocks - 1, 1) if run.slope else 1,
+        melted=run.verdict == "melted",
+    )
+
+
+def _with_errors(
+    document: ValidationDocument, runs: list[TemperatureDocument]
+) -> tuple[list[float], list[float], list[float]]:
+    """Return conductivities and the distances to the ends of their 95 % intervals."""
+    ions = Ions(document.n_mobile, document.volume_A3, document.charge_e)
+    middle, below, above = [], [], []
+    for run in runs:
+        assert run.slope is not None, "a value has a slope"
+        slope = run.slope
+        low, value, high = (
+            ions.conductivity(diffusivity(s), run.temperature_K)
+            for s in (slope.low_A2_per_ps, slope.slope_A2_per_ps, slope.high_A2_per_ps)
+        )
+        middle.append(value)
+        below.append(value - max(low, 1e-3 * value))  # a logarithmic axis has no zero
+        above.append(high - value)
+    return middle, below, above
+
+
+def _bounds(document: ValidationDocument) -> list[tuple[float, float]]:
+    return [
+        (run.temperature_K, run.conductivity_upper_bound_S_per_cm)
+        for run in document.runs
+        if run.evidence == "bound" and run.conductivity_upper_bound_S_per_cm is not None
+    ]
+
+
+def _require_runs(document: ValidationDocument) -> None:
+    if not any(run.evidence != "none" for run in document.runs):
+        raise FigureError(
+            "None of its runs says anything of the diffusion: "
+            + "; ".join(f"{run.temperature_K:g} K: {run.verdict_reason}" for run in document.runs)
+            + ".",
+            hint="Run longer, or at other temperatures.",
+            material_id=document.material_id,
+        )
+
+
+def _title(document: ValidationDocument) -> str:
+    return f"{About.of(document).title}, {plain_name(document.verdict)}"
+
+
+def _fit_name(document: ValidationDocument) -> str:
+    energy, error = document.activation_energy_eV, document.activation_energy_error_eV
+    if energy is None or error is None:
+        return "fit"
+    return f"fit, {energy:.2f} ± {error:.2f} eV"
+
+
+def _threshold_name(document: ValidationDocument) -> str:
+    temperature, threshold = document.deciding_temperature_K, document.threshold_S_per_cm
+    return f"{threshold:g} S/cm at {temperature:g} K"

@@ -1,0 +1,136 @@
+"""Which kinds of figures there are."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from superionic.errors import FigureError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from plotly.graph_objects import Figure as PlotlyFigure
+
+
+@dataclass(frozen=True)
+class FigureKind:
+    """A kind of figure.
+
+    Parameters
+    ----------
+    name : str
+        Its name, and that of its module.
+    text : str
+        What it shows.
+    scope : {"material", "campaign"}
+        Whether it is of one material.
+    needs : str
+        What must be in the database.
+    files : str
+        Files that may stand in place of it, empty where there are none.
+    """
+
+    name: str
+    text: str
+    scope: Literal["material", "campaign"]
+    needs: str
+    files: str = ""
+
+    def plotly(self, data: Any, **options: Any) -> "PlotlyFigure":
+        """Draw it, interactive."""
+        figure: PlotlyFigure = self._module().plotly(data, **options)
+        return figure
+
+    def static(self, data: Any, **options: Any) -> "Figure":
+        """Draw it for print."""
+        figure: Figure = self._module().static(data, **options)
+        return figure
+
+    def _module(self) -> Any:
+        return import_module(f"superionic.report.figures.{self.name}")
+
+
+_LANDSCAPE = "a landscape with its arrays"
+_ALL = (
+    FigureKind(
+        "landscape",
+        "crystal with its landscape as surfaces of equal energy, and the percolation path",
+        "material",
+        _LANDSCAPE,
+    ),
+    FigureKind("path", "energy along the percolation path", "material", _LANDSCAPE),
+    FigureKind(
+        "volume",
+        "volume below an energy, from which free volumes are read",
+        "material",
+        "a landscape, or descriptors",
+    ),
+    FigureKind(
+        "msd",
+        "mean squared displacement with the fitted window, slope and error",
+        "material",
+        "a label",
+        "labels as JSON lines ('superionic label --export')",
+    ),
+    FigureKind(
+        "arrhenius",
+        "diffusivity against temperature with the fit and its 95 % interval",
+        "material",
+        "a validation",
+    ),
+    FigureKind(
+        "ranking",
+        "the best materials with scores and uncertainties",
+        "campaign",
+        "rows of the screening collection",
+        "rows as JSON lines ('superionic query --format jsonl')",
+    ),
+    FigureKind(
+        "parity",
+        "predicted against simulated diffusion",
+        "campaign",
+        "rows with a prediction and a label",
+        "summary.json of 'superionic train'; rows, and labels beside them",
+    ),
+    FigureKind(
+        "learning_curves",
+        "loss by epoch, and quality by number of crystals learnt",
+        "campaign",
+        "nothing: it is drawn from a file",
+        "summary.json of 'superionic train'",
+    ),
+    FigureKind(
+        "precision",
+        "conductors among the first N by each score, with chance level and interval",
+        "campaign",
+        "rows with labels",
+        "rows, and labels beside them; the JSON of 'superionic evaluate'",
+    ),
+    FigureKind(
+        "pipeline",
+        "how many materials a campaign found, left out, screened, labelled and confirmed",
+        "campaign",
+        "rows of the screening collection",
+        "a campaign file, whose crystals are counted again",
+    ),
+)
+KINDS: dict[str, FigureKind] = {kind.name: kind for kind in _ALL}
+"""All kinds by name."""
+
+MATERIAL_KINDS = tuple(kind.name for kind in _ALL if kind.scope == "material")
+"""Names of those that are of one material."""
+
+
+def get_kind(name: str) -> FigureKind:
+    """Return a kind by its name.
+
+    Raises
+    ------
+    FigureError
+        When there is none of that name.
+    """
+    try:
+        return KINDS[name]
+    except KeyError:
+        raise FigureError(
+            f"There is no figure '{name}'.", hint=f"There are: {', '.join(KINDS)}."
+        ) from None

@@ -1,0 +1,241 @@
+"""Mean squared displacement with the window of the fit, the slope and its error."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superionic.diffusion.slope import SlopeSettings, fit_window
+from superionic.errors import DiffusionError, FigureError
+from superionic.report.figures.about import About
+from superionic.report.figures.style import (
+    BLACK,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY_BLUE,
+    VERDICT_COLOURS,
+    YELLOW,
+    axes,
+    faded,
+    label,
+    legend,
+    plain,
+    plain_name,
+    plotly_axes,
+    plotly_figure,
+)
+from superionic.schemas.label import DiffusionDocument, LabelRow
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from plotly.graph_objects import Figure as PlotlyFigure
+
+FloatArray = NDArray[np.float64]
+FRAMEWORK_COLOURS = (GREEN, PURPLE, SKY_BLUE, ORANGE, YELLOW, GREY)
+_HEADROOM = 1.15
+
+
+@dataclass(frozen=True)
+class MSDCurve:
+    """Mean squared displacements of a run, and the slope that its label is.
+
+    Parameters
+    ----------
+    about : About
+        Of which material.
+    temperature_K : float
+        Of the run.
+    verdict : str
+        diffusing, not_diffusing, melted or unconverged.
+    lags_ps, mobile_A2 : ndarray, shape (n,)
+        MSD of the mobile ions.
+    framework_A2 : dict of str to ndarray
+        MSD of each element of the framework.
+    slope_A2_per_ps, error_A2_per_ps, low_A2_per_ps, high_A2_per_ps : float or None
+        Slope, its standard error and 95 % interval; None where none could be fitted.
+    window_ps : tuple of float or None
+        First and last lag of the fit.
+    """
+
+    about: About
+    temperature_K: float
+    verdict: str
+    lags_ps: FloatArray
+    mobile_A2: FloatArray
+    framework_A2: dict[str, FloatArray]
+    slope_A2_per_ps: float | None
+    error_A2_per_ps: float | None
+    low_A2_per_ps: float | None
+    high_A2_per_ps: float | None
+    window_ps: tuple[float, float] | None
+
+    @property
+    def title(self) -> str:
+        """Material, temperature and verdict."""
+        return f"{self.about.title}, {self.temperature_K:g} K, {plain_name(self.verdict)}"
+
+    @property
+    def slope_text(self) -> str:
+        """The slope with its standard error, as a legend has it."""
+        return f"slope {self.slope_A2_per_ps:.3g} ± {self.error_A2_per_ps:.2g} Å²/ps"
+
+    @property
+    def fitted(self) -> bool:
+        """Whether there is a slope to draw."""
+        return None not in (self.slope_A2_per_ps, self.error_A2_per_ps, self.window_ps)
+
+    def line(self, lags_ps: FloatArray, errors: float = 0.0) -> FloatArray:
+        """Return the fitted line, moved by some standard errors of its slope, in A^2.
+
+        The slope is a mean over blocks of the run that share no frame, the curve an average over
+        the whole run: the line goes through the curve's mean over the window of the fit.
+        """
+        slope, error, window = self.slope_A2_per_ps, self.error_A2_per_ps, self.window_ps
+        assert slope is not None
+        assert error is not None
+        assert window is not None
+        grid = np.linspace(*window, 101)
+        middle = np.interp(grid, self.lags_ps, self.mobile_A2).mean()
+        found: FloatArray = middle + (slope + errors * error) * (lags_ps - sum(window) / 2)
+        return found
+
+
+def curve_of(document: DiffusionDocument | LabelRow) -> MSDCurve:
+    """Return what a label says of the displacements.
+
+    Parameters
+    ----------
+    document : DiffusionDocument or LabelRow
+        A label from the database, or a line of a data set.
+
+    Raises
+    ------
+    FigureError
+        When the label holds no curve, as that of a run that ended before its production.
+    """
+    if document.msd is None:
+        raise FigureError(
+            f"The label at {document.temperature_K:g} K holds no mean squared displacement: "
+            f"{document.stop_reason}.",
+            hint="Only runs with a production have one.",
+            material_id=document.material_id,
+        )
+    if isinstance(document, LabelRow):
+        slope = document.msd_slope_A2_per_ps
+        error = document.msd_slope_error_A2_per_ps
+        ends = (document.msd_slope_low_A2_per_ps, document.msd_slope_high_A2_per_ps)
+        window = None if slope is None else _window_of_row(document)
+    else:
+        slope, error, ends, window = None, None, (None, None), None
+        if (found := document.slope) is not None:
+            slope, error = found.slope_A2_per_ps, found.error_A2_per_ps
+            ends = (found.low_A2_per_ps, found.high_A2_per_ps)
+            window = (found.window_ps[0], found.window_ps[1])
+    return MSDCurve(
+        about=About.of(document),
+        temperature_K=document.temperature_K,
+        verdict=document.verdict,
+        lags_ps=np.array(document.msd.lags_ps),
+        mobile_A2=np.array(document.msd.mobile_A2),
+        framework_A2={name: np.array(c) for name, c in sorted(document.msd.framework_A2.items())},
+        slope_A2_per_ps=slope,
+        error_A2_per_ps=error,
+        low_A2_per_ps=ends[0],
+        high_A2_per_ps=ends[1],
+        window_ps=window,
+    )
+
+
+def plotly(curve: MSDCurve) -> "PlotlyFigure":
+    """Draw the curves, interactive."""
+    figure = plotly_figure(curve.title)
+    for (name, values), colour in zip(_framework(curve), FRAMEWORK_COLOURS, strict=False):
+        figure.add_scatter(
+            x=curve.lags_ps,
+            y=values,
+            mode="lines",
+            name=plain(name),
+            line={"color": colour, "width": 1.5, "dash": "dot"},
+        )
+    figure.add_scatter(
+        x=curve.lags_ps,
+        y=curve.mobile_A2,
+        mode="lines",
+        name=plain(curve.about.mobile_species),
+        line={"color": VERDICT_COLOURS.get(curve.verdict, GREY), "width": 3},
+    )
+    if curve.fitted and curve.window_ps is not None:
+        start, end = curve.window_ps
+        figure.add_vrect(x0=start, x1=end, fillcolor=GREY, opacity=0.12, line_width=0)
+        low, high = curve.line(curve.lags_ps, -1), curve.line(curve.lags_ps, 1)
+        figure.add_scatter(
+            x=np.concatenate([curve.lags_ps, curve.lags_ps[::-1]]),
+            y=np.concatenate([high, low[::-1]]),
+            fill="toself",
+            fillcolor=faded(BLACK, 0.12),
+            mode="lines",
+            line={"width": 0},
+            name="standard error",
+            hoverinfo="skip",
+        )
+        window = np.array([start, end])
+        figure.add_scatter(
+            x=window,
+            y=curve.line(window),
+            mode="lines",
+            name=curve.slope_text,
+            line={"color": BLACK, "width": 3},
+        )
+    plotly_axes(figure, "lag (ps)", "mean squared displacement (Å²)")
+    figure.update_yaxes(range=[0, _top(curve)])
+    figure.update_layout(legend={"x": 0.02, "y": 0.98})
+    return figure
+
+
+def static(curve: MSDCurve) -> "Figure":
+    """Draw the curves for print."""
+    figure, (panel,) = axes(height_in=2.6)
+    for (name, values), colour in zip(_framework(curve), FRAMEWORK_COLOURS, strict=False):
+        panel.plot(curve.lags_ps, values, color=colour, lw=0.8, ls=":", label=name)
+    panel.plot(
+        curve.lags_ps,
+        curve.mobile_A2,
+        color=VERDICT_COLOURS.get(curve.verdict, GREY),
+        lw=1.6,
+        label=curve.about.mobile_species,
+    )
+    if curve.fitted and curve.window_ps is not None:
+        panel.axvspan(*curve.window_ps, color=GREY, alpha=0.12, lw=0)
+        low, high = curve.line(curve.lags_ps, -1), curve.line(curve.lags_ps, 1)
+        panel.fill_between(curve.lags_ps, low, high, color=BLACK, alpha=0.12, lw=0)
+        panel.plot(curve.lags_ps, curve.line(curve.lags_ps), color=BLACK, lw=0.6, ls="--")
+        window = np.array(curve.window_ps)
+        panel.plot(window, curve.line(window), color=BLACK, lw=1.6, label=curve.slope_text)
+    panel.set(ylim=(0, _top(curve)), xlim=(0, float(curve.lags_ps[-1])))
+    label(panel, "lag (ps)", "mean squared displacement (Å$^2$)", curve.title)
+    legend(panel, where="upper left")
+    return figure
+
+
+def _framework(curve: MSDCurve) -> list[tuple[str, FloatArray]]:
+    return list(curve.framework_A2.items())[: len(FRAMEWORK_COLOURS)]
+
+
+def _top(curve: MSDCurve) -> float:
+    every = [curve.mobile_A2, *curve.framework_A2.values()]
+    return _HEADROOM * max(float(values.max()) for values in every if values.size)
+
+
+def _window_of_row(row: LabelRow) -> tuple[float, float] | None:
+    """Return the window of the fit, which data sets hold as settings."""
+    try:
+        interval_ps = row.settings["stride"] * row.settings["timestep_fs"] * 1e-3
+        settings = SlopeSettings(**row.settings["stop"]["slope"])
+        n_frames = round(row.production_ps / interval_ps) + 1
+        _, _, first, last = fit_window(n_frames, interval_ps, settings)
+    except (KeyError, TypeError, DiffusionError):
+        return None
+    return first * interval_ps, last * interval_ps

@@ -1,0 +1,235 @@
+"""Predicted against simulated diffusion."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log10
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superionic.errors import FigureError
+from superionic.evaluation.truth import SMALLEST_SLOPE_A2_per_ps
+from superionic.report.figures.style import (
+    GREY,
+    VERDICT_COLOURS,
+    VERDICT_SYMBOLS,
+    axes,
+    label,
+    legend,
+    plain,
+    plain_name,
+    plotly_axes,
+    plotly_figure,
+)
+from superionic.schemas.label import LabelRow
+from superionic.schemas.screening import ScreeningDocument
+from superionic.statistics import mean_absolute_error, r_squared, spearman
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from plotly.graph_objects import Figure as PlotlyFigure
+
+FloatArray = NDArray[np.float64]
+SPLITS = {"random": "folds at random", "chemical_system": "unseen chemical systems"}
+_X = "simulated slope at 1000 K (log₁₀ Å²/ps)"
+_Y = "predicted slope (log₁₀ Å²/ps)"
+_LABEL_TEMPERATURE_K = 1000.0
+
+
+@dataclass(frozen=True)
+class ParityData:
+    """Labels and predictions of the same crystals, decimal logarithms of slopes in A^2/ps.
+
+    Parameters
+    ----------
+    title : str
+        Where the predictions are from.
+    material_ids, verdicts : tuple of str
+        Of each crystal, and of its simulation.
+    simulated, predicted : ndarray, shape (n,)
+        Both.
+    low, high : ndarray, shape (n,)
+        95 % interval of the prediction; NaN where it is not known.
+    """
+
+    title: str
+    material_ids: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    simulated: FloatArray
+    predicted: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    @property
+    def measures(self) -> str:
+        """Number of crystals, R^2, mean absolute error and rank correlation."""
+        y, p = self.simulated, self.predicted
+        return (
+            f"n = {len(y)}, R² = {r_squared(y, p):.2f}, MAE = {mean_absolute_error(y, p):.2f}, "
+            f"Spearman = {spearman(y, p):.2f}"
+        )
+
+
+def of_study(summary: Mapping[str, Any], split: str | None = None) -> ParityData:
+    """Return the predictions of a study for crystals that were not learnt.
+
+    Parameters
+    ----------
+    summary : mapping
+        ``summary.json`` of ``superionic train``.
+    split : str, optional
+        random or chemical_system; by default the harder one of those that there are.
+
+    Raises
+    ------
+    FigureError
+        When it has no predictions of that split.
+    """
+    known = summary.get("parity") or {}
+    chosen = split or next((name for name in ("chemical_system", "random") if name in known), "")
+    if chosen not in known:
+        raise FigureError(
+            f"The study has no predictions of the division '{split or 'chemical_system'}'.",
+            hint=f"It has: {', '.join(known) or 'none'}.",
+        )
+    part = known[chosen]
+    nothing = np.full(len(part["predicted"]), np.nan)
+    return ParityData(
+        title=f"Force network, {SPLITS.get(chosen, chosen)}",
+        material_ids=tuple(part["material_id"]),
+        verdicts=tuple(part["verdict"]),
+        simulated=np.array(part["log10_label"], dtype=np.float64),
+        predicted=np.array(part["predicted"], dtype=np.float64),
+        low=nothing,
+        high=nothing,
+    )
+
+
+def of_rows(rows: Sequence[ScreeningDocument], labels: Sequence[LabelRow] = ()) -> ParityData:
+    """Return predictions and labels of rows that have both, unless the network had learnt them.
+
+    Parameters
+    ----------
+    rows : sequence of ScreeningDocument
+        With predictions.
+    labels : sequence of LabelRow
+        Labels of a data set; those of the rows go first.
+
+    Raises
+    ------
+    FigureError
+        When no row has both.
+    """
+    of_set = {
+        (one.material_id, one.mobile_species, one.potential): one
+        for one in labels
+        if one.temperature_K == _LABEL_TEMPERATURE_K
+    }
+    found = []
+    for row in rows:
+        if row.predicted_log10_msd_slope is None or row.prediction_in_training or row.duplicate_of:
+            continue
+        slope, verdict = row.msd_slope_A2_per_ps, row.label_verdict
+        other = of_set.get((row.material_id, row.mobile_species, row.potential))
+        if row.label_temperature_K != _LABEL_TEMPERATURE_K or slope is None:
+            slope, verdict = (other.msd_slope_A2_per_ps, other.verdict) if other else (None, None)
+        if slope is not None and verdict is not None and verdict != "melted":
+            found.append((row, log10(max(slope, SMALLEST_SLOPE_A2_per_ps)), verdict))
+    if not found:
+        raise FigureError(
+            f"None of {len(rows)} rows has a label and a prediction by a network that had not "
+            "learnt it.",
+            hint="Run 'superionic predict' and 'superionic label', or name the summary.json of "
+            "'superionic train'.",
+        )
+    low, high = (
+        [getattr(row, f"predicted_log10_msd_slope_{end}") for row, _, _ in found]
+        for end in ("low", "high")
+    )
+    return ParityData(
+        title="Force network, rows of the screening collection",
+        material_ids=tuple(row.material_id for row, _, _ in found),
+        verdicts=tuple(verdict for _, _, verdict in found),
+        simulated=np.array([value for _, value, _ in found]),
+        predicted=np.array([row.predicted_log10_msd_slope for row, _, _ in found]),
+        low=np.array(low, dtype=np.float64),
+        high=np.array(high, dtype=np.float64),
+    )
+
+
+def plotly(data: ParityData) -> "PlotlyFigure":
+    """Draw predictions against labels, interactive."""
+    figure = plotly_figure(f"{data.title}: {data.measures}", height_px=520)
+    low, high = _range(data)
+    figure.add_scatter(
+        x=[low, high],
+        y=[low, high],
+        mode="lines",
+        line={"color": GREY, "dash": "dash", "width": 1},
+        name="equal",
+        hoverinfo="skip",
+    )
+    for verdict in dict.fromkeys(data.verdicts):
+        rows = np.array([one == verdict for one in data.verdicts])
+        above, below = data.high[rows] - data.predicted[rows], data.predicted[rows] - data.low[rows]
+        colour = VERDICT_COLOURS.get(verdict, GREY)
+        figure.add_scatter(
+            x=data.simulated[rows],
+            y=data.predicted[rows],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": np.nan_to_num(above),
+                "arrayminus": np.nan_to_num(below),
+                "color": colour,
+                "thickness": 1,
+                "visible": bool(np.isfinite(above).any()),
+            },
+            text=[plain(m) for m, r in zip(data.material_ids, rows, strict=True) if r],
+            mode="markers",
+            name=plain_name(verdict),
+            marker={
+                "color": colour,
+                "size": 8,
+                "symbol": VERDICT_SYMBOLS.get(verdict, ("o", "circle"))[1],
+            },
+            hovertemplate="%{text}: simulated %{x:.2f}, predicted %{y:.2f}<extra></extra>",
+        )
+    plotly_axes(figure, _X, _Y)
+    figure.update_xaxes(range=[low, high])
+    figure.update_yaxes(range=[low, high], scaleanchor="x")
+    return figure
+
+
+def static(data: ParityData) -> "Figure":
+    """Draw predictions against labels for print."""
+    figure, (panel,) = axes(height_in=3.3)
+    low, high = _range(data)
+    panel.plot([low, high], [low, high], color=GREY, lw=0.7, ls="--")
+    for verdict in dict.fromkeys(data.verdicts):
+        rows = np.array([one == verdict for one in data.verdicts])
+        errors = np.nan_to_num(
+            [data.predicted[rows] - data.low[rows], data.high[rows] - data.predicted[rows]]
+        )
+        panel.errorbar(
+            data.simulated[rows],
+            data.predicted[rows],
+            yerr=errors,
+            fmt=VERDICT_SYMBOLS.get(verdict, ("o", ""))[0],
+            color=VERDICT_COLOURS.get(verdict, GREY),
+            ms=3.5,
+            lw=0.5,
+            mew=0,
+            alpha=0.85,
+            label=plain_name(verdict),
+        )
+    panel.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+    label(panel, _X, _Y, f"{data.title}\n{data.measures}")
+    legend(panel)
+    return figure
+
+
+def _range(data: ParityData) -> tuple[float, float]:
+    every = np.concatenate([data.simulated, data.predicted, data.low, data.high])
+    return float(np.nanmin(every)) - 0.3, float(np.nanmax(every)) + 0.3

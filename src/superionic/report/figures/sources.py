@@ -1,0 +1,244 @@
+"""Figures from files: which file is what, and what is drawn from it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from superionic.errors import FigureError
+from superionic.report.figures.kinds import get_kind
+from superionic.schemas.label import LabelRow
+from superionic.schemas.screening import ScreeningDocument
+
+if TYPE_CHECKING:
+    from superionic.campaign.selection import Selection
+    from superionic.database.stores import Database
+
+_HINT = (
+    "Name labels or rows (.jsonl), the JSON of 'superionic train' or 'superionic evaluate', or a "
+    "campaign file (.yaml)."
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which figure is asked for.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the kind.
+    material_id, mobile_species, potential : str, optional
+        Of which material.
+    policy : str
+        What ranks.
+    limit : int
+        Most materials of a ranking.
+    temperature_K : float, optional
+        Of the dynamics.
+    """
+
+    kind: str
+    material_id: str | None = None
+    mobile_species: str | None = None
+    potential: str | None = None
+    policy: str = "xi"
+    limit: int = 25
+    temperature_K: float | None = None
+
+    def __post_init__(self) -> None:
+        scope = get_kind(self.kind).scope
+        if scope == "material" and self.material_id is None:
+            raise FigureError(
+                f"A figure of the kind '{self.kind}' is of one material.",
+                hint=f"Name it: superionic plot {self.kind} ID.",
+            )
+        if scope == "campaign" and self.material_id is not None:
+            raise FigureError(
+                f"A figure of the kind '{self.kind}' is of all materials, not of "
+                f"{self.material_id}.",
+                hint=f"Leave the identifier out: superionic plot {self.kind}.",
+            )
+
+
+@dataclass
+class Sources:
+    """What files hold.
+
+    Parameters
+    ----------
+    labels : list of LabelRow
+        Labels of data sets.
+    rows : list of ScreeningDocument
+        Rows of the screening collection.
+    study, evaluation : dict or None
+        The JSON of ``superionic train`` and of ``superionic evaluate``.
+    campaign : Path or None
+        A campaign file.
+    """
+
+    labels: list[LabelRow] = field(default_factory=list)
+    rows: list[ScreeningDocument] = field(default_factory=list)
+    study: dict[str, Any] | None = None
+    evaluation: dict[str, Any] | None = None
+    campaign: Path | None = None
+
+    def without_database(self, request: Request) -> Any | None:
+        """Return what a figure is drawn from, None where the files do not have it.
+
+        Raises
+        ------
+        FigureError
+            When a file is of the right sort, but lacks the data.
+        """
+        from superionic.report.figures import gather, learning_curves, parity, precision
+
+        kind = request.kind
+        if kind == "msd" and self.labels:
+            return self._msd(request)
+        if kind == "learning_curves":
+            if self.study is None:
+                raise FigureError(
+                    "Learning curves are not in the database.",
+                    hint="Name the summary.json that 'superionic train' wrote: --data FILE.",
+                )
+            return learning_curves.of_study(self.study)
+        if kind == "parity" and self.study is not None:
+            return parity.of_study(self.study)
+        if kind == "precision" and self.evaluation is not None:
+            return precision.of_evaluation(self.evaluation)
+        if not self.rows or kind not in ("ranking", "parity", "precision"):
+            return None
+        rows = gather.one_group(_wanted(self.rows, request))
+        if kind == "ranking":
+            return gather.ranking(rows, request.policy, request.limit)
+        return (gather.parity if kind == "parity" else gather.precision)(rows, self.labels)
+
+    def with_database(self, request: Request, database: "Database") -> Any:
+        """Return what a figure is drawn from, with the files beside an open database.
+
+        Raises
+        ------
+        FigureError
+            When data are missing.
+        """
+        from superionic.report.figures import gather
+
+        if request.kind == "msd" and request.material_id is not None:
+            row = gather.row_of(
+                database, request.material_id, request.mobile_species, request.potential
+            )
+            return gather.msd_of_row(database, row, request.temperature_K)
+        return gather.gather(
+            database,
+            request.kind,
+            request.material_id,
+            mobile_species=request.mobile_species,
+            potential=request.potential,
+            policy=request.policy,
+            limit=request.limit,
+            labels=self.labels,
+            selection=self.selection() if request.kind == "pipeline" else None,
+        )
+
+    def selection(self) -> "Selection | None":
+        """Return what became of a campaign's crystals before they were computed.
+
+        They are read and filtered again: the database does not keep what was not wanted.
+        """
+        if self.campaign is None:
+            return None
+        from superionic.campaign.selection import SelectionSettings, select
+        from superionic.cluster.campaign_file import read_campaign
+        from superionic.structures.prepare import PrepareSettings
+
+        campaign = read_campaign(self.campaign)
+        settings = SelectionSettings(
+            filters=tuple(campaign.filters),
+            n_orderings=campaign.orderings,
+            skip_without_ion=True,
+            **({"duplicates": None} if campaign.every_copy else {}),
+        )
+        return select(campaign.crystals, campaign.mobile_species, PrepareSettings(), settings)
+
+    def _msd(self, request: Request) -> Any:
+        from superionic.report.figures.msd import curve_of
+
+        found = [
+            one
+            for one in self.labels
+            if one.material_id == request.material_id
+            and request.mobile_species in (None, one.mobile_species)
+            and request.potential in (None, one.potential)
+            and request.temperature_K in (None, one.temperature_K)
+        ]
+        if not found:
+            raise FigureError(
+                f"None of {len(self.labels)} labels is of it.",
+                hint="Choose an identifier, mobile ion, potential and temperature of the file.",
+                material_id=request.material_id,
+            )
+        return curve_of(found[0])
+
+
+def read_sources(paths: Sequence[Path]) -> Sources:
+    """Read files of any sort that figures are drawn from.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Labels or rows as JSON lines, the JSON of a study or an evaluation, a campaign file.
+
+    Raises
+    ------
+    FigureError
+        When a file is none of them.
+    SettingsError
+        When a line is broken.
+    """
+    found = Sources()
+    for path in paths:
+        if path.suffix.lower() in (".yaml", ".yml"):
+            found.campaign = path
+            continue
+        content = _first(path)
+        if "msd" in content and "verdict" in content:
+            from superionic.report.labels import read_data_set
+
+            found.labels += read_data_set(path)
+        elif "key" in content and "material_id" in content:
+            from superionic.report.export import read_rows_file
+
+            found.rows += read_rows_file(path)
+        elif "models" in content and "parity" in content:
+            found.study = dict(content)
+        elif "tables" in content and "costs" in content:
+            found.evaluation = dict(content)
+        else:
+            raise FigureError(f"No figure is drawn from {path}.", hint=_HINT)
+    return found
+
+
+def _first(path: Path) -> Mapping[str, Any]:
+    """Return a JSON file, or the first line of a file of JSON lines."""
+    try:
+        text = path.read_text()
+        try:
+            content = json.loads(text)
+        except json.JSONDecodeError:
+            content = json.loads(text.partition("\n")[0])
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise FigureError(
+            f"The file {path} cannot be read ({type(error).__name__}).", hint=_HINT
+        ) from None
+    return content if isinstance(content, dict) else {}
+
+
+def _wanted(rows: Sequence[ScreeningDocument], request: Request) -> list[ScreeningDocument]:
+    return [
+        row
+        for row in rows
+        if request.mobile_species in (None, row.mobile_species)
+        and request.potential in (None, row.potential)
+    ]

@@ -1,0 +1,216 @@
+"""What all figures share: colours, sizes, texts, and where their packages come from.
+
+Colours are those of M. Okabe and K. Ito (2008), which most people with colour-blindness tell apart.
+Static figures are as wide as the column of a journal and never touch pyplot's state.
+"""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal
+
+from superionic.errors import FigureError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from plotly.graph_objects import Figure as PlotlyFigure
+
+ORANGE, SKY_BLUE, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
+BLUE, VERMILLION, PURPLE, BLACK = "#0072B2", "#D55E00", "#CC79A7", "#000000"
+GREY = "#7F7F7F"
+
+PALETTE: tuple[str, ...] = (
+    *(BLUE, VERMILLION, GREEN, ORANGE, SKY_BLUE, PURPLE, YELLOW, BLACK),
+    GREY,
+)
+"""Okabe and Ito's colours, and a grey for what is not important."""
+
+VERDICT_COLOURS: Mapping[str, str] = {
+    "diffusing": BLUE,
+    "unconverged": ORANGE,
+    "not_diffusing": GREY,
+    "melted": VERMILLION,
+    "confirmed": BLUE,
+    "undecided": ORANGE,
+    "not_confirmed": GREY,
+    "melts": VERMILLION,
+}
+VERDICT_SYMBOLS: Mapping[str, tuple[str, str]] = {
+    "diffusing": ("o", "circle"),
+    "unconverged": ("s", "square"),
+    "not_diffusing": ("v", "triangle-down"),
+    "melted": ("X", "x"),
+    "confirmed": ("o", "circle"),
+    "undecided": ("s", "square"),
+    "not_confirmed": ("v", "triangle-down"),
+    "melts": ("X", "x"),
+}
+"""Marks of verdicts, for matplotlib and plotly: no verdict is told by its colour alone."""
+
+COLUMN_WIDTH_IN = 3.37
+"""Width of one column of a journal: 86 mm."""
+LABEL_PT, TICK_PT = 8.0, 7.0
+DPI = 300
+Place = Literal["best", "upper left", "upper right", "lower left", "lower right"]
+_PACKAGES = {"plotly": "plotly", "matplotlib": "matplotlib", "skimage": "scikit-image"}
+_SUBSCRIPTS = str.maketrans("0123456789.", "₀₁₂₃₄₅₆₇₈₉.")
+_FONT = "system-ui, 'Helvetica Neue', Arial, sans-serif"
+
+
+def require(package: str) -> None:
+    """Say what to install where a package of the figures is missing.
+
+    Raises
+    ------
+    FigureError
+        When it is.
+    """
+    if find_spec(package) is None:
+        raise FigureError(
+            f"Figures need {_PACKAGES.get(package, package)}, which this installation does not "
+            "have.",
+            hint="Install it: pip install 'superionic[report]'",
+        )
+
+
+def formula_text(formula: str) -> str:
+    """Return a formula with its numbers as subscripts."""
+    return re.sub(r"(?<=[A-Za-z)\]])[\d.]+", lambda m: m[0].translate(_SUBSCRIPTS), formula)
+
+
+def plain(text: str) -> str:
+    """Return a text as plotly shows it literally: it would read markup in it."""
+    return html.escape(text, quote=False)
+
+
+def literal(text: str) -> str:
+    """Return a text as matplotlib shows it literally: dollars would start a formula."""
+    return text.replace("$", r"\$")
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a verdict or field as words."""
+    return name.replace("_", " ")
+
+
+def axes(
+    *, height_in: float = 2.5, rows: int = 1, columns: int = 1, sharex: bool = False, **ratios: Any
+) -> "tuple[Figure, list[Axes]]":
+    """Return a figure of one column's width and its axes, row by row.
+
+    Parameters
+    ----------
+    height_in : float
+        Height in inches.
+    rows, columns : int
+        Panels.
+    sharex : bool
+        Whether panels share their horizontal axis.
+    **ratios
+        ``width_ratios`` and ``height_ratios`` of the panels.
+
+    Raises
+    ------
+    FigureError
+        When matplotlib is missing.
+    """
+    require("matplotlib")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(COLUMN_WIDTH_IN, height_in), layout="constrained", dpi=DPI)
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=sharex, gridspec_kw=ratios)
+    found = list(panels.flat)
+    for panel in found:
+        dress(panel)
+    return figure, found
+
+
+def dress(panel: "Axes") -> None:
+    """Set sizes of ticks and lines of an axis."""
+    panel.tick_params(labelsize=TICK_PT, width=0.6, length=2.5)
+    for side, spine in panel.spines.items():
+        spine.set_linewidth(0.6)
+        if side in ("top", "right"):
+            spine.set_visible(False)
+
+
+def label(panel: "Axes", x: str, y: str, title: str = "") -> None:
+    """Name the axes of a panel, with units, and the panel."""
+    panel.set_xlabel(x, fontsize=LABEL_PT)
+    panel.set_ylabel(y, fontsize=LABEL_PT)
+    if title:
+        panel.set_title(literal(title), fontsize=LABEL_PT, loc="left")
+
+
+def legend(panel: "Axes", *, columns: int = 1, where: Place = "best") -> None:
+    """Show the legend of a panel, if it has anything to say."""
+    if panel.get_legend_handles_labels()[1]:
+        panel.legend(
+            fontsize=TICK_PT - 0.5,
+            frameon=False,
+            ncols=columns,
+            loc=where,
+            handlelength=1.6,
+            columnspacing=1.0,
+            borderaxespad=0.3,
+        )
+
+
+def plotly_figure(title: str = "", *, height_px: int = 420) -> "PlotlyFigure":
+    """Return an empty interactive figure.
+
+    It has no template: with one, every figure of a report would carry 7 kB more.
+
+    Raises
+    ------
+    FigureError
+        When plotly is missing.
+    """
+    require("plotly")
+    from plotly import graph_objects as go
+
+    figure = go.Figure()
+    figure.update_layout(
+        template=go.layout.Template(),
+        title={"text": plain(title), "font": {"size": 15}, "x": 0.02, "xanchor": "left"},
+        font={"family": _FONT, "size": 13, "color": "#222222"},
+        colorway=list(PALETTE),
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+        height=height_px,
+        margin={"l": 70, "r": 20, "t": 50 if title else 20, "b": 60},
+        legend={"bgcolor": "rgba(255,255,255,0.7)"},
+        hoverlabel={"font": {"family": _FONT}},
+    )
+    return figure
+
+
+def plotly_axes(
+    figure: "PlotlyFigure", x: str, y: str, *, row: int | None = None, col: int | None = None
+) -> None:
+    """Name the axes of an interactive figure, with units."""
+    common = {
+        "showline": True,
+        "linecolor": "#444444",
+        "ticks": "outside",
+        "gridcolor": "#E8E8E8",
+        "zeroline": False,
+        "automargin": True,
+    }
+    figure.update_xaxes(title={"text": x}, row=row, col=col, **common)
+    figure.update_yaxes(title={"text": y}, row=row, col=col, **common)
+
+
+def faded(colour: str, opacity: float) -> str:
+    """Return a colour of the palette as plotly writes it with an opacity."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def log_ticks(low: float, high: float) -> Sequence[float]:
+    """Return the powers of ten between two numbers."""
+    from math import ceil, floor, log10
+
+    return [10.0**k for k in range(floor(log10(low)), ceil(log10(high)) + 1)]
