@@ -28,7 +28,7 @@ class Case:
         self.accelerations[3] *= 1e4  # one enormous
         torch.manual_seed(0)
         self.network = ForceNetwork(
-            NetworkSettings(cutoff_A=CUTOFF_A, l_max=l_max, n_layers=2, channels=8),
+            NetworkSettings(cutoff_A=CUTOFF_A, l_max=l_max, n_layers=2, channels=16),
             ("log10_msd_slope", "other"),
         )
 

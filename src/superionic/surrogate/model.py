@@ -23,6 +23,7 @@ from e3nn import o3
 from torch import Tensor, nn
 
 from superionic.surrogate import keys
+from superionic.surrogate.messages import edge_messages, supports
 from superionic.surrogate.settings import TARGET, NetworkSettings
 
 
@@ -218,19 +219,28 @@ class _Layer(nn.Module):
     def _messages(
         self, h: Tensor, harmonics: Tensor, radial: Tensor, receiver: Tensor, sender: Tensor
     ) -> Tensor:
+        weights = self.radial(radial).unflatten(1, (self.n_weights, -1))
+        if supports(h, harmonics):
+            return edge_messages(h, harmonics, weights, receiver, sender)
+        return self.torch_messages(h, harmonics, weights, receiver, sender)
+
+    def torch_messages(
+        self, h: Tensor, harmonics: Tensor, weights: Tensor, receiver: Tensor, sender: Tensor
+    ) -> Tensor:
+        """Return what :func:`superionic.surrogate.messages.edge_messages` does, on any device."""
         # split and unbind, not slices: the gradient of a slice is a whole array of zeros.
-        weights = self.radial(radial).unflatten(1, (self.n_weights, 1, -1)).unbind(1)
+        each = weights[:, :, None].unbind(1)
         sent = h.index_select(0, sender).split(self.sizes, dim=1)
         directions = harmonics[:, :, None].split(self.sizes, dim=1)
         n_orders = self.l_max + 1
         parts = []
         dots = torch.zeros_like(sent[0])
         for order, (tensor, direction) in enumerate(zip(sent, directions, strict=True)):
-            along = direction * (sent[0] * weights[n_orders + order])
-            parts.append(tensor * weights[order] + along)
+            along = direction * (sent[0] * each[n_orders + order])
+            parts.append(tensor * each[order] + along)
             if order > 0:
                 dot = (tensor * direction).sum(dim=1, keepdim=True)
-                dots = dots + dot * weights[2 * n_orders + order - 1]
+                dots = dots + dot * each[2 * n_orders + order - 1]
         message = torch.cat([parts[0] + dots, *parts[1:]], dim=1)
         return torch.zeros_like(h).index_add(0, receiver, message)
 
@@ -292,9 +302,12 @@ def radial_basis(lengths_A: Tensor, cutoff_A: float, n_radial: int) -> Tensor:
     sqrt(2/c) sin(n pi r/c) / r times 1 - 28 u^6 + 48 u^7 - 21 u^8 with u = r/c (Gasteiger et al.,
     arXiv 2003.03123): value and two derivatives vanish at the cutoff.
     """
-    n = torch.arange(1, n_radial + 1, dtype=lengths_A.dtype, device=lengths_A.device)
     u = (lengths_A / cutoff_A).clamp(max=1.0)[:, None]
-    bessel = (2.0 / cutoff_A) ** 0.5 * torch.sin(n * torch.pi * u) / (u * cutoff_A).clamp_min(1e-3)
+    sine, twice_cosine = torch.sin(torch.pi * u), 2 * torch.cos(torch.pi * u)
+    sines = [torch.zeros_like(sine), sine]
+    for _ in range(n_radial - 1):  # sin (n + 1) x = 2 cos x sin n x - sin (n - 1) x
+        sines.append(twice_cosine * sines[-1] - sines[-2])
+    bessel = (2.0 / cutoff_A) ** 0.5 * torch.cat(sines[1:], dim=1) / (u * cutoff_A).clamp_min(1e-3)
     return bessel * (1 - 28 * u**6 + 48 * u**7 - 21 * u**8)
 
 
