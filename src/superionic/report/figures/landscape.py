@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superionic.report.figures.isosurface import STEEPEST, Surface, coarsened, surface
+from superionic.report.figures.isosurface import Surface, simplified, surface
 from superionic.report.figures.scene import LandscapeScene
 from superionic.report.figures.style import (
     BLACK,
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 Block = tuple[int, int, int]
 
-COMPACT_POINTS = 6000
-"""Most grid points of one cell in the compact form."""
+COMPACT_VERTICES = 800
+"""Most corners of a surface in the compact form."""
 XI_THRESHOLD_eV = 0.5
 ABOVE_BARRIER_eV = 0.02
 HIGHEST_LEVEL_eV = 4.0
@@ -95,8 +95,8 @@ def plotly(
     levels_eV : sequence of float, optional
         Levels of the slider; see :func:`default_levels`.
     compact : bool
-        Draw one cell, on a grid of at most :data:`COMPACT_POINTS` points: for files that hold many
-        landscapes. The percolation path is that of the full grid.
+        Draw one cell, surfaces with at most :data:`COMPACT_VERTICES` corners: for files that hold
+        many landscapes.
     repeats : tuple of int, optional
         Cells along each lattice vector.
 
@@ -111,7 +111,7 @@ def plotly(
     first = percolating_level(scene)
     shown = min(range(len(levels)), key=lambda i: abs(levels[i] - first)) if levels else 0
     for place, level in enumerate(levels):
-        found = _surface(scene, level, block, COMPACT_POINTS if compact else None)
+        found = _surface(scene, level, block, COMPACT_VERTICES if compact else None)
         colour = LEVEL_COLOURS[place % len(LEVEL_COLOURS)]
         figure.add_mesh3d(**_mesh(found, level, colour), visible=place == shown)
     for symbol, mark in _atoms(scene, block).items():
@@ -234,12 +234,12 @@ def static(
 
 
 def _surface(
-    scene: LandscapeScene, level_eV: float, block: Block, max_points: int | None
+    scene: LandscapeScene, level_eV: float, block: Block, max_vertices: int | None
 ) -> Surface:
-    energies = scene.shared_eV
-    if max_points is not None:
-        energies = coarsened(energies, max_points, STEEPEST * level_eV)
-    return surface(energies, scene.lattice, level_eV, origin=scene.grid.origin, repeats=block)
+    found = surface(
+        scene.shared_eV, scene.lattice, level_eV, origin=scene.grid.origin, repeats=block
+    )
+    return found if max_vertices is None else simplified(found, scene.lattice, max_vertices)
 
 
 def _mesh(found: Surface, level_eV: float, colour: str) -> dict[str, Any]:
