@@ -1,0 +1,1 @@
+"""A read-only page, and a JSON API, over the screening collection."""

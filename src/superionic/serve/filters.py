@@ -1,0 +1,220 @@
+"""What can be asked of the screening collection: typed filters and the order of the rows.
+
+A filter is a value of a type, and this module alone writes MongoDB criteria from it: no operator,
+no expression and no regular expression of a client reaches the database.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from superionic.schemas.screening import PARTS, Part
+
+_LAST_CHARACTER = "\U0010ffff"
+
+
+class SortField(StrEnum):
+    """What rows can be sorted by."""
+
+    rank = "rank"
+    formula = "formula"
+    material_id = "material_id"
+    last_updated = "last_updated"
+    xi = "xi"
+    mpe_eV = "mpe_eV"
+    barrier_3d_eV = "barrier_3d_eV"
+    fv_connected = "fv_connected"
+    fv_disconnected = "fv_disconnected"
+    predicted_log10_msd_slope = "predicted_log10_msd_slope"
+    msd_slope_A2_per_ps = "msd_slope_A2_per_ps"
+    conductivity_S_per_cm = "conductivity_S_per_cm"
+
+
+TEXT_FIELDS = frozenset({"key", "formula", "material_id", "last_updated"})
+"""Fields that rows can be ordered by and that hold text; the others hold numbers."""
+
+
+class PolicyName(StrEnum):
+    """Ranking policies."""
+
+    xi = "xi"
+    barrier = "barrier"
+    free_volume = "free_volume"
+    network = "network"
+    consensus = "consensus"
+    calibrated = "calibrated"
+
+
+class LabelVerdict(StrEnum):
+    """What molecular dynamics said."""
+
+    diffusing = "diffusing"
+    not_diffusing = "not_diffusing"
+    melted = "melted"
+    unconverged = "unconverged"
+
+
+class ValidationVerdict(StrEnum):
+    """What a validation said."""
+
+    confirmed = "confirmed"
+    not_confirmed = "not_confirmed"
+    melts = "melts"
+    undecided = "undecided"
+
+
+def _reduced(text: str) -> str:
+    from superionic.errors import SettingsError
+    from superionic.query import reduced_formula
+
+    try:
+        return reduced_formula(text)
+    except (SettingsError, ArithmeticError, RecursionError):
+        raise ValueError("this is no formula") from None
+
+
+def _symbols(text: str) -> str:
+    from pymatgen.core import Element
+
+    for symbol in text.split(","):
+        if not Element.is_valid_symbol(symbol):
+            raise ValueError(f"{symbol} is no element")
+    return text
+
+
+Symbol = Annotated[str, Field(pattern=r"^[A-Z][a-z]?$")]
+Symbols = Annotated[
+    str, Field(pattern=r"^[A-Z][a-z]?(,[A-Z][a-z]?){0,9}$"), AfterValidator(_symbols)
+]
+Formula = Annotated[str, Field(pattern=r"^[A-Za-z0-9.()\[\]]{1,60}$"), AfterValidator(_reduced)]
+EnergyeV = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+Key = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=500,
+        description="Key of a row: material, mobile species and potential, joined by '|'.",
+    ),
+]
+
+
+class Filters(BaseModel):
+    """What rows must have; all of it must hold."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mobile_species: Symbol | None = Field(None, description="Mobile ion, such as Li.")
+    potential: str | None = Field(
+        None, min_length=1, max_length=200, description="Potential, such as chgnet:0.3.0."
+    )
+    formula: Formula | None = Field(
+        None, description="Formula; it is reduced, so Li2Cl2 finds LiCl."
+    )
+    elements: Symbols | None = Field(None, description="Elements that must be there: Li,S.")
+    without_elements: Symbols | None = Field(None, description="Elements that must not be there.")
+    material_id: str | None = Field(
+        None, min_length=1, max_length=200, description="How the identifier begins."
+    )
+    min_barrier_eV: EnergyeV | None = Field(None, description="Smallest published barrier in eV.")
+    max_barrier_eV: EnergyeV | None = Field(None, description="Largest published barrier in eV.")
+    max_barrier_3d_eV: EnergyeV | None = Field(
+        None, description="Largest barrier in three dimensions in eV."
+    )
+    min_xi: float | None = Field(None, ge=0, le=1, allow_inf_nan=False, description="Smallest Xi.")
+    present: list[Part] = Field(
+        default_factory=list, max_length=len(PARTS), description="Parts that must be there."
+    )
+    label_verdict: LabelVerdict | None = Field(
+        None, description="What molecular dynamics must have said."
+    )
+    validation_verdict: ValidationVerdict | None = Field(
+        None, description="What a validation must have said."
+    )
+
+    def criteria(self) -> dict[str, Any]:
+        """Return the same as MongoDB criteria."""
+        found: dict[str, Any] = {}
+        for name in ("mobile_species", "potential", "formula"):
+            if (value := getattr(self, name)) is not None:
+                found[name] = value
+        for name in ("label_verdict", "validation_verdict"):
+            if (value := getattr(self, name)) is not None:
+                found[name] = value.value
+        if self.material_id is not None:
+            found["material_id"] = {
+                "$gte": self.material_id,
+                "$lt": self.material_id + _LAST_CHARACTER,
+            }
+        elements: dict[str, list[str]] = {}
+        if self.elements is not None:
+            elements["$all"] = self.elements.split(",")
+        if self.without_elements is not None:
+            elements["$nin"] = self.without_elements.split(",")
+        if elements:
+            found["elements"] = elements
+        barrier = {"$gte": self.min_barrier_eV, "$lte": self.max_barrier_eV}
+        if barrier := {name: value for name, value in barrier.items() if value is not None}:
+            found["mpe_eV"] = barrier
+        if self.max_barrier_3d_eV is not None:
+            found["barrier_3d_eV"] = {"$lte": self.max_barrier_3d_eV}
+        if self.min_xi is not None:
+            found["xi"] = {"$gte": self.min_xi}
+        parts = set(self.present)
+        # A verdict is part of a part, for which there is an index.
+        if self.label_verdict is not None:
+            parts.add("label")
+        if self.validation_verdict is not None:
+            parts.add("validation")
+        # The last part is the rarest.
+        if ordered := sorted(parts, key=PARTS.index, reverse=True):
+            found["present"] = ordered[0] if len(ordered) == 1 else {"$all": ordered}
+        return found
+
+
+@dataclass(frozen=True)
+class Order:
+    """How rows are ordered: by a field, nulls last, then by key.
+
+    Parameters
+    ----------
+    field : str
+        Path of the field.
+    descending : bool
+        Largest first.
+    """
+
+    field: str
+    descending: bool = False
+
+
+_SAME_ORDER = {
+    ("xi", True): "rank",
+    ("mpe_eV", False): "ranks.barrier",
+    ("predicted_log10_msd_slope", True): "ranks.network",
+}
+"""Ranks that order rows of one species and potential as a field does; they have indexes."""
+
+
+def order_of(sort: SortField, policy: PolicyName, *, descending: bool, grouped: bool) -> Order:
+    """Return the order that was asked for.
+
+    Parameters
+    ----------
+    sort : SortField
+        The field.
+    policy : PolicyName
+        Whose rank ``rank`` is.
+    descending : bool
+        Largest first.
+    grouped : bool
+        Whether all rows are of one species and potential, so that ranks order them all.
+    """
+    from superionic.query import rank_field
+
+    if sort is SortField.rank:
+        return Order(rank_field(policy.value), descending)
+    if grouped and (rank := _SAME_ORDER.get((sort.value, descending))):
+        return Order(rank)
+    return Order(sort.value, descending)

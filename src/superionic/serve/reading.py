@@ -1,0 +1,220 @@
+"""Read rows, counts and materials for the API."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pymongo
+from pydantic import ValidationError
+from pymongo.errors import PyMongoError
+
+from superionic.builders.documents import without_monty
+from superionic.builders.screening import read_rows
+from superionic.database.stores import Database
+from superionic.query import rank_field
+from superionic.ranking.explain import Standing, explain_row
+from superionic.ranking.indexes import POLICY_NAMES
+from superionic.schemas.failure import FailureDocument
+from superionic.schemas.screening import ScreeningDocument
+from superionic.serve.errors import AnswerError, nothing_there
+from superionic.serve.filters import Filters, Order, order_of
+from superionic.serve.models import (
+    PROPERTIES,
+    Count,
+    FailuresQuery,
+    Neighbour,
+    Page,
+    PageMeta,
+    PageQuery,
+    StandingAnswer,
+    TableQuery,
+    TableRow,
+)
+from superionic.serve.paging import Position, read_page
+from superionic.serve.source import rows_of
+from superionic.serve.survey import Survey, largest_rank
+
+logger = logging.getLogger(__name__)
+
+_COUNT_TIMEOUT_S = 1.5
+_EXPORT_PAGE = 500
+
+
+def table_page(database: Database, survey: Survey, asked: PageQuery) -> Page[TableRow]:
+    """Return one page of the table."""
+    order = _order(survey, asked)
+    after = None if asked.after is None else Position.decode(asked.after, order)
+    start = time.perf_counter()
+    found = _read(database, survey, asked, order, asked.limit + 1, after)
+    took_ms = 1000 * (time.perf_counter() - start)
+    shown = found[: asked.limit]
+    more = Position.of(shown[-1], order).encode() if len(found) > asked.limit else None
+    return Page[TableRow](
+        data=[table_row(row, asked.policy.value) for row in shown],
+        meta=PageMeta(n=len(shown), next=more, took_ms=round(took_ms, 1)),
+    )
+
+
+def table_rows(
+    database: Database, survey: Survey, asked: TableQuery, limit: int
+) -> Iterator[TableRow]:
+    """Yield the rows of the whole table, up to a limit."""
+    order, after, left = _order(survey, asked), None, limit
+    while left > 0:
+        found = _read(database, survey, asked, order, min(_EXPORT_PAGE, left), after)
+        yield from (table_row(row, asked.policy.value) for row in found)
+        if len(found) < min(_EXPORT_PAGE, left):
+            return
+        left -= len(found)
+        after = Position.of(found[-1], order)
+
+
+def count_rows(database: Database, survey: Survey, asked: Filters) -> Count:
+    """Count rows, or estimate their number where the database takes too long to count them."""
+    criteria = asked.criteria()
+    try:
+        with pymongo.timeout(_COUNT_TIMEOUT_S):
+            milliseconds = int(1000 * _COUNT_TIMEOUT_S)
+            n = rows_of(database).count_documents(criteria, maxTimeMS=milliseconds)
+        return Count(n=n, exact=True)
+    except PyMongoError as error:
+        if not error.timeout:
+            raise
+    if not criteria:
+        return Count(n=survey.n_rows, exact=False)
+    return Count(n=round(survey.n_rows * survey.fraction(criteria)), exact=False)
+
+
+def table_row(stored: Mapping[str, Any], policy: str) -> TableRow:
+    """Return what the table shows of a stored row; one that cannot be read is marked."""
+    plain = without_monty(stored)
+    ranks, scores = plain.pop("ranks", None), plain.pop("scores", None)
+    warnings = plain.pop("warnings", None)
+    try:
+        row = TableRow.model_validate(plain)
+        rank = (ranks or {}).get(policy, row.rank if policy == "xi" else None)
+        codes = list(dict.fromkeys(str(one.get("code")) for one in warnings or []))
+        own = {"rank": rank, "score": (scores or {}).get(policy), "warnings": codes}
+        return TableRow.model_validate(row.model_dump() | own)
+    except (ValidationError, AttributeError, TypeError):
+        logger.warning("A row of the screening collection cannot be read: %r", plain.get("key"))
+        return TableRow(key=str(plain.get("key")), unreadable=True)
+
+
+def read_row(database: Database, key: str) -> ScreeningDocument:
+    """Return the row of a key.
+
+    Raises
+    ------
+    AnswerError
+        When there is none, or it cannot be read.
+    """
+    try:
+        found = read_rows(database.screening, {"key": key})
+    except ValidationError as error:
+        raise AnswerError(
+            404,
+            "unreadable_row",
+            f"The row does not fit its schema ({error.error_count()} faults).",
+            "Run 'superionic build'; it writes the row anew.",
+        ) from None
+    if not found:
+        raise nothing_there(
+            "There is no row of this key.", "The table names the keys; see /api/rows."
+        )
+    return found[0]
+
+
+def failures_of(database: Database, material_id: str) -> list[FailureDocument]:
+    """Return what could not be computed of a material; what cannot be read is left out."""
+    return _failures(database.failures.query({"material_id": material_id}, limit=20))
+
+
+def failures_page(database: Database, asked: FailuresQuery) -> Page[FailureDocument]:
+    """Return one page of failures, by key."""
+    order = Order("key")
+    criteria: dict[str, Any] = {} if asked.code is None else {"code": asked.code}
+    if asked.after is not None:
+        criteria["key"] = {"$gt": Position.decode(asked.after, order).key}
+    start = time.perf_counter()
+    found = list(database.failures.query(criteria, sort={"key": 1}, limit=asked.limit + 1))
+    took_ms = 1000 * (time.perf_counter() - start)
+    shown = found[: asked.limit]
+    more = len(found) > asked.limit
+    return Page[FailureDocument](
+        data=_failures(shown),
+        meta=PageMeta(
+            n=len(shown),
+            next=Position.of(shown[-1], order).encode() if more else None,
+            took_ms=round(took_ms, 1),
+        ),
+    )
+
+
+def standings(database: Database, row: ScreeningDocument) -> list[StandingAnswer]:
+    """Return where a row stands by each policy, with its neighbours."""
+    rows = rows_of(database)
+    same = {"mobile_species": row.mobile_species, "potential": row.potential}
+    neighbours = {}
+    for name in POLICY_NAMES:
+        if (rank := row.ranks.get(name)) is None:
+            continue
+        # The ranks come first: the local server takes the first clause that has an index.
+        near = {rank_field(name): {"$in": [rank - 1, rank + 1]}, **same, "duplicate_of": None}
+        by_rank = {one.ranks.get(name): one for one in read_rows(database.screening, near)}
+        neighbours[name] = (by_rank.get(rank - 1), by_rank.get(rank + 1))
+    # Counting reads the whole collection on the local server; ranks have no gaps.
+    n_rows = largest_rank(rows, same)
+    return [_standing(one) for one in explain_row(row, n_rows, neighbours)]
+
+
+def _order(survey: Survey, asked: TableQuery) -> Order:
+    grouped = asked.mobile_species is not None and asked.potential is not None
+    return order_of(
+        asked.sort, asked.policy, descending=asked.descending, grouped=grouped and survey.n_rows > 0
+    )
+
+
+def _read(
+    database: Database,
+    survey: Survey,
+    asked: TableQuery,
+    order: Order,
+    limit: int,
+    after: Position | None,
+) -> list[dict[str, Any]]:
+    return read_page(
+        rows_of(database),
+        asked.criteria(),
+        order,
+        limit,
+        survey=survey,
+        properties=PROPERTIES,
+        after=after,
+    )
+
+
+def _failures(stored: Any) -> list[FailureDocument]:
+    found = []
+    for one in stored:
+        try:
+            found.append(FailureDocument.model_validate(without_monty(one)))
+        except ValidationError:
+            logger.warning("A failure cannot be read: %r", one.get("key"))
+    return found
+
+
+def _standing(one: Standing) -> StandingAnswer:
+    names = set(StandingAnswer.model_fields) - {"above", "below"}
+    return StandingAnswer(
+        **{name: getattr(one, name) for name in names},
+        above=_neighbour(one.above),
+        below=_neighbour(one.below),
+    )
+
+
+def _neighbour(row: ScreeningDocument | None) -> Neighbour | None:
+    if row is None:
+        return None
+    return Neighbour(key=row.key, material_id=row.material_id, formula=row.formula)

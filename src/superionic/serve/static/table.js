@@ -1,0 +1,210 @@
+import { ask, element, materialLink, number, showFault } from "./common.js";
+
+const COLUMNS = [
+  { name: "rank", title: "Rank", sort: "rank", numeric: true },
+  { name: "formula", title: "Formula", sort: "formula" },
+  { name: "material_id", title: "Identifier", sort: "material_id" },
+  { name: "mobile_species", title: "Ion", minor: true },
+  { name: "mpe_eV", title: "Barrier (eV)", sort: "mpe_eV", numeric: true },
+  { name: "barrier_3d_eV", title: "3D barrier (eV)", sort: "barrier_3d_eV", numeric: true, minor: true },
+  { name: "fv_connected", title: "fv connected", sort: "fv_connected", numeric: true, minor: true },
+  { name: "fv_disconnected", title: "fv disconn.", sort: "fv_disconnected", numeric: true, minor: true },
+  { name: "xi", title: "Ξ", sort: "xi", numeric: true, largestFirst: true },
+  { name: "predicted_log10_msd_slope", title: "Network (log Å²/ps)", sort: "predicted_log10_msd_slope", numeric: true, largestFirst: true, minor: true },
+  { name: "label_verdict", title: "Dynamics", minor: true },
+  { name: "msd_slope_A2_per_ps", title: "MSD slope (Å²/ps)", sort: "msd_slope_A2_per_ps", numeric: true, largestFirst: true, minor: true },
+  { name: "validation_verdict", title: "Validated", minor: true },
+  { name: "warnings", title: "Warnings", minor: true },
+];
+const FILTERS = ["formula", "elements", "without_elements", "material_id", "max_barrier_eV", "min_xi", "label_verdict", "validation_verdict"];
+const GOOD = new Set(["diffusing", "confirmed"]);
+const BAD = new Set(["not_diffusing", "melted", "not_confirmed", "melts"]);
+
+const find = (id) => document.getElementById(id);
+const form = find("filters");
+const field = (name) => form.querySelector(`[name="${name}"]`);  // "elements" hides form.elements
+let state = read(location.search);
+let visited = history.state?.visited ?? [];
+let running = null;
+
+// The state is the address: pages can be kept, sent and gone back to.
+function read(search) {
+  const query = new URLSearchParams(search);
+  const found = { present: query.getAll("present") };
+  for (const [key, value] of query) if (key !== "present") found[key] = value;
+  return found;
+}
+
+function parameters({ after, ...rest }) {
+  const { group, ...plain } = rest;
+  if (group) {
+    const [mobile_species, ...potential] = group.split("|");
+    Object.assign(plain, { mobile_species, potential: potential.join("|") });
+  }
+  return after ? { ...plain, after } : plain;
+}
+
+function filtersOf(asked) {
+  const { sort, descending, policy, limit, ...filters } = parameters({ ...asked, after: undefined });
+  return filters;
+}
+
+function address(asked) {
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(asked)) {
+    for (const one of Array.isArray(value) ? value : [value]) if (one) query.append(key, one);
+  }
+  return query.toString() ? "/?" + query : "/";
+}
+
+function go(changes, { keepPlace = false, seen = [] } = {}) {
+  state = { ...state, ...changes };
+  if (!keepPlace) delete state.after;
+  visited = seen;
+  history.pushState({ visited }, "", address(state));
+  show();
+}
+
+function drawHead() {
+  const current = state.sort || "rank";
+  const down = state.descending === "true";
+  const cells = COLUMNS.map((column) => {
+    const sorted = column.sort === current;
+    const cell = element("th", {
+      scope: "col", class: [column.numeric && "number", column.minor && "minor"].filter(Boolean).join(" ") || null,
+      "aria-sort": column.sort ? (sorted ? (down ? "descending" : "ascending") : "none") : null });
+    if (!column.sort) { cell.append(column.title); return cell; }
+    const button = element("button", { type: "button", "data-sort": column.sort }, column.title);
+    button.addEventListener("click", () => {
+      const next = sorted ? !down : Boolean(column.largestFirst);
+      go({ sort: column.sort, descending: next ? "true" : "" });
+      document.querySelector(`[data-sort="${column.sort}"]`)?.focus();
+    });
+    cell.append(button);
+    return cell;
+  });
+  find("rows").tHead.rows[0].replaceChildren(...cells);
+}
+
+function cell(column, row) {
+  const value = row[column.name];
+  const classes = [column.numeric && "number", column.minor && "minor"].filter(Boolean).join(" ") || null;
+  if (column.name === "formula") return element("td", { class: classes }, materialLink(row, value ?? row.key));
+  if (column.name === "warnings") {
+    return element("td", { class: classes }, row.unreadable ? "unreadable: run 'superionic build'" : value.join(", "));
+  }
+  if (column.name === "mpe_eV" && value === null && row.xi !== null) return element("td", { class: classes }, "none");
+  if (column.name.endsWith("_verdict")) {
+    if (!value) return element("td", { class: classes }, "–");
+    const kind = GOOD.has(value) ? "tag good" : BAD.has(value) ? "tag bad" : "tag";
+    return element("td", { class: classes }, element("span", { class: kind }, value.replaceAll("_", " ")));
+  }
+  if (column.name === "material_id") {
+    return element("td", { class: classes }, value ?? "–", row.duplicate_of ? ` (same as ${row.duplicate_of})` : "");
+  }
+  return element("td", { class: classes }, column.numeric ? number(value) : value ?? "–");
+}
+
+function draw(page) {
+  const body = find("rows").tBodies[0];
+  body.replaceChildren(...page.data.map((row) => element("tr", {}, ...COLUMNS.map((column) => cell(column, row)))));
+  if (!page.data.length) {
+    body.append(element("tr", {}, element("td", { colspan: COLUMNS.length }, "No materials meet the filter.")));
+  }
+  find("next").disabled = !page.meta.next;
+  find("previous").disabled = !visited.length;
+  find("first").disabled = !state.after;
+  find("next").onclick = () => go({ after: page.meta.next }, { keepPlace: true, seen: [...visited, state.after || ""] });
+  find("place").textContent = `page ${visited.length + 1}, ${page.data.length} rows, ${page.meta.took_ms} ms`;
+  if (state.after && !visited.length) find("place").textContent = `${page.data.length} rows, ${page.meta.took_ms} ms`;
+}
+
+async function show() {
+  running?.abort();
+  running = new AbortController();
+  const { signal } = running;
+  drawHead();
+  const rows = find("rows");
+  rows.setAttribute("aria-busy", "true");
+  const query = new URLSearchParams();
+  for (const [key, value] of Object.entries(parameters({ ...state, after: undefined }))) {
+    for (const one of Array.isArray(value) ? value : [value]) if (one) query.append(key, one);
+  }
+  query.delete("limit");
+  find("csv").href = "/api/rows.csv?" + query;
+  try {
+    const page = await ask("/api/rows", parameters(state), signal);
+    showFault(find("fault"), null);
+    draw(page);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    rows.tBodies[0].replaceChildren();
+    showFault(find("fault"), error);
+    find("count").textContent = "";
+    for (const id of ["next", "previous", "first"]) find(id).disabled = true;
+    return;
+  } finally {
+    if (!signal.aborted) rows.setAttribute("aria-busy", "false");
+  }
+  ask("/api/count", filtersOf(state), signal).then((count) => {
+    const n = count.n.toLocaleString("en");
+    find("count").textContent = `${count.exact ? "" : "about "}${n} ${count.n === 1 ? "material" : "materials"}`;
+  }).catch(() => { if (!signal.aborted) find("count").textContent = ""; });
+}
+
+function fillForm() {
+  field("group").value = state.group ?? "";
+  field("policy").value = state.policy ?? "xi";
+  for (const name of FILTERS) field(name).value = state[name] ?? "";
+  for (const box of form.querySelectorAll("[name=present]")) box.checked = state.present.includes(box.value);
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const changes = { group: field("group").value, policy: field("policy").value === "xi" ? "" : field("policy").value };
+  for (const name of FILTERS) changes[name] = field(name).value.trim();
+  for (const name of ["elements", "without_elements"]) {
+    changes[name] = changes[name].split(/[\s,;-]+/).filter(Boolean).join(",");
+  }
+  changes.present = [...form.querySelectorAll("[name=present]:checked")].map((box) => box.value);
+  go(changes);
+});
+form.addEventListener("reset", (event) => {
+  event.preventDefault();
+  state = { present: [] };
+  fillForm();
+  go({});
+});
+find("previous").addEventListener("click", () => go({ after: visited.at(-1) }, { keepPlace: true, seen: visited.slice(0, -1) }));
+find("first").addEventListener("click", () => go({}));
+addEventListener("popstate", (event) => {
+  state = read(location.search);
+  visited = event.state?.visited ?? [];
+  fillForm();
+  show();
+});
+// Up and down go from row to row; Enter opens, since what has the focus is a link.
+find("rows").addEventListener("keydown", (event) => {
+  if (!["ArrowDown", "ArrowUp"].includes(event.key) || !event.target.matches("td a")) return;
+  event.preventDefault();
+  const links = [...find("rows").querySelectorAll("td a")];
+  links[links.indexOf(event.target) + (event.key === "ArrowDown" ? 1 : -1)]?.focus();
+});
+
+async function start() {
+  if (matchMedia("(max-width: 640px)").matches) find("filter-box").open = false;
+  show();
+  try {
+    const about = await ask("/api/about");
+    find("about").textContent = `${about.database} · superionic ${about.version}`;
+    for (const group of about.groups) {
+      const value = `${group.mobile_species}|${group.potential}`;
+      field("group").append(element("option", { value }, `${group.mobile_species}, ${group.potential} (${group.n_rows.toLocaleString("en")})`));
+    }
+    for (const [name, text] of Object.entries(about.policies)) {
+      field("policy").append(element("option", { value: name, title: text }, name));
+    }
+  } catch { /* the table says what is wrong */ }
+  fillForm();
+}
+start();

@@ -1,0 +1,191 @@
+"""What a sample of the rows tells of the whole collection: sizes, values, how rare a filter is.
+
+Ranks are dense and have an index, so ranks of all heights are a sample that costs the same in any
+collection. Nothing that is shown as exact rests on it: it decides how a question is put.
+"""
+
+import math
+import random
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo.collection import Collection
+
+from superionic.serve.filters import TEXT_FIELDS, SortField
+
+N_SAMPLES = 400
+_MOST_GROUPS = 24
+_LARGEST_NUMBER = 2**53
+_SAMPLED = (
+    *("key", "rank", "ranks", "mobile_species", "potential", "elements", "present"),
+    *("label_verdict", "validation_verdict"),
+    *(field.value for field in SortField if field is not SortField.rank),
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that are ranked among each other.
+
+    Parameters
+    ----------
+    mobile_species, potential : str
+        What they share.
+    n_rows : int
+        How many there are, further names of one crystal left out.
+    """
+
+    mobile_species: str
+    potential: str
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of a collection.
+
+    Parameters
+    ----------
+    groups : tuple of Group
+        Species and potentials, the largest group first.
+    sample : tuple of dict
+        Some of the rows, of all ranks.
+    """
+
+    groups: tuple[Group, ...]
+    sample: tuple[Mapping[str, Any], ...]
+
+    @property
+    def n_rows(self) -> int:
+        """Return the number of ranked rows."""
+        return sum(group.n_rows for group in self.groups)
+
+    def fraction(self, criteria: Mapping[str, Any]) -> float:
+        """Estimate which fraction of the rows meets criteria; never 0."""
+        n_met = sum(meets(row, criteria) for row in self.sample)
+        return (n_met + 0.5) / (len(self.sample) + 1)
+
+    def values(self, field: str) -> list[Any]:
+        """Return the values of a field in the sample, sorted, nulls left out."""
+        found = (value_at(row, field) for row in self.sample)
+        return sorted(value for value in found if is_value(value, field))
+
+
+def survey(rows: Collection, seed: int = 0) -> Survey:
+    """Look at a collection, at a cost that hardly depends on its size.
+
+    Parameters
+    ----------
+    rows : Collection
+        The screening collection.
+    seed : int
+        Seed of the choice of ranks.
+    """
+    largest = largest_rank(rows, {})
+    if not largest:
+        return Survey((), ())
+    step = max(1, largest // N_SAMPLES)
+    # One rank from each of equal intervals, by chance: rows may repeat themselves in even steps.
+    chance = random.Random(seed)
+    later = (start + chance.randrange(step) for start in range(1, largest + 1, step))
+    ranks = sorted({1, *later})  # every group has a first row
+    found = rows.find({"rank": {"$in": ranks}}, dict.fromkeys(_SAMPLED, 1) | {"_id": 0})
+    sample = tuple(found.limit(N_SAMPLES * _MOST_GROUPS))
+    sampled: dict[tuple[str, str], int] = defaultdict(int)
+    for row in sample:
+        sampled[str(row.get("mobile_species")), str(row.get("potential"))] += 1
+    groups: list[Group] = []
+    for (species, potential), n in sorted(sampled.items(), key=lambda one: -one[1]):
+        same = {"mobile_species": species, "potential": potential}
+        exact = len(groups) < _MOST_GROUPS
+        groups.append(Group(species, potential, largest_rank(rows, same) if exact else n * step))
+    return Survey(tuple(groups), sample)
+
+
+def largest_rank(rows: Collection, same: Mapping[str, str]) -> int:
+    """Return the largest rank, found by halving: ranks have no gaps."""
+
+    def exists(rank: int) -> bool:
+        # The rank comes first: the local server takes the first clause that has an index.
+        return rows.find_one({"rank": rank, **same}, {"_id": 1}) is not None
+
+    return largest_with(exists)
+
+
+def largest_with(holds: Callable[[int], bool]) -> int:
+    """Return the largest positive number for which something holds, 0 if for none.
+
+    It must hold for all smaller ones, too.
+    """
+    high = 1
+    while holds(high):
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
+
+
+def value_at(row: Mapping[str, Any], path: str) -> Any:
+    """Return the value at a path such as ``ranks.network``, None without one."""
+    value: Any = row
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def is_value(value: Any, field: str) -> bool:
+    """Say whether a value is what a field holds: text, or a finite number."""
+    if field in TEXT_FIELDS:
+        return isinstance(value, str)
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) <= _LARGEST_NUMBER  # neither infinity nor NaN nor more than BSON holds
+    )
+
+
+def meets(row: Mapping[str, Any], criteria: Mapping[str, Any]) -> bool:
+    """Say whether a row meets criteria of :meth:`~superionic.serve.filters.Filters.criteria`."""
+    return all(_meets(value_at(row, path), wanted) for path, wanted in criteria.items())
+
+
+def _meets(value: Any, wanted: Any) -> bool:
+    if not isinstance(wanted, Mapping):
+        return wanted in value if isinstance(value, list) else value == wanted
+    for operator, operand in wanted.items():
+        if operator == "$all":
+            holds = isinstance(value, list) and set(operand) <= set(value)
+        elif operator == "$nin":
+            holds = not isinstance(value, list) or not set(operand) & set(value)
+        elif value is None or isinstance(value, str) != isinstance(operand, str):
+            holds = False
+        else:
+            holds = {
+                "$gte": value >= operand,
+                "$lte": value <= operand,
+                "$lt": value < operand,
+            }[operator]
+        if not holds:
+            return False
+    return True
+
+
+def step_ahead(values: Sequence[Any], start: Any, n: int, *, descending: bool) -> Any:
+    """Return the value that lies n places beyond another one in sorted values; None at the end."""
+    if descending:
+        place = (bisect_left(values, start) if start is not None else len(values)) - n
+        return values[place] if place > 0 else None
+    place = (bisect_left(values, start) if start is not None else 0) + n
+    return values[place] if place < len(values) else None
+
+
+def expected_gap(n_rows: int, n_values: int, wanted: float) -> int:
+    """Return how many sampled values to step over to pass the wanted number of rows."""
+    if not n_values:
+        return 1
+    return max(1, math.ceil(wanted * n_values / max(n_rows, 1)))
