@@ -11,6 +11,9 @@ The rule, in this order:
    ``--count`` of them.
 
     python benchmarks/choose_label_crystals.py --structures structures_li.jsonl
+
+With ``--any-chemistry`` rules 2 and 3 fall away: crystals that need no label, for pretraining
+(workflows/phonondb_li_crystals.jsonl has the first 480).
 """
 
 import argparse
@@ -40,6 +43,7 @@ def main() -> None:
         type=Path,
         default=Path(__file__).parents[1] / "workflows" / "label_1000K_crystals.jsonl",
     )
+    parser.add_argument("--any-chemistry", action="store_true", help="without rules 2 and 3")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
 
@@ -58,10 +62,10 @@ def main() -> None:
             left_out["another source"] += 1
             continue
         elements = {element.symbol for element in found.structure.composition.elements}
-        if elements & OPEN_SHELL or "H" in elements:
+        if not options.any_chemistry and (elements & OPEN_SHELL or "H" in elements):
             left_out["hydrogen or open shells"] += 1
             continue
-        if not elements & ANIONS or not neutral(found.structure.composition):
+        if not options.any_chemistry and not is_insulator(elements, found.structure.composition):
             left_out["not an ionic insulator by its formula"] += 1
             continue
         try:
@@ -98,8 +102,8 @@ def is_mp_id(material_id: str) -> bool:
     return material_id.startswith("mp-") and material_id[3:].isdecimal()
 
 
-def neutral(composition) -> bool:
-    return bool(composition.reduced_composition.oxi_state_guesses())
+def is_insulator(elements: set[str], composition) -> bool:
+    return bool(elements & ANIONS and composition.reduced_composition.oxi_state_guesses())
 
 
 def record(entry: tuple) -> dict:
