@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 CRYSTALS ?= workflows/example_crystals
 TEST_WORKERS ?= 2
 
-.PHONY: help screen test soak lint clean benchmark-landscape
+.PHONY: help screen test soak lint docs clean benchmark-landscape
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test    install everything and run the tests"
 	@echo "make soak    the long form of the cluster tests, with server kills"
 	@echo "make lint    ruff and mypy"
+	@echo "make docs    the documentation, in build/docs; warnings are errors"
 	@echo "make benchmark-landscape  time landscapes against the published protocol and dynamics"
 	@echo "make clean   remove the virtual environment and caches"
 
@@ -31,6 +32,9 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --no-cache --check src tests benchmarks
 	$(BIN)/mypy
 
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -n -q docs build/docs
+
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'superionic needs Python 3.11 or newer: make PYTHON=python3.11 ...')"
 	$(PYTHON) -m venv $(VENV)
@@ -47,6 +51,10 @@ $(VENV)/.screen: pyproject.toml $(VENV)/.torch
 $(VENV)/.test: pyproject.toml $(VENV)/.torch
 	$(PIP) --editable ".[server,sevennet,matgl,network,notebook,kinisi,mp,optimade,dev]"
 	@touch $@ $(VENV)/.screen
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.screen
+	$(PIP) --editable ".[docs]"
+	@touch $@
 
 benchmark-landscape: $(VENV)/.test
 	$(BIN)/python benchmarks/landscape.py --out benchmarks/results

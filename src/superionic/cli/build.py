@@ -21,7 +21,9 @@ def build(
     full_every: Annotated[
         float, typer.Option(help="Seconds after which --watch looks at everything again.", min=1)
     ] = 3600.0,
-    processes: Annotated[int, typer.Option("--processes", "-n", min=1)] = 1,
+    processes: Annotated[
+        int, typer.Option("--processes", "-n", min=1, help="Processes that write rows.")
+    ] = 1,
     database: DatabaseURI = None,
 ) -> None:
     """Bring the screening collection up to date with the results of finished jobs.

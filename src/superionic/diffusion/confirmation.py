@@ -36,7 +36,7 @@ Confirmation = Literal["confirmed", "not_confirmed", "melts", "undecided"]
 
 @dataclass(frozen=True)
 class ConfirmationRules:
-    """Numbers of the verdict; see the module's description.
+    """At which conductivity a material is confirmed; see the module's description.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ StopCode = Literal["completed", "settled_diffusing", "settled_not_diffusing", "m
 
 @dataclass(frozen=True)
 class StopRules:
-    """Numbers of the rules; see the module's description.
+    """When a run ends before its time; see the module's description.
 
     Parameters
     ----------
@@ -41,8 +41,10 @@ class StopRules:
     quiet_fraction : float
         Fraction of a hop that no ion may have passed.
     max_temperature_factor, min_run_away_K : float
+        A run runs away above this many times its temperature, if that is also above this many K.
     max_force_eV_per_A, max_energy_change_eV_per_atom : float
-        Limits of run_away.
+        A run runs away with a larger force, or when the energy per atom has moved farther from its
+        start.
     slope : SlopeSettings
         How the slope is fitted.
     verdict : VerdictRules

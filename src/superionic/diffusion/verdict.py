@@ -37,7 +37,28 @@ _RULE_OF_THREE = 3.0
 
 @dataclass(frozen=True)
 class VerdictRules:
-    """Numbers of the rules; see the module's description."""
+    """Numbers of the rules by which a trajectory is judged; see the module's description.
+
+    Parameters
+    ----------
+    min_production_ps : float
+        A shorter production is unconverged.
+    average_ps : float
+        Time over which positions are averaged, to take out vibrations.
+    min_hop_A, max_hop_A : float
+        A hop is half the distance between nearest mobile sites, held between these.
+    max_relative_error : float
+        Relative error of the slope above which a run is unconverged.
+    min_long_growth : float
+        Part of what the slope promises that the displacements have to grow at long lags.
+    melt_fraction : float
+        Part of the shortest interatomic distance that even the slowest framework element has moved
+        (root mean square) in a melt.
+    melt_growth : float
+        Factor by which its mean squared displacement still grows when the lag doubles.
+    melt_min_ps : float
+        Before this nothing is called molten.
+    """
 
     min_production_ps: float = 5.0
     average_ps: float = 0.4

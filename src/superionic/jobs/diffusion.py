@@ -68,6 +68,22 @@ class DiffusionMDMaker(ForceFieldMDMaker):
 
     Parameters
     ----------
+    time_step : float or None
+        Time step in fs; None takes 2 fs, with hydrogen 0.5 fs.
+    n_steps : int
+        Steps of the production at most.
+    ensemble : MDEnsemble
+        ``nvt``, or ``nve`` without a thermostat.
+    dynamics : str or None
+        Thermostat: ``bussi``, ``langevin`` or ``nose_hoover``; None takes ``bussi``.
+    temperature : float
+        Temperature in K.
+    traj_interval : int
+        Steps between stored frames.
+    mb_velocity_seed : int or None
+        Seed of velocities and thermostat.
+    force_field_name : str
+        Potential by atomate2's names, where ``potential`` is not given.
     potential : str or None
         Specification of one of our potentials, such as ``chgnet``; it wins over
         ``force_field_name``.

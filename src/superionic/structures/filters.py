@@ -125,8 +125,8 @@ class NumberOfAtoms(_Filter):
     """A range of the number of atoms in the cell as it was read."""
 
     filter: Literal["n_atoms"]
-    min: float | None = None
-    max: float | None = None
+    min: float | None = Field(None, description="Fewest atoms.")
+    max: float | None = Field(None, description="Most atoms.")
 
     def fault(self, candidate: Candidate, composition: Composition) -> str | None:
         """See the base class."""
@@ -150,7 +150,10 @@ class Toxic(_Filter):
     """Remove toxic elements; the list can be changed."""
 
     filter: Literal["toxic"]
-    elements: list[str] = Field(default_factory=lambda: list(TOXIC))
+    elements: list[str] = Field(
+        default_factory=lambda: list(TOXIC),
+        description="Which are taken for toxic; by default As, Be, Cd, Hg, Pb and Tl.",
+    )
 
     @model_validator(mode="after")
     def _known(self) -> "Toxic":

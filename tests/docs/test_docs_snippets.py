@@ -1,0 +1,109 @@
+"""What pages show and do not run: commands have these options, files these settings."""
+
+import ast
+import importlib
+import shlex
+
+import pytest
+import yaml
+from docs_pages import PAGES, ROOT, blocks, commands
+from superionic_docs.commands import commands as all_commands
+
+from superionic.cluster.campaign_file import read_campaign
+from superionic.errors import SettingsError
+from superionic.structures.filters import parse_filters
+from superionic.surrogate.study import read_study
+
+OPTIONS = {
+    command.name: {name: one for one in command.parameters for name in one.names}
+    for command in all_commands()
+}
+COMMANDS = [(path, line) for path in PAGES for line in commands(path)]
+BLOCKS = [block for path in PAGES for block in blocks(path)]
+YAML = [block for block in BLOCKS if block.language == "yaml"]
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+
+
+def parse(line: str) -> None:
+    """Parse a call of ``superionic`` without running it.
+
+    Raises
+    ------
+    ValueError
+        When there is no such command, option or choice.
+    """
+    words = shlex.split(line, comments=True)
+    end = next((i for i, word in enumerate(words) if word in ("|", ">", "&&", ";")), len(words))
+    words = words[:end]
+    if words == ["superionic", "--help"] or words[1] == "COMMAND":
+        return
+    name = next((n for n in (2, 3) if " ".join(words[:n]) in OPTIONS), None)
+    if name is None:
+        raise ValueError("there is no such command")
+    options, rest = OPTIONS[" ".join(words[:name])], words[name:]
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-") or word == "-":
+            continue
+        if word == "--help":
+            return
+        if word not in options:
+            raise ValueError(f"there is no option {word}")
+        if options[word].value:
+            if not rest:
+                raise ValueError(f"{word} has no value")
+            value = rest.pop(0)
+            if options[word].choices and value not in options[word].choices:
+                raise ValueError(f"{word} is none of {', '.join(options[word].choices)}")
+
+
+def test_there_is_something_to_look_at():
+    assert len(COMMANDS) > 60
+    assert len(YAML) > 8
+    assert len(PYTHON) > 10
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_have_these_options(path):
+    for line in commands(path):
+        try:
+            parse(line)
+        except ValueError as error:
+            pytest.fail(f"{path.relative_to(ROOT)}: {line}: {error}")
+
+
+def test_a_wrong_command_is_noticed():
+    for line in ("superionic scren x", "superionic screen x --stepp 3", "superionic query -f cvs"):
+        with pytest.raises(ValueError, match=r"."):
+            parse(line)
+    parse("superionic fetch mp --out x.jsonl")
+
+
+@pytest.mark.parametrize("block", YAML, ids=lambda block: block.name)
+def test_files_have_these_settings(block, tmp_path):
+    content = yaml.safe_load(block.text)
+    if list(content) == ["filters"]:
+        assert parse_filters(content["filters"], block.name)
+        return
+    path = tmp_path / "shown.yaml"
+    path.write_text(block.text)
+    if "data" in content:
+        read_study(path)
+        return
+    read_campaign(path).maker("chgnet")
+
+
+def test_a_wrong_setting_is_noticed(tmp_path):
+    path = tmp_path / "campaign.yaml"
+    path.write_text("crystals: [x]\nsettings: {landscape_maker.settings.step_A: 0.3}\n")
+    with pytest.raises(SettingsError):
+        read_campaign(path).maker("chgnet")
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.name)
+def test_what_snippets_import_is_there(block):
+    for node in ast.walk(ast.parse(block.text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("superionic"):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                assert hasattr(module, alias.name), f"{node.module} has no {alias.name}"
