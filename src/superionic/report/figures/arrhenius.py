@@ -22,6 +22,7 @@ from superionic.report.figures.style import (
     plain_name,
     plotly_axes,
     plotly_figure,
+    with_error,
 )
 from superionic.schemas.validation import TemperatureDocument, ValidationDocument
 
@@ -261,7 +262,7 @@ def _fit_name(document: ValidationDocument) -> str:
     energy, error = document.activation_energy_eV, document.activation_energy_error_eV
     if energy is None or error is None:
         return "fit"
-    return f"fit, {energy:.2f} ± {error:.2f} eV"
+    return f"fit, {with_error(energy, error)} eV"
 
 
 def _threshold_name(document: ValidationDocument) -> str:

@@ -12,14 +12,11 @@ from pymatgen.core import Structure
 from superionic.builders.documents import without_monty
 from superionic.builders.screening import query_screening
 from superionic.errors import FigureError
+from superionic.report.figures import parity, precision
 from superionic.report.figures.kinds import MATERIAL_KINDS, get_kind
 from superionic.report.figures.msd import MSDCurve, curve_of
-from superionic.report.figures.parity import ParityData
-from superionic.report.figures.parity import of_rows as parity_of_rows
 from superionic.report.figures.pipeline import PipelineCounts, counts_of
-from superionic.report.figures.precision import PrecisionCurves
-from superionic.report.figures.precision import of_rows as precision_of_rows
-from superionic.report.figures.ranking import RankingData, ranking_data
+from superionic.report.figures.ranking import ranking_data
 from superionic.report.figures.scene import LandscapeScene, PathProfile, scene_of
 from superionic.report.figures.volume import VolumeCurve, curve_of_descriptors
 from superionic.schemas.common import MaterialDocument
@@ -65,7 +62,7 @@ def gather(
     limit : int
         Most materials of a ranking.
     labels : sequence of LabelRow
-        Labels of a data set, beside those of the database (parity, precision).
+        Labels of a data set, beside those of the database.
     selection : Selection, optional
         What became of the crystals before they were computed (pipeline).
 
@@ -96,11 +93,11 @@ def gather(
             hint="Name the summary.json that 'superionic train' wrote.",
         )
     if kind == "pipeline":
-        return pipeline(database, rows, selection)
+        return pipeline_counts(database, rows, selection, labels)
     rows = one_group(rows)
     if kind == "ranking":
-        return ranking(rows, policy, limit)
-    return parity(rows, labels) if kind == "parity" else precision(rows, labels)
+        return ranking_data(rows, policy, limit, labels)
+    return parity.of_rows(rows, labels) if kind == "parity" else precision.of_rows(rows, labels)
 
 
 def row_of(
@@ -299,33 +296,17 @@ def one_group(rows: Sequence[ScreeningDocument]) -> list[ScreeningDocument]:
     return max(groups.values(), key=len)
 
 
-def ranking(rows: Sequence[ScreeningDocument], policy: str = "xi", limit: int = 25) -> RankingData:
-    """Return the best of some rows."""
-    return ranking_data(rows, policy, limit)
-
-
-def parity(rows: Sequence[ScreeningDocument], labels: Sequence[LabelRow] = ()) -> ParityData:
-    """Return predictions and labels of the rows that have both."""
-    return parity_of_rows(rows, labels)
-
-
-def precision(
-    rows: Sequence[ScreeningDocument], labels: Sequence[LabelRow] = ()
-) -> PrecisionCurves:
-    """Return how many of the first materials by each score conduct."""
-    return precision_of_rows(rows, labels)
-
-
-def pipeline(
+def pipeline_counts(
     database: "Database",
     rows: Sequence[ScreeningDocument],
     selection: "Selection | None" = None,
+    labels: Sequence[LabelRow] = (),
 ) -> PipelineCounts:
     """Return how many materials went how far."""
     failures = [
         FailureDocument.model_validate(without_monty(one)) for one in database.failures.query({})
     ]
-    return counts_of(rows, failures, selection)
+    return counts_of(rows, failures, selection, labels)
 
 
 OF_ROW: dict[str, Callable[["Database", ScreeningDocument], Any]] = {

@@ -200,7 +200,7 @@ def static(data: LearningCurves) -> "Figure":
             names = ("learnt", "validation") if number == 0 else (None, None)
             panel.plot(one.epochs, one.train, color=GREY, lw=0.6, alpha=0.6, label=names[0])
             panel.plot(one.epochs, one.validation, color=BLUE, lw=0.6, alpha=0.6, label=names[1])
-        label(panel, _EPOCH, _LOSS, f"force network, {len(data.losses)} folds")
+        label(panel, _EPOCH, _LOSS, f"force network, {len(data.losses)} trainings")
         legend(panel)
     if shown:
         axis, chance = METRICS[data.metric]

@@ -26,6 +26,7 @@ from superionic.report.figures.style import (
     plain_name,
     plotly_axes,
     plotly_figure,
+    with_error,
 )
 from superionic.schemas.label import DiffusionDocument, LabelRow
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 FRAMEWORK_COLOURS = (GREEN, PURPLE, SKY_BLUE, ORANGE, YELLOW, GREY)
-_HEADROOM = 1.15
+_HEADROOM = 1.4
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ class MSDCurve:
     @property
     def slope_text(self) -> str:
         """The slope with its standard error, as a legend has it."""
-        return f"slope {self.slope_A2_per_ps:.3g} ± {self.error_A2_per_ps:.2g} Å²/ps"
+        assert self.slope_A2_per_ps is not None
+        assert self.error_A2_per_ps is not None
+        return f"slope {with_error(self.slope_A2_per_ps, self.error_A2_per_ps)} Å²/ps"
 
     @property
     def fitted(self) -> bool:

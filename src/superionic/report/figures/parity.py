@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log10
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from superionic.errors import FigureError
-from superionic.evaluation.truth import SMALLEST_SLOPE_A2_per_ps
+from superionic.report.figures.simulated import simulated_of
 from superionic.report.figures.style import (
     GREY,
     VERDICT_COLOURS,
@@ -34,7 +33,6 @@ FloatArray = NDArray[np.float64]
 SPLITS = {"random": "folds at random", "chemical_system": "unseen chemical systems"}
 _X = "simulated slope at 1000 K (log₁₀ Å²/ps)"
 _Y = "predicted slope (log₁₀ Å²/ps)"
-_LABEL_TEMPERATURE_K = 1000.0
 
 
 @dataclass(frozen=True)
@@ -121,21 +119,14 @@ def of_rows(rows: Sequence[ScreeningDocument], labels: Sequence[LabelRow] = ()) 
     FigureError
         When no row has both.
     """
-    of_set = {
-        (one.material_id, one.mobile_species, one.potential): one
-        for one in labels
-        if one.temperature_K == _LABEL_TEMPERATURE_K
-    }
+    simulated = simulated_of(rows, labels)
     found = []
     for row in rows:
         if row.predicted_log10_msd_slope is None or row.prediction_in_training or row.duplicate_of:
             continue
-        slope, verdict = row.msd_slope_A2_per_ps, row.label_verdict
-        other = of_set.get((row.material_id, row.mobile_species, row.potential))
-        if row.label_temperature_K != _LABEL_TEMPERATURE_K or slope is None:
-            slope, verdict = (other.msd_slope_A2_per_ps, other.verdict) if other else (None, None)
-        if slope is not None and verdict is not None and verdict != "melted":
-            found.append((row, log10(max(slope, SMALLEST_SLOPE_A2_per_ps)), verdict))
+        one = simulated.get(row.key)
+        if one is not None and one.log10_slope is not None:
+            found.append((row, one.log10_slope, one.verdict))
     if not found:
         raise FigureError(
             f"None of {len(rows)} rows has a label and a prediction by a network that had not "

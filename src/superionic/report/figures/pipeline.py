@@ -4,11 +4,12 @@ After A. Maevskiy et al., arXiv 2411.06804, Fig. 3.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from superionic.errors import FigureError
+from superionic.report.figures.simulated import simulated_of
 from superionic.report.figures.style import (
     BLUE,
     GREY,
@@ -24,6 +25,7 @@ from superionic.report.figures.style import (
     plotly_figure,
 )
 from superionic.schemas.failure import FailureDocument
+from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ def counts_of(
     rows: Sequence[ScreeningDocument],
     failures: Sequence[FailureDocument] = (),
     selection: "Selection | None" = None,
+    labels: Sequence[LabelRow] = (),
 ) -> PipelineCounts:
     """Count how far materials went.
 
@@ -104,6 +107,8 @@ def counts_of(
     selection : Selection, optional
         What became of the crystals before; rows and failures are then those of its candidates
         alone.
+    labels : sequence of LabelRow
+        Labels of a data set, beside those of the rows.
 
     Raises
     ------
@@ -127,7 +132,8 @@ def counts_of(
             hint="'superionic screen' adds some; 'superionic build' makes them from finished jobs.",
         )
     if selection is None:
-        stages.append(Stage("computed or tried", len(known | set(by_material))))
+        if by_material or known != screened:
+            stages.append(Stage("computed or tried", len(known | set(by_material))))
     else:
         waiting = stages[-1].count - len(known) - len(by_material)
         failed += [Loss("not computed yet", waiting)] if waiting > 0 else []
@@ -139,14 +145,17 @@ def counts_of(
         return {row.material_id for row in rows if part in row.present}
 
     stages.append(Stage("predicted: force network", len(having("prediction")), branch=True))
-    labelled = having("label")
-    stages.append(Stage("labelled: dynamics", len(labelled), branch=True))
+    simulated = simulated_of(rows, labels)
+    labelled = {row.material_id: simulated[row.key].verdict for row in rows if row.key in simulated}
+    stages.append(Stage("labelled: dynamics at 1000 K", len(labelled), branch=True))
     if labelled:
-        stages.append(_verdicts(rows, "label_verdict", "diffusing", labelled))
-    validated = having("validation")
+        stages.append(_verdicts(labelled, "diffusing"))
+    validated = {
+        row.material_id: str(row.validation_verdict) for row in rows if "validation" in row.present
+    }
     stages.append(Stage("validated: several temperatures", len(validated), branch=True))
     if validated:
-        stages.append(_verdicts(rows, "validation_verdict", "confirmed", validated))
+        stages.append(_verdicts(validated, "confirmed"))
     return PipelineCounts(tuple(stages))
 
 
@@ -272,9 +281,8 @@ def _before(selection: "Selection") -> tuple[list[Stage], set[str]]:
     return [Stage("found", found), Stage("candidates", len(candidates), tuple(lost))], candidates
 
 
-def _verdicts(rows: Sequence[ScreeningDocument], name: str, wanted: str, of: set[str]) -> Stage:
+def _verdicts(verdicts: Mapping[str, str], wanted: str) -> Stage:
     """Return the stage of those with a verdict, and how many have which other one."""
-    verdicts = {row.material_id: getattr(row, name) for row in rows if row.material_id in of}
     counts = Counter(verdicts.values())
-    lost = [Loss(plain_name(str(v)), n) for v, n in counts.most_common() if v != wanted]
+    lost = [Loss(plain_name(v), n) for v, n in counts.most_common() if v != wanted]
     return Stage(wanted, counts[wanted], tuple(lost))

@@ -23,7 +23,7 @@ from superionic.report.figures.style import (
     axes,
     faded,
     label,
-    legend,
+    legend_below,
     plain,
     plain_name,
     plotly_axes,
@@ -41,6 +41,7 @@ FloatArray = NDArray[np.float64]
 DEFAULT_SCORES = ("xi", "mpe_eV", "free_volume", "consensus", "calibrated", "network")
 SCORE_COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY_BLUE)
 MOST_FIRST = 50
+SCORE_NAMES = {"xi": "Ξ", "mpe_eV": "percolation barrier", "network": "force network"}
 _X, _Y = "first N materials by score (number)", "conductors among them (fraction)"
 
 
@@ -238,6 +239,7 @@ def plotly(data: PrecisionCurves) -> "PlotlyFigure":
     for number, curve in enumerate(data.curves):
         colour = SCORE_COLOURS[number % len(SCORE_COLOURS)]
         few = len(curve.first) <= 2
+        name = SCORE_NAMES.get(curve.score, plain_name(curve.score))
         if not few:
             figure.add_scatter(
                 x=np.concatenate([curve.first, curve.first[::-1]]),
@@ -247,7 +249,7 @@ def plotly(data: PrecisionCurves) -> "PlotlyFigure":
                 mode="lines",
                 line={"width": 0},
                 legendgroup=f"interval of {curve.score}",
-                name=f"{plain(plain_name(curve.score))}, 95 %",
+                name=f"{plain(name)}, 95 %",
                 visible=True if number == 0 else "legendonly",
                 hoverinfo="skip",
             )
@@ -264,7 +266,7 @@ def plotly(data: PrecisionCurves) -> "PlotlyFigure":
             mode="markers" if few else "lines",
             line={"color": colour, "width": 2},
             marker={"color": colour, "size": 9},
-            name=plain(plain_name(curve.score)),
+            name=plain(name),
             hovertemplate="first %{x}: %{y:.2f}<extra>" + plain(curve.score) + "</extra>",
         )
     plotly_axes(figure, _X, _Y)
@@ -274,7 +276,7 @@ def plotly(data: PrecisionCurves) -> "PlotlyFigure":
 
 def static(data: PrecisionCurves) -> "Figure":
     """Draw the curves for print; the interval is that of the first score."""
-    figure, (panel,) = axes(height_in=2.9)
+    figure, (panel,) = axes(height_in=3.1)
     span = _span(data)
     low, high = data.chance_interval(span)
     panel.fill_between(span, low, high, color=GREY, alpha=0.15, lw=0, label="random order, 95 %")
@@ -282,7 +284,7 @@ def static(data: PrecisionCurves) -> "Figure":
     styles = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
     for number, curve in enumerate(data.curves):
         colour = SCORE_COLOURS[number % len(SCORE_COLOURS)]
-        name = plain_name(curve.score)
+        name = SCORE_NAMES.get(curve.score, plain_name(curve.score))
         if len(curve.first) <= 2:
             errors = np.array([curve.value - curve.low, curve.high - curve.value])
             shift = 0.12 * (number - (len(data.curves) - 1) / 2)
@@ -304,7 +306,7 @@ def static(data: PrecisionCurves) -> "Figure":
         panel.plot(curve.first, curve.value, ls=style, color=colour, lw=1.2, label=name)
     panel.set(ylim=(0, 1.03), xlim=(1, float(span[-1])))
     label(panel, _X, _Y, data.title)
-    legend(panel, columns=2, where="upper right")
+    legend_below(figure, panel)
     return figure
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log10
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from superionic.errors import FigureError
-from superionic.evaluation.truth import SMALLEST_SLOPE_A2_per_ps
 from superionic.ranking.policies import get_policy
+from superionic.report.figures.simulated import Simulated, clipped_log10, simulated_of
 from superionic.report.figures.style import (
     BLUE,
     GREY,
@@ -19,7 +18,7 @@ from superionic.report.figures.style import (
     axes,
     formula_text,
     label,
-    legend,
+    legend_below,
     literal,
     plain,
     plain_name,
@@ -27,9 +26,11 @@ from superionic.report.figures.style import (
     plotly_figure,
 )
 from superionic.report.ranking import rank_of
+from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
@@ -39,7 +40,6 @@ _QUANTITIES = {
     "network": "predicted slope (log₁₀ Å²/ps)",
     "calibrated": "probability (no unit)",
 }
-LABEL_TEMPERATURE_K = 1000.0
 _SLOPE = "MSD slope at 1000 K (Å²/ps)"
 _ROW_IN = 0.145
 _ROW_PX = 20
@@ -133,7 +133,10 @@ class RankingData:
 
 
 def ranking_data(
-    rows: Sequence[ScreeningDocument], policy: str = "xi", limit: int = 25
+    rows: Sequence[ScreeningDocument],
+    policy: str = "xi",
+    limit: int = 25,
+    labels: Sequence[LabelRow] = (),
 ) -> RankingData:
     """Return the best of some rows by a policy.
 
@@ -145,6 +148,8 @@ def ranking_data(
         Name of the policy.
     limit : int
         Most materials that are shown.
+    labels : sequence of LabelRow
+        Labels of a data set, beside those of the rows.
 
     Raises
     ------
@@ -163,11 +168,13 @@ def ranking_data(
             hint="Choose another policy; 'superionic explain ID' says what a material lacks.",
         )
     scored.sort(key=lambda row: row.ranks[policy])
+    shown = scored[:limit]
+    simulated = simulated_of(shown, labels)
     return RankingData(
         policy=policy,
         summary=chosen.summary,
         lower_is_better=chosen.lower_is_better,
-        materials=tuple(_material(row, policy) for row in scored[:limit]),
+        materials=tuple(_material(row, policy, simulated.get(row.key)) for row in shown),
         n_materials=len(scored),
     )
 
@@ -223,7 +230,7 @@ def plotly(data: RankingData) -> "PlotlyFigure":
 def static(data: RankingData) -> "Figure":
     """Draw the ranking for print."""
     n = len(data.materials)
-    height = 0.8 + _ROW_IN * n
+    height = (1.05 if data.has_slopes else 0.8) + _ROW_IN * n
     figure, panels = axes(height_in=height, columns=2 if data.has_slopes else 1)
     places = np.arange(n)
     scores = [one.score for one in data.materials]
@@ -245,6 +252,7 @@ def static(data: RankingData) -> "Figure":
     label(panels[0], data.quantity, "rank, material", title)
     if data.has_slopes:
         _draw_slopes(panels[1], data)
+        legend_below(figure, panels[1])
     for panel in panels:
         panel.set_ylim(n - 0.5, -0.5)
         panel.grid(axis="y", lw=0.3, color="0.9")
@@ -288,7 +296,7 @@ def _add_slopes(figure: "PlotlyFigure", data: RankingData, names: list[str]) -> 
         )
 
 
-def _draw_slopes(panel, data: RankingData) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _draw_slopes(panel: "Axes", data: RankingData) -> None:
     for place, one in enumerate(data.materials):
         if one.predicted:
             value = _linear(one.predicted)
@@ -324,10 +332,9 @@ def _draw_slopes(panel, data: RankingData) -> None:  # type: ignore[no-untyped-d
     panel.set_xscale("log")
     panel.set_yticks([])
     label(panel, "slope (Å$^2$/ps), 1000 K", "")
-    legend(panel)
 
 
-def _material(row: ScreeningDocument, policy: str) -> RankedMaterial:
+def _material(row: ScreeningDocument, policy: str, simulated: Simulated | None) -> RankedMaterial:
     score = Value(row.scores[policy])
     predicted = None
     if row.predicted_log10_msd_slope is not None:
@@ -345,8 +352,8 @@ def _material(row: ScreeningDocument, policy: str) -> RankedMaterial:
         score=score,
         orderings=_orderings(row, policy),
         predicted=None if policy == "network" else predicted,
-        simulated=_simulated(row),
-        verdict=row.label_verdict,
+        simulated=_logarithms(simulated),
+        verdict=simulated.verdict if simulated else None,
     )
 
 
@@ -362,19 +369,13 @@ def _orderings(row: ScreeningDocument, policy: str) -> tuple[float, float] | Non
     return min(spread.best, other), max(spread.best, other)
 
 
-def _simulated(row: ScreeningDocument) -> Value | None:
-    """Return the logarithm of the simulated slope at 1000 K; clipped, as labels are."""
-    if row.msd_slope_A2_per_ps is None or row.label_verdict == "melted":
+def _logarithms(one: Simulated | None) -> Value | None:
+    """Return the logarithm of a simulated slope with its interval, clipped as labels are."""
+    if one is None or one.log10_slope is None:
         return None
-    if row.label_temperature_K != LABEL_TEMPERATURE_K:
-        return None
-
-    def log(value: float | None) -> float | None:
-        return None if value is None else log10(max(value, SMALLEST_SLOPE_A2_per_ps))
-
-    middle = log(row.msd_slope_A2_per_ps)
-    assert middle is not None
-    return Value(middle, log(row.msd_slope_low_A2_per_ps), log(row.msd_slope_high_A2_per_ps))
+    ends = (one.low_A2_per_ps, one.high_A2_per_ps)
+    low, high = (None if end is None else clipped_log10(end) for end in ends)
+    return Value(one.log10_slope, low, high)
 
 
 def _linear(value: Value | None) -> Value:

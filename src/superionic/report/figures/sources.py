@@ -92,7 +92,7 @@ class Sources:
         FigureError
             When a file is of the right sort, but lacks the data.
         """
-        from superionic.report.figures import gather, learning_curves, parity, precision
+        from superionic.report.figures import gather, learning_curves, parity, precision, ranking
 
         kind = request.kind
         if kind == "msd" and self.labels:
@@ -112,8 +112,8 @@ class Sources:
             return None
         rows = gather.one_group(_wanted(self.rows, request))
         if kind == "ranking":
-            return gather.ranking(rows, request.policy, request.limit)
-        return (gather.parity if kind == "parity" else gather.precision)(rows, self.labels)
+            return ranking.ranking_data(rows, request.policy, request.limit, self.labels)
+        return (parity if kind == "parity" else precision).of_rows(rows, self.labels)
 
     def with_database(self, request: Request, database: "Database") -> Any:
         """Return what a figure is drawn from, with the files beside an open database.

@@ -90,6 +90,16 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def with_error(value: float, error: float) -> str:
+    """Return a number with its standard error, both to two digits of the error."""
+    from math import floor, isfinite, log10
+
+    if not isfinite(value) or not isfinite(error) or error <= 0:
+        return f"{value:.3g} ± {error:.2g}"
+    decimals = min(max(1 - floor(log10(error)), 0), 6)
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
 def plain_name(name: str) -> str:
     """Return the name of a verdict or field as words."""
     return name.replace("_", " ")
@@ -155,6 +165,22 @@ def legend(panel: "Axes", *, columns: int = 1, where: Place = "best") -> None:
             handlelength=1.6,
             columnspacing=1.0,
             borderaxespad=0.3,
+        )
+
+
+def legend_below(figure: "Figure", panel: "Axes", *, columns: int = 3) -> None:
+    """Show the legend of a panel below the figure, where it hides nothing."""
+    handles, names = panel.get_legend_handles_labels()
+    if names:
+        figure.legend(
+            handles,
+            names,
+            loc="outside lower center",
+            ncols=columns,
+            fontsize=TICK_PT - 0.5,
+            frameon=False,
+            handlelength=1.8,
+            columnspacing=1.0,
         )
 
 

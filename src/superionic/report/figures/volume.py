@@ -130,9 +130,9 @@ def plotly(curve: VolumeCurve) -> "PlotlyFigure":
     mode = "lines" if curve.continuous else "lines+markers"
     seen = curve.fraction > 0
     figure.add_scatter(
-        x=curve.energies_eV[seen],
-        y=curve.fraction[seen],
-        customdata=curve.per_ion_A3[seen],
+        x=curve.energies_eV[seen].astype(np.float32),
+        y=curve.fraction[seen].astype(np.float32),
+        customdata=curve.per_ion_A3[seen].astype(np.float32),
         mode=mode,
         name="any ion (union)",
         line={"color": BLUE, "width": 2.5},
