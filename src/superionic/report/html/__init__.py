@@ -1,0 +1,1 @@
+"""One self-contained HTML file that reports on a campaign."""

@@ -1,0 +1,317 @@
+"""Gather all that a report shows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from superionic import __version__
+from superionic.errors import SuperionicError
+from superionic.query import rank_field
+from superionic.ranking.policies import Policy, get_policy
+from superionic.report.html.agreement import (
+    Agreement,
+    Separation,
+    agreements,
+    distributions,
+    separations,
+)
+from superionic.report.html.drawing import (
+    agreement_data,
+    campaign_figures,
+    distribution_figures,
+    material_figures,
+)
+from superionic.report.html.material import Section, section
+from superionic.report.html.payload import Payloads, Slot
+from superionic.report.html.reading import (
+    Fault,
+    MaterialDocuments,
+    read_failures,
+    read_material,
+    read_rows,
+)
+from superionic.report.html.scope import Fate, Scope, fate
+from superionic.report.html.summary import (
+    Cause,
+    Missing,
+    PotentialUse,
+    RunsOfKind,
+    SettingsGroup,
+    failure_causes,
+    missing_parts,
+    potentials_used,
+    runs_by_kind,
+    settings_groups,
+    verdict_counts,
+    warning_counts,
+)
+from superionic.report.html.table import Table, ranking_rows
+from superionic.report.ranking import ranking_csv
+from superionic.schemas.common import utc_now
+from superionic.schemas.screening import ScreeningDocument
+
+if TYPE_CHECKING:
+    from superionic.database.stores import Database
+
+MOST_ROWS = 5000
+"""Rows of the table of one report; a browser sorts them at once."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How methods agree on the materials of one mobile species and potential.
+
+    Parameters
+    ----------
+    mobile_species, potential : str
+        Whose rows.
+    agreements, separations : lists
+        Pairs of methods, and each method against verdicts of dynamics.
+    key : str
+        Key of the data of the scatter plot.
+    """
+
+    mobile_species: str
+    potential: str
+    agreements: list[Agreement]
+    separations: list[Separation]
+    key: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the database holds for a report.
+
+    Parameters
+    ----------
+    rows, failures : sequence of mapping
+        Documents of the collections, as they are stored.
+    n_rows_left_out : int
+        Rows of lower rank that were not read.
+    jobs : list of tuple
+        Failed jobs of the launchpad: cause, how many, an example.
+    faults : list of Fault
+        What could not be read.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    failures: Sequence[Mapping[str, Any]] = ()
+    n_rows_left_out: int = 0
+    jobs: list[tuple[str, int, str]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that a report shows.
+
+    Attributes are named as the parts of the page; ``figures`` maps the anchor of a section to its
+    figures.
+    """
+
+    title: str
+    made: str
+    version: str
+    policy: Policy
+    scope: Scope | None
+    n_rows_left_out: int
+    fate: Fate
+    potentials: list[PotentialUse]
+    runs: list[RunsOfKind]
+    settings: list[SettingsGroup]
+    missing: list[Missing]
+    verdicts: list[tuple[str, str, int]]
+    causes: list[Cause]
+    jobs: list[tuple[str, int, str]]
+    warnings: list[tuple[str, int, str]]
+    faults: list[Fault]
+    table: Table
+    overview: list[Slot]
+    distributions: list[Slot]
+    comparisons: list[Comparison]
+    sections: list[Section]
+    figures: dict[str, list[Slot]]
+    payloads: Payloads
+
+
+def read_stored(database: "Database", scope: Scope | None, policy: str) -> Stored:
+    """Read rows and failures, of a campaign or of the whole collection.
+
+    Parameters
+    ----------
+    database : Database
+        Where they are, connected.
+    scope : Scope, optional
+        The campaign.
+    policy : str
+        Ranking policy; of a large collection, its best :data:`MOST_ROWS` rows are read.
+    """
+    criteria: dict[str, Any] = {}
+    if scope is not None:
+        criteria = {
+            "material_id": {"$in": sorted(scope.names)},
+            "mobile_species": scope.mobile_species,
+            "potential": scope.potential,
+        }
+    n_rows = database.screening.count(criteria)
+    order = {rank_field(policy): 1, "key": 1}
+    limited = {"sort": order, "limit": MOST_ROWS} if n_rows > MOST_ROWS else {}
+    rows = list(database.screening.query(criteria, **limited))
+    failures = list(database.failures.query({}))
+    jobs, faults = _failed_jobs(database, None if scope is None else scope.flow)
+    return Stored(rows, failures, n_rows - len(rows), jobs, faults)
+
+
+def gather(
+    stored: Stored,
+    read: Callable[[ScreeningDocument], MaterialDocuments],
+    *,
+    scope: Scope | None = None,
+    policy: str = "xi",
+    top: int = 10,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Content:
+    """Gather all that a report shows; what cannot be read is listed and stops nothing.
+
+    Parameters
+    ----------
+    stored : Stored
+        What the database holds.
+    read : callable
+        Returns the documents behind a row.
+    scope : Scope, optional
+        The campaign; without it, the report is about all rows.
+    policy : str
+        Ranking policy.
+    top : int
+        Materials with a section of their own, of each mobile species and potential.
+    progress : callable
+        Hears of sections done and in all.
+
+    Raises
+    ------
+    SettingsError
+        When there is no such policy.
+    FigureError
+        When the packages of figures are not installed.
+    """
+    chosen = get_policy(policy)
+    rows, row_faults = read_rows(stored.rows, policy)
+    failures, failure_faults = read_failures(stored.failures)
+    if scope is not None:
+        rows = [row for row in rows if scope.holds(row)]
+        failures = [failure for failure in failures if scope.concerns(failure)]
+    payloads = Payloads()
+    groups: dict[tuple[str, str], list[ScreeningDocument]] = {}
+    for row in rows:
+        groups.setdefault((row.mobile_species, row.potential), []).append(row)
+    best = [
+        row
+        for group in groups.values()
+        for row in [one for one in group if one.duplicate_of is None][:top]
+    ]
+    anchors = {row.key: f"m{index}" for index, row in enumerate(best, start=1)}
+    sections, figures, faults = [], {}, []
+    for done, row in enumerate(best):
+        progress(done, len(best))
+        found = read(row)
+        anchor = anchors[row.key]
+        figures[anchor] = material_figures(payloads, found, anchor)
+        made = _section(found, anchor)
+        sections.append(made)
+        name = f"{row.formula} ({row.material_id})"
+        faults += [Fault(f"{name}: {one.what}", one.reason, one.hint) for one in made.faults]
+        if made.cif is not None:
+            payloads.add(f"{anchor}-cif", {"name": made.cif_name, "text": made.cif})
+    progress(len(best), len(best))
+    payloads.add("csv", {"name": "ranking.csv", "text": ranking_csv(rows, policy) + "\n"})
+    comparisons = [
+        Comparison(*group, agreements(members), separations(members), f"agreement-{index}")
+        for index, (group, members) in enumerate(groups.items())
+    ]
+    for comparison, members in zip(comparisons, groups.values(), strict=True):
+        payloads.add(comparison.key, agreement_data(members))
+    return Content(
+        title="Screening" if scope is None else scope.name,
+        made=utc_now().isoformat(timespec="minutes"),
+        version=__version__,
+        policy=chosen,
+        scope=scope,
+        n_rows_left_out=stored.n_rows_left_out,
+        fate=fate(rows, failures, scope),
+        potentials=potentials_used(rows),
+        runs=runs_by_kind(rows),
+        settings=settings_groups(rows),
+        missing=missing_parts(rows, policy),
+        verdicts=verdict_counts(rows),
+        causes=failure_causes(failures),
+        jobs=stored.jobs,
+        warnings=warning_counts(rows),
+        faults=[*stored.faults, *row_faults, *failure_faults, *faults],
+        table=ranking_rows(rows, policy, anchors),
+        overview=campaign_figures(payloads, rows, failures, scope, policy) if rows else [],
+        distributions=distribution_figures(payloads, distributions(rows)),
+        comparisons=comparisons,
+        sections=sections,
+        figures=figures,
+        payloads=payloads,
+    )
+
+
+def gather_from(
+    database: "Database",
+    *,
+    scope: Scope | None = None,
+    policy: str = "xi",
+    top: int = 10,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Content:
+    """Gather a report from a database; see :func:`gather`."""
+    return gather(
+        read_stored(database, scope, policy),
+        lambda row: read_material(database, row),
+        scope=scope,
+        policy=policy,
+        top=top,
+        progress=progress,
+    )
+
+
+def _section(found: MaterialDocuments, anchor: str) -> Section:
+    """Return a section; of a material with an odd document, what its row says."""
+    try:
+        return section(found, anchor)
+    except Exception as error:  # one odd document must not stop the report of all others
+        fault = Fault("its documents", f"{type(error).__name__}: {error}")
+        row = found.row.model_copy(update={"settings": {}})
+        return section(MaterialDocuments(row, faults=[*found.faults, fault]), anchor)
+
+
+def _failed_jobs(
+    database: "Database", flow: str | None
+) -> tuple[list[tuple[str, int, str]], list[Fault]]:
+    """Return the failed jobs of the launchpad in the results database, where there is one."""
+    from superionic.cluster.patience import Patience
+    from superionic.cluster.site import launchpad_file, launchpad_in, open_launchpad, read_launchpad
+    from superionic.cluster.status import read_failures as failed_jobs
+
+    try:
+        path = launchpad_file(None)
+        spec = launchpad_in(database.spec) if path is None else read_launchpad(path)
+        launchpad = open_launchpad(spec, Patience(5.0), writing=False)
+    except SuperionicError as error:
+        return [], [Fault("launchpad", error.message, error.hint)]
+    try:
+        found = failed_jobs(launchpad, flow=flow)
+    except Exception as error:  # a launchpad that breaks off must not cost the report
+        return [], [Fault("launchpad", f"{type(error).__name__}: {error}")]
+    finally:
+        launchpad.client.close()
+    return [
+        (
+            group.cause,
+            len(group.fw_ids),
+            f"{group.example_material}, {group.example_job}: {group.example_text}",
+        )
+        for group in found
+    ], []

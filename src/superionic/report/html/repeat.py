@@ -1,0 +1,118 @@
+"""Commands that compute again what a section shows."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
+from superionic.report.html.reading import MaterialDocuments
+from superionic.report.html.summary import flat
+from superionic.schemas.label import DiffusionDocument
+from superionic.schemas.validation import ValidationDocument
+
+_RELAX_ALWAYS_eV_PER_A = 0.5
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command that repeats one part.
+
+    Parameters
+    ----------
+    part : str
+        What it computes.
+    text : str
+        The command line.
+    beyond : list of tuple
+        Path and value of settings that it has no option for; a campaign file has.
+    """
+
+    part: str
+    text: str
+    beyond: list[tuple[str, str]]
+
+
+def repeat_commands(found: MaterialDocuments, crystal_file: str) -> list[Command]:
+    """Return the commands that compute a material's parts again, from its crystal.
+
+    Parameters
+    ----------
+    found : MaterialDocuments
+        The documents of the material.
+    crystal_file : str
+        Name of the file that holds the crystal.
+    """
+    row = found.row
+    commands = []
+    common = ["--mobile", row.mobile_species, "--potential", row.potential]
+    if row.xi is not None and "landscape" in row.settings:
+        options, beyond = _screen_options(row.settings)
+        words = ["superionic", "screen", crystal_file, *common, *options]
+        commands.append(Command("landscape", shlex.join(words), beyond))
+    if found.prediction is not None:
+        shakes = ["--shakes", str(found.prediction.n_shakes)]
+        words = ["superionic", "predict", crystal_file, *common, *shakes]
+        beyond = [("network", f"{found.prediction.network}, {found.prediction.network_sha256}")]
+        commands.append(Command("prediction", shlex.join(words), beyond))
+    for label in found.labels:
+        words = ["superionic", "label", crystal_file, *common, *_label_options(label)]
+        commands.append(Command(f"dynamics at {label.temperature_K:g} K", shlex.join(words), []))
+    if found.validation is not None:
+        words = [
+            "superionic",
+            "validate",
+            crystal_file,
+            *common,
+            *_validate_options(found.validation),
+        ]
+        commands.append(Command("validation", shlex.join(words), []))
+    return commands
+
+
+def _screen_options(settings: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the options of ``superionic screen``, and settings that none of them sets."""
+    options: list[str] = []
+    landscape = dict(settings.get("landscape") or {})
+    step, radius = landscape.pop("grid_step_A", None), landscape.pop("exclusion_radius_A", None)
+    if step is not None:
+        options += ["--step", f"{step:g}"]
+    if radius is not None:
+        options += ["--exclusion-radius", f"{radius:g}"]
+    adaptive = landscape.pop("adaptive", None)
+    beyond: dict[str, Any] = {}
+    if adaptive is not None:
+        options.append("--adaptive")
+        usual = vars(AdaptiveSettings())
+        different = {name: value for name, value in adaptive.items() if usual.get(name) != value}
+        beyond["landscape_maker.settings.adaptive"] = different
+    usual = vars(LandscapeSettings())
+    different = {name: value for name, value in landscape.items() if usual.get(name) != value}
+    beyond["landscape_maker.settings"] = different
+    relaxed = settings.get("relaxed")
+    if relaxed is None or relaxed.get("max_force_eV_per_A") is None:
+        options += ["--relax", "never"]
+    else:
+        options += ["--relax", "cell" if relaxed.get("relax_cell") else "auto"]
+        if relaxed["max_force_eV_per_A"] != _RELAX_ALWAYS_eV_PER_A:
+            beyond["relax_maker"] = {"max_force_eV_per_A": relaxed["max_force_eV_per_A"]}
+    width = (settings.get("prepared") or {}).get("supercell_min_width_A")
+    if width is not None:
+        options += ["--min-width", f"{width:g}"]
+    return options, flat({name: value for name, value in beyond.items() if value})
+
+
+def _label_options(label: DiffusionDocument) -> list[str]:
+    length_ps = label.settings.get("n_steps")
+    options = ["--temperature", f"{label.temperature_K:g}", "--seed", str(label.seed)]
+    if isinstance(length_ps, int):
+        options += ["--length", f"{length_ps * label.timestep_fs * 1e-3:g}"]
+    return options
+
+
+def _validate_options(validation: ValidationDocument) -> list[str]:
+    temperatures = ",".join(f"{value:g}" for value in validation.temperatures_K)
+    options = ["--temperatures", temperatures, "--engine", validation.engine]
+    if validation.seeds:
+        options += ["--seed", str(validation.seeds[0])]
+    return options

@@ -1,0 +1,212 @@
+"""Which crystals a report is about, and what became of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from superionic.campaign.selection import Selection, SelectionSettings, select
+from superionic.cluster.campaign_file import read_campaign
+from superionic.errors import SuperionicError
+from superionic.potentials.registry import parse_spec
+from superionic.schemas.failure import FailureDocument
+from superionic.schemas.screening import PARTS, Part, ScreeningDocument
+
+PART_OF_FLOW: dict[str, Part] = {
+    "screen": "landscape",
+    "predict": "prediction",
+    "label": "label",
+    "validate": "validation",
+}
+COMMAND_OF_PART: dict[Part, str] = {
+    "landscape": "superionic screen CRYSTALS",
+    "prediction": "superionic predict CRYSTALS",
+    "label": "superionic label CRYSTALS",
+    "validation": "superionic validate --top 10 --policy {policy}",
+}
+"""What makes a part that is not there."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The crystals of a campaign file.
+
+    Parameters
+    ----------
+    name, flow, file : str
+        Of the campaign; the file without its folder.
+    mobile_species : str
+        Element of the mobile ion.
+    potential : str
+        Family and name of the potential.
+    selection : Selection
+        What was read, and what became of it before anything was computed.
+    keys : dict of str to str
+        For each identifier of a candidate the key of its work.
+    """
+
+    name: str
+    flow: str
+    file: str
+    mobile_species: str
+    potential: str
+    selection: Selection
+    keys: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def part(self) -> Part:
+        """The part of a row that the campaign's flow makes."""
+        return PART_OF_FLOW.get(self.flow, "landscape")
+
+    @property
+    def names(self) -> set[str]:
+        """Identifiers of all candidates, further names of one crystal included."""
+        return {candidate.material_id for candidate in self.selection.candidates}
+
+    def holds(self, row: ScreeningDocument) -> bool:
+        """Return whether a row is one of this campaign's."""
+        same_ion = row.mobile_species == self.mobile_species and row.potential == self.potential
+        return same_ion and row.material_id in self.names
+
+    def concerns(self, failure: FailureDocument) -> bool:
+        """Return whether a failure is one of this campaign's."""
+        if self.keys:
+            return failure.key in self.keys.values()
+        return failure.material_id in self.names
+
+
+def read_scope(file: Path, default_potential: str) -> Scope:
+    """Read the crystals of a campaign file and filter them, as the campaign itself does.
+
+    Parameters
+    ----------
+    file : Path
+        The campaign file.
+    default_potential : str
+        Potential where the file names none.
+
+    Raises
+    ------
+    SettingsError
+        When the file is wrong.
+    UnreadableFileError
+        When its paths hold no crystal and no broken file either.
+    """
+    campaign = read_campaign(file)
+    maker = campaign.maker(default_potential)
+    settings = SelectionSettings(tuple(campaign.filters), campaign.orderings)
+    if campaign.every_copy:
+        settings = SelectionSettings(settings.filters, settings.n_orderings, duplicates=None)
+    chosen = select(campaign.crystals, maker.mobile_species, maker.prepare_maker.settings, settings)
+    keys = {}
+    for candidate in chosen.candidates:
+        try:
+            keys[candidate.material_id] = maker.key(candidate)
+        except SuperionicError:  # a potential that is not installed here: rows still tell
+            break
+    spec = parse_spec(maker.potential)
+    return Scope(
+        name=campaign.name,
+        flow=campaign.flow,
+        file=file.name,
+        mobile_species=maker.mobile_species,
+        potential=f"{spec.family}:{spec.name}",
+        selection=chosen,
+        keys=keys,
+    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of what became of the crystals.
+
+    Parameters
+    ----------
+    text : str
+        What happened.
+    n : int
+        To how many.
+    is_loss : bool
+        Whether these go no further.
+    """
+
+    text: str
+    n: int
+    is_loss: bool = False
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of the crystals of a campaign.
+
+    Parameters
+    ----------
+    steps : list of Step
+        From reading to the last result.
+    removed : list of tuple
+        Identifier and reason of each crystal that a filter removed.
+    unreadable : list of tuple
+        Identifier, code, message and hint of each crystal that could not be read or ordered.
+    waiting : list of str
+        Candidates with neither a result nor a failure.
+    """
+
+    steps: list[Step]
+    removed: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[tuple[str, str, str, str]] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+
+
+def fate(
+    rows: Sequence[ScreeningDocument],
+    failures: Sequence[FailureDocument],
+    scope: Scope | None = None,
+) -> Fate:
+    """Return what became of the crystals of a campaign, or of a whole collection.
+
+    Parameters
+    ----------
+    rows : sequence of ScreeningDocument
+        The rows of the report.
+    failures : sequence of FailureDocument
+        The failures of the report.
+    scope : Scope, optional
+        The campaign; without it nothing is known of what was read, filtered or is still to be done.
+    """
+    computed = [row for row in rows if row.duplicate_of is None]
+    steps: list[Step] = []
+    removed: list[tuple[str, str]] = []
+    unreadable: list[tuple[str, str, str, str]] = []
+    waiting: list[str] = []
+    failed = {failure.material_id for failure in failures}
+    if scope is not None:
+        chosen = scope.selection
+        n_same = len(chosen.duplicates())
+        steps = [
+            Step("crystals read", chosen.n_read),
+            Step("could not be read or ordered", len(chosen.unreadable), is_loss=True),
+            *(
+                [Step("without the mobile ion", chosen.n_without_ion, True)]
+                * bool(chosen.n_without_ion)
+            ),
+            *(Step(f"removed by {label}", n, is_loss=True) for label, n in chosen.removed),
+            Step("the same crystal as another", n_same, is_loss=True),
+            Step("candidates", len(chosen.candidates) - n_same),
+        ]
+        removed = sorted(chosen.reasons.items())
+        unreadable = [
+            (error.material_id or "unknown", error.code, error.message, error.hint)
+            for error in chosen.unreadable
+        ]
+        done = {row.material_id for row in rows if scope.part in row.present}
+        waiting = sorted(scope.names - done - failed - set(chosen.duplicates(done)))
+    else:
+        copies = len(rows) - len(computed)
+        steps = [Step("materials", len(computed))]
+        steps += [Step("further names of one of them", copies)] if copies else []
+    steps.append(Step("could not be computed", len(failed), is_loss=True))
+    if scope is not None:
+        steps.append(Step("not computed yet", len(waiting), is_loss=True))
+    steps += [
+        Step(f"with a {part}", sum(part in row.present for row in computed)) for part in PARTS
+    ]
+    return Fate(steps, removed, unreadable, waiting)

@@ -1,0 +1,241 @@
+"""What a report says of a campaign as a whole."""
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from superionic.report.html.scope import COMMAND_OF_PART
+from superionic.schemas.failure import FailureDocument
+from superionic.schemas.screening import PARTS, RunSummary, ScreeningDocument
+
+
+@dataclass(frozen=True)
+class PotentialUse:
+    """One potential with one set of weights.
+
+    Parameters
+    ----------
+    potential, package_version, weights_sha256 : str
+        What it is.
+    mobile_species : str
+        Mobile ion of the rows.
+    n_rows : int
+        Rows that it gave.
+    """
+
+    potential: str
+    package_version: str
+    weights_sha256: str
+    mobile_species: str
+    n_rows: int
+
+
+@dataclass(frozen=True)
+class RunsOfKind:
+    """All runs of one kind of document behind the rows.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the document.
+    n_runs, n_used, n_unreadable : int
+        Runs, those whose numbers the rows have, those that cannot be read.
+    n_settings : int
+        Different settings among those that are used.
+    versions : list of str
+        Versions of superionic.
+    first, last : str
+        Dates of the first and the last one, ISO 8601.
+    n_evaluations : int
+        Energy or force evaluations in all.
+    wall_time_s : float
+        Wall time in all, in s.
+    """
+
+    kind: str
+    n_runs: int
+    n_used: int
+    n_unreadable: int
+    n_settings: int
+    versions: list[str]
+    first: str
+    last: str
+    n_evaluations: int
+    wall_time_s: float
+
+
+@dataclass(frozen=True)
+class SettingsGroup:
+    """Rows that were made with the same settings.
+
+    Parameters
+    ----------
+    sha256 : str
+        Hash of the settings.
+    n_rows : int
+        Rows.
+    values : list of tuple
+        Dotted path and value of each setting.
+    """
+
+    sha256: str
+    n_rows: int
+    values: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A part that some or all materials lack.
+
+    Parameters
+    ----------
+    part : str
+        Which part.
+    n_without : int
+        Materials that lack it.
+    command : str
+        What makes it.
+    """
+
+    part: str
+    n_without: int
+    command: str
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Failures with the same cause.
+
+    Parameters
+    ----------
+    code : str
+        The cause.
+    n : int
+        How many.
+    entries : list of tuple
+        Material, message and hint of each.
+    """
+
+    code: str
+    n: int
+    entries: list[tuple[str, str, str]]
+
+
+def potentials_used(rows: Sequence[ScreeningDocument]) -> list[PotentialUse]:
+    """Return the potentials behind rows, the most frequent first."""
+    counted = Counter(
+        (
+            row.potential,
+            row.potential_package_version,
+            row.potential_weights_sha256,
+            row.mobile_species,
+        )
+        for row in rows
+        if row.duplicate_of is None
+    )
+    return [PotentialUse(*names, n_rows=n) for names, n in counted.most_common()]
+
+
+def runs_by_kind(rows: Sequence[ScreeningDocument]) -> list[RunsOfKind]:
+    """Return what was run for rows, by kind of document."""
+    groups: dict[str, list[RunSummary]] = defaultdict(list)
+    flow_times_s: dict[str, float] = defaultdict(float)
+    for row in rows:
+        if row.duplicate_of is None:
+            for run in row.runs:
+                groups[run.kind].append(run)
+                # Evaluations of descriptors are those of their flow; so shall be the time.
+                is_flow = run.used and run.kind == "descriptors"
+                flow_times_s[run.kind] += row.wall_time_s if is_flow else run.wall_time_s
+    order = {"descriptors": 0, "prediction": 1, "diffusion": 2, "validation": 3}
+    found = []
+    for kind, runs in sorted(groups.items(), key=lambda item: order.get(item[0], len(order))):
+        dates = sorted(run.last_updated[:10] for run in runs)
+        found.append(
+            RunsOfKind(
+                kind=kind,
+                n_runs=len(runs),
+                n_used=sum(run.used for run in runs),
+                n_unreadable=sum(not run.readable for run in runs),
+                n_settings=len({run.settings_sha256 for run in runs if run.used}),
+                versions=sorted({run.superionic_version for run in runs if run.superionic_version}),
+                first=dates[0],
+                last=dates[-1],
+                n_evaluations=sum(run.n_evaluations for run in runs),
+                wall_time_s=flow_times_s[kind],
+            )
+        )
+    return found
+
+
+def settings_groups(rows: Sequence[ScreeningDocument]) -> list[SettingsGroup]:
+    """Return the settings that rows were made with, the most frequent first."""
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row.duplicate_of is None:
+            text = json.dumps(row.settings, sort_keys=True, default=str)
+            groups[hashlib.sha256(text.encode()).hexdigest()].append(row.settings)
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [SettingsGroup(sha256, len(all_), flat(all_[0])) for sha256, all_ in ordered]
+
+
+def missing_parts(rows: Sequence[ScreeningDocument], policy: str) -> list[Missing]:
+    """Return the parts that some rows lack, with the command that makes each."""
+    computed = [row for row in rows if row.duplicate_of is None]
+    found = []
+    for part in PARTS:
+        n_without = sum(part in row.missing for row in computed)
+        if n_without:
+            found.append(Missing(part, n_without, COMMAND_OF_PART[part].format(policy=policy)))
+    return found
+
+
+def failure_causes(failures: Sequence[FailureDocument]) -> list[Cause]:
+    """Return failures by cause, the most frequent first."""
+    groups: dict[str, list[FailureDocument]] = defaultdict(list)
+    for failure in failures:
+        groups[failure.code].append(failure)
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [
+        Cause(code, len(group), [(one.material_id, one.message, one.hint) for one in group])
+        for code, group in ordered
+    ]
+
+
+def warning_counts(rows: Sequence[ScreeningDocument]) -> list[tuple[str, int, str]]:
+    """Return for each warning its code, the materials that have it, and one example."""
+    materials: dict[str, set[str]] = defaultdict(set)
+    examples: dict[str, str] = {}
+    for row in rows:
+        if row.duplicate_of is None:
+            for warning in row.warnings:
+                materials[warning.code].add(row.material_id)
+                examples.setdefault(warning.code, f"{row.material_id}: {warning.text}")
+    ordered = sorted(materials, key=lambda code: (-len(materials[code]), code))
+    return [(code, len(materials[code]), examples[code]) for code in ordered]
+
+
+def verdict_counts(rows: Sequence[ScreeningDocument]) -> list[tuple[str, str, int]]:
+    """Return how many materials have which verdict of dynamics and of validation."""
+    computed = [row for row in rows if row.duplicate_of is None]
+    found = []
+    for source, name in (("dynamics", "label_verdict"), ("validation", "validation_verdict")):
+        counted = Counter(getattr(row, name) for row in computed if getattr(row, name) is not None)
+        found += [(source, verdict, n) for verdict, n in counted.most_common()]
+    return found
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested settings as pairs of dotted path and value."""
+    found: list[tuple[str, str]] = []
+    for name, value in settings.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            found += flat(value, f"{path}.")
+        else:
+            text = json.dumps(value, default=str) if isinstance(value, list | dict) else str(value)
+            found.append((path, text))
+    return found

@@ -1,0 +1,106 @@
+"""``superionic report`` on a real server."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from superionic.builders.rows import screening_document
+from superionic.cli.app import app
+from superionic.errors import FigureError
+from superionic.ranking.policies import ranked
+from superionic.report.html import page as page_module
+from superionic.schemas.failure import FailureDocument
+from superionic.schemas.screen import DescriptorsDocument
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "builders"))
+
+from campaign_fixtures import write_crystals
+from screening_helpers import descriptors
+
+pytest.importorskip("plotly", reason="plotly is not installed (extra report)")
+pytest.importorskip("jinja2", reason="jinja2 is not installed (extra report)")
+
+
+def report(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["report", *arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture
+def filled(database):
+    """Return a database with rows, one of them broken, a failure, and a document of one row."""
+    outputs = [
+        descriptors(f"salt-{i:02d}", xi=0.9 - 0.2 * i, landscape_uuid=None) for i in range(3)
+    ]
+    rows = ranked(screening_document([DescriptorsDocument.model_validate(o)]) for o in outputs)
+    stored = [row.model_dump() for row in rows]
+    stored[2] = {**stored[2], "key": "broken", "n_atoms": "many"}
+    database.screening.update(stored, key="key")
+    kept = [{"uuid": o["job_uuid"], "index": 1, "output": o} for o in outputs[:1]]
+    database.job_store.docs_store.update(kept, key=["uuid", "index"])
+    failure = FailureDocument(
+        key="other",
+        material_id="other",
+        source="other.cif",
+        code="disorder",
+        message="It is disordered.",
+        hint="Order it.",
+        last_updated="2026-01-01T00:00:00+00:00",
+    )
+    database.failures.update([failure.model_dump()], key="key")
+    return database
+
+
+@pytest.mark.process
+def test_a_report_is_written_whatever_is_missing(filled, tmp_path):
+    path = tmp_path / "here.html"
+    said = report("--out", str(path), "--policy", "consensus", "--top", "2")
+    assert "2 materials, 2 with figures" in said
+    html = path.read_text()
+    assert "It is disordered." in html
+    assert "row broken" in html  # it cannot be read
+    assert "Its job is not in the database." in html  # descriptors of the second row
+    assert 'id="data-m1-volume"' in html  # those of the first one are there
+    assert "policy <code>consensus</code>" in html
+
+
+@pytest.mark.process
+def test_a_campaign_file_says_what_was_read_filtered_and_is_still_to_be_done(filled, tmp_path):
+    write_crystals(tmp_path / "crystals", 4)
+    (tmp_path / "crystals" / "broken.cif").write_text("data_nothing\n")
+    campaign = {
+        "name": "four <salts>",
+        "crystals": ["crystals"],
+        "potential": "chgnet",
+        "filters": [{"filter": "elements", "exclude": ["F"]}],
+    }
+    (tmp_path / "salts.yaml").write_text(json.dumps(campaign))
+    path = tmp_path / "report.html"
+    report("--campaign", str(tmp_path / "salts.yaml"), "--out", str(path))
+    html = path.read_text()
+    assert "<h1>four &lt;salts&gt;</h1>" in html
+    # salt-00 is LiF, which is filtered; of the others salt-01 has a row and salt-02 a broken one.
+    assert "removed by elements exclude F" in html
+    assert "broken.cif" in html
+    assert "2 not computed yet" in html
+    assert "salt-02, salt-03" in html
+    assert "It is disordered." not in html  # the failure of another campaign
+
+
+def test_missing_packages_are_named_before_anything_is_read(monkeypatch, tmp_path):
+    monkeypatch.setattr(page_module, "find_spec", lambda name: None)
+    result = CliRunner().invoke(app, ["report", "--out", str(tmp_path / "r.html")])
+    assert isinstance(result.exception, FigureError)
+    assert "pip install 'superionic[report]'" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--policy", "beauty"), ("--top", "-1"), ("--out", "nowhere/r.html"), ("--campaign", "none")],
+)
+def test_wrong_options_of_a_report_are_named(arguments):
+    assert arguments[0] in report(*arguments, code=2)
