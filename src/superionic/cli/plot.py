@@ -90,6 +90,7 @@ def plot(
         limit=top,
         temperature_K=temperature,
     )
+    options = _options(chosen, levels, compact, interactive)
     sources = read_sources(files or [])
     data = sources.without_database(request)
     if data is None:
@@ -97,7 +98,6 @@ def plot(
 
         with opened(database) as found:
             data = sources.with_database(request, found)
-    options = _options(chosen, levels, compact, interactive)
     figure = (chosen.plotly if interactive else chosen.static)(data, **options)
     write_figure(figure, path)
     typer.echo(f"Wrote {path} ({path.stat().st_size / 1000:.0f} kB).", err=True)

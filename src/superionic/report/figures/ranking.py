@@ -205,7 +205,7 @@ def plotly(data: RankingData) -> "PlotlyFigure":
         )
     if data.has_slopes:
         _add_slopes(figure, data, names)
-    plotly_axes(figure, data.quantity, "rank, material")
+    plotly_axes(figure, data.quantity, "material (rank)")
     figure.update_yaxes(autorange="reversed", title=None, tickfont={"size": 11})
     if data.lower_is_better:
         figure.update_xaxes(rangemode="tozero")
@@ -249,7 +249,7 @@ def static(data: RankingData) -> "Figure":
     panels[0].set_yticks(places, [literal(_short(one)) for one in data.materials])
     panels[0].tick_params(axis="y", labelsize=5.5)
     title = f"{plain_name(data.policy)}, {n} of {data.n_materials}"
-    label(panels[0], data.quantity, "rank, material", title)
+    label(panels[0], data.quantity, "material (rank)", title)
     if data.has_slopes:
         _draw_slopes(panels[1], data)
         legend_below(figure, panels[1])
@@ -331,7 +331,7 @@ def _draw_slopes(panel: "Axes", data: RankingData) -> None:
         panel.plot([], [], mark, ms=3, color=colour, label=plain_name(str(verdict)))
     panel.set_xscale("log")
     panel.set_yticks([])
-    label(panel, "slope (Å$^2$/ps), 1000 K", "")
+    label(panel, "slope, 1000 K (Å$^2$/ps)", "")
 
 
 def _material(row: ScreeningDocument, policy: str, simulated: Simulated | None) -> RankedMaterial:

@@ -1,0 +1,130 @@
+"""``superionic plot``: figures from the database and from files."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from superionic.cli.app import app
+from superionic.errors import FigureError
+from superionic.report.export import rows_jsonl
+from superionic.report.figures.kinds import KINDS
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "report" / "figures"))
+
+from figure_documents import channel, rows
+
+DATA_SET = Path(__file__).parents[2] / "datasets" / "labels_1000K.jsonl"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch, surroundings):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def plot(*arguments: str, code: int = 0):
+    result = CliRunner().invoke(app, ["plot", *map(str, arguments)])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def refused(*arguments: str) -> FigureError:
+    result = CliRunner().invoke(app, ["plot", *map(str, arguments)])
+    assert isinstance(result.exception, FigureError), result.output
+    return result.exception
+
+
+def test_list_names_every_kind_and_what_it_needs():
+    text = plot("--list").output
+    for kind in KINDS.values():
+        assert f"\n{kind.name}" in f"\n{text}"
+        assert kind.needs in text
+    assert plot().output == text
+
+
+def test_msd_from_a_data_set_needs_no_database(folder):
+    first = json.loads(DATA_SET.read_text().partition("\n")[0])["material_id"]
+    out = folder / "msd.svg"
+    plot("msd", first, "--data", DATA_SET, "--out", out)
+    assert out.read_text().startswith("<?xml")
+    plot("msd", first, "--data", DATA_SET)
+    page = (folder / f"msd-{first}.html").read_text()
+    assert "mean squared displacement" in page
+    assert 'src="http' not in page  # it works without a network
+    assert "None of" in refused("msd", "mp-none", "--data", DATA_SET).message
+
+
+def test_rows_of_a_file_are_ranked(folder):
+    file = folder / "rows.jsonl"
+    file.write_text(rows_jsonl(rows()) + "\n")
+    out = folder / "ranking.pdf"
+    plot("ranking", "--data", file, "--policy", "barrier", "--top", "2", "--out", out)
+    assert out.read_bytes().startswith(b"%PDF")
+    one_row = folder / "one.jsonl"
+    one_row.write_text(rows_jsonl(rows()[:1]) + "\n")
+    assert "nothing to tell apart" in refused("precision", "--data", one_row).message
+
+
+def test_study_and_evaluation_files(folder):
+    study = folder / "summary.json"
+    curve = {"split": "random", "seed": 0, "fold": 0}
+    epochs = [{"epoch": e, "train_loss": 1.0, "validation_loss": 2.0} for e in range(3)]
+    pairs = {
+        "material_id": ["a", "b"],
+        "log10_label": [-1, 1],
+        "verdict": ["diffusing"] * 2,
+        "predicted": [-0.5, 0.5],
+    }
+    content = {
+        "models": [],
+        "parity": {"random": pairs},
+        "learning_curves": [curve | {"epochs": epochs}],
+    }
+    study.write_text(json.dumps(content, indent=1))
+    plot("learning_curves", "--data", study, "--out", "curves.svg")
+    plot("parity", "--data", study, "--out", "parity.png")
+    assert (folder / "parity.png").read_bytes().startswith(b"\x89PNG")
+    other = folder / "other.json"
+    other.write_text("{}")
+    assert "No figure is drawn from" in refused("parity", "--data", other).message
+    assert "not in the database" in refused("learning_curves").message
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_read():
+    assert ".html (interactive)" in refused("landscape", "m-1", "--out", "a.gif").hint
+    assert "of one material" in refused("msd").message
+    assert "of all materials" in refused("ranking", "m-1").message
+    assert "no figure 'pie'" in refused("pie").message
+    options = ("ranking", "--data", DATA_SET, "--level-eV", "0.5")
+    assert "no isosurfaces" in refused(*options).message
+    assert plot("msd", "m-1", "--out", "nowhere/a.html", code=2)
+
+
+@pytest.mark.process
+def test_figures_of_the_database(database, folder):
+    """With a real job store, whose arrays are in the additional store."""
+    from jobflow import Flow, job, run_locally
+
+    document = channel()
+
+    @job(data=["arrays"])
+    def landscape():
+        return document
+
+    flow = Flow([landscape()])
+    run_locally(flow, store=database.job_store, create_folders=False)
+    uuid = flow.jobs[0].uuid
+    found = [one.model_copy(update={"landscape_uuid": uuid}) for one in rows()]
+    database.screening.update([one.model_dump() for one in found], key="key")
+
+    plot("landscape", "m-1", "--level-eV", "0.42", "--level-eV", "1.6", "--compact")
+    page = (folder / "landscape-m-1.html").read_text()
+    assert "0.42 eV" in page
+    assert "1.60 eV" in page
+    assert "percolation path, 0.40 eV" in page
+    plot("volume", "m-1", "--out", "volume.svg")
+    plot("pipeline", "--out", "pipeline.svg")
+    assert "no row of it" in refused("path", "mp-none").message

@@ -1,0 +1,184 @@
+"""Figures of landscapes: drawn data are the documents' data."""
+
+import json
+
+import numpy as np
+import pytest
+from figure_documents import (
+    BARRIER_eV,
+    CHANNEL_eV,
+    assert_well_drawn,
+    channel,
+    landscape_document,
+    licl,
+)
+from pymatgen.core import Lattice, Structure
+
+from superionic.errors import FigureError
+from superionic.landscape.grid import Grid
+from superionic.report.figures import landscape, path, volume
+from superionic.report.figures.isosurface import surface
+from superionic.report.figures.scene import scene_of
+from superionic.report.figures.write import plotly_json
+
+PUBLISHED_BARRIER_eV = 0.22191810607910156
+PUBLISHED_FREE_VOLUME = 0.14564302884615385
+
+
+@pytest.fixture(scope="module")
+def published():
+    return scene_of(licl())
+
+
+@pytest.fixture(scope="module")
+def easy():
+    return scene_of(channel())
+
+
+def test_scene_has_the_published_numbers(published):
+    """Barrier and free volume of LiCl as the authors' code gives them."""
+    assert published.path.highest_eV == pytest.approx(PUBLISHED_BARRIER_eV, abs=1e-6)
+    threshold, fraction, _ = published.volume.marked[0]
+    assert (threshold, fraction) == (0.5, pytest.approx(PUBLISHED_FREE_VOLUME, abs=1e-9))
+
+
+def test_scene_of_a_known_channel(easy):
+    assert easy.barriers_eV == pytest.approx((BARRIER_eV, CHANNEL_eV, CHANNEL_eV), abs=1e-9)
+    found = easy.path
+    assert found.highest_eV == pytest.approx(BARRIER_eV)
+    assert found.energies_eV[0] == pytest.approx(0.0, abs=1e-12)
+    assert abs(found.fractional[-1] - found.fractional[0]) == pytest.approx([1, 0, 0], abs=1e-9)
+    assert found.distances_A[-1] == pytest.approx(5.0)
+    # The energy is that of the field at the points of the path.
+    expected = BARRIER_eV * np.sin(np.pi * found.fractional[:, 0]) ** 2
+    assert found.energies_eV == pytest.approx(expected, abs=1e-9)
+
+
+def test_path_knows_the_origin_of_the_grid():
+    found = scene_of(channel(origin=(0.025, 0.0, 0.0))).path
+    expected = BARRIER_eV * (np.sin(np.pi * found.fractional[:, 0]) ** 2 - np.sin(np.pi / 40) ** 2)
+    assert found.energies_eV == pytest.approx(expected, abs=1e-9)
+
+
+def test_landscape_figure(published):
+    interactive = landscape.plotly(published, [0.1, 0.5])
+    assert_well_drawn(landscape.static(published, [0.1, 0.5]), interactive)
+    meshes = [trace for trace in interactive.data if trace.type == "mesh3d"]
+    assert [mesh.name for mesh in meshes] == ["0.10 eV", "0.50 eV"]
+    block = landscape.block_of(published)
+    assert block == (2, 2, 1)
+    expected = surface(published.shared_eV, published.lattice, 0.5, repeats=block)
+    assert np.stack([meshes[1].x, meshes[1].y, meshes[1].z], 1) == pytest.approx(
+        expected.vertices_A, abs=1e-5
+    )
+    assert np.array_equal(np.stack([meshes[1].i, meshes[1].j, meshes[1].k], 1), expected.faces)
+    line = next(trace for trace in interactive.data if trace.name.startswith("percolation path"))
+    drawn = np.stack([line.x, line.y, line.z], 1)
+    assert np.diff(drawn, axis=0) == pytest.approx(
+        np.diff(published.path.fractional @ published.lattice, axis=0), abs=1e-5
+    )
+    assert line.customdata == pytest.approx(published.path.energies_eV, abs=1e-6)
+
+
+def test_all_atoms_of_the_block_are_drawn(easy):
+    traces = {t.name: t for t in landscape.plotly(easy, [0.5], repeats=(2, 1, 1)).data}
+    assert len(traces["Li"].x) == 3 * 2 * 2  # the corners of two cells
+    assert sorted(traces["Cl"].x) == pytest.approx([2.5, 7.5])
+    assert sorted(set(np.round(traces["Li"].x, 4))) == [0.0, 5.0, 10.0]
+
+
+def test_slider_shows_one_level_at_a_time_first_the_percolating_one(easy):
+    figure = landscape.plotly(easy)
+    levels = landscape.default_levels(easy)
+    assert levels == [0.42, 0.5, 1.52]
+    meshes = [i for i, trace in enumerate(figure.data) if trace.type == "mesh3d"]
+    assert [figure.data[i].visible for i in meshes] == [True, False, False]
+    steps = figure.layout.sliders[0].steps
+    assert [step.label for step in steps] == ["0.42 eV", "0.50 eV", "1.52 eV"]
+    for place, step in enumerate(steps):
+        visible, which = step.args
+        assert list(which) == meshes
+        assert [bool(v) for v in visible["visible"]] == [i == place for i in range(3)]
+
+
+def test_compact_landscape_is_small_and_in_one_cell(published):
+    """A report of 200 materials stays below 30 MB with 100 kB for each."""
+    full = plotly_json(landscape.plotly(published, repeats=(1, 1, 1)))
+    compact = landscape.plotly(published, compact=True)
+    text = plotly_json(compact)
+    assert len(text) < 100_000
+    assert len(text) <= len(full)
+    for trace in compact.data:
+        if trace.type == "mesh3d":
+            assert 0 < len(trace.x) <= landscape.COMPACT_VERTICES
+            corner = np.stack([trace.x, trace.y, trace.z], 1) @ np.linalg.inv(published.lattice)
+            assert corner.min() > -1e-4
+            assert corner.max() < 1 + 1e-4
+    mesh = next(t for t in json.loads(text)["data"] if t["type"] == "mesh3d")
+    assert {mesh["i"]["dtype"], mesh["x"]["dtype"]} == {"u2", "f4"}
+
+
+def test_level_with_nothing_below_says_so(easy):
+    figure = landscape.plotly(easy, [50.0])
+    assert figure.data[0].name == "50.00 eV: nothing"
+    landscape.static(easy, [50.0])
+    with pytest.raises(FigureError, match="no surface"):
+        landscape.plotly(easy, [-1.0])
+
+
+def test_landscape_without_a_way_out_is_drawn_without_path():
+    """Evaluated below a level alone, an ion may never reach a face."""
+    structure = Structure(Lattice.cubic(5.0), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    energies = np.full((8, 8, 8), np.inf)
+    energies[0, 0, 0], energies[1, 0, 0] = 0.0, 0.3
+    grid = Grid(np.array(structure.lattice.matrix), (8, 8, 8))
+    scene = scene_of(landscape_document([energies], structure, grid))
+    assert scene.path is None
+    assert scene.barriers_eV == (np.inf,) * 3
+    assert landscape.default_levels(scene) == [0.5]
+    assert not any("path" in t.name for t in landscape.plotly(scene).data)
+    landscape.static(scene)
+
+
+def test_path_figure(published):
+    static, interactive = path.static(published.path), path.plotly(published.path)
+    assert_well_drawn(static, interactive)
+    line = max(static.axes[0].lines, key=lambda one: len(one.get_xdata()))
+    assert line.get_xdata() == pytest.approx(published.path.distances_A)
+    assert line.get_ydata() == pytest.approx(published.path.energies_eV)
+    assert interactive.data[0].y == pytest.approx(published.path.energies_eV)
+    assert max(line.get_ydata()) == pytest.approx(PUBLISHED_BARRIER_eV, abs=1e-6)
+    assert "0.222 eV" in interactive.layout.annotations[0].text
+    assert interactive.layout.shapes[0].y0 == pytest.approx(PUBLISHED_BARRIER_eV, abs=1e-6)
+
+
+def test_volume_figure(published):
+    curve = published.volume
+    static, interactive = volume.static(curve), volume.plotly(curve)
+    assert_well_drawn(static, interactive)
+    fraction, per_ion = (panel.lines[0] for panel in static.axes)
+    # The volume below 0.5 eV, counted point by point.
+    at = np.argmin(abs(fraction.get_xdata() - 0.5))
+    assert fraction.get_ydata()[at] == pytest.approx((published.shared_eV < 0.5).mean())
+    maps = [e - e.min() for e in map(np.asarray, _maps(licl()))]
+    cell = abs(np.linalg.det(published.lattice))
+    assert per_ion.get_ydata()[at] == pytest.approx(
+        np.mean([(m < 0.5).mean() for m in maps]) * cell
+    )
+    marks = [t for t in interactive.data if t.name.startswith("free volume at")]
+    assert [(m.x[0], m.y[0]) for m in marks] == [pytest.approx(m[:2]) for m in curve.marked]
+    assert [shape.x0 for shape in interactive.layout.shapes] == [0.5, 2.0]
+
+
+def _maps(document):
+    return [energies for _, energies in document.landscape().maps()]
+
+
+def test_titles_show_markup_as_text():
+    document = channel().model_copy(update={"material_id": "<b>x</b>$a_b$"})
+    scene = scene_of(document)
+    assert "&lt;b&gt;x&lt;/b&gt;" in landscape.plotly(scene).layout.title.text
+    assert "<b>" not in plotly_json(landscape.plotly(scene))
+    from superionic.report.figures.write import image_bytes
+
+    assert image_bytes(path.static(scene.path), "svg")
