@@ -51,8 +51,9 @@ def create_app(spec: DatabaseSpec, settings: ServeSettings) -> "FastAPI":
     from superionic.serve.sessions import Guard
     from superionic.serve.source import Source, for_reading
 
-    source = Source(for_reading(spec), settings.query_timeout_s)
-    campaign = Campaign(source.spec, settings.launchpad, settings.webgui_url)
+    timeouts_s = (settings.query_timeout_s, settings.connection_timeout_s)
+    source = Source(for_reading(spec), *timeouts_s)
+    campaign = Campaign(source.spec, settings)
     guard = None if settings.token is None else Guard(settings.token)
 
     @asynccontextmanager

@@ -59,6 +59,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorAnswer, "description": "The request is not for this server."},
     401: {"model": ErrorAnswer, "description": "A token is needed."},
     404: {"model": ErrorAnswer, "description": "There is no such thing."},
+    414: {"model": ErrorAnswer, "description": "The query is too long."},
     422: {"model": ErrorAnswer, "description": "A parameter is wrong."},
     429: {"model": ErrorAnswer, "description": "Too many requests; see Retry-After."},
     503: {"model": ErrorAnswer, "description": "The database does not answer, or holds no rows."},

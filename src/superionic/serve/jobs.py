@@ -1,7 +1,5 @@
 """How the jobs of the campaign stand, as the launchpad tells."""
 
-from pathlib import Path
-
 from superionic.cluster.launchpad import CampaignLaunchPad
 from superionic.cluster.patience import Patience
 from superionic.cluster.site import LaunchpadSpec, launchpad_file, launchpad_in, open_launchpad
@@ -9,6 +7,7 @@ from superionic.cluster.site import read_launchpad as read_launchpad_file
 from superionic.cluster.status import Status, read_status
 from superionic.database.stores import DatabaseSpec
 from superionic.serve.models import CampaignAnswer, FailureGroup
+from superionic.serve.settings import ServeSettings
 from superionic.serve.source import Cached
 
 STATUS_LASTS_S = 20.0
@@ -23,20 +22,17 @@ class Campaign:
     ----------
     database : DatabaseSpec
         The results database, where the launchpad is unless a file names another.
-    launchpad : Path, optional
-        A launchpad file.
-    webgui_url : str, optional
-        Address of FireWorks' web view.
+    settings : ServeSettings
+        Launchpad file, address of FireWorks' web view, and how long to look for the launchpad.
     """
 
-    def __init__(
-        self, database: DatabaseSpec, launchpad: Path | None, webgui_url: str | None
-    ) -> None:
-        path = launchpad_file(launchpad)
+    def __init__(self, database: DatabaseSpec, settings: ServeSettings) -> None:
+        path = launchpad_file(settings.launchpad)
         self.spec: LaunchpadSpec = (
             launchpad_in(database) if path is None else read_launchpad_file(path)
         )
-        self.webgui_url = webgui_url
+        self.webgui_url = settings.webgui_url
+        self.timeout_s = settings.connection_timeout_s
         self._answer: Cached[CampaignAnswer] = Cached(STATUS_LASTS_S)
 
     def read(self) -> CampaignAnswer:
@@ -50,7 +46,9 @@ class Campaign:
         return self._answer.get(self._read)
 
     def _read(self) -> CampaignAnswer:
-        opened: CampaignLaunchPad = open_launchpad(self.spec, Patience(0.0), writing=False)
+        opened: CampaignLaunchPad = open_launchpad(
+            self.spec, Patience(0.0), writing=False, timeout_s=self.timeout_s
+        )
         try:
             if not opened.is_prepared():
                 return campaign_answer(_NOTHING, self.spec.description, self.webgui_url)

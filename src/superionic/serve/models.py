@@ -1,6 +1,6 @@
 """Questions and answers of the JSON API."""
 
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -11,6 +11,8 @@ from superionic.serve.filters import Filters, PolicyName, SortField
 T = TypeVar("T")
 
 MOST_ROWS_OF_A_PAGE = 200
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,4000}$")]
+"""A position that was encoded."""
 
 
 class TableQuery(Filters):
@@ -27,9 +29,7 @@ class PageQuery(TableQuery):
     """One page of rows."""
 
     limit: int = Field(50, ge=1, le=MOST_ROWS_OF_A_PAGE, description="Most rows.")
-    after: str | None = Field(
-        None, min_length=1, max_length=2000, description="meta.next of the page before."
-    )
+    after: Word | None = Field(None, description="meta.next of the page before.")
 
 
 class FailuresQuery(BaseModel):
@@ -39,9 +39,7 @@ class FailuresQuery(BaseModel):
 
     code: str | None = Field(None, min_length=1, max_length=100, description="Their cause.")
     limit: int = Field(50, ge=1, le=MOST_ROWS_OF_A_PAGE, description="Most failures.")
-    after: str | None = Field(
-        None, min_length=1, max_length=2000, description="meta.next of the page before."
-    )
+    after: Word | None = Field(None, description="meta.next of the page before.")
 
 
 def _same(name: str) -> Any:

@@ -30,7 +30,7 @@ _PART_OF_FIELD = {
     "msd_slope_A2_per_ps": "label",
     "conductivity_S_per_cm": "validation",
 }
-_LONGEST_CURSOR = 2000
+_LONGEST_CURSOR = 4000
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Position:
 
     def encode(self) -> str:
         """Return it as one word, for a client to send back."""
-        text = json.dumps([self.field, self.value, self.key], separators=(",", ":"))
+        content = [self.field, self.value, self.key]
+        text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     @classmethod

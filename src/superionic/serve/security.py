@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-LONGEST_QUERY = 4096
+LONGEST_QUERY = 8192
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",

@@ -36,8 +36,8 @@ class ServeSettings:
         Most rows of one page, and of one CSV file.
     rate_per_s, burst : float, float
         Requests that a client may send in the long run, and at once; costly ones count for several.
-    query_timeout_s : float
-        Longest time that one question to the database may take.
+    query_timeout_s, connection_timeout_s : float
+        Longest time that one question to the database may take, and that it may take to be found.
 
     Raises
     ------
@@ -56,6 +56,7 @@ class ServeSettings:
     rate_per_s: float = 20.0
     burst: float = 120.0
     query_timeout_s: float = 20.0
+    connection_timeout_s: float = 3.0
 
     def __post_init__(self) -> None:
         if self.token is None and not is_loopback(self.host):

@@ -31,13 +31,16 @@ class Source:
     ----------
     spec : DatabaseSpec
         Which database.
-    query_timeout_s : float
-        Longest time that one question may take.
+    query_timeout_s, connection_timeout_s : float
+        Longest time that one question may take, and that the database may take to be found.
     """
 
-    def __init__(self, spec: DatabaseSpec, query_timeout_s: float = 20.0) -> None:
+    def __init__(
+        self, spec: DatabaseSpec, query_timeout_s: float, connection_timeout_s: float
+    ) -> None:
         self.spec = spec
         self.query_timeout_s = query_timeout_s
+        self.connection_timeout_s = connection_timeout_s
         self._lock = threading.Lock()
         self._database: Database | None = None
         self._failure: tuple[float, DatabaseError] | None = None
@@ -84,7 +87,7 @@ class Source:
             if self._failure is not None and time.monotonic() < self._failure[0]:
                 raise self._failure[1]
             try:
-                check_connection(self.spec)
+                check_connection(self.spec, timeout_s=self.connection_timeout_s)
                 self._database = self.spec.open()
             except DatabaseError as error:
                 self._failure = (time.monotonic() + _FAILURE_LASTS_S, error)

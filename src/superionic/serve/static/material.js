@@ -180,6 +180,6 @@ async function start() {
   drawNumbers(row);
   drawRuns(row);
   drawStandings();
-  find("figures").append(...answer.figures.map((info, i) => new FigureBox(info, i === 0).box));
+  find("figures").append(...answer.figures.map((info) => new FigureBox(info, info.kind === "landscape").box));
 }
 start();

@@ -1,0 +1,246 @@
+"""The pages in a real browser: as a reader uses them, with a mouse, by keyboard, on a phone."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from pymatgen.core import Structure
+from serve_fixtures import HOSTILE, N_PLAIN, Served, real_documents
+
+from superionic.database.stores import spec_from_uri
+
+pytestmark = pytest.mark.process
+
+TOKEN = "a-token-of-the-browser-tests"
+DRAWN = "#figure-landscape .plot[data-drawn]"
+CAMERA = "document.querySelector('#figure-landscape .plot')._fullLayout.scene.camera.eye"
+PHONE = {"width": 375, "height": 740}
+FITS = "document.documentElement.scrollWidth <= window.innerWidth"
+VERTICES = "document.querySelector('#figure-landscape .plot')._fullData[0].x.length"
+
+
+@pytest.fixture
+def page(browser) -> Iterator:
+    """Return a page; whatever its console complains of fails the test."""
+    context = browser.new_context(viewport={"width": 1100, "height": 800})
+    opened = context.new_page()
+    opened.set_default_timeout(30_000)
+    complaints: list[str] = []
+
+    def heard(message) -> None:
+        if message.type == "error":
+            complaints.append(message.text)
+
+    opened.on("console", heard)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.complaints = complaints
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+def until(page, condition: str) -> None:
+    """Wait for a condition; the pages' own policy forbids Playwright to evaluate it by itself."""
+    for _ in range(600):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"never: {condition}")
+
+
+def identifiers(page) -> list[str]:
+    page.wait_for_selector("#rows[aria-busy=false] tbody td")
+    return page.locator("#rows tbody td:nth-child(3)").all_inner_texts()
+
+
+def opened_table(page, served, query: str = "") -> list[str]:
+    page.goto(served.url + "/" + query)
+    return identifiers(page)
+
+
+def settled(page, action) -> list[str]:
+    """Do something that asks for rows anew; return the identifiers that come."""
+    with page.expect_response(
+        lambda answer: "/api/rows?" in answer.url or answer.url.endswith("/api/rows")
+    ):
+        action()
+    return identifiers(page)
+
+
+def test_load_sort_filter_and_page(page, served):
+    first = opened_table(page, served)
+    assert len(first) == 50
+    until(page, "document.getElementById('count').textContent.includes('materials')")
+    assert f"{N_PLAIN + 3} materials" in page.inner_text("#count")
+
+    barrier = page.locator("th", has_text=re.compile("^Barrier"))
+    assert barrier.get_attribute("aria-sort") == "none"
+    settled(page, lambda: page.click("[data-sort=mpe_eV]"))
+    assert barrier.get_attribute("aria-sort") == "ascending"
+    values = page.locator("#rows tbody td:nth-child(5)").all_inner_texts()
+    known = [float(value) for value in values if value != "none"]
+    assert known == sorted(known)
+    settled(page, lambda: page.click("[data-sort=mpe_eV]"))
+    assert barrier.get_attribute("aria-sort") == "descending"
+
+    page.fill("[name=elements]", "Li S")
+    page.fill("[name=max_barrier_eV]", "1")
+    filtered = settled(page, lambda: page.click("#filters button[type=submit]"))
+    assert 0 < len(filtered) < 30
+    until(page, f"document.getElementById('count').textContent.startsWith('{len(filtered)} ')")
+    assert all("S" in text for text in page.locator("#rows td:nth-child(2)").all_inner_texts())
+    page.reload()
+    assert identifiers(page) == filtered, "the address holds the filter"
+    assert page.input_value("[name=elements]") == "Li,S"
+    again = settled(page, lambda: page.click("#filters button[type=reset]"))
+    assert again == first
+
+    second = settled(page, lambda: page.click("#next"))
+    assert len(second) == N_PLAIN + 3 - 50
+    assert not set(first) & set(second)
+    assert page.is_disabled("#next")
+    assert settled(page, lambda: page.click("#previous")) == first
+    assert settled(page, lambda: page.go_back()) == second
+    assert settled(page, lambda: page.click("#first")) == first
+
+
+def test_a_filter_that_is_wrong_is_said(page, served):
+    opened_table(page, served)
+    page.fill("[name=elements]", "Li,Xx")
+    page.click("#filters button[type=submit]")
+    page.wait_for_selector("#fault p")
+    assert "Xx is no element" in page.inner_text("#fault")
+    assert page.complaints.pop().startswith("Failed to load resource")  # Chromium's own words
+    with page.expect_download() as download:
+        page.click("#filters button[type=reset]")
+        identifiers(page)
+        page.click("#csv")
+    assert download.value.suggested_filename == "superionic_rows.csv"
+
+
+def test_a_material_with_its_landscape(page, served):
+    page.set_viewport_size({"width": 700, "height": 640})  # every pixel is drawn by the processor
+    opened_table(page, served, "?material_id=licl")
+    page.click("#rows tbody a")
+    page.wait_for_selector(DRAWN)
+    assert page.inner_text("h1").split() == ["LiCl", "licl"]
+    assert "of 1" in page.inner_text("#standings")
+    assert page.evaluate(
+        "performance.getEntriesByType('resource').every(e => e.name.startsWith(location.origin))"
+    )
+
+    def eye() -> dict:
+        return page.evaluate(CAMERA)
+
+    before = eye()
+    page.locator(DRAWN).scroll_into_view_if_needed()
+    box = page.locator("#figure-landscape .plot").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 80, y + 30, steps=2)
+    page.mouse.up()
+    until(page, f"Math.abs({CAMERA}.x - {before['x']}) > 0.05")
+    by_mouse = eye()
+    page.click("text=Turn right")
+    until(page, f"Math.abs({CAMERA}.x - {by_mouse['x']}) > 0.01")
+    turned = eye()
+    assert turned["z"] == pytest.approx(by_mouse["z"], abs=1e-6), "it turns about the z axis"
+
+    vertices = page.evaluate(VERTICES)
+    page.get_by_label("as a number").fill("2")
+    page.keyboard.press("Enter")
+    until(page, f"{VERTICES} !== {vertices}")
+    assert eye()["x"] == pytest.approx(turned["x"], abs=1e-3), "the view stays"
+    assert page.get_by_label("Level of the surface in eV", exact=True).input_value() == "2"
+
+    assert page.locator("#figure-path .plot.shown").count() == 0, "read when it is opened"
+    page.click("#figure-path summary")
+    page.wait_for_selector("#figure-path .plot[data-drawn]")
+
+    with page.expect_download() as download:
+        page.click("#cif")
+    read = Structure.from_str(download.value.path().read_text(), fmt="cif")
+    assert download.value.suggested_filename == "licl_LiCl.cif"
+    assert read.matches(real_documents()[1].structure)
+
+    page.set_viewport_size(PHONE)
+    until(page, "document.querySelector('#figure-landscape .main-svg').clientWidth <= 375")
+    assert page.evaluate("document.querySelector('#figure-landscape .main-svg').clientWidth") > 250
+    assert page.evaluate(FITS)
+
+
+def test_by_keyboard_alone(page, served):
+    opened_table(page, served, "?material_id=mp-000")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.focus("#csv")
+    seen = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.dataset.sort ?? ''"))
+    order = [name for name in seen if name]
+    assert order[:3] == ["rank", "formula", "material_id"]
+    page.focus("[data-sort=material_id]")
+    rows = settled(page, lambda: page.keyboard.press("Enter"))
+    assert rows == sorted(rows)
+    assert page.evaluate("document.activeElement.dataset.sort") == "material_id", "focus stays"
+    page.focus("#rows tbody tr:first-child a")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/material?key=*")
+    until(page, "document.querySelector('h1').textContent.includes('mp-0001')")
+
+
+def test_on_a_phone(page, served):
+    page.set_viewport_size(PHONE)
+    opened_table(page, served)
+    assert page.evaluate(FITS)
+    assert not page.is_visible("#filters")
+    page.click("summary")
+    assert page.is_visible("[name=formula]")
+    assert page.evaluate(FITS)
+    page.click("#rows tbody a")
+    page.wait_for_url("**/material?key=*")
+    page.wait_for_selector("#standings table")
+    assert page.evaluate(FITS)
+    page.goto(served.url + "/campaign")
+    page.wait_for_selector("#jobs table")
+    assert page.evaluate(FITS)
+
+
+def test_markup_is_shown_as_text(page, served):
+    opened_table(page, served, "?sort=xi&descending=true&limit=3")
+    assert HOSTILE in page.inner_text("#rows")
+    page.click("text=<b>LiCl</b>")
+    page.wait_for_selector("#notes p")
+    assert "<script>document.title" in page.inner_text("#notes")
+    assert HOSTILE in page.inner_text("h1")
+    assert page.locator("main img, main b, #notes script").count() == 0
+    page.goto(served.url + "/campaign")
+    page.wait_for_selector("#failures td")
+    assert "<script>document.title='broken'</script> is no crystal." in page.inner_text("#failures")
+    assert page.title() != "broken"
+
+
+def test_a_missing_collection_says_what_to_do(page, server_uri):
+    with Served(spec_from_uri(server_uri, "never_filled", source="test")) as empty:
+        page.goto(empty.url)
+        page.wait_for_selector("#fault p")
+        assert "superionic build" in page.inner_text("#fault")
+    page.complaints.clear()  # Chromium's own words about the status 503
+
+
+def test_a_token_is_asked_for_once(page, spec):
+    with Served(spec, token=TOKEN) as guarded:
+        page.goto(guarded.url + "/campaign")
+        page.fill("[name=token]", "not the token at all")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("[role=alert]")
+        page.complaints.clear()  # Chromium's own words about the status 401
+        page.fill("[name=token]", TOKEN)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#jobs table")
+        assert page.url.endswith("/campaign")
+        page.click("text=Log out")
+        page.wait_for_selector("[name=token]")
