@@ -11,10 +11,11 @@ from superionic.cli.app import app
 from superionic.errors import FigureError
 from superionic.report.export import rows_jsonl
 from superionic.report.figures.kinds import KINDS
+from superionic.report.validation import validations_json
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report" / "figures"))
 
-from figure_documents import channel, rows
+from figure_documents import arrhenius_validation, channel, rows
 
 DATA_SET = Path(__file__).parents[2] / "datasets" / "labels_1000K.jsonl"
 
@@ -66,6 +67,16 @@ def test_rows_of_a_file_are_ranked(folder):
     one_row = folder / "one.jsonl"
     one_row.write_text(rows_jsonl(rows()[:1]) + "\n")
     assert "nothing to tell apart" in refused("precision", "--data", one_row).message
+
+
+def test_arrhenius_from_validations(folder):
+    file = folder / "verdicts.json"
+    file.write_text(validations_json([arrhenius_validation()]))
+    plot("arrhenius", "m-1", "--data", file, "--out", "arrhenius.svg")
+    assert (folder / "arrhenius.svg").stat().st_size > 10_000
+    assert "None of 1 documents" in refused("arrhenius", "m-2", "--data", file).message
+    file.write_text("[1]")
+    assert "no list of validations" in refused("arrhenius", "m-1", "--data", file).message
 
 
 def test_study_and_evaluation_files(folder):

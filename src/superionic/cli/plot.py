@@ -40,7 +40,7 @@ def plot(
             exists=True,
             dir_okay=False,
             help="File in place of the database, or beside it: labels or rows (.jsonl), the JSON "
-            "of 'superionic train' or 'superionic evaluate', a campaign file (.yaml). May be given "
+            "of 'superionic train', 'evaluate' or 'validate', a campaign (.yaml); may be given "
             "several times.",
         ),
     ] = None,

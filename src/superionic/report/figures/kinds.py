@@ -73,9 +73,10 @@ _ALL = (
     ),
     FigureKind(
         "arrhenius",
-        "diffusivity against temperature with the fit and its 95 % interval",
+        "conductivity against temperature with the fit and its 95 % interval",
         "material",
         "a validation",
+        "validations as JSON ('superionic validate --json')",
     ),
     FigureKind(
         "ranking",

@@ -38,6 +38,8 @@ XI_THRESHOLD_eV = 0.5
 ABOVE_BARRIER_eV = 0.02
 HIGHEST_LEVEL_eV = 4.0
 SHORTEST_BLOCK_A = 6.0
+CAMERA = {"projection": {"type": "orthographic"}, "eye": {"x": 0.75, "y": -1.55, "z": 0.6}}
+FILLED, MARGIN_A = 1.38, 0.3
 LEVEL_COLOURS = (SKY_BLUE, BLUE, PURPLE, GREEN)
 ATOM_COLOURS = (GREEN, PURPLE, YELLOW, BLACK, BLUE, GREY)
 _SYMBOLS = (("circle", "o"), ("square", "s"), ("diamond", "D"))
@@ -153,11 +155,9 @@ def plotly(
             name=f"percolation path, {scene.path.highest_eV:.2f} eV",
             hovertemplate="%{customdata:.3f} eV<extra>path</extra>",
         )
-    axis = {"backgroundcolor": "white", "gridcolor": "#E8E8E8", "showspikes": False}
     figure.update_layout(
-        scene={f"{c}axis": {"title": {"text": f"{c} (Å)"}, **axis} for c in "xyz"}
-        | {"aspectmode": "data", "camera": {"projection": {"type": "orthographic"}}},
-        margin={"l": 0, "r": 0, "t": 50, "b": 10},
+        scene=_view(scene, block),
+        margin={"l": 10, "r": 10, "t": 50, "b": 20},
         legend={"x": 0.01, "y": 0.99, "itemsizing": "constant"},
         sliders=[_slider(levels, shown)] if len(levels) > 1 else [],
     )
@@ -264,6 +264,27 @@ def _mesh(found: Surface, level_eV: float, colour: str) -> dict[str, Any]:
     }
 
 
+def _view(scene: LandscapeScene, block: Block) -> dict[str, Any]:
+    """Return axes, shape and camera of the scene, so that the block fills the figure."""
+    drawn = [_edges(scene.lattice, block)]
+    if scene.path is not None:
+        drawn.append(_path(scene, block))
+    every = np.concatenate(drawn)
+    low, high = np.nanmin(every, axis=0) - MARGIN_A, np.nanmax(every, axis=0) + MARGIN_A
+    ratio = FILLED * (high - low) / (high - low).max()
+    style = {"backgroundcolor": "white", "gridcolor": "#E8E8E8", "showspikes": False}
+    axes = {
+        f"{name}axis": {
+            "title": {"text": f"{name} (Å)"},
+            "range": [round(float(low[i]), 3), round(float(high[i]), 3)],
+            **style,
+        }
+        for i, name in enumerate("xyz")
+    }
+    shape = dict(zip("xyz", ratio.round(4).tolist(), strict=True))
+    return axes | {"aspectmode": "manual", "aspectratio": shape, "camera": CAMERA}
+
+
 def _slider(levels: Sequence[float], shown: int) -> dict[str, Any]:
     everyone = list(range(len(levels)))
     steps = [
@@ -274,7 +295,14 @@ def _slider(levels: Sequence[float], shown: int) -> dict[str, Any]:
         }
         for place, level in enumerate(levels)
     ]
-    return {"active": shown, "steps": steps, "currentvalue": {"prefix": "surface at "}, "len": 0.9}
+    return {
+        "active": shown,
+        "steps": steps,
+        "currentvalue": {"prefix": "surface at "},
+        "len": 0.9,
+        "x": 0.05,
+        "pad": {"b": 40},
+    }
 
 
 def _atoms(scene: LandscapeScene, block: Block) -> dict[str, dict[str, Any]]:

@@ -164,7 +164,12 @@ def plotly(data: LearningCurves) -> "PlotlyFigure":
                 xaxis=f"x{place}",
                 yaxis=f"y{place}",
             )
-        style = {"showline": True, "linecolor": "#444444", "gridcolor": "#E8E8E8"}
+        style = {
+            "showline": True,
+            "linecolor": "#444444",
+            "gridcolor": "#E8E8E8",
+            "zeroline": False,
+        }
         figure.update_layout(
             {
                 f"xaxis{place}": {

@@ -13,6 +13,7 @@ from superionic.report.figures.simulated import simulated_of
 from superionic.report.figures.style import (
     BLUE,
     GREY,
+    LEGEND_ABOVE,
     ORANGE,
     SKY_BLUE,
     VERMILLION,
@@ -187,7 +188,8 @@ def plotly(data: PipelineCounts) -> "PlotlyFigure":
     figure.update_layout(
         barmode="overlay",
         bargap=0.25,
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"},
+        margin={"t": 80},
+        legend=LEGEND_ABOVE,
     )
     return figure
 

@@ -12,6 +12,7 @@ from superionic.report.figures.simulated import Simulated, clipped_log10, simula
 from superionic.report.figures.style import (
     BLUE,
     GREY,
+    LEGEND_ABOVE,
     ORANGE,
     VERDICT_COLOURS,
     VERDICT_SYMBOLS,
@@ -182,7 +183,7 @@ def ranking_data(
 def plotly(data: RankingData) -> "PlotlyFigure":
     """Draw the ranking, interactive: scores, and slopes where there are any."""
     figure = plotly_figure(
-        f"Ranking by {data.policy}: {len(data.materials)} of {data.n_materials}",
+        f"Ranking by {plain_name(data.policy)}: {len(data.materials)} of {data.n_materials}",
         height_px=140 + _ROW_PX * len(data.materials),
     )
     names = [plain(one.name) for one in data.materials]
@@ -223,7 +224,7 @@ def plotly(data: RankingData) -> "PlotlyFigure":
                 "gridcolor": "#E8E8E8",
             },
         )
-    figure.update_layout(legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"})
+    figure.update_layout(margin={"t": 80}, legend=LEGEND_ABOVE)
     return figure
 
 

@@ -6,18 +6,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from superionic.errors import FigureError
+from superionic.report.figures.about import About
 from superionic.report.figures.kinds import get_kind
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
+from superionic.schemas.validation import ValidationDocument
 
 if TYPE_CHECKING:
     from superionic.campaign.selection import Selection
     from superionic.database.stores import Database
 
 _HINT = (
-    "Name labels or rows (.jsonl), the JSON of 'superionic train' or 'superionic evaluate', or a "
-    "campaign file (.yaml)."
+    "Name labels or rows (.jsonl), the JSON of 'superionic train', 'superionic evaluate' or "
+    "'superionic validate', or a campaign file (.yaml)."
 )
 
 
@@ -74,6 +78,8 @@ class Sources:
         Rows of the screening collection.
     study, evaluation : dict or None
         The JSON of ``superionic train`` and of ``superionic evaluate``.
+    validations : list of ValidationDocument
+        What ``superionic validate --json`` wrote.
     campaign : Path or None
         A campaign file.
     """
@@ -82,6 +88,7 @@ class Sources:
     rows: list[ScreeningDocument] = field(default_factory=list)
     study: dict[str, Any] | None = None
     evaluation: dict[str, Any] | None = None
+    validations: list[ValidationDocument] = field(default_factory=list)
     campaign: Path | None = None
 
     def without_database(self, request: Request) -> Any | None:
@@ -92,11 +99,20 @@ class Sources:
         FigureError
             When a file is of the right sort, but lacks the data.
         """
-        from superionic.report.figures import gather, learning_curves, parity, precision, ranking
+        from superionic.report.figures import (
+            gather,
+            learning_curves,
+            msd,
+            parity,
+            precision,
+            ranking,
+        )
 
         kind = request.kind
         if kind == "msd" and self.labels:
-            return self._msd(request)
+            return msd.curve_of(self._one_of(self.labels, request))
+        if kind == "arrhenius" and self.validations:
+            return self._one_of(self.validations, request)
         if kind == "learning_curves":
             if self.study is None:
                 raise FigureError(
@@ -162,24 +178,23 @@ class Sources:
         )
         return select(campaign.crystals, campaign.mobile_species, PrepareSettings(), settings)
 
-    def _msd(self, request: Request) -> Any:
-        from superionic.report.figures.msd import curve_of
-
+    def _one_of(self, documents: Sequence[Any], request: Request) -> Any:
+        """Return the first label or validation that is asked for."""
         found = [
             one
-            for one in self.labels
+            for one in documents
             if one.material_id == request.material_id
             and request.mobile_species in (None, one.mobile_species)
-            and request.potential in (None, one.potential)
-            and request.temperature_K in (None, one.temperature_K)
+            and request.potential in (None, About.of(one).potential)
+            and request.temperature_K in (None, getattr(one, "temperature_K", None))
         ]
         if not found:
             raise FigureError(
-                f"None of {len(self.labels)} labels is of it.",
+                f"None of {len(documents)} documents of the file is of it.",
                 hint="Choose an identifier, mobile ion, potential and temperature of the file.",
                 material_id=request.material_id,
             )
-        return curve_of(found[0])
+        return found[0]
 
 
 def read_sources(paths: Sequence[Path]) -> Sources:
@@ -202,7 +217,10 @@ def read_sources(paths: Sequence[Path]) -> Sources:
         if path.suffix.lower() in (".yaml", ".yml"):
             found.campaign = path
             continue
-        content = _first(path)
+        content = _content(path)
+        if isinstance(content, list):
+            found.validations += _validations(content, path)
+            continue
         if "msd" in content and "verdict" in content:
             from superionic.report.labels import read_data_set
 
@@ -220,7 +238,17 @@ def read_sources(paths: Sequence[Path]) -> Sources:
     return found
 
 
-def _first(path: Path) -> Mapping[str, Any]:
+def _validations(content: list[Any], path: Path) -> list[ValidationDocument]:
+    try:
+        return [ValidationDocument.model_validate(one) for one in content]
+    except ValidationError as error:
+        raise FigureError(
+            f"{path} is no list of validations: {error.errors()[0]['msg']}.",
+            hint="Name what 'superionic validate --json FILE' wrote.",
+        ) from None
+
+
+def _content(path: Path) -> Mapping[str, Any] | list[Any]:
     """Return a JSON file, or the first line of a file of JSON lines."""
     try:
         text = path.read_text()
@@ -232,7 +260,7 @@ def _first(path: Path) -> Mapping[str, Any]:
         raise FigureError(
             f"The file {path} cannot be read ({type(error).__name__}).", hint=_HINT
         ) from None
-    return content if isinstance(content, dict) else {}
+    return content if isinstance(content, dict | list) else {}
 
 
 def _wanted(rows: Sequence[ScreeningDocument], request: Request) -> list[ScreeningDocument]:

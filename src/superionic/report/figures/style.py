@@ -49,6 +49,9 @@ VERDICT_SYMBOLS: Mapping[str, tuple[str, str]] = {
 }
 """Marks of verdicts, for matplotlib and plotly: no verdict is told by its colour alone."""
 
+LEGEND_ABOVE: Mapping[str, Any] = {"orientation": "h", "y": 1.0, "yanchor": "bottom"}
+"""Place of the legend of figures with many rows."""
+
 COLUMN_WIDTH_IN = 3.37
 """Width of one column of a journal: 86 mm."""
 LABEL_PT, TICK_PT = 8.0, 7.0
