@@ -14,7 +14,6 @@ version = release = __version__
 
 extensions = ["myst_parser", "sphinx_design", "superionic_docs"]
 exclude_patterns = ["_build", "_ext"]
-suppress_warnings: list[str] = []
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
