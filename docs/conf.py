@@ -20,6 +20,12 @@ myst_heading_anchors = 3
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"superionic {__version__}"
+html_static_path = ["_static"]
+html_css_files = ["superionic.css"]
+# Pages without pages below them have nothing to navigate.
+html_sidebars: dict[str, list[str]] = {
+    page: [] for page in ("index", "tutorial", "physics", "tables", "limits")
+}
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
