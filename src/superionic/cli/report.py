@@ -23,6 +23,16 @@ def report(
             "filtered and what is still to be done; without it, about all rows.",
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            exists=True,
+            dir_okay=False,
+            help="Labels that 'superionic label --export' wrote (.jsonl), for materials that have "
+            "none in the database.",
+        ),
+    ] = None,
     policy: Policy = "xi",
     top: Annotated[
         int,
@@ -47,13 +57,16 @@ def report(
     from superionic.report.html.content import gather_from
     from superionic.report.html.page import write_report
     from superionic.report.html.scope import read_scope
+    from superionic.report.labels import read_data_set
     from superionic.settings import get_settings
 
     scope = None if campaign is None else read_scope(campaign, get_settings().potential)
+    known = [] if labels is None else read_data_set(labels)
     with opened(database) as found, counting() as say:
         content = gather_from(
             found,
             scope=scope,
+            labels=known,
             policy=policy,
             top=top,
             progress=lambda done, total: say(f"{done} of {total} materials drawn"),

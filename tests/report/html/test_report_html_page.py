@@ -20,11 +20,13 @@ from report_documents import (
     validation,
 )
 
+from superionic.builders.documents import read_document
 from superionic.errors import FigureError
 from superionic.report.html import page as page_module
 from superionic.report.html.page import formula_parts, render, write_report
 from superionic.report.html.payload import Payloads, script_json
 from superionic.report.html.reading import MaterialDocuments
+from superionic.schemas.label import LabelRow
 
 pytest.importorskip("plotly", reason="plotly is not installed (extra report)")
 pytest.importorskip("jinja2", reason="jinja2 is not installed (extra report)")
@@ -150,6 +152,17 @@ def test_a_material_with_all_parts_has_all_figures_and_numbers():
     assert "superionic label all.cif" in text
     assert "--seed 0" in text
     assert "superionic screen all.cif --mobile Li --potential chgnet:0.3.0 --step 0.25" in text
+
+
+def test_a_published_label_is_shown_as_such_with_its_curve():
+    row = row_of(landscape_parts("a", 0.5))
+    published = LabelRow.from_document(read_document(label("a", 2.0, msd=MSD)))
+    content = content_of([row], labels=[published])
+    assert "m1-msd-0" in content.payloads.texts
+    text = Page(render(content)).text
+    assert "diffusing (data set)" in text
+    assert "2.00 ± 0.20" in text
+    assert "1 labels are those of a data set" in text
 
 
 def test_a_landscape_alone_is_a_report_that_says_what_is_missing():

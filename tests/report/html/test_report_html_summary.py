@@ -14,11 +14,13 @@ from report_documents import (
     validation,
 )
 
+from superionic.builders.documents import read_document
 from superionic.builders.relations import duplicate_row
 from superionic.campaign.selection import Selection
 from superionic.errors import UnreadableFileError
 from superionic.report.html.agreement import agreements, distributions, separations
 from superionic.report.html.numbers import duration, plain, with_error, with_interval
+from superionic.report.html.published import with_published
 from superionic.report.html.reading import read_failures, read_rows
 from superionic.report.html.scope import Scope, fate
 from superionic.report.html.summary import (
@@ -31,6 +33,7 @@ from superionic.report.html.summary import (
     warning_counts,
 )
 from superionic.schemas.failure import FailureDocument
+from superionic.schemas.label import LabelRow
 from superionic.structures.candidate import Candidate
 
 CRYSTAL = Structure(Lattice.cubic(3), ["Li"], [[0, 0, 0]])
@@ -200,6 +203,32 @@ def test_separation_is_that_of_verdicts():
     assert found["xi"].n_diffusing == len(diffusing)
     assert found["xi"].auc == pytest.approx(sum(pairs) / len(pairs))
     assert "msd_slope" not in found
+
+
+def published(material_id, slope, temperature_K=1000.0, **fields):
+    """Return the row of a data set of labels."""
+    document = read_document(label(material_id, slope, temperature_K, **fields))
+    return LabelRow.from_document(document)
+
+
+def test_published_labels_fill_in_for_materials_without_their_own():
+    bare, own = row_of(descriptors("a", xi=0.5)), row_of(descriptors("b", xi=0.2), label("b", 0.5))
+    other = row_of(descriptors("c", xi=0.2))
+    labels = [
+        published("a", 3.0, 800.0),
+        published("a", 4.0),
+        published("b", 9.0),
+        published("c", 1.0, weights="others"),
+        published("d", 1.0),
+    ]
+    rows, used, faults = with_published([bare, own, other], labels)
+    assert (rows[0].label_verdict, rows[0].msd_slope_A2_per_ps) == ("diffusing", 4.0)
+    assert rows[0].present == ["landscape", "label"]
+    assert "label" not in rows[0].missing
+    assert [one.temperature_K for one in rows[0].labels] == [1000.0, 800.0]
+    assert rows[1:] == [own, other]
+    assert list(used) == [bare.key]
+    assert [fault.what for fault in faults] == ["label of c in the data set"]
 
 
 def test_distributions_count_what_is_missing():

@@ -23,6 +23,7 @@ from superionic.report.html.drawing import (
 )
 from superionic.report.html.material import Section, section
 from superionic.report.html.payload import Payloads, Slot
+from superionic.report.html.published import with_published
 from superionic.report.html.reading import (
     Fault,
     MaterialDocuments,
@@ -48,6 +49,7 @@ from superionic.report.html.summary import (
 from superionic.report.html.table import Table, ranking_rows
 from superionic.report.ranking import ranking_csv
 from superionic.schemas.common import utc_now
+from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
 
 if TYPE_CHECKING:
@@ -115,6 +117,7 @@ class Content:
     policy: Policy
     scope: Scope | None
     n_rows_left_out: int
+    n_published: int
     fate: Fate
     potentials: list[PotentialUse]
     runs: list[RunsOfKind]
@@ -167,6 +170,7 @@ def gather(
     read: Callable[[ScreeningDocument], MaterialDocuments],
     *,
     scope: Scope | None = None,
+    labels: Sequence[LabelRow] = (),
     policy: str = "xi",
     top: int = 10,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -181,6 +185,8 @@ def gather(
         Returns the documents behind a row.
     scope : Scope, optional
         The campaign; without it, the report is about all rows.
+    labels : sequence of LabelRow
+        A published data set of labels, for rows that have none of their own.
     policy : str
         Ranking policy.
     top : int
@@ -201,6 +207,7 @@ def gather(
     if scope is not None:
         rows = [row for row in rows if scope.holds(row)]
         failures = [failure for failure in failures if scope.concerns(failure)]
+    rows, published, label_faults = with_published(rows, labels)
     payloads = Payloads()
     groups: dict[tuple[str, str], list[ScreeningDocument]] = {}
     for row in rows:
@@ -215,6 +222,7 @@ def gather(
     for done, row in enumerate(best):
         progress(done, len(best))
         found = read(row)
+        found.published = published.get(row.key, [])
         anchor = anchors[row.key]
         figures[anchor] = material_figures(payloads, found, anchor)
         made = _section(found, anchor)
@@ -238,6 +246,7 @@ def gather(
         policy=chosen,
         scope=scope,
         n_rows_left_out=stored.n_rows_left_out,
+        n_published=sum(map(len, published.values())),
         fate=fate(rows, failures, scope),
         potentials=potentials_used(rows),
         runs=runs_by_kind(rows),
@@ -247,7 +256,7 @@ def gather(
         causes=failure_causes(failures),
         jobs=stored.jobs,
         warnings=warning_counts(rows),
-        faults=[*stored.faults, *row_faults, *failure_faults, *faults],
+        faults=[*stored.faults, *row_faults, *failure_faults, *label_faults, *faults],
         table=ranking_rows(rows, policy, anchors),
         overview=campaign_figures(payloads, rows, failures, scope, policy) if rows else [],
         distributions=distribution_figures(payloads, distributions(rows)),
@@ -262,6 +271,7 @@ def gather_from(
     database: "Database",
     *,
     scope: Scope | None = None,
+    labels: Sequence[LabelRow] = (),
     policy: str = "xi",
     top: int = 10,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -271,6 +281,7 @@ def gather_from(
         read_stored(database, scope, policy),
         lambda row: read_material(database, row),
         scope=scope,
+        labels=labels,
         policy=policy,
         top=top,
         progress=progress,

@@ -11,11 +11,13 @@ from superionic.report.html.payload import Payloads, Slot
 from superionic.report.html.reading import MaterialDocuments
 from superionic.report.html.scope import Scope
 from superionic.schemas.failure import FailureDocument
-from superionic.schemas.label import DiffusionDocument
+from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.screening import ScreeningDocument
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
+    from superionic.report.figures.scene import LandscapeScene
 
 RANKING_ROWS = 25
 _TITLES = {
@@ -132,7 +134,7 @@ def material_figures(payloads: Payloads, found: MaterialDocuments, anchor: str) 
         Identifier of its section.
     """
     slots = _landscape_figures(payloads, found, anchor)
-    for index, label in enumerate(found.labels):
+    for index, label in enumerate(found.all_labels):
         title = f"Mean squared displacement at {label.temperature_K:g} K, seed {label.seed}"
         slots.append(payloads.slot(f"{anchor}-msd-{index}", title, partial(_msd, label)))
     if found.validation is not None:
@@ -142,7 +144,14 @@ def material_figures(payloads: Payloads, found: MaterialDocuments, anchor: str) 
     return slots
 
 
-def _msd(label: DiffusionDocument) -> "Figure":
+def _landscape(scene: "LandscapeScene") -> "Figure":
+    figure = KINDS["landscape"].plotly(scene, compact=True)
+    for slider in figure.layout.sliders:
+        slider.update(x=0.06, len=0.86, pad={"t": 20, "b": 40})  # labels inside a narrow figure
+    return figure
+
+
+def _msd(label: DiffusionDocument | LabelRow) -> "Figure":
     from superionic.report.figures.msd import curve_of
 
     return KINDS["msd"].plotly(curve_of(label))
@@ -165,7 +174,7 @@ def _landscape_figures(payloads: Payloads, found: MaterialDocuments, anchor: str
         payloads.slot(
             f"{anchor}-landscape",
             _TITLES["landscape"],
-            partial(KINDS["landscape"].plotly, scene, compact=True),
+            partial(_landscape, scene),
             "Turn it with the mouse; the slider chooses the energy of the surface.",
         )
     ]

@@ -17,7 +17,7 @@ from superionic.report.html.numbers import (
 from superionic.report.html.reading import Fault, MaterialDocuments
 from superionic.report.html.repeat import Command, repeat_commands
 from superionic.report.html.summary import flat
-from superionic.schemas.label import DiffusionDocument
+from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.screening import LabelSummary, ScreeningDocument
 from superionic.schemas.validation import TemperatureDocument
 
@@ -251,7 +251,7 @@ def _validation(found: MaterialDocuments) -> NumberGroup:
 
 def _dynamics(found: MaterialDocuments) -> list[tuple[str, ...]]:
     """Return one line for each run; from the row where its document cannot be read."""
-    known = {(label.temperature_K, label.seed): _run_line(label) for label in found.labels}
+    known = {(label.temperature_K, label.seed): _run_line(label) for label in found.all_labels}
     lines = [
         known.get((one.temperature_K, one.seed), _summary_line(one)) for one in found.row.labels
     ]
@@ -260,17 +260,24 @@ def _dynamics(found: MaterialDocuments) -> list[tuple[str, ...]]:
     return lines
 
 
-def _run_line(label: DiffusionDocument) -> tuple[str, ...]:
-    bound = label.slope_upper_bound_A2_per_ps
-    slope = f"< {plain(bound)} (95 % bound)" if bound is not None else NOTHING
-    if label.slope is not None:
-        slope = with_error(label.slope.slope_A2_per_ps, label.slope.error_A2_per_ps)
+def _run_line(label: DiffusionDocument | LabelRow) -> tuple[str, ...]:
+    if isinstance(label, LabelRow):
+        value, error = label.msd_slope_A2_per_ps, label.msd_slope_error_A2_per_ps
+        bound, conductivity_error = label.msd_slope_upper_bound_A2_per_ps, None
+    else:
+        value = None if label.slope is None else label.slope.slope_A2_per_ps
+        error = None if label.slope is None else label.slope.error_A2_per_ps
+        bound = label.slope_upper_bound_A2_per_ps
+        conductivity_error = label.conductivity_error_S_per_cm
+    slope = with_error(value, error)
+    if value is None and bound is not None:
+        slope = f"< {plain(bound)} (95 % bound)"
     return (
         f"{label.temperature_K:g}",
         str(label.seed),
-        label.verdict,
+        f"{label.verdict}{' (data set)' if isinstance(label, LabelRow) else ''}",
         slope,
-        with_error(label.conductivity_S_per_cm, label.conductivity_error_S_per_cm),
+        with_error(label.conductivity_S_per_cm, conductivity_error),
         NOTHING if label.n_hopped is None else f"{label.n_hopped} of {label.n_mobile}",
         f"{label.production_ps:g}",
         label.verdict_reason,
@@ -316,7 +323,10 @@ def _settings(found: MaterialDocuments) -> list[tuple[str, list[tuple[str, str]]
     documents: Sequence[tuple[str, Any]] = [
         ("landscape", found.descriptors),
         ("prediction", found.prediction),
-        *((f"dynamics at {one.temperature_K:g} K, seed {one.seed}", one) for one in found.labels),
+        *(
+            (f"dynamics at {one.temperature_K:g} K, seed {one.seed}", one)
+            for one in found.all_labels
+        ),
         ("validation", found.validation),
     ]
     groups = [(name, flat(one.settings)) for name, one in documents if one is not None]

@@ -11,7 +11,7 @@ from superionic.builders.documents import without_monty
 from superionic.report.ranking import rank_of
 from superionic.schemas.common import MaterialDocument
 from superionic.schemas.failure import FailureDocument
-from superionic.schemas.label import DiffusionDocument
+from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument, PreparedDocument
 from superionic.schemas.screening import ROW_VERSION, ScreeningDocument
@@ -62,6 +62,8 @@ class MaterialDocuments:
         None where there is none, or it cannot be read.
     labels : list of DiffusionDocument
         Molecular dynamics at each temperature and seed, hottest first.
+    published : list of LabelRow
+        Labels of a data set, where the row has none of its own.
     faults : list of Fault
         What cannot be read.
     """
@@ -73,7 +75,13 @@ class MaterialDocuments:
     prediction: PredictionDocument | None = None
     validation: ValidationDocument | None = None
     labels: list[DiffusionDocument] = field(default_factory=list)
+    published: list[LabelRow] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def all_labels(self) -> list[DiffusionDocument | LabelRow]:
+        """Labels from the database and from a data set."""
+        return [*self.labels, *self.published]
 
     @property
     def structure(self) -> Structure | None:

@@ -8,7 +8,7 @@ from typing import Any
 from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
 from superionic.report.html.reading import MaterialDocuments
 from superionic.report.html.summary import flat
-from superionic.schemas.label import DiffusionDocument
+from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.validation import ValidationDocument
 
 _RELAX_ALWAYS_eV_PER_A = 0.5
@@ -55,7 +55,7 @@ def repeat_commands(found: MaterialDocuments, crystal_file: str) -> list[Command
         words = ["superionic", "predict", crystal_file, *common, *shakes]
         beyond = [("network", f"{found.prediction.network}, {found.prediction.network_sha256}")]
         commands.append(Command("prediction", shlex.join(words), beyond))
-    for label in found.labels:
+    for label in found.all_labels:
         words = ["superionic", "label", crystal_file, *common, *_label_options(label)]
         commands.append(Command(f"dynamics at {label.temperature_K:g} K", shlex.join(words), []))
     if found.validation is not None:
@@ -102,11 +102,11 @@ def _screen_options(settings: Mapping[str, Any]) -> tuple[list[str], list[tuple[
     return options, flat({name: value for name, value in beyond.items() if value})
 
 
-def _label_options(label: DiffusionDocument) -> list[str]:
-    length_ps = label.settings.get("n_steps")
+def _label_options(label: DiffusionDocument | LabelRow) -> list[str]:
+    n_steps, timestep_fs = label.settings.get("n_steps"), label.settings.get("timestep_fs")
     options = ["--temperature", f"{label.temperature_K:g}", "--seed", str(label.seed)]
-    if isinstance(length_ps, int):
-        options += ["--length", f"{length_ps * label.timestep_fs * 1e-3:g}"]
+    if n_steps is not None and timestep_fs is not None:
+        options += ["--length", f"{n_steps * timestep_fs * 1e-3:g}"]
     return options
 
 

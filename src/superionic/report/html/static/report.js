@@ -2,10 +2,13 @@
 (() => {
   const MOST_SCENES = 6; // browsers drop the oldest of more WebGL contexts than about 16
   const scenes = [];
+  // This runs before the rest of the page is there: the table need not wait for it.
+  const loaded = new Promise((done) => { document.addEventListener("DOMContentLoaded", done); });
   const byId = (id) => document.getElementById(id);
 
   // What is long is packed: a JSON string, base64 of zlib-compressed JSON.
   async function data(key) {
+    await loaded;
     const content = JSON.parse(byId(`data-${key}`).textContent);
     if (typeof content !== "string") return content;
     const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
@@ -13,7 +16,7 @@
     return new Response(unpacked).json();
   }
 
-  // plotly.js is text until the first figure is looked at: the table need not wait for it.
+  // plotly.js is text until the first figure is looked at.
   function plotly() {
     if (!window.Plotly) {
       const script = document.createElement("script");
@@ -186,10 +189,15 @@
     form.addEventListener("reset", () => setTimeout(filter));
     filter(); // a browser may have kept what was typed before
   }
-  for (const button of document.querySelectorAll("[data-download]")) button.addEventListener("click", () => download(button));
-  window.addEventListener("hashchange", openTarget);
-  watch();
-  watchScatter();
-  openTarget();
-  document.documentElement.dataset.ready = "yes";
+  performance.mark("usable");
+
+  loaded.then(() => {
+    for (const button of document.querySelectorAll("[data-download]")) button.addEventListener("click", () => download(button));
+    window.addEventListener("hashchange", openTarget);
+    watch();
+    watchScatter();
+    openTarget();
+    document.documentElement.dataset.ready = "yes";
+    performance.mark("complete");
+  });
 })();
