@@ -58,6 +58,9 @@ def plot(
     temperature: Annotated[
         float | None, typer.Option("--temperature", help="Temperature of the dynamics in K (msd).")
     ] = None,
+    dpi: Annotated[
+        int, typer.Option("--dpi", min=30, max=1200, help="Dots per inch of a .png.")
+    ] = 300,
     policy: Policy = "xi",
     top: Annotated[int, typer.Option("--top", "-n", min=1, help="Most materials (ranking).")] = 25,
     mobile: Annotated[
@@ -71,13 +74,14 @@ def plot(
 ) -> None:
     """Draw a figure of a material or a campaign."""
     from superionic.report.figures.kinds import KINDS, get_kind
-    from superionic.report.figures.sources import Request, read_sources
-    from superionic.report.figures.write import is_interactive, write_figure
-    from superionic.structures.species import parse_mobile_species
 
     if list_kinds or kind is None:
         typer.echo("\n".join(_lines(list(KINDS.values()))))
         return
+    from superionic.report.figures.sources import Request, read_sources
+    from superionic.report.figures.write import is_interactive, write_figure
+    from superionic.structures.species import parse_mobile_species
+
     chosen = get_kind(kind)
     path = out or Path("-".join([chosen.name, *([material_id] if material_id else [])]) + ".html")
     interactive = is_interactive(_checked(path))
@@ -99,7 +103,7 @@ def plot(
         with opened(database) as found:
             data = sources.with_database(request, found)
     figure = (chosen.plotly if interactive else chosen.static)(data, **options)
-    write_figure(figure, path)
+    write_figure(figure, path, dpi=dpi)
     typer.echo(f"Wrote {path} ({path.stat().st_size / 1000:.0f} kB).", err=True)
 
 

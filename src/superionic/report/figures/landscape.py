@@ -227,7 +227,15 @@ def static(
     _dress_3d(panel)
     handles, names = panel.get_legend_handles_labels()
     figure.legend(
-        handles, names, loc="lower center", ncols=4, fontsize=TICK_PT - 0.5, frameon=False
+        handles,
+        names,
+        loc="lower center",
+        ncols=5,
+        fontsize=TICK_PT - 0.5,
+        frameon=False,
+        handlelength=1.2,
+        columnspacing=0.9,
+        handletextpad=0.5,
     )
     figure.text(0.02, 0.97, literal(scene.about.title), fontsize=8, va="top")
     return figure

@@ -332,7 +332,7 @@ def _draw_slopes(panel: "Axes", data: RankingData) -> None:
         panel.plot([], [], mark, ms=3, color=colour, label=plain_name(str(verdict)))
     panel.set_xscale("log")
     panel.set_yticks([])
-    label(panel, "slope, 1000 K (Å$^2$/ps)", "")
+    label(panel, "slope (Å$^2$/ps)", "", "dynamics at 1000 K")
 
 
 def _material(row: ScreeningDocument, policy: str, simulated: Simulated | None) -> RankedMaterial:

@@ -34,7 +34,7 @@ def is_interactive(path: Path) -> bool:
     return suffix in INTERACTIVE_SUFFIXES
 
 
-def write_figure(figure: "PlotlyFigure | Figure", path: Path) -> None:
+def write_figure(figure: "PlotlyFigure | Figure", path: Path, *, dpi: float = DPI) -> None:
     """Write a figure; its kind must be that which the suffix asks for.
 
     Parameters
@@ -43,6 +43,8 @@ def write_figure(figure: "PlotlyFigure | Figure", path: Path) -> None:
         For ``.html``, or for ``.png``, ``.pdf`` and ``.svg``.
     path : Path
         The file; it is replaced in one step.
+    dpi : float
+        Dots per inch of a static figure.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def write_figure(figure: "PlotlyFigure | Figure", path: Path) -> None:
     if interactive:
         fresh.write_text(page(figure))  # type: ignore[arg-type]
     else:
-        fresh.write_bytes(image_bytes(figure, path.suffix.lower()[1:]))  # type: ignore[arg-type]
+        fresh.write_bytes(image_bytes(figure, path.suffix.lower()[1:], dpi=dpi))  # type: ignore[arg-type]
     fresh.replace(path)
 
 
