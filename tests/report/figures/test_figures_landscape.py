@@ -1,6 +1,8 @@
 """Figures of landscapes: drawn data are the documents' data."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,9 +18,9 @@ from pymatgen.core import Lattice, Structure
 
 from superionic.errors import FigureError
 from superionic.landscape.grid import Grid
-from superionic.report.figures import landscape, path, volume
+from superionic.report.figures import landscape, path, style, volume
 from superionic.report.figures.isosurface import surface
-from superionic.report.figures.scene import scene_of
+from superionic.report.figures.scene import scene_of, scene_of_landscape
 from superionic.report.figures.write import plotly_json
 
 PUBLISHED_BARRIER_eV = 0.22191810607910156
@@ -172,6 +174,29 @@ def test_volume_figure(published):
 
 def _maps(document):
     return [energies for _, energies in document.landscape().maps()]
+
+
+def test_landscape_that_was_just_computed_gives_the_same_scene(easy):
+    one = scene_of_landscape(channel().landscape(), easy.about)
+    assert np.array_equal(one.shared_eV, easy.shared_eV)
+    assert one.about == easy.about
+
+
+def test_missing_package_is_said(easy, monkeypatch):
+    monkeypatch.setattr(style, "find_spec", lambda name: None)
+    for draw in (landscape.plotly, landscape.static):
+        with pytest.raises(FigureError) as caught:
+            draw(easy)
+        assert "pip install 'superionic[report]'" in caught.value.hint
+
+
+def test_nothing_heavy_is_imported_before_a_figure_is_drawn():
+    code = (
+        "import sys, superionic.cli.app, superionic.report.figures.kinds;"
+        "print({'plotly', 'matplotlib', 'skimage', 'scipy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "set()", done.stderr
 
 
 def test_titles_show_markup_as_text():

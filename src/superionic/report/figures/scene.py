@@ -89,8 +89,19 @@ def scene_of(document: LandscapeDocument) -> LandscapeScene:
     document : LandscapeDocument
         With its arrays.
     """
-    about = About.of(document)
-    landscape = document.landscape()
+    return scene_of_landscape(document.landscape(), About.of(document))
+
+
+def scene_of_landscape(landscape: Landscape, about: About) -> LandscapeScene:
+    """Return what the figures of a landscape need, of one that was just computed.
+
+    Parameters
+    ----------
+    landscape : Landscape
+        The landscapes of all mobile ions.
+    about : About
+        Of which material it is.
+    """
     shared: FloatArray | None = None
     for _, energies in landscape.maps():
         shared = energies if shared is None else np.minimum(shared, energies)
