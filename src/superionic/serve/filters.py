@@ -15,6 +15,15 @@ from superionic.schemas.screening import PARTS, Part
 _LAST_CHARACTER = "\U0010ffff"
 
 
+_FIELD_OF_PART = {
+    "landscape": "xi",
+    "prediction": "predicted_log10_msd_slope",
+    "label": "label_verdict",
+    "validation": "validation_verdict",
+}
+"""A field that a row has with each part."""
+
+
 class SortField(StrEnum):
     """What rows can be sorted by."""
 
@@ -147,13 +156,12 @@ class Filters(BaseModel):
                 "$gte": self.material_id,
                 "$lt": self.material_id + _LAST_CHARACTER,
             }
-        elements: dict[str, list[str]] = {}
-        if self.elements is not None:
-            elements["$all"] = self.elements.split(",")
         if self.without_elements is not None:
-            elements["$nin"] = self.without_elements.split(",")
-        if elements:
-            found["elements"] = elements
+            found["elements"] = {"$nin": self.without_elements.split(",")}
+        if self.elements is not None:
+            symbols = {"$all": self.elements.split(",")}
+            one = len(symbols["$all"]) == 1 and "elements" not in found
+            found["elements"] = self.elements if one else found.get("elements", {}) | symbols
         barrier = {"$gte": self.min_barrier_eV, "$lte": self.max_barrier_eV}
         if barrier := {name: value for name, value in barrier.items() if value is not None}:
             found["mpe_eV"] = barrier
@@ -167,9 +175,12 @@ class Filters(BaseModel):
             parts.add("label")
         if self.validation_verdict is not None:
             parts.add("validation")
-        # The last part is the rarest.
-        if ordered := sorted(parts, key=PARTS.index, reverse=True):
-            found["present"] = ordered[0] if len(ordered) == 1 else {"$all": ordered}
+        # The last part is the rarest; of the others the row has a value.
+        for i, part in enumerate(sorted(parts, key=PARTS.index, reverse=True)):
+            if i == 0:
+                found["present"] = part
+            else:
+                found.setdefault(_FIELD_OF_PART[part], {"$ne": None})
         return found
 
 

@@ -19,12 +19,13 @@ from pymongo.collection import Collection
 from superionic.ranking.indexes import SCREENING_INDEXES
 from superionic.serve.errors import AnswerError
 from superionic.serve.filters import TEXT_FIELDS, Order
-from superionic.serve.survey import Survey, expected_gap, is_value, step_ahead, value_at
+from superionic.serve.survey import Survey, is_value, value_at
 
 _INDEXED = frozenset({"key", *(fields[0] for fields in SCREENING_INDEXES)})
 _SMALLEST_WINDOW = 64
 _MARGIN = 1.6
-_GROWTH = 8
+_GROWTH = 4
+_RANGES = frozenset({"$gt", "$gte", "$lt", "$lte"})
 _PART_OF_FIELD = {
     "predicted_log10_msd_slope": "prediction",
     "msd_slope_A2_per_ps": "label",
@@ -123,7 +124,7 @@ def read_page(
     reader = _Reader(rows, survey, dict.fromkeys(wanted, 1) | {"_id": 0})
     found: list[dict[str, Any]] = []
     if after is None or after.value is not None:
-        found = reader.read(dict(criteria), order, limit, after)
+        found = reader.read(criteria, order, limit, after)
         after = None
     if len(found) < limit and order.field != "key":
         # Nulls come last, whatever the direction, by key.
@@ -136,111 +137,103 @@ def read_page(
 
 @dataclass(frozen=True)
 class _Reader:
+    """Puts questions in a form for which the local server, too, uses an index.
+
+    It looks for one in the conditions from first to last, takes the first that is a value or a
+    range of an indexed field, and none where an operator such as ``$or`` stands beside them.
+    """
+
     rows: Collection
     survey: Survey
     projection: dict[str, int]
 
     def read(
-        self, criteria: dict[str, Any], order: Order, limit: int, after: Position | None
+        self, criteria: Mapping[str, Any], order: Order, limit: int, after: Position | None
     ) -> list[dict[str, Any]]:
         """Return the next rows whose value is not null."""
-        part = _PART_OF_FIELD.get(order.field)
-        if part is not None and "present" not in criteria:
-            criteria["present"] = part
+        field = order.field
+        rest = {name: wanted for name, wanted in criteria.items() if name != field}
+        if (part := _PART_OF_FIELD.get(field)) is not None:
+            rest.setdefault("present", part)
         found: list[dict[str, Any]] = []
-        for window in self._windows(criteria, order, limit, after):
-            found += self._find(window, order, limit - len(found))
+        if after is not None and field != "key":
+            ties = {field: after.value, "key": {"$gt": after.key}, **rest}
+            found = self._find(ties, Order("key"), limit)
+        for window in self._windows(criteria.get(field), rest, order, limit, after):
             if len(found) >= limit:
                 break
+            found += self._find(window, order, limit - len(found))
         return found
 
     def _windows(
-        self, criteria: dict[str, Any], order: Order, limit: int, after: Position | None
+        self,
+        own: Any,
+        rest: dict[str, Any],
+        order: Order,
+        limit: int,
+        after: Position | None,
     ) -> Iterator[dict[str, Any]]:
-        """Yield criteria that together hold all rows behind a position, in order."""
+        """Yield criteria that together hold all rows with values beyond a position, in order.
+
+        Parameters
+        ----------
+        own, rest : object, dict
+            Conditions on the field of the order, and on others.
+        """
         field, descending = order.field, order.descending
-        own = criteria.pop(field, None)
-        near, far = _bounds(own, descending)
-        start = after.value if after is not None else near
-        residual: list[dict[str, Any]] = [] if own is None else [{field: own}]
+        if own is not None and not isinstance(own, Mapping):
+            if after is None:
+                yield {field: own, **rest}
+            return
+        near, far = _bounds(own or {}, descending)
         if after is not None:
-            beyond = "$lt" if descending else "$gt"
-            residual.append({"$or": [{field: {beyond: start}}, {"key": {"$gt": after.key}}]})
-        met = {**criteria, **({} if own is None else {field: own})}
+            near = {"$lt" if descending else "$gt": after.value}
+        met = {**rest, **({} if own is None else {field: own})}
         wanted = max(_MARGIN * limit / self.survey.fraction(met), _SMALLEST_WINDOW)
         can_step = field in _INDEXED and self.survey.n_rows > _SMALLEST_WINDOW
-        narrow = self._narrow(criteria, wanted if can_step else self.survey.n_rows)
+        narrow = self._narrow(rest, wanted if can_step else self.survey.n_rows)
         if narrow or not can_step:
-            for name, anchor in narrow.items():
-                if (asked := criteria.pop(name)) != anchor:
-                    residual.append({name: asked})
-            whole = {field: _range(field, start, None, descending)}
-            yield {**narrow, **whole, **criteria, **_all_of(residual)}
+            yield {**narrow, field: _range(field, near, far), **_without(rest, narrow)}
             return
-        values = self.survey.values(field)
-        gap = expected_gap(self.survey.n_rows, len(values), wanted)
         while True:
-            end = step_ahead(values, start, gap, descending=descending)
-            if end is not None and end == start:
-                gap *= _GROWTH
-                continue
-            is_last = end is None or (far is not None and (end < far if descending else end > far))
-            # The range comes first: the local server takes the first clause that has an index.
-            window = {field: _range(field, start, None if is_last else end, descending)}
-            if is_last and far is not None:
-                window[field] |= {"$gte" if descending else "$lte": far}
-            yield {**window, **criteria, **_all_of(residual)}
-            if is_last:
+            start = next(iter(near.values()), None)
+            end = self.survey.ahead(field, start, wanted, descending=descending)
+            limits = far.values()
+            if end is None or any(end < one if descending else end > one for one in limits):
+                yield {field: _range(field, near, far), **rest}
                 return
-            start, gap = end, gap * _GROWTH
+            yield {field: _range(field, near, {"$gt" if descending else "$lt": end}), **rest}
+            near = {"$lte" if descending else "$gte": end}
+            wanted *= _GROWTH
 
     def _narrow(self, criteria: Mapping[str, Any], fewer_than: float) -> dict[str, Any]:
-        """Return the indexed condition that leaves the fewest rows, if it leaves few enough."""
-        best, fewest = {}, fewer_than
-        for name, wanted in criteria.items():
-            if name not in _INDEXED:
-                continue
-            for anchor in _anchors(wanted):
-                n_rows = self.survey.n_rows * self.survey.fraction({name: anchor})
-                if n_rows < fewest:
-                    best, fewest = {name: anchor}, n_rows
-        return best
+        """Return the condition with an index that leaves the fewest rows, if few enough."""
+        sizes = {
+            name: self.survey.n_rows * self.survey.fraction({name: wanted})
+            for name, wanted in criteria.items()
+            if name in _INDEXED
+            if not isinstance(wanted, Mapping) or set(wanted) <= _RANGES
+        }
+        best = min(sizes, key=lambda name: sizes[name], default=None)
+        return {} if best is None or sizes[best] >= fewer_than else {best: criteria[best]}
 
-    def _find(self, criteria: dict[str, Any], order: Order, limit: int) -> list[dict[str, Any]]:
+    def _find(self, criteria: Mapping[str, Any], order: Order, limit: int) -> list[dict[str, Any]]:
         direction = DESCENDING if order.descending else ASCENDING
-        sort = [(order.field, direction)]
-        if order.field != "key":
-            sort.append(("key", ASCENDING))
-        return list(self.rows.find(criteria, self.projection).sort(sort).limit(limit))
+        sort = {order.field: direction, "key": direction if order.field == "key" else ASCENDING}
+        return list(self.rows.find(criteria, self.projection).sort(list(sort.items())).limit(limit))
 
 
-def _bounds(own: Any, descending: bool) -> tuple[Any, Any]:
-    """Return between which values rows lie that meet a condition on the field of the order."""
-    if own is None:
-        return None, None
-    if not isinstance(own, Mapping):
-        return own, own
-    low, high = own.get("$gte"), own.get("$lte", own.get("$lt"))
+def _bounds(own: Mapping[str, Any], descending: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the bounds of a range: that where rows begin in an order, and that where they end."""
+    low = {name: value for name, value in own.items() if name in ("$gt", "$gte")}
+    high = {name: value for name, value in own.items() if name in ("$lt", "$lte")}
     return (high, low) if descending else (low, high)
 
 
-def _all_of(conditions: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"$and": conditions} if conditions else {}
-
-
-def _anchors(wanted: Any) -> list[Any]:
-    """Return conditions that an index answers and that a condition implies."""
-    if not isinstance(wanted, Mapping):
-        return [wanted]
-    if "$all" in wanted:
-        return list(wanted["$all"])
-    return [] if "$nin" in wanted else [wanted]
-
-
-def _range(field: str, start: Any, end: Any, descending: bool) -> dict[str, Any]:
-    """Return a half-open range in the direction of the order; None means no bound."""
-    near, far = ("$lte", "$gt") if descending else ("$gte", "$lt")
-    bounds = {near: start, far: end}
-    found = {name: value for name, value in bounds.items() if value is not None}
+def _range(field: str, near: dict[str, Any], far: dict[str, Any]) -> dict[str, Any]:
     # Comparisons meet values of their type only: neither nulls nor what does not belong there.
-    return found or {"$gte": "" if field in TEXT_FIELDS else float("-inf")}
+    return near | far or {"$gte": "" if field in TEXT_FIELDS else float("-inf")}
+
+
+def _without(criteria: dict[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: wanted for name, wanted in criteria.items() if name not in others}

@@ -6,23 +6,24 @@ collection. Nothing that is shown as exact rests on it: it decides how a questio
 
 import math
 import random
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pymongo.collection import Collection
 
+from superionic.ranking.indexes import SORTED_BY
 from superionic.serve.filters import TEXT_FIELDS, SortField
 
-N_SAMPLES = 400
+N_SAMPLES = 500
 _MOST_GROUPS = 24
 _LARGEST_NUMBER = 2**53
 _SAMPLED = (
     *("key", "rank", "ranks", "mobile_species", "potential", "elements", "present"),
     *("label_verdict", "validation_verdict"),
-    *(field.value for field in SortField if field is not SortField.rank),
+    *(one.value for one in SortField if one is not SortField.rank),
 )
 
 
@@ -57,6 +58,9 @@ class Survey:
 
     groups: tuple[Group, ...]
     sample: tuple[Mapping[str, Any], ...]
+    _sorted: dict[str, list[Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def n_rows(self) -> int:
@@ -68,10 +72,45 @@ class Survey:
         n_met = sum(meets(row, criteria) for row in self.sample)
         return (n_met + 0.5) / (len(self.sample) + 1)
 
-    def values(self, field: str) -> list[Any]:
+    def ahead(self, field: str, start: Any, n_rows: float, *, descending: bool) -> Any:
+        """Return a value so far from another that about so many rows lie between; None: the end.
+
+        Parameters
+        ----------
+        field : str
+            What the rows are ordered by.
+        start : str, float or None
+            Where to begin; None is the beginning.
+        n_rows : float
+            Rows that should lie between, at least.
+        descending : bool
+            Towards smaller values.
+        """
+        if field in SORTED_BY:
+            return self._rank_ahead(start, n_rows, descending=descending)
+        values = self._values(field)
+        step = 1 + math.ceil(n_rows * len(values) / max(self.n_rows, 1))
+        if descending:
+            place = (bisect_left(values, start) if start is not None else len(values)) - step
+            return values[place] if place >= 0 else None
+        place = (bisect_right(values, start) if start is not None else 0) + step - 1
+        return values[place] if place < len(values) else None
+
+    def _rank_ahead(self, start: Any, n_rows: float, *, descending: bool) -> int | None:
+        """Return a rank further on: each group has one row of each rank."""
+        largest = max((group.n_rows for group in self.groups), default=0)
+        if descending:
+            end = (largest + 1 if start is None else start) - math.ceil(n_rows)
+            return end if end >= 1 else None
+        end = (1 if start is None else start) + math.ceil(n_rows)
+        return end if end <= largest else None
+
+    def _values(self, field: str) -> list[Any]:
         """Return the values of a field in the sample, sorted, nulls left out."""
-        found = (value_at(row, field) for row in self.sample)
-        return sorted(value for value in found if is_value(value, field))
+        if field not in self._sorted:
+            found = (value_at(row, field) for row in self.sample)
+            self._sorted[field] = sorted(value for value in found if is_value(value, field))
+        return self._sorted[field]
 
 
 def survey(rows: Collection, seed: int = 0) -> Survey:
@@ -162,6 +201,8 @@ def _meets(value: Any, wanted: Any) -> bool:
             holds = isinstance(value, list) and set(operand) <= set(value)
         elif operator == "$nin":
             holds = not isinstance(value, list) or not set(operand) & set(value)
+        elif operator == "$ne":
+            holds = value != operand
         elif value is None or isinstance(value, str) != isinstance(operand, str):
             holds = False
         else:
@@ -173,19 +214,3 @@ def _meets(value: Any, wanted: Any) -> bool:
         if not holds:
             return False
     return True
-
-
-def step_ahead(values: Sequence[Any], start: Any, n: int, *, descending: bool) -> Any:
-    """Return the value that lies n places beyond another one in sorted values; None at the end."""
-    if descending:
-        place = (bisect_left(values, start) if start is not None else len(values)) - n
-        return values[place] if place > 0 else None
-    place = (bisect_left(values, start) if start is not None else 0) + n
-    return values[place] if place < len(values) else None
-
-
-def expected_gap(n_rows: int, n_values: int, wanted: float) -> int:
-    """Return how many sampled values to step over to pass the wanted number of rows."""
-    if not n_values:
-        return 1
-    return max(1, math.ceil(wanted * n_values / max(n_rows, 1)))
