@@ -89,7 +89,7 @@ def kill_server(site: Site, n: int, *, outages_s: tuple[float, ...]) -> int:
         site.server.kill()
         time.sleep(outage_s)
         site.server.start()
-    worker.wait(600)
+    worker.wait(600 + 6 * n)
     return hits
 
 
