@@ -120,6 +120,30 @@ def fill(database: Database) -> None:
     database.failures.update([failure.model_dump()], key="key")
 
 
+def submit(database: Database) -> None:
+    """Write a launchpad with a finished job, a failed one and one that waits."""
+    known = database.screening._collection.database
+    states = ("COMPLETED", "FIZZLED", "READY")
+    known.fw_id_assigner.insert_one({"_id": -1, "next_fw_id": 4, "next_launch_id": 2})
+    known.fireworks.insert_many(
+        {
+            "fw_id": i + 1,
+            "name": "landscape",
+            "state": state,
+            "spec": {"material_id": HOSTILE},
+            "launches": [1] if state == "FIZZLED" else [],
+        }
+        for i, state in enumerate(states)
+    )
+    known.workflows.insert_one(
+        {"nodes": [1, 2, 3], "state": "FIZZLED", "metadata": {"superionic": {"flow": "screen"}}}
+    )
+    exception = {"_details": {"code": "disorder", "message": "<i>no</i>", "hint": "Look."}}
+    known.launches.insert_one(
+        {"launch_id": 1, "fw_id": 2, "action": {"stored_data": {"_exception": exception}}}
+    )
+
+
 @pytest.fixture(scope="session")
 def spec(server_uri: str) -> Iterator[DatabaseSpec]:
     """Return a database on the local server that holds what tests look at."""
@@ -127,6 +151,7 @@ def spec(server_uri: str) -> Iterator[DatabaseSpec]:
     with made.open() as database:
         ensure_indexes(database)
         fill(database)
+        submit(database)
         yield made
 
 

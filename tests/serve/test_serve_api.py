@@ -218,6 +218,16 @@ def test_markup_stays_text(api):
     assert api.get("/api/failures?code=other").json()["data"] == []
 
 
+def test_the_campaign(client):
+    campaign = client(webgui_url="http://viewer.example:5000").get("/api/campaign").json()
+    assert campaign["jobs"] == {"READY": 1, "COMPLETED": 1, "FIZZLED": 1}
+    assert campaign["materials"] == {"screen": {"FIZZLED": 1}}
+    (group,) = campaign["failures"]
+    assert (group["cause"], group["fw_ids"], group["n_jobs"]) == ("disorder", [2], 1)
+    assert group["example_material"] == HOSTILE
+    assert campaign["webgui_url"] == "http://viewer.example:5000"
+
+
 def test_an_empty_database_says_what_to_do(client, server_uri):
     empty = client(spec_from_uri(server_uri, "never_filled", source="test"))
     for path in ("/api/rows", "/api/about", "/api/count", "/api/rows.csv"):

@@ -220,6 +220,10 @@ def test_markup_is_shown_as_text(page, served):
     page.goto(served.url + "/campaign")
     page.wait_for_selector("#failures td")
     assert "<script>document.title='broken'</script> is no crystal." in page.inner_text("#failures")
+    page.wait_for_selector("#jobs table >> nth=1")
+    assert "<i>no</i> Look." in page.inner_text("#jobs")
+    assert "lpad -l my_launchpad.yaml webgui" in page.inner_text("#webgui")
+    assert page.locator("main i, main img").count() == 0
     assert page.title() != "broken"
 
 
