@@ -20,7 +20,10 @@ from serve_fixtures import (
 )
 
 from superionic.database.stores import spec_from_uri
+from superionic.serve.filters import Filters
+from superionic.serve.reading import RowCounter
 from superionic.serve.source import for_reading
+from superionic.serve.survey import survey
 
 pytestmark = pytest.mark.process
 
@@ -105,6 +108,18 @@ def test_the_end_is_known(api):
     assert api.get("/api/count").json() == {"n": N_PLAIN + 3, "exact": True}
     part = api.get("/api/count", params={"potential": "sevennet:0"}).json()
     assert part == {"n": N_PLAIN // 7, "exact": True}
+
+
+def test_a_count_that_takes_too_long_is_an_estimate(spec):
+    with spec.open() as database:
+        known = survey(database.screening._collection)
+        quick, slow = RowCounter(), RowCounter(timeout_s=1e-9)
+        few = Filters(potential="sevennet:0")
+        assert quick.count(database, known, few).exact
+        estimate = slow.count(database, known, few)
+        assert not estimate.exact
+        assert estimate.n == pytest.approx(N_PLAIN // 7, abs=2)
+        assert slow.count(database, known, Filters()).n == N_PLAIN + 3
 
 
 def test_the_collection_is_described(api):

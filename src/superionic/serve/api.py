@@ -35,6 +35,7 @@ from superionic.serve.models import (
 from superionic.serve.settings import ServeSettings
 from superionic.serve.source import Source
 
+_EXPORT_TIMES_LONGER = 5
 FigureName = Literal["landscape", "path", "volume", "msd", "arrhenius"]
 Level = Annotated[
     float | None,
@@ -56,6 +57,7 @@ def create_router(source: Source, campaign: Campaign, settings: ServeSettings) -
     """
     router = APIRouter(prefix="/api", responses=RESPONSES)
     scenes = Scenes()
+    counter = reading.RowCounter()
 
     @router.get("/about", tags=["table"])
     def about() -> About:
@@ -81,7 +83,7 @@ def create_router(source: Source, campaign: Campaign, settings: ServeSettings) -
     def count(asked: Annotated[Filters, Query()]) -> Count:
         """Count the rows that meet a filter, or estimate their number where that takes long."""
         with source.asking() as database:
-            return reading.count_rows(database, source.survey(database), asked)
+            return counter.count(database, source.survey(database), asked)
 
     @router.get(
         "/rows.csv",
@@ -91,7 +93,7 @@ def create_router(source: Source, campaign: Campaign, settings: ServeSettings) -
     )
     def rows_as_csv(asked: Annotated[TableQuery, Query()]) -> Response:
         """Return the filtered table as CSV, up to the export limit."""
-        with source.asking() as database:
+        with source.asking(_EXPORT_TIMES_LONGER * source.query_timeout_s) as database:
             found = reading.table_rows(
                 database, source.survey(database), asked, settings.export_limit
             )

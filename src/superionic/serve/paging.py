@@ -220,7 +220,8 @@ class _Reader:
     def _find(self, criteria: Mapping[str, Any], order: Order, limit: int) -> list[dict[str, Any]]:
         direction = DESCENDING if order.descending else ASCENDING
         sort = {order.field: direction, "key": direction if order.field == "key" else ASCENDING}
-        return list(self.rows.find(criteria, self.projection).sort(list(sort.items())).limit(limit))
+        found = self.rows.find(criteria, self.projection).sort(list(sort.items()))
+        return list(found.limit(limit).batch_size(limit))
 
 
 def _bounds(own: Mapping[str, Any], descending: bool) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -38,6 +38,8 @@ from superionic.serve.survey import Survey, largest_rank
 logger = logging.getLogger(__name__)
 
 _COUNT_TIMEOUT_S = 1.5
+_SLOW_LASTS_S = 600.0
+_FEW_ROWS = 2000
 _EXPORT_PAGE = 500
 
 
@@ -70,20 +72,33 @@ def table_rows(
         after = Position.of(found[-1], order)
 
 
-def count_rows(database: Database, survey: Survey, asked: Filters) -> Count:
-    """Count rows, or estimate their number where the database takes too long to count them."""
-    criteria = asked.criteria()
-    try:
-        with pymongo.timeout(_COUNT_TIMEOUT_S):
-            milliseconds = int(1000 * _COUNT_TIMEOUT_S)
-            n = rows_of(database).count_documents(criteria, maxTimeMS=milliseconds)
-        return Count(n=n, exact=True)
-    except PyMongoError as error:
-        if not error.timeout:
-            raise
-    if not criteria:
-        return Count(n=survey.n_rows, exact=False)
-    return Count(n=round(survey.n_rows * survey.fraction(criteria)), exact=False)
+class RowCounter:
+    """Counts rows, or estimates their number where the database takes too long to count.
+
+    A database that took too long is not asked again for some minutes, unless few rows are meant:
+    the local server reads the whole collection, and answers others slowly meanwhile.
+    """
+
+    def __init__(self, timeout_s: float = _COUNT_TIMEOUT_S) -> None:
+        self.timeout_s = timeout_s
+        self._slow_until = 0.0
+
+    def count(self, database: Database, survey: Survey, asked: Filters) -> Count:
+        """Return how many rows meet a filter."""
+        criteria = asked.criteria()
+        estimate = survey.n_rows * (survey.fraction(criteria) if criteria else 1.0)
+        if estimate > _FEW_ROWS and time.monotonic() < self._slow_until:
+            return Count(n=round(estimate), exact=False)
+        try:
+            with pymongo.timeout(self.timeout_s):
+                milliseconds = max(1, int(1000 * self.timeout_s))
+                n = rows_of(database).count_documents(criteria, maxTimeMS=milliseconds)
+            return Count(n=n, exact=True)
+        except PyMongoError as error:
+            if not error.timeout:
+                raise
+        self._slow_until = time.monotonic() + _SLOW_LASTS_S
+        return Count(n=round(estimate), exact=False)
 
 
 def table_row(stored: Mapping[str, Any], policy: str) -> TableRow:
