@@ -49,7 +49,7 @@ $(VENV)/.screen: pyproject.toml $(VENV)/.torch
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.torch
-	$(PIP) --editable ".[server,sevennet,matgl,network,notebook,kinisi,mp,optimade,dev]"
+	$(PIP) --editable ".[server,sevennet,matgl,network,notebook,kinisi,mp,optimade,serve,dev]"
 	@touch $@ $(VENV)/.screen
 
 $(VENV)/.docs: pyproject.toml $(VENV)/.screen
