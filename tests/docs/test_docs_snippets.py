@@ -3,6 +3,7 @@
 import ast
 import importlib
 import shlex
+from importlib.util import find_spec
 
 import pytest
 import yaml
@@ -106,4 +107,7 @@ def test_what_snippets_import_is_there(block):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("superionic"):
             module = importlib.import_module(node.module)
             for alias in node.names:
-                assert hasattr(module, alias.name), f"{node.module} has no {alias.name}"
+                there = hasattr(module, alias.name) or (
+                    hasattr(module, "__path__") and find_spec(f"{node.module}.{alias.name}")
+                )
+                assert there, f"{node.module} has no {alias.name}"
