@@ -182,7 +182,6 @@ def questions() -> dict[str, Callable[[int], tuple[str, dict[str, Any]]]]:
             "/api/material/standings",
             {"key": f"mp-{5000 + 977 * i}|Li|chgnet:0.3.0"},
         ),
-        "by 3D barrier (no index)": lambda i: rows(sort="barrier_3d_eV", limit=50 - i),
         "number of rows with two elements": lambda i: (
             "/api/count",
             {"elements": f"Li,{ANIONS[i % 8]}"},
@@ -191,10 +190,12 @@ def questions() -> dict[str, Callable[[int], tuple[str, dict[str, Any]]]]:
             "/api/rows.csv",
             {"policy": POLICIES[i % 6]},
         ),
+        "by 3D barrier (no index)": lambda i: rows(sort="barrier_3d_eV", limit=50 - i),
     }
 
 
 SLOW = ("by 3D barrier (no index)", "10,000 rows as CSV")
+"""Questions that are asked once."""
 
 
 @contextmanager
@@ -244,7 +245,7 @@ def measure(spec: DatabaseSpec, n_times: int, server: psutil.Process | None) -> 
     from superionic.serve.app import create_app
     from superionic.serve.settings import ServeSettings
 
-    settings = ServeSettings(port=80, rate_per_s=1e6, burst=1e6, query_timeout_s=300)
+    settings = ServeSettings(port=80, rate_per_s=1e6, burst=1e6)
     results: dict[str, Any] = {}
     with TestClient(create_app(spec, settings), base_url="http://127.0.0.1") as client:
         clock = Clock(server)
@@ -252,16 +253,19 @@ def measure(spec: DatabaseSpec, n_times: int, server: psutil.Process | None) -> 
         first = "first request of all: opening, and a look at the collection"
         results[first] = summary([clock.passed_ms()])
 
-        def ask(path: str, asked: dict[str, Any]) -> tuple[float, float]:
+        def ask(path: str, asked: dict[str, Any]) -> tuple[float, float] | None:
             clock = Clock(server)
             answer = client.get(path, params=asked)
             elapsed = clock.passed_ms()
-            assert answer.status_code == 200, answer.text[:300]
-            return elapsed
+            assert answer.status_code in (200, 503), answer.text[:300]
+            return elapsed if answer.status_code == 200 else None
 
         for name, question in questions().items():
-            times = [ask(*question(i)) for i in range(2 if name in SLOW else n_times)]
-            results[name] = summary(times)
+            asked = [ask(*question(i)) for i in range(1 if name in SLOW else n_times)]
+            answered = [one for one in asked if one is not None]
+            results[name] = summary(answered) if answered else {"n": 0}
+            if len(answered) < len(asked):
+                results[name]["no_answer_in_20_s"] = len(asked) - len(answered)
             print(f"{name:60s} {results[name]}", flush=True)
         cursor, times = None, []
         for _ in range(100):
@@ -283,6 +287,22 @@ def summary(times_ms: list[tuple[float, float]]) -> dict[str, Any]:
         "median_cpu_ms": round(statistics.median(processors), 1),
         "n": len(times_ms),
     }
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return results as a Markdown table."""
+    lines = [
+        "| question | wall time, median (ms) | wall time, largest (ms) | processors, median (ms) |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, one in results.items():
+        if one["n"]:
+            numbers = (one["median_ms"], one["largest_ms"], one["median_cpu_ms"])
+            cells = [f"{number:,.0f}" for number in numbers]
+        else:
+            cells = ["none in 20 s", "", ""]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -311,7 +331,7 @@ def main() -> None:
         "results": results,
     }
     text = json.dumps(content, indent=1)
-    print(text)
+    print(table(results))
     if asked.json is not None:
         asked.json.write_text(text + "\n")
 

@@ -50,7 +50,7 @@ def test_no_question_is_a_server_error(path, description):
     ]
 
     @hypothesis.settings(
-        max_examples=24 if has_parameters else 2,
+        max_examples=20 if has_parameters else 2,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),

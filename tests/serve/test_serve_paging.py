@@ -77,7 +77,7 @@ def expected(rows: list[dict], asked: Filters, order: Order) -> list[str]:
     return [row["key"] for row in valued] + [row["key"] for row in met if row not in valued]
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(collections(), filters, orders, st.integers(1, 9))
 def test_pages_together_are_the_sorted_rows(rows, asked, order, limit):
     collection = mongomock.MongoClient().db.screening
