@@ -106,6 +106,9 @@ def agreement_data(rows: Sequence[ScreeningDocument]) -> dict[str, Any]:
     ]
     figure = style.plotly_figure(height_px=420)
     style.plotly_axes(figure, "", "")
+    figure.update_layout(
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}, margin={"t": 60}
+    )
     layout = figure.to_plotly_json()["layout"]
     layout.pop("template", None)
     verdicts = [row.label_verdict or "no dynamics" for row in computed]
