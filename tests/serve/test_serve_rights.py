@@ -1,0 +1,57 @@
+"""A database user who may only read is enough for everything that is shown."""
+
+import socket
+import subprocess
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+from serve_fixtures import REAL_KEY, fill, submit
+
+from superionic.database.engines import find_engine
+from superionic.database.server import local_server
+from superionic.database.stores import check_connection, ensure_indexes, spec_from_uri
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """Return a filled database on a server that wants a password, for a user with role read."""
+    path = tmp_path / "guarded"
+    with local_server(path) as uri, spec_from_uri(uri, "guarded", source="test").open() as filled:
+        ensure_indexes(filled)
+        fill(filled)
+        submit(filled)
+        roles = [{"role": "read", "db": "guarded"}]
+        with MongoClient(uri) as owner:
+            owner.admin.command("createUser", "reader", pwd="only-reads", roles=roles)
+    engine = find_engine(path)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen([*engine.command(port), "--auth"], stderr=subprocess.DEVNULL)
+    try:
+        uri = f"mongodb://reader:only-reads@127.0.0.1:{port}/?authSource=admin"
+        spec = spec_from_uri(uri, "guarded", source="test")
+        check_connection(spec, timeout_s=30)
+        yield spec, uri
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def test_a_user_who_may_only_read_sees_everything(read_only, client):
+    spec, uri = read_only
+    with MongoClient(uri) as reader, pytest.raises(OperationFailure):
+        reader["guarded"]["screening"].insert_one({"key": "written"})
+    api = client(spec, connection_timeout_s=5)
+    for path in (
+        *("/api/about", "/api/rows?sort=mpe_eV", "/api/count", "/api/rows.csv", "/api/campaign"),
+        "/api/failures",
+        *(f"/api/material{rest}?key={REAL_KEY}" for rest in ("", "/standings", "/cif", "/cube")),
+        f"/api/material/figure?kind=landscape&key={REAL_KEY}",
+    ):
+        answer = api.get(path)
+        assert answer.status_code == 200, (path, answer.text)
+    assert api.get("/api/campaign").json()["jobs"]["FIZZLED"] == 1
