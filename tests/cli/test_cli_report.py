@@ -69,6 +69,27 @@ def test_a_report_is_written_whatever_is_missing(filled, tmp_path):
 
 
 @pytest.mark.process
+def test_failed_jobs_of_the_launchpad_are_counted(filled, tmp_path):
+    collections = filled.screening._collection.database
+    jobs = [
+        {
+            "fw_id": number,
+            "name": "landscape",
+            "state": state,
+            "spec": {"material_id": f"lost-{number}"},
+        }
+        for number, state in ((1, "FIZZLED"), (2, "FIZZLED"), (3, "COMPLETED"))
+    ]
+    collections["fireworks"].insert_many([{**job, "launches": []} for job in jobs])
+    path = tmp_path / "report.html"
+    report("--out", str(path), "--top", "0")
+    html = path.read_text()
+    assert "Failed jobs in the launchpad" in html
+    assert "for example lost-1, landscape" in html
+    assert '<td class="number">2</td><td><code>unknown</code></td>' in html
+
+
+@pytest.mark.process
 def test_a_campaign_file_says_what_was_read_filtered_and_is_still_to_be_done(filled, tmp_path):
     write_crystals(tmp_path / "crystals", 4)
     (tmp_path / "crystals" / "broken.cif").write_text("data_nothing\n")
