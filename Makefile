@@ -28,8 +28,8 @@ soak: $(VENV)/.test
 	$(BIN)/python -m pytest tests/cluster/soak_cluster.py $(PYTEST_ARGS)
 
 lint: $(VENV)/.test
-	$(BIN)/ruff check --no-cache src tests benchmarks
-	$(BIN)/ruff format --no-cache --check src tests benchmarks
+	$(BIN)/ruff check --no-cache src tests benchmarks docs
+	$(BIN)/ruff format --no-cache --check src tests benchmarks docs
 	$(BIN)/mypy
 
 docs: $(VENV)/.docs
