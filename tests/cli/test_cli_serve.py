@@ -35,7 +35,8 @@ def test_serve_shows_the_local_database_and_ends(start, data_dir):
 
 
 @pytest.mark.process
-def test_for_a_network_a_token_is_made_and_not_told(start, data_dir):
+def test_for_a_network_a_token_is_made_and_not_told(start, data_dir, monkeypatch):
+    monkeypatch.setenv("SUPERIONIC_DATABASE_URI", "mongodb://127.0.0.1:9/")
     command = start("serve", "--host", "0.0.0.0", "--port", "0")
     wait_until(lambda: "token" in command.out or command.process.poll() is not None, "it serves")
     path = data_dir / "serve_token"
