@@ -28,14 +28,26 @@ def test_notebook_is_kept_with_its_outputs(path):
 @pytest.mark.process
 @pytest.mark.real_potential
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, tmp_path, monkeypatch):
-    monkeypatch.setenv("SUPERIONIC_PICTURE", str(tmp_path / "picture.png"))
+def test_notebook_runs(path):
     notebook = nbformat.read(path, 4)
+    kept = pictures(notebook)
     resources = {"metadata": {"path": str(path.parent)}}
     client = nbclient.NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources=resources
     )
     client.execute()  # raises on the first cell that fails
+    assert pictures(notebook) == kept
     if path.stem == "landscape_tour":
-        assert (tmp_path / "picture.png").stat().st_size > 10_000
         assert "published percolation barrier" in str(notebook.cells)
+
+
+def pictures(notebook) -> list[int]:
+    """Return the number of pictures that each cell shows."""
+    return [
+        sum(
+            bool({"image/png", "application/vnd.plotly.v1+json"} & {*out.get("data", ())})
+            for out in cell.outputs
+        )
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
