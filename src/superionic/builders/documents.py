@@ -9,7 +9,7 @@ from pymatgen.core import Structure
 from superionic.schemas.common import MaterialDocument
 from superionic.schemas.label import DiffusionDocument
 from superionic.schemas.prediction import PredictionDocument
-from superionic.schemas.screen import DescriptorsDocument
+from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument, PreparedDocument
 from superionic.schemas.validation import ValidationDocument
 
 MODELS: dict[str, type[MaterialDocument]] = {
@@ -19,6 +19,11 @@ MODELS: dict[str, type[MaterialDocument]] = {
     "validation": ValidationDocument,
 }
 """Kinds of documents that rows are made from."""
+
+_OTHERS: dict[str, type[MaterialDocument]] = {
+    "prepared": PreparedDocument,
+    "landscape": LandscapeDocument,
+}
 
 OF_ROWS: dict[str, Any] = {"output.kind": {"$in": sorted(MODELS)}}
 """Criteria of their outputs."""
@@ -60,7 +65,7 @@ def key_and_stamp(output: Mapping[str, Any]) -> tuple[str, Stamp]:
 
 
 def read_document(output: Mapping[str, Any]) -> MaterialDocument:
-    """Return a stored output as the document of its kind.
+    """Return a stored output, arrays included where it has any, as the document of its kind.
 
     Raises
     ------
@@ -70,7 +75,7 @@ def read_document(output: Mapping[str, Any]) -> MaterialDocument:
     plain = without_monty(output)
     if isinstance(output.get("structure"), dict):
         plain["structure"] = Structure.from_dict(output["structure"])  # it needs monty's keys
-    return MODELS[plain["kind"]].model_validate(plain)
+    return (MODELS | _OTHERS)[plain["kind"]].model_validate(plain)
 
 
 def without_monty(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Indexes of the screening collection that the first page of each ranking needs.
+"""Indexes of the screening collection: what rankings and the columns of the page are sorted by.
 
 The first page of a ranking is a range of ranks, which every server finds by an index; sorting by
 ``key`` where ranks are equal is why the indexes of ranks have both. It imports nothing, since the
@@ -17,6 +17,11 @@ SCREENING_INDEXES: tuple[tuple[str, ...], ...] = (
     ("elements",),
     ("mobile_species", "potential"),
     ("mpe_eV",),
+    ("barrier_3d_eV",),
+    ("xi",),
+    ("fv_connected",),
+    ("fv_disconnected",),
+    ("predicted_log10_msd_slope",),
     ("present",),
     ("last_updated",),
     *((name, "key") for name in SORTED_BY),

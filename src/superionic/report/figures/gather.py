@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
-from pymatgen.core import Structure
 
-from superionic.builders.documents import without_monty
+from superionic.builders.documents import read_document, without_monty
 from superionic.builders.screening import query_screening
 from superionic.errors import FigureError
 from superionic.report.figures import parity, precision
@@ -336,11 +335,10 @@ def _output(
 
 
 def _document(output: dict[str, Any], model: type[D], row: ScreeningDocument) -> D:
-    plain = without_monty(output)
-    if isinstance(output.get("structure"), dict):
-        plain["structure"] = Structure.from_dict(output["structure"])  # it needs monty's keys
     try:
-        return model.model_validate(plain)
+        found = read_document(output)
+        assert isinstance(found, model), "the query asked for this kind"
+        return found
     except ValidationError as error:
         first = error.errors()[0]
         raise FigureError(

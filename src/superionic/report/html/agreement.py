@@ -1,13 +1,13 @@
 """How far methods agree with each other on the same materials, and how numbers are distributed."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import isfinite, log10
 
 import numpy as np
 
-from superionic.ranking.features import FEATURES
+from superionic.ranking.features import FEATURES, Feature
 from superionic.schemas.screening import ScreeningDocument
 from superionic.statistics import bootstrap_interval, roc_auc, spearman
 
@@ -17,39 +17,12 @@ _SLOWEST_SLOPE_A2_PER_PS = 1e-4
 
 
 @dataclass(frozen=True)
-class Method:
-    """Something that says how well a material conducts.
-
-    Parameters
-    ----------
-    name, text : str
-        Short name, and what it is with its unit.
-    value : callable
-        Returns the number of a row, None where it has none.
-    lower_is_better : bool
-        Whether small values speak for a conductor.
-    """
-
-    name: str
-    text: str
-    value: Callable[[ScreeningDocument], float | None]
-    lower_is_better: bool = False
-
-    def oriented(self, row: ScreeningDocument) -> float | None:
-        """Return the number, or its negative, so that more speaks for a conductor."""
-        value = self.value(row)
-        if value is None or not isfinite(value):
-            return None
-        return -value if self.lower_is_better else value
-
-
-@dataclass(frozen=True)
 class Agreement:
     """How two methods order the materials that both know.
 
     Parameters
     ----------
-    first, second : Method
+    first, second : Feature
         The methods.
     rows : list of ScreeningDocument
         The materials that both know.
@@ -58,8 +31,8 @@ class Agreement:
         with its 95 % bootstrap interval over chemical systems; None where it is not defined.
     """
 
-    first: Method
-    second: Method
+    first: Feature
+    second: Feature
     rows: list[ScreeningDocument]
     rho: float | None
     low: float | None
@@ -77,7 +50,7 @@ class Separation:
 
     Parameters
     ----------
-    method : Method
+    method : Feature
         The method.
     n, n_diffusing : int
         Materials with a verdict and a number, and those of them that diffuse.
@@ -86,7 +59,7 @@ class Separation:
         chemical systems.
     """
 
-    method: Method
+    method: Feature
     n: int
     n_diffusing: int
     auc: float | None
@@ -135,19 +108,19 @@ def _conductivity(row: ScreeningDocument) -> float | None:
     return log10(value) if value is not None and value > 0 else None
 
 
-def _feature(name: str, text: str) -> Method:
-    feature = FEATURES[name]
-    return Method(name, text, feature.of, feature.lower_is_better)
+def _feature(name: str, text: str) -> Feature:
+    """Return a feature with a shorter text."""
+    return replace(FEATURES[name], text=text)
 
 
-METHODS: tuple[Method, ...] = (
+METHODS: tuple[Feature, ...] = (
     _feature("xi", "Xi"),
     _feature("mpe_eV", "barrier (eV)"),
     _feature("barrier_3d_eV", "barrier in 3D (eV)"),
     _feature("free_volume_2eV_A3_per_ion", "free volume below 2 eV (Å³ per ion)"),
     _feature("predicted_log10_msd_slope", "network: log10 MSD slope (Å²/ps)"),
-    Method("msd_slope", "dynamics: log10 MSD slope (Å²/ps)", _slope),
-    Method("conductivity", "validation: log10 conductivity (S/cm)", _conductivity),
+    Feature("msd_slope", "dynamics: log10 MSD slope (Å²/ps)", _slope),
+    Feature("conductivity", "validation: log10 conductivity (S/cm)", _conductivity),
 )
 """What is compared. A barrier that is never overcome counts as 10 eV, a slope at least 1e-4."""
 

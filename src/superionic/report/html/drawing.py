@@ -97,7 +97,7 @@ def agreement_data(rows: Sequence[ScreeningDocument]) -> dict[str, Any]:
     computed = [row for row in rows if row.duplicate_of is None]
     methods = []
     for method in METHODS:
-        values = [method.value(row) for row in computed]
+        values = [method.of(row) for row in computed]
         if any(value is not None for value in values):
             methods.append({"name": method.name, "text": method.text, "values": values})
     names = [

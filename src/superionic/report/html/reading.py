@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pymatgen.core import Structure
 
-from superionic.builders.documents import without_monty
+from superionic.builders.documents import read_document, without_monty
 from superionic.report.ranking import rank_of
 from superionic.schemas.common import MaterialDocument
 from superionic.schemas.failure import FailureDocument
@@ -19,16 +19,6 @@ from superionic.schemas.validation import ValidationDocument
 
 if TYPE_CHECKING:
     from superionic.database.stores import Database
-
-MODELS: dict[str, type[MaterialDocument]] = {
-    "prepared": PreparedDocument,
-    "landscape": LandscapeDocument,
-    "descriptors": DescriptorsDocument,
-    "prediction": PredictionDocument,
-    "diffusion": DiffusionDocument,
-    "validation": ValidationDocument,
-}
-"""Documents that the section of a material shows."""
 
 
 @dataclass(frozen=True)
@@ -177,20 +167,6 @@ def read_material(database: "Database", row: ScreeningDocument) -> MaterialDocum
     return found
 
 
-def document_of(kind: str, output: Mapping[str, Any]) -> MaterialDocument:
-    """Return a stored output, arrays included where it has any, as the document of a kind.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError
-        When it is none, or does not fit its schema.
-    """
-    plain = without_monty(output)
-    if isinstance(output.get("structure"), dict):
-        plain["structure"] = Structure.from_dict(output["structure"])  # it needs monty's keys
-    return MODELS[kind].model_validate(plain)
-
-
 def _one(
     database: "Database", kind: str, criteria: dict[str, Any], faults: list[Fault]
 ) -> MaterialDocument | None:
@@ -203,7 +179,7 @@ def _one(
         if stored is None:
             faults.append(Fault(name, "Its job is not in the database.", hint))
             return None
-        return document_of(kind, stored["output"])
+        return read_document(stored["output"])
     except Exception as error:
         # Whatever is wrong with one document, the report of the others goes on.
         faults.append(Fault(name, _reason(error), hint))
