@@ -11,7 +11,7 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jobflow import job, run_locally
 from pymongo import MongoClient
@@ -236,6 +236,7 @@ def test_invalid_uri_is_not_repeated(uri):
     assert caught.value.__suppress_context__
 
 
+@example(scheme="mongodb+srv", password="@1/?")
 @given(
     scheme=st.sampled_from(["mongodb", "mongodb+srv"]),
     password=st.text(alphabet="12/?@:%#&=[],", max_size=8),

@@ -29,7 +29,7 @@ def hosts_of(uri: str) -> str:
         if scheme is None:
             raise ValueError
         authority, _, path = uri[scheme.end() :].partition("/")
-        if "@" in path.partition("?")[0] or "?" in authority:
+        if "@" in path or "?" in authority:
             raise ValueError  # a password that is not escaped, whose first part looks like a host
         if scheme.group(1) is None:
             return ",".join(_host_and_port(*node) for node in parse_uri(uri)["nodelist"])
