@@ -16,7 +16,7 @@ from superionic.report.figures.style import (
     TICK_PT,
     VERMILLION,
     axes,
-    faded,
+    band,
     label,
     legend,
     plain_name,
@@ -78,16 +78,7 @@ def plotly(document: ValidationDocument) -> "PlotlyFigure":
     line = fitted_line(document)
     if line is not None:
         x = 1000 / line.temperatures_K
-        figure.add_scatter(
-            x=np.concatenate([x, x[::-1]]),
-            y=np.concatenate([line.high, line.low[::-1]]),
-            fill="toself",
-            fillcolor=faded(BLUE, 0.15),
-            mode="lines",
-            line={"width": 0},
-            name="95 % interval",
-            hoverinfo="skip",
-        )
+        figure.add_scatter(**band(x, line.low, line.high, BLUE), name="95 % interval")
         figure.add_scatter(
             x=x,
             y=line.value,

@@ -19,7 +19,7 @@ from superionic.report.figures.style import (
     VERDICT_COLOURS,
     YELLOW,
     axes,
-    faded,
+    band,
     label,
     legend,
     plain,
@@ -174,16 +174,7 @@ def plotly(curve: MSDCurve) -> "PlotlyFigure":
         start, end = curve.window_ps
         figure.add_vrect(x0=start, x1=end, fillcolor=GREY, opacity=0.12, line_width=0)
         low, high = curve.line(curve.lags_ps, -1), curve.line(curve.lags_ps, 1)
-        figure.add_scatter(
-            x=np.concatenate([curve.lags_ps, curve.lags_ps[::-1]]),
-            y=np.concatenate([high, low[::-1]]),
-            fill="toself",
-            fillcolor=faded(BLACK, 0.12),
-            mode="lines",
-            line={"width": 0},
-            name="standard error",
-            hoverinfo="skip",
-        )
+        figure.add_scatter(**band(curve.lags_ps, low, high, BLACK, 0.12), name="standard error")
         window = np.array([start, end])
         figure.add_scatter(
             x=window,

@@ -21,7 +21,7 @@ from superionic.report.figures.style import (
     SKY_BLUE,
     VERMILLION,
     axes,
-    faded,
+    band,
     label,
     legend_below,
     plain,
@@ -219,16 +219,7 @@ def plotly(data: PrecisionCurves) -> "PlotlyFigure":
     figure = plotly_figure(data.title, height_px=480)
     span = _span(data)
     low, high = data.chance_interval(span)
-    figure.add_scatter(
-        x=np.concatenate([span, span[::-1]]),
-        y=np.concatenate([high, low[::-1]]),
-        fill="toself",
-        fillcolor=faded(GREY, 0.15),
-        mode="lines",
-        line={"width": 0},
-        name="random order, 95 %",
-        hoverinfo="skip",
-    )
+    figure.add_scatter(**band(span, low, high, GREY), name="random order, 95 %")
     figure.add_scatter(
         x=span,
         y=np.full(len(span), data.chance),
@@ -242,16 +233,10 @@ def plotly(data: PrecisionCurves) -> "PlotlyFigure":
         name = SCORE_NAMES.get(curve.score, plain_name(curve.score))
         if not few:
             figure.add_scatter(
-                x=np.concatenate([curve.first, curve.first[::-1]]),
-                y=np.concatenate([curve.high, curve.low[::-1]]),
-                fill="toself",
-                fillcolor=faded(colour, 0.12),
-                mode="lines",
-                line={"width": 0},
+                **band(curve.first, curve.low, curve.high, colour, 0.12),
                 legendgroup=f"interval of {curve.score}",
                 name=f"{plain(name)}, 95 %",
                 visible=True if number == 0 else "legendonly",
-                hoverinfo="skip",
             )
         figure.add_scatter(
             x=curve.first,

@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from superionic.errors import FigureError
 
 if TYPE_CHECKING:
@@ -236,6 +239,25 @@ def faded(colour: str, opacity: float) -> str:
     """Return a colour of the palette as plotly writes it with an opacity."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def band(
+    x: NDArray[Any],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    colour: str,
+    opacity: float = 0.15,
+) -> dict[str, Any]:
+    """Return what plotly's ``add_scatter`` takes for the area between two curves."""
+    return {
+        "x": np.concatenate([x, x[::-1]]),
+        "y": np.concatenate([high, low[::-1]]),
+        "fill": "toself",
+        "fillcolor": faded(colour, opacity),
+        "mode": "lines",
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+    }
 
 
 def log_ticks(low: float, high: float) -> Sequence[float]:
