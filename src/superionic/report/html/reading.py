@@ -179,6 +179,8 @@ def _one(
         if stored is None:
             faults.append(Fault(name, "Its job is not in the database.", hint))
             return None
+        if (other := stored["output"]["kind"]) != kind:
+            raise ValueError(f"it is of the kind '{other}'")
         return read_document(stored["output"])
     except Exception as error:
         # Whatever is wrong with one document, the report of the others goes on.
