@@ -1,6 +1,7 @@
 """What all tests share: one thread, a cache of their own, crystals and potentials."""
 
 import os
+import shutil
 
 # Before anything imports NumPy or torch: tests run side by side on few cores.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -60,3 +61,34 @@ def licl() -> Structure:
 def example_crystals() -> Path:
     """Return the folder of the example crystals."""
     return Path(__file__).parents[1] / "workflows" / "example_crystals"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """Return Chromium; without it the test is skipped, or fails where a browser was promised.
+
+    One for each module and no longer: while it is open, Playwright's event loop counts as running
+    in this thread, and neither a second one nor anything else of asyncio starts beside it.
+    """
+
+    def missing(reason: str) -> None:
+        if os.environ.get("SUPERIONIC_TEST_BROWSER"):
+            pytest.fail(f"SUPERIONIC_TEST_BROWSER is set, but {reason}")
+        pytest.skip(reason)
+
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next((path for name in names if (path := shutil.which(name))), None)
+    if program is None:
+        missing("there is no Chromium on PATH")
+    # 3D figures without a graphics card.
+    software_gl = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", *software_gl]
+        )
+        yield running
+        running.close()

@@ -1,7 +1,5 @@
 """A database with good, odd and hostile rows, a landscape, and the server that shows them."""
 
-import os
-import shutil
 import sys
 import threading
 import time
@@ -187,32 +185,6 @@ class Served:
 def served(spec: DatabaseSpec) -> Iterator[Served]:
     with Served(spec) as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator:
-    """Return Chromium; without it the test is skipped, or fails where a browser was promised."""
-
-    def missing(reason: str) -> None:
-        if os.environ.get("SUPERIONIC_TEST_BROWSER"):
-            pytest.fail(f"SUPERIONIC_TEST_BROWSER is set, but {reason}")
-        pytest.skip(reason)
-
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next((path for name in names if (path := shutil.which(name))), None)
-    if program is None:
-        missing("there is no Chromium on PATH")
-    software_gl = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", *software_gl]
-        )
-        yield running
-        running.close()
 
 
 @pytest.fixture

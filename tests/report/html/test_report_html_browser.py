@@ -1,7 +1,5 @@
 """The report in a real browser: no errors, sorts, filters, draws, by keyboard, on a phone."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,33 +17,6 @@ from report_documents import (
 from superionic.report.html.page import write_report
 
 pytestmark = pytest.mark.process
-
-# 3D figures without a graphics card.
-_SOFTWARE_GL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-
-
-def _missing(reason: str) -> None:
-    if os.environ.get("SUPERIONIC_TEST_BROWSER"):
-        pytest.fail(f"SUPERIONIC_TEST_BROWSER is set, but {reason}")
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        _missing("playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next((path for name in names if (path := shutil.which(name))), None)
-    if program is None:
-        _missing("there is no chromium")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", *_SOFTWARE_GL]
-        )
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
