@@ -76,6 +76,13 @@ def test_published_labels_are_known_to_the_campaign_that_made_them():
 def test_the_campaigns_for_the_spread_differ_in_one_thing():
     first = read_campaign(WORKFLOWS / "label_1000K.yaml").maker("chgnet")
     seed = read_campaign(WORKFLOWS / "label_spread_seed1.yaml").maker("chgnet")
-    other = read_campaign(WORKFLOWS / "label_spread_sevennet.yaml").maker("chgnet")
+    other = read_campaign(WORKFLOWS / "label_spread_tensornet.yaml").maker("chgnet")
     assert replace(first, md_maker=replace(first.md_maker, mb_velocity_seed=1)) == seed
-    assert replace(first, potential="sevennet:7net-0") == other
+    assert replace(first, potential="matgl:TensorNet-MatPES-PBE-v2025.1-PES") == other
+
+
+def test_the_smallest_crystals_are_the_first_of_the_campaign():
+    """They were not chosen by what came out."""
+    every = (WORKFLOWS / "label_1000K_crystals.jsonl").read_text().splitlines()
+    smallest = (WORKFLOWS / "label_spread_smallest_crystals.jsonl").read_text().splitlines()
+    assert smallest == every[:12]
