@@ -24,13 +24,8 @@ from superionic.evaluation.truth import (
     labels_of_rows,
     one_crystal_each,
 )
-from superionic.report.evaluation import (
-    BEGIN,
-    END,
-    evaluation_json,
-    evaluation_markdown,
-    write_page,
-)
+from superionic.report.evaluation import WRITTEN_BY, evaluation_json, evaluation_markdown
+from superionic.report.tables_page import END, begin_mark, write_page
 
 
 def test_labels_say_what_their_verdicts_allow():
@@ -179,17 +174,17 @@ def test_the_whole_evaluation_and_its_page(tmp_path):
     assert len([table for table in found.tables if table.unit == "S/cm"]) == 3
     assert any("network" in note for note in found.notes)
     page = tmp_path / "page.md"
-    write_page(page, evaluation_markdown(found))
+    write_page(page, evaluation_markdown(found), WRITTEN_BY)
     page.write_text("# Words\n\n" + page.read_text() + "\nMore words.\n")
-    write_page(page, "fresh")
+    write_page(page, "fresh", WRITTEN_BY)
     text = page.read_text()
     assert text.startswith("# Words")
     assert text.endswith("More words.\n")
     assert "ROC-AUC" not in text
-    assert "fresh" in text[text.index(BEGIN) : text.index(END)]
+    assert "fresh" in text[text.index(begin_mark(WRITTEN_BY)) : text.index(END)]
     page.write_text("no marks")
     with pytest.raises(SettingsError, match="no place"):
-        write_page(page, "x")
+        write_page(page, "x", WRITTEN_BY)
     assert "NaN" not in evaluation_json(found)
 
 

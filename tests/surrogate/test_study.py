@@ -162,6 +162,10 @@ def test_summary_and_table(done, data):
     table = markdown(summary, 0.05)
     assert "| blind trees | 2 |" in table
     assert "by chemical system" in table
+    gain_text = f"{rows['mean', 'random']['gain_of_main']['0.05']['r_squared']['value']:.2f} ["
+    assert gain_text in next(line for line in table.splitlines() if line.startswith("| mean |"))
+    assert "| shakes | R^2 |" in table
+    assert "a perfect model would reach R^2" not in table  # these labels have no errors
 
 
 def test_a_class_that_is_not_there_leaves_a_gap(data, tmp_path):
@@ -339,14 +343,18 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
         ensemble={"variant": "from atoms", "n_members": 1, "split": "random"},
         n_resamples=5,
     )
+    page, kept = tmp_path / "page.md", tmp_path / "kept.json"
     options = ["--campaign", str(study), "--out", str(tmp_path / "out"), "--workers", "1"]
+    options += ["--write", str(page), "--json", str(kept)]
     ended = CliRunner().invoke(app, ["train", *options], catch_exceptions=False)
     get_settings.cache_clear()
     assert ended.exit_code == 0
     assert "| force network | 1 |" in ended.output
     assert "| from atoms | 1 |" in ended.output
     assert (tmp_path / "out" / "force_network.pt").exists()
-    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert "| force network | 1 |" in page.read_text()
+    assert kept.read_text() == (tmp_path / "out" / "summary.json").read_text()
+    summary = json.loads(kept.read_text(), parse_constant=pytest.fail)  # no NaN
     assert summary["n_crystals"] == 8
     assert len(summary["learning_curves"]) == 2
     assert str(tmp_path) not in json.dumps(summary)

@@ -110,9 +110,10 @@ def evaluate(
         read_obelix,
     )
     from superionic.evaluation.scorers import with_held_out
-    from superionic.report.evaluation import evaluation_json, evaluation_markdown, write_page
+    from superionic.report.evaluation import WRITTEN_BY, evaluation_json, evaluation_markdown
     from superionic.report.export import read_rows_file
     from superionic.report.labels import read_data_set
+    from superionic.report.tables_page import write_page
     from superionic.structures.species import parse_mobile_species
 
     default = EvaluationSettings()
@@ -150,7 +151,7 @@ def evaluate(
     )
     text = evaluation_markdown(found)
     if write is not None:
-        write_page(write, text)
+        write_page(write, text, WRITTEN_BY)
     to_stdout = json_file is not None and str(json_file) == "-"
     if json_file is not None and not to_stdout:
         json_file.write_text(evaluation_json(found) + "\n")

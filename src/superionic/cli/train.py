@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from superionic.cli.options import JsonFile
+
 EXIT_INTERRUPTED = 130
 
 
@@ -35,6 +37,15 @@ def train(
         list[str] | None,
         typer.Option("--only", help="Run this variant beside the main network, and no other."),
     ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            "--write",
+            dir_okay=False,
+            help="Page whose tables are replaced (docs/force_network.md).",
+        ),
+    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Train the force network and compare it with others and with controls.
 
@@ -44,10 +55,11 @@ def train(
     """
     from superionic.cli.study_progress import StudyProgress
     from superionic.cores import usable_cores
+    from superionic.report.tables_page import write_page
     from superionic.settings import get_settings
 
     _require_network_extra()
-    from superionic.surrogate.run_study import TABLE_FILE, run_study
+    from superionic.surrogate.run_study import SUMMARY_FILE, TABLE_FILE, run_study
     from superionic.surrogate.study import read_study
 
     study = read_study(campaign)
@@ -67,7 +79,14 @@ def train(
         except KeyboardInterrupt:
             reporter.say("Stopped. What is finished is kept; the same command goes on from here.")
             raise typer.Exit(EXIT_INTERRUPTED) from None
-    typer.echo((result.directory / TABLE_FILE).read_text())
+    tables = (result.directory / TABLE_FILE).read_text()
+    if write is not None:
+        write_page(write, tables, "superionic train")
+    summary = (result.directory / SUMMARY_FILE).read_text()
+    to_stdout = json_file is not None and str(json_file) == "-"
+    if json_file is not None and not to_stdout:
+        json_file.write_text(summary)
+    typer.echo(summary if to_stdout else tables)
     typer.echo(f"Results are in {result.directory}.", err=True)
 
 

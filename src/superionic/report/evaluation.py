@@ -4,16 +4,14 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from superionic.errors import SettingsError
 from superionic.evaluation.evaluate import Evaluation
 from superionic.evaluation.tables import Cost, Table
 from superionic.statistics import Interval
 
-BEGIN = "<!-- tables: written by superionic evaluate -->"
-END = "<!-- end of tables -->"
+WRITTEN_BY = "superionic evaluate"
+"""What the mark of the tables' place names."""
 FEW = 10
 """Among so few materials the first ten are all of them."""
 
@@ -43,32 +41,6 @@ def evaluation_markdown(evaluation: Evaluation) -> str:
 def evaluation_json(evaluation: Evaluation) -> str:
     """Return all numbers as JSON; what is not defined is null."""
     return json.dumps(_plain(asdict(evaluation)), indent=2, allow_nan=False)
-
-
-def write_page(path: Path, text: str) -> None:
-    """Replace what stands between the marks of a page; the rest of it stays.
-
-    Parameters
-    ----------
-    path : Path
-        A page with the lines :data:`BEGIN` and :data:`END`; a new one is made where there is none.
-    text : str
-        The tables.
-
-    Raises
-    ------
-    SettingsError
-        When the page has no such marks.
-    """
-    page = path.read_text() if path.is_file() else f"# Evaluation\n\n{BEGIN}\n{END}\n"
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
-        raise SettingsError(
-            f"The page {path} has no place for tables.",
-            hint=f"Put the lines '{BEGIN}' and '{END}' where they belong.",
-        )
-    before, rest = page.split(BEGIN)
-    after = rest.split(END)[1]
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
 
 
 def _table(table: Table) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -167,7 +168,7 @@ def run_study(
     ensemble = None
     if study.ensemble is not None:
         ensemble = _ensemble(study, runs, results, directory, reporter, n_workers)
-    _write(directory / SUMMARY_FILE, json.dumps(summary, indent=1) + "\n")
+    _write(directory / SUMMARY_FILE, json.dumps(summary, allow_nan=False) + "\n")
     tables = [markdown(summary, floor) for floor in study.floors_A2_per_ps]
     _write(directory / TABLE_FILE, "\n".join(tables))
     return StudyResult(summary, ensemble, directory)
@@ -251,7 +252,11 @@ def _learning_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:
         if run.variant == MAIN and path.exists():
             task = run.task
             place = {"split": task.split, "seed": task.seed, "fold": task.fold}
-            curves.append(place | {"epochs": read_history(path)})
+            epochs = [
+                {name: value if math.isfinite(value) else None for name, value in epoch.items()}
+                for epoch in read_history(path)
+            ]
+            curves.append(place | {"epochs": epochs})
     return curves
 
 

@@ -24,6 +24,7 @@ from superionic.surrogate.study import MAIN, Run
 FloatArray = NDArray[np.float64]
 TOP = 0.1
 CEILING_DRAWS = 200
+_SPLITS = {"random": "at random", "chemical_system": "by chemical system"}
 
 
 def out_of_fold(
@@ -252,33 +253,60 @@ def summarise(
 def markdown(summary: dict[str, Any], floor_A2_per_ps: float) -> str:
     """Return the comparison of all models as a table, one for each kind of split."""
     key = f"{floor_A2_per_ps:g}"
-    lines = []
+    lines = [
+        f"**Labels clipped at {key} A^2/ps.** {summary['n_crystals']} crystals of "
+        f"{summary['n_chemical_systems']} chemical systems."
+        + _ceiling(summary["repeatability"].get(key)),
+        "",
+    ]
     for split in dict.fromkeys(row["split"] for row in summary["models"]):
-        title = {"random": "at random", "chemical_system": "by chemical system"}[split]
+        rows = [row for row in summary["models"] if row["split"] == split]
         lines += [
-            f"Folds {title}, labels clipped at {key} A^2/ps, {summary['n_crystals']} crystals:",
+            f"Folds {_SPLITS[split]}, labels clipped at {key} A^2/ps:",
             "",
-            "| model | seeds | R^2 | R^2 of one seed | MAE | Spearman | ROC-AUC | first 10 % |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+            "| model | seeds | R^2 | R^2 of one seed | gain of the force network in R^2 | MAE "
+            "| Spearman | ROC-AUC | first 10 % |",
+            f"|{' --- |' * 9}",
         ]
-        for row in summary["models"]:
-            if row["split"] != split:
-                continue
+        lines += [f"| {' | '.join(_model_cells(row, key))} |" for row in rows] + [""]
+    by_shakes = summary.get("by_number_of_shakes", [])
+    for split in dict.fromkeys(row["split"] for row in by_shakes):
+        lines += [
+            f"The force network by the number of shakes averaged, folds {_SPLITS[split]}, labels "
+            f"clipped at {key} A^2/ps:",
+            "",
+            "| shakes | R^2 | Spearman | ROC-AUC |",
+            f"|{' --- |' * 4}",
+        ]
+        for row in (row for row in by_shakes if row["split"] == split):
             m = row["metrics"][key]
-            one = [value for value in m["r_squared"]["per_seed"] if value is not None]
-            cells = [
-                row["variant"],
-                str(len(row["seeds"])),
-                _cell(m["r_squared"]),
-                f"{np.mean(one):.2f}" if one else "-",
-                _cell(m["mean_absolute_error"]),
-                _cell(m["spearman"]),
-                _cell(m["roc_auc"]),
-                _cell(m["precision_at_tenth"]),
-            ]
-            lines.append(f"| {' | '.join(cells)} |")
+            cells = [_cell(m[name]) for name in ("r_squared", "spearman", "roc_auc")]
+            lines.append(f"| {row['n_shakes']} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _model_cells(row: dict[str, Any], key: str) -> list[str]:
+    m = row["metrics"][key]
+    one = [value for value in m["r_squared"]["per_seed"] if value is not None]
+    gain = row["gain_of_main"]
+    return [
+        row["variant"],
+        str(len(row["seeds"])),
+        _cell(m["r_squared"]),
+        f"{np.mean(one):.2f}" if one else "-",
+        _cell(gain[key]["r_squared"]) if gain else "",
+        _cell(m["mean_absolute_error"]),
+        _cell(m["spearman"]),
+        _cell(m["roc_auc"]),
+        _cell(m["precision_at_tenth"]),
+    ]
+
+
+def _ceiling(repeatability: float | None) -> str:
+    if repeatability is None:
+        return ""
+    return f" By the errors of the labels a perfect model would reach R^2 = {repeatability:.2f}."
 
 
 def _cell(measure: dict[str, Any]) -> str:

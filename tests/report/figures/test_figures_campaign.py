@@ -131,7 +131,9 @@ def test_parity_of_a_study_draws_its_pairs():
     static, interactive = parity.static(data), parity.plotly(data)
     assert_well_drawn(static, interactive)
     drawn = {trace.name: trace for trace in interactive.data}
-    assert (drawn["not diffusing"].x, drawn["not diffusing"].y) == ([-4.0], [-3.0])
+    clipped = drawn["not diffusing, label clipped"]
+    assert (clipped.x, clipped.y, clipped.marker.symbol[-5:]) == ([-4.0], [-3.0], "-open")
+    assert drawn["diffusing"].marker.symbol[-5:] != "-open"
     # MAE of 1, 0.5 and 0.5; R^2 from squares 1.5 of 14.
     assert "MAE = 0.67" in interactive.layout.title.text
     assert "R² = 0.89" in interactive.layout.title.text

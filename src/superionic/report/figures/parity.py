@@ -1,6 +1,6 @@
 """Predicted against simulated diffusion."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superionic.errors import FigureError
-from superionic.report.figures.simulated import simulated_of
+from superionic.report.figures.simulated import clipped_log10, simulated_of
 from superionic.report.figures.style import (
     GREY,
     VERDICT_COLOURS,
@@ -58,6 +58,20 @@ class ParityData:
     predicted: FloatArray
     low: FloatArray
     high: FloatArray
+
+    @property
+    def clipped(self) -> NDArray[np.bool_]:
+        """Which labels are at the floor: their crystals diffuse at most that fast."""
+        return self.simulated <= clipped_log10(0.0) + 1e-9
+
+    def groups(self) -> Iterator[tuple[str, bool, NDArray[np.bool_]]]:
+        """Yield verdict, whether labels are clipped, and which crystals have both."""
+        for verdict in dict.fromkeys(self.verdicts):
+            rows = np.array([one == verdict for one in self.verdicts])
+            for clipped in (False, True):
+                chosen = rows & (self.clipped == clipped)
+                if chosen.any():
+                    yield verdict, clipped, chosen
 
     @property
     def measures(self) -> str:
@@ -161,8 +175,7 @@ def plotly(data: ParityData) -> "PlotlyFigure":
         name="equal",
         hoverinfo="skip",
     )
-    for verdict in dict.fromkeys(data.verdicts):
-        rows = np.array([one == verdict for one in data.verdicts])
+    for verdict, clipped, rows in data.groups():
         above, below = data.high[rows] - data.predicted[rows], data.predicted[rows] - data.low[rows]
         colour = VERDICT_COLOURS.get(verdict, GREY)
         figure.add_scatter(
@@ -179,11 +192,11 @@ def plotly(data: ParityData) -> "PlotlyFigure":
             },
             text=[plain(m) for m, r in zip(data.material_ids, rows, strict=True) if r],
             mode="markers",
-            name=plain_name(verdict),
+            name=_name(verdict, clipped),
             marker={
                 "color": colour,
                 "size": 8,
-                "symbol": VERDICT_SYMBOLS.get(verdict, ("o", "circle"))[1],
+                "symbol": VERDICT_SYMBOLS.get(verdict, ("o", "circle"))[1] + "-open" * clipped,
             },
             hovertemplate="%{text}: simulated %{x:.2f}, predicted %{y:.2f}<extra></extra>",
         )
@@ -198,8 +211,7 @@ def static(data: ParityData) -> "Figure":
     figure, (panel,) = axes(height_in=3.3)
     low, high = _range(data)
     panel.plot([low, high], [low, high], color=GREY, lw=0.7, ls="--")
-    for verdict in dict.fromkeys(data.verdicts):
-        rows = np.array([one == verdict for one in data.verdicts])
+    for verdict, clipped, rows in data.groups():
         errors = np.nan_to_num(
             [data.predicted[rows] - data.low[rows], data.high[rows] - data.predicted[rows]]
         )
@@ -211,14 +223,19 @@ def static(data: ParityData) -> "Figure":
             color=VERDICT_COLOURS.get(verdict, GREY),
             ms=3.5,
             lw=0.5,
-            mew=0,
+            mew=0.7 if clipped else 0,
+            mfc="none" if clipped else None,
             alpha=0.85,
-            label=plain_name(verdict),
+            label=_name(verdict, clipped),
         )
     panel.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     label(panel, _X, _Y, f"{data.title}\n{data.measures}")
     legend(panel)
     return figure
+
+
+def _name(verdict: str, clipped: bool) -> str:
+    return plain_name(verdict) + ", label clipped" * clipped
 
 
 def _range(data: ParityData) -> tuple[float, float]:
