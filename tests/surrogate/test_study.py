@@ -155,17 +155,26 @@ def test_summary_and_table(done, data):
     low, high = main["mean_absolute_error"]["low"], main["mean_absolute_error"]["high"]
     assert low < main["mean_absolute_error"]["value"] < high
     assert len(main["r_squared"]["per_seed"]) == 2
-    gain = rows["mean", "random"]["gain_of_main"]["0.0001"]["r_squared"]["value"]
+    gain = rows["mean", "random"]["gain_of_reference"]["0.0001"]["r_squared"]["value"]
     other = rows["mean", "random"]["metrics"]["0.0001"]["r_squared"]["value"]
     assert gain == pytest.approx(main["r_squared"]["value"] - other)
     assert [row["n_shakes"] for row in summary["by_number_of_shakes"]] == [1, 2]
-    table = markdown(summary, 0.05)
+    assert summary["references"] == {"0.0001": MAIN, "0.05": "floor"}
+    table = markdown(summary, 1e-4)
     assert "| blind trees | 2 |" in table
     assert "by chemical system" in table
-    gain_text = f"{rows['mean', 'random']['gain_of_main']['0.05']['r_squared']['value']:.2f} ["
+    gain_text = (
+        f"{rows['mean', 'random']['gain_of_reference']['0.0001']['r_squared']['value']:.2f} ["
+    )
     assert gain_text in next(line for line in table.splitlines() if line.startswith("| mean |"))
     assert "| shakes | R^2 |" in table
     assert "a perfect model would reach R^2" not in table  # these labels have no errors
+    # A table shows only models that learnt labels with its floor.
+    assert "| floor |" not in table
+    other = markdown(summary, 0.05)
+    assert "| floor | 1 |" in other
+    assert "| mean |" not in other
+    assert "| shakes |" not in other
 
 
 def test_a_class_that_is_not_there_leaves_a_gap(data, tmp_path):

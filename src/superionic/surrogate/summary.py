@@ -188,6 +188,8 @@ def summarise(
         for key, by_seed in predictions.items()
         if all(names <= by_material.keys() for by_material in by_seed.values())
     }
+    floor_of = {run.variant: run.training_set.rules.floor_A2_per_ps for run in runs}
+    references = {f"{floor:g}": _reference(runs, floor) for floor in floors_A2_per_ps}
     wall: dict[tuple[str, str], float] = defaultdict(float)
     for run, result in zip(runs, results, strict=True):
         wall[run.variant, run.task.split] += result.wall_time_s
@@ -203,14 +205,14 @@ def summarise(
                     f"{floor:g}": metrics(by_seed, crystals, floor, n_resamples)
                     for floor in floors_A2_per_ps
                 },
-                "gain_of_main": {
-                    f"{floor:g}": difference(
-                        complete[MAIN, split], by_seed, crystals, floor, n_resamples
+                "floor_A2_per_ps": floor_of[variant],
+                "gain_of_reference": {
+                    key: difference(
+                        complete[reference, split], by_seed, crystals, float(key), n_resamples
                     )
-                    for floor in floors_A2_per_ps
-                }
-                if variant != MAIN and (MAIN, split) in complete
-                else None,
+                    for key, reference in references.items()
+                    if reference not in (None, variant) and (reference, split) in complete
+                },
             }
         )
     shakes = len(next(run.training_set.shakes[0] for run in runs if run.variant == MAIN))
@@ -232,6 +234,7 @@ def summarise(
         "n_crystals": len(crystals),
         "n_chemical_systems": len({c.chemical_system for c in crystals}),
         "repeatability": {f"{f:g}": repeatability(crystals, f) for f in floors_A2_per_ps},
+        "references": references,
         "models": rows,
         "by_number_of_shakes": by_shakes,
         "parity": {
@@ -250,26 +253,43 @@ def summarise(
     }
 
 
+def _reference(runs: Sequence[Run], floor_A2_per_ps: float) -> str | None:
+    """Return the first network that has learnt all crystals with labels clipped at a floor."""
+    for run in runs:
+        task, rules = run.task, run.training_set.rules
+        if (task.kind, task.n_learnt) == ("network", None) and math.isclose(
+            rules.floor_A2_per_ps, floor_A2_per_ps
+        ):
+            return run.variant
+    return None
+
+
 def markdown(summary: dict[str, Any], floor_A2_per_ps: float) -> str:
-    """Return the comparison of all models as a table, one for each kind of split."""
+    """Return the comparison of all models that have learnt labels with a floor.
+
+    One table for each kind of split; with labels clipped elsewhere a model predicts something else,
+    and its errors say nothing.
+    """
     key = f"{floor_A2_per_ps:g}"
+    reference = summary["references"][key]
+    models = [row for row in summary["models"] if math.isclose(row["floor_A2_per_ps"], float(key))]
     lines = [
         f"**Labels clipped at {key} A^2/ps.** {summary['n_crystals']} crystals of "
         f"{summary['n_chemical_systems']} chemical systems."
         + _ceiling(summary["repeatability"].get(key)),
         "",
     ]
-    for split in dict.fromkeys(row["split"] for row in summary["models"]):
-        rows = [row for row in summary["models"] if row["split"] == split]
+    for split in dict.fromkeys(row["split"] for row in models):
+        rows = [row for row in models if row["split"] == split]
         lines += [
             f"Folds {_SPLITS[split]}, labels clipped at {key} A^2/ps:",
             "",
-            "| model | seeds | R^2 | R^2 of one seed | gain of the force network in R^2 | MAE "
+            f"| model | seeds | R^2 | R^2 of one seed | R^2 of '{reference}' less this | MAE "
             "| Spearman | ROC-AUC | first 10 % |",
             f"|{' --- |' * 9}",
         ]
         lines += [f"| {' | '.join(_model_cells(row, key))} |" for row in rows] + [""]
-    by_shakes = summary.get("by_number_of_shakes", [])
+    by_shakes = summary["by_number_of_shakes"] if reference == MAIN else []
     for split in dict.fromkeys(row["split"] for row in by_shakes):
         lines += [
             f"The force network by the number of shakes averaged, folds {_SPLITS[split]}, labels "
@@ -289,13 +309,13 @@ def markdown(summary: dict[str, Any], floor_A2_per_ps: float) -> str:
 def _model_cells(row: dict[str, Any], key: str) -> list[str]:
     m = row["metrics"][key]
     one = [value for value in m["r_squared"]["per_seed"] if value is not None]
-    gain = row["gain_of_main"]
+    gain = row["gain_of_reference"].get(key)
     return [
         row["variant"],
         str(len(row["seeds"])),
         _cell(m["r_squared"]),
         f"{np.mean(one):.2f}" if one else "-",
-        _cell(gain[key]["r_squared"]) if gain else "",
+        _cell(gain["r_squared"]) if gain else "",
         _cell(m["mean_absolute_error"]),
         _cell(m["spearman"]),
         _cell(m["roc_auc"]),
