@@ -1,5 +1,6 @@
 """The study: folds of all kinds, resumed, summarised; and the command."""
 
+import hashlib
 import json
 import os
 from dataclasses import replace
@@ -367,6 +368,14 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
     assert summary["n_crystals"] == 8
     assert len(summary["learning_curves"]) == 2
     assert str(tmp_path) not in json.dumps(summary)
-    ensemble = Ensemble.load(tmp_path / "out" / "force_network.pt")
+    file = tmp_path / "out" / "force_network.pt"
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert hashlib.sha256(file.read_bytes()).hexdigest() in card
+    assert "8 crystals of labels.jsonl" in card
+    row = next(r for r in summary["models"] if r["variant"] == "from atoms")
+    error = row["metrics"]["0.0001"]["mean_absolute_error"]["value"]
+    assert f"| {error:.2f} [" in next(x for x in card.splitlines() if "**this network**" in x)
+    assert "| mean | at random |" in card
+    ensemble = Ensemble.load(file)
     assert ensemble.header.calibration is None  # eight errors support no interval
     assert ensemble.header.n_crystals == 8

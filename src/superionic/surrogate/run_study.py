@@ -13,10 +13,12 @@ from superionic import __version__
 from superionic.errors import SettingsError
 from superionic.potentials.batched import resolve_device
 from superionic.potentials.registry import load_potential
+from superionic.surrogate.card import model_card
 from superionic.surrogate.checkpoint import save_ensemble
 from superionic.surrogate.crossvalidation import FoldResult
 from superionic.surrogate.data import LabelSet, TrainingSet, read_labels
 from superionic.surrogate.ensemble import calibration_of, train_ensemble
+from superionic.surrogate.inference import Ensemble
 from superionic.surrogate.settings import (
     LabelRules,
     NetworkSettings,
@@ -30,6 +32,7 @@ from superionic.surrogate.summary import markdown, summarise
 SUMMARY_FILE = "summary.json"
 TABLE_FILE = "table.md"
 ENSEMBLE_FILE = "force_network.pt"
+CARD_FILE = "README.md"
 
 
 class StudyReporter(Protocol):
@@ -169,6 +172,11 @@ def run_study(
     if study.ensemble is not None:
         ensemble = _ensemble(study, runs, results, directory, reporter, n_workers)
     _write(directory / SUMMARY_FILE, json.dumps(summary, allow_nan=False) + "\n")
+    if ensemble is not None and study.ensemble is not None:
+        header = Ensemble.load(ensemble).header
+        digest = hashlib.sha256(ensemble.read_bytes()).hexdigest()
+        card = model_card(header, summary, study.ensemble.variant, digest, Path(study.data).name)
+        _write(directory / CARD_FILE, card)
     tables = [markdown(summary, floor) for floor in study.floors_A2_per_ps]
     _write(directory / TABLE_FILE, "\n".join(tables))
     return StudyResult(summary, ensemble, directory)

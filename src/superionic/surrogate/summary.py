@@ -24,7 +24,7 @@ from superionic.surrogate.study import MAIN, Run
 FloatArray = NDArray[np.float64]
 TOP = 0.1
 CEILING_DRAWS = 200
-_SPLITS = {"random": "at random", "chemical_system": "by chemical system"}
+SPLIT_TEXT = {"random": "at random", "chemical_system": "by chemical system"}
 
 
 def out_of_fold(
@@ -188,6 +188,7 @@ def summarise(
         for key, by_seed in predictions.items()
         if all(names <= by_material.keys() for by_material in by_seed.values())
     }
+    kind_of = {run.variant: run.task.kind for run in runs}
     floor_of = {run.variant: run.training_set.rules.floor_A2_per_ps for run in runs}
     references = {f"{floor:g}": _reference(runs, floor) for floor in floors_A2_per_ps}
     wall: dict[tuple[str, str], float] = defaultdict(float)
@@ -198,6 +199,7 @@ def summarise(
         rows.append(
             {
                 "variant": variant,
+                "kind": kind_of[variant],
                 "split": split,
                 "seeds": sorted(by_seed),
                 "wall_time_s": round(wall[variant, split], 1),
@@ -282,7 +284,7 @@ def markdown(summary: dict[str, Any], floor_A2_per_ps: float) -> str:
     for split in dict.fromkeys(row["split"] for row in models):
         rows = [row for row in models if row["split"] == split]
         lines += [
-            f"Folds {_SPLITS[split]}, labels clipped at {key} A^2/ps:",
+            f"Folds {SPLIT_TEXT[split]}, labels clipped at {key} A^2/ps:",
             "",
             f"| model | seeds | R^2 | R^2 of one seed | R^2 of '{reference}' less this | MAE "
             "| Spearman | ROC-AUC | first 10 % |",
@@ -292,15 +294,15 @@ def markdown(summary: dict[str, Any], floor_A2_per_ps: float) -> str:
     by_shakes = summary["by_number_of_shakes"] if reference == MAIN else []
     for split in dict.fromkeys(row["split"] for row in by_shakes):
         lines += [
-            f"The force network by the number of shakes averaged, folds {_SPLITS[split]}, labels "
-            f"clipped at {key} A^2/ps:",
+            f"The force network by the number of shakes averaged, folds {SPLIT_TEXT[split]}, "
+            f"labels clipped at {key} A^2/ps:",
             "",
             "| shakes | R^2 | Spearman | ROC-AUC |",
             f"|{' --- |' * 4}",
         ]
         for row in (row for row in by_shakes if row["split"] == split):
             m = row["metrics"][key]
-            cells = [_cell(m[name]) for name in ("r_squared", "spearman", "roc_auc")]
+            cells = [metric_cell(m[name]) for name in ("r_squared", "spearman", "roc_auc")]
             lines.append(f"| {row['n_shakes']} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
@@ -313,13 +315,13 @@ def _model_cells(row: dict[str, Any], key: str) -> list[str]:
     return [
         row["variant"],
         str(len(row["seeds"])),
-        _cell(m["r_squared"]),
+        metric_cell(m["r_squared"]),
         f"{np.mean(one):.2f}" if one else "-",
-        _cell(gain["r_squared"]) if gain else "",
-        _cell(m["mean_absolute_error"]),
-        _cell(m["spearman"]),
-        _cell(m["roc_auc"]),
-        _cell(m["precision_at_tenth"]),
+        metric_cell(gain["r_squared"]) if gain else "",
+        metric_cell(m["mean_absolute_error"]),
+        metric_cell(m["spearman"]),
+        metric_cell(m["roc_auc"]),
+        metric_cell(m["precision_at_tenth"]),
     ]
 
 
@@ -329,7 +331,8 @@ def _ceiling(repeatability: float | None) -> str:
     return f" By the errors of the labels a perfect model would reach R^2 = {repeatability:.2f}."
 
 
-def _cell(measure: dict[str, Any]) -> str:
+def metric_cell(measure: dict[str, Any]) -> str:
+    """Return a measure with its interval, a dash where there is none."""
     if measure["value"] is None:
         return "-"
     text = f"{measure['value']:.2f}"

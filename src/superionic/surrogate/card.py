@@ -1,0 +1,102 @@
+"""The card of a trained ensemble: what it is, how good it is, and when not to believe it."""
+
+import math
+from typing import Any
+
+from superionic.surrogate.checkpoint import NetworkHeader
+from superionic.surrogate.summary import SPLIT_TEXT, metric_cell
+
+_MEASURES = {
+    "r_squared": "R^2",
+    "mean_absolute_error": "mean absolute error (decades)",
+    "spearman": "Spearman",
+    "roc_auc": "ROC-AUC, diffusing or not",
+    "precision_at_tenth": "diffusing among the first 10 %",
+}
+
+
+def model_card(
+    header: NetworkHeader, summary: dict[str, Any], variant: str, file_sha256: str, data: str
+) -> str:
+    """Return the card as Markdown.
+
+    Parameters
+    ----------
+    header : NetworkHeader
+        That of the file.
+    summary : dict
+        What the study found.
+    variant : str
+        Which of its models the ensemble is of.
+    file_sha256 : str
+        Hash of the file.
+    data : str
+        Name of the file of labels.
+    """
+    key = f"{header.labels.floor_A2_per_ps:g}"
+    network, shakes = header.network, header.shakes
+    amplitudes = ", ".join(f"{amplitude:g}" for amplitude in shakes.amplitudes_A)
+    left_out = ", ".join(f"{n} {name}" for name, n in summary.get("left_out", {}).items())
+    lines = [
+        "# Card of the force network",
+        "",
+        "Predicts log10 of the slope of the mobile ion's mean squared displacement at 1000 K, in "
+        "A^2/ps, from positions and accelerations of a shaken crystal. It never sees species. "
+        f"Written by superionic {header.superionic_version}.",
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| file | force_network.pt, SHA-256 `{file_sha256}` |",
+        f"| training set | {header.n_crystals} crystals of {data}"
+        + (f" ({left_out} left out)" if left_out else "")
+        + f", hash `{header.training_set_sha256[:16]}` |",
+        f"| labels | molecular dynamics with {header.potential.label}, slopes clipped from below "
+        f"at {key} A^2/ps |",
+        f"| accelerations | {header.potential.label}, {shakes.n_shakes} shakes of {amplitudes} A |",
+        f"| network | l up to {network.l_max}, {network.n_layers} layers, {network.channels} "
+        f"channels, neighbours up to {network.cutoff_A:g} A |",
+    ]
+    if header.calibration is not None:
+        found = header.calibration
+        lines.append(
+            f"| 95 % interval | +- {found.half_width_95:.2f} decades, from {found.n_crystals} "
+            f"cross-validated crystals, folds {SPLIT_TEXT[found.folds]} |"
+        )
+    lines += ["", "## Quality", ""]
+    lines += _quality(summary, variant, key)
+    lines += [
+        "",
+        "Intervals: 95 %, bootstrap over chemical systems. Prediction of crystals that were not "
+        "learnt, mean over seeds and shakes.",
+        "",
+        "## When not to believe it",
+        "",
+        f"- A prediction near log10({key}) = {math.log10(header.labels.floor_A2_per_ps):.1f} means "
+        "at most that slope.",
+        "- Crystals unlike those learnt (flag `far_from_training_set`), accelerations of another "
+        "potential (`other_potential`), other shakes (`other_shakes`).",
+        "- Labels are those of the potential, of small cells and of ten picoseconds at most; where "
+        "the potential is wrong, so is the network.",
+        "- Where a control of the table is better, use the control.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _quality(summary: dict[str, Any], variant: str, key: str) -> list[str]:
+    """Return the ensemble's variant beside the controls that learnt the same labels."""
+    rows = [
+        row
+        for row in summary["models"]
+        if math.isclose(row["floor_A2_per_ps"], float(key))
+        and (row["variant"] == variant or row["kind"] not in ("network", "network with species"))
+    ]
+    rows.sort(key=lambda row: (row["split"], row["variant"] != variant))
+    lines = [
+        f"| model | folds | {' | '.join(_MEASURES.values())} |",
+        f"| --- | --- |{' --- |' * len(_MEASURES)}",
+    ]
+    for row in rows:
+        cells = [metric_cell(row["metrics"][key][name]) for name in _MEASURES]
+        name = "**this network**" if row["variant"] == variant else row["variant"]
+        lines.append(f"| {name} | {SPLIT_TEXT[row['split']]} | {' | '.join(cells)} |")
+    return lines
