@@ -151,3 +151,13 @@ def test_a_data_set_is_written_and_read_back(tmp_path):
         read_data_set(tmp_path / "broken.jsonl")
     write_data_set([], tmp_path / "empty.jsonl")
     assert read_data_set(tmp_path / "empty.jsonl") == []
+
+
+def test_a_data_set_does_not_say_where_a_potential_lay(tmp_path):
+    published = Path(__file__).parents[2] / "datasets" / "labels_spread_tensornet.jsonl"
+    (row, *_) = read_data_set(published)
+    row.settings["potential"] = "matgl:/somewhere/of/mine/TensorNet"
+    write_data_set([row], tmp_path / "one.jsonl")
+    (found,) = read_data_set(tmp_path / "one.jsonl")
+    assert found.settings["potential"] == "matgl:TensorNet"
+    assert "/somewhere" not in (tmp_path / "one.csv").read_text()

@@ -60,7 +60,8 @@ def write_data_set(rows: Iterable[LabelRow], path: Path) -> None:
     """Write labels as JSON lines, and beside them as CSV without structures and curves.
 
     Rows are ordered by identifier, temperature and key, so that a data set that grows differs by
-    lines added. Each file is replaced in one step.
+    lines added. Each file is replaced in one step. Of a potential that was read from a folder, the
+    folder's name is written and not where it lies.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def write_data_set(rows: Iterable[LabelRow], path: Path) -> None:
         The file of JSON lines; that of the CSV has the suffix ``.csv``.
     """
     ordered = sorted(rows, key=lambda row: (row.material_id, row.temperature_K, row.task_key))
-    lines = [json.dumps(row.model_dump(mode="json"), allow_nan=False) for row in ordered]
+    lines = [json.dumps(_published(row), allow_nan=False) for row in ordered]
     _replace(path, "".join(f"{line}\n" for line in lines))
     fresh = Path(f"{path}.new")
     with fresh.open("w", newline="") as stream:
@@ -106,6 +107,15 @@ def read_data_set(path: Path) -> list[LabelRow]:
                 hint="Name a file of JSON lines that 'superionic label --export' wrote.",
             ) from None
     return rows
+
+
+def _published(row: LabelRow) -> dict[str, Any]:
+    """Return a row without the folders of this machine."""
+    content = row.model_dump(mode="json")
+    family, _, name = str(content["settings"].get("potential", "")).partition(":")
+    if name.startswith("/"):
+        content["settings"]["potential"] = f"{family}:{Path(name).name}"
+    return content
 
 
 def _replace(path: Path, text: str) -> None:

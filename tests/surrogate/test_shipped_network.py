@@ -1,0 +1,78 @@
+"""The ensemble that comes with the package is the one that the study and its card speak of."""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pymatgen.io.ase import AseAtomsAdaptor
+
+pytest.importorskip("e3nn")
+
+from superionic.potentials.registry import load_potential
+from superionic.surrogate.data import read_labels
+from superionic.surrogate.inference import Ensemble, shipped_ensemble
+from superionic.surrogate.settings import settings_to_dict
+from superionic.surrogate.shakes import shake_crystal
+from superionic.surrogate.study import read_study
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Ensemble:
+    return Ensemble.load(shipped_ensemble())
+
+
+def test_it_is_what_the_study_file_asks_for(shipped):
+    study = read_study(ROOT / "workflows" / "train_force_network.yaml")
+    variant = next(v for v in study.all_variants() if v.name == study.ensemble.variant)
+    wanted = study.resolved(variant)
+    header = shipped.header
+    assert len(shipped.members) == study.ensemble.n_members
+    for name in ("network", "shakes", "training", "labels"):
+        assert settings_to_dict(getattr(header, name)) == settings_to_dict(getattr(wanted, name))
+    assert header.calibration is not None
+    assert header.calibration.folds == "chemical_system"
+
+
+def test_it_has_learnt_the_published_labels(shipped):
+    labels = read_labels(ROOT / "datasets" / "labels_1000K.jsonl", shipped.header.labels)
+    assert shipped.header.n_crystals == len(labels)
+    assert shipped.header.chemical_systems == tuple(
+        sorted({c.chemical_system for c in labels.crystals})
+    )
+    assert {c.potential_weights_sha256 for c in labels.crystals} == {
+        shipped.header.potential.weights_sha256
+    }
+
+
+def test_card_and_study_are_of_this_file(shipped):
+    card = (shipped_ensemble().parent / "README.md").read_text()
+    assert hashlib.sha256(shipped_ensemble().read_bytes()).hexdigest() in card
+    assert shipped_ensemble().stat().st_size < 5e6
+    summary = json.loads((ROOT / "benchmarks" / "results" / "force_network.json").read_text())
+    assert summary["n_crystals"] == shipped.header.n_crystals
+    name = summary["settings"]["ensemble"]["variant"]
+    row = next(row for row in summary["models"] if row["variant"] == name)
+    measured = row["metrics"][f"{shipped.header.labels.floor_A2_per_ps:g}"]
+    line = next(line for line in card.splitlines() if "**this network**" in line)
+    for measure in ("r_squared", "spearman", "roc_auc"):
+        assert f"| {measured[measure]['value']:.2f} [" in line
+
+
+@pytest.mark.real_potential
+def test_it_predicts_a_crystal(shipped, licl):
+    shakes = shake_crystal(
+        AseAtomsAdaptor.get_atoms(licl), load_potential("chgnet"), shipped.header.shakes
+    )
+    prediction = shipped.predict(shakes)
+    floor = math.log10(shipped.header.labels.floor_A2_per_ps)
+    assert floor - 1 < prediction.low < prediction.log10_msd_slope < prediction.high < 3
+    assert prediction.high - prediction.low == pytest.approx(
+        2 * shipped.header.calibration.half_width_95
+    )
+    assert np.isfinite(prediction.novelty)
+    assert shipped.header.has_learnt("Cl-Li") is False or prediction.far is False
