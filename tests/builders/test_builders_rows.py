@@ -36,7 +36,7 @@ def build(outputs, screening):
 
 def test_a_row_holds_what_there_is_and_names_what_is_missing():
     outputs = outputs_store(
-        descriptors("all", xi=0.5, **VOLUMES),
+        descriptors("all", xi=0.5, diffusivity_ratios_1000K=[0.1, 0.2, 0.6], **VOLUMES),
         prediction("all", 0.4, minutes=1, in_training=True, flags=["large cell"]),
         label("all", 2.0, minutes=2),
         descriptors("landscape", xi=0.7),
@@ -49,6 +49,9 @@ def test_a_row_holds_what_there_is_and_names_what_is_missing():
     assert (rows["all"].xi, rows["all"].predicted_log10_msd_slope) == (0.5, 0.4)
     assert (rows["all"].msd_slope_A2_per_ps, rows["all"].label_verdict) == (2.0, "diffusing")
     assert (rows["all"].fv_disconnected_2eV, rows["all"].free_volume_2eV_A3_per_ion) == (0.4, 9.0)
+    assert rows["all"].diffusivity_ratio_1000K == pytest.approx(0.3)
+    assert rows["all"].diffusivity_ratio_min_1000K == 0.1
+    assert rows["landscape"].diffusivity_ratio_1000K is None  # a document of before
     assert rows["all"].prediction_in_training is True
     assert rows["all"].prediction_flags == ["large cell"]
     assert rows["landscape"].missing == ["prediction", "label", "validation"]

@@ -163,8 +163,11 @@ def _landscape(document: DescriptorsDocument | None) -> dict[str, Any]:
         pairs = dict(zip(document.thresholds_eV, values, strict=True))
         return pairs.get(threshold_eV)
 
+    ratios = document.diffusivity_ratios_1000K
     return {
         **{name: getattr(document, name) for name in _COPIED},
+        "diffusivity_ratio_1000K": None if ratios is None else sum(ratios) / len(ratios),
+        "diffusivity_ratio_min_1000K": None if ratios is None else min(ratios),
         "fv_disconnected_2eV": at(VOLUME_THRESHOLD_eV, document.fv_disconnected_union),
         "free_volume_A3_per_ion": at(0.5, document.free_volume_A3_per_ion),
         "free_volume_2eV_A3_per_ion": at(VOLUME_THRESHOLD_eV, document.free_volume_A3_per_ion),

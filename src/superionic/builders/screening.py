@@ -52,6 +52,7 @@ _FIELD_OF_PART = {
 _RANKED_BY = [
     *("key", "material_id", "mobile_species", "potential", "rank", "ranks", "scores"),
     *("xi", "mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),
+    *("diffusivity_ratio_1000K", "diffusivity_ratio_min_1000K"),
     *("fv_connected", "fv_disconnected", "fv_disconnected_2eV"),
     *("free_volume_A3_per_ion", "free_volume_2eV_A3_per_ion"),
     *("predicted_log10_msd_slope", "predicted_log10_msd_slope_low"),

@@ -32,6 +32,8 @@ class Measures:
         Rank correlation with the truth, over the ``n_values`` whose truth is a number.
     n_values : int
         Materials with a number.
+    spearman_above : Interval
+        The same among those above the threshold: which of the conductors are fast.
     """
 
     n: int
@@ -42,6 +44,7 @@ class Measures:
     precision_first_tenth: Interval
     spearman: Interval
     n_values: int
+    spearman_above: Interval
 
 
 def measure(
@@ -73,6 +76,9 @@ def measure(
     known = np.array([value is not None for value in values], dtype=bool)
     numbers = np.array([value for value in values if value is not None], dtype=np.float64)
     # Groups are drawn among the rows that count for a measure.
+    above = known & truth
+    of_above = [group for group, is_above in zip(groups, above, strict=True) if is_above]
+    counts_above = resampling.draw_counts(of_above, n_resamples, seed)
     of_known = [group for group, is_known in zip(groups, known, strict=True) if is_known]
     counts_known = resampling.draw_counts(of_known, n_resamples, seed)
     interval = resampling.interval
@@ -94,4 +100,8 @@ def measure(
             resampling.spearman(found[known], numbers, counts_known),
         ),
         n_values=int(known.sum()),
+        spearman_above=interval(
+            spearman(found[above], numbers[truth[known]]),
+            resampling.spearman(found[above], numbers[truth[known]], counts_above),
+        ),
     )

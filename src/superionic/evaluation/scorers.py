@@ -17,6 +17,7 @@ _DESCRIPTORS = (
     *("xi", "mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),
     *("fv_connected", "fv_disconnected", "free_volume_A3_per_ion"),
     *("fv_disconnected_2eV", "free_volume_2eV_A3_per_ion"),
+    *("log10_diffusivity_ratio_1000K", "log10_diffusivity_ratio_min_1000K"),
 )
 _BASELINES = ("volume_A3_per_atom", "mobile_fraction")
 

@@ -82,6 +82,7 @@ class DescriptorsMaker(Maker):
             barrier_1d_eV=finite(descriptors.barrier_1d_eV),
             barrier_2d_eV=finite(descriptors.barrier_2d_eV),
             barrier_3d_eV=finite(descriptors.barrier_3d_eV),
+            diffusivity_ratios_1000K=list(descriptors.diffusivity_ratios_1000K),
             fv_connected=descriptors.fv_connected,
             fv_disconnected=descriptors.fv_disconnected,
             xi=descriptors.xi,

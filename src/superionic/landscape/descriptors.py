@@ -2,7 +2,7 @@
 
 The published ones (minimum percolation energy, connected and disconnected free volume, Xi;
 Maevskiy et al., arXiv 2411.06804), and beside them the percolation barriers of the map that all
-mobile ions share and free volumes in A^3 per mobile ion.
+mobile ions share, free volumes in A^3 per mobile ion, and the effective diffusivity at 1000 K.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,11 +17,15 @@ from scipy.special import expit
 from superionic.errors import LandscapeError, SettingsError
 from superionic.landscape.levels import checked_energies, level_map, minimum_index, mpe
 from superionic.landscape.percolation import percolation_barriers
+from superionic.landscape.transport import effective_diffusivity
 
 DEFAULT_THRESHOLDS_eV: tuple[float, ...] = (
     *(round(0.1 * i, 1) for i in range(1, 11)),
     *(1.5, 2.0, 2.5, 3.0, 3.5, 4.0),
 )
+
+TRANSPORT_TEMPERATURE_K = 1000.0
+"""That of the labels; the names of the numbers say it."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,9 @@ class Descriptors:
     barrier_1d_eV, barrier_2d_eV, barrier_3d_eV : float
         Percolation barriers of the map of the smallest energy over all mobile ions at each point,
         with periodic boundaries, above its minimum.
+    diffusivity_ratios_1000K : tuple of float
+        Principal values, ascending, of the effective diffusivity at 1000 K on that map, relative
+        to a flat one (:mod:`superionic.landscape.transport`).
     xi_threshold_eV : float
         Threshold of the free volumes in Xi.
     xi : float
@@ -104,6 +111,7 @@ class Descriptors:
     barrier_1d_eV: float
     barrier_2d_eV: float
     barrier_3d_eV: float
+    diffusivity_ratios_1000K: tuple[float, float, float]
     xi_threshold_eV: float
     xi: float
     thresholds_eV: tuple[float, ...]
@@ -209,6 +217,7 @@ def compute_descriptors(
         )
 
     barriers = percolation_barriers(shared, lattice)
+    tensor = effective_diffusivity(shared, lattice, TRANSPORT_TEMPERATURE_K)
     connected_union = _fractions_below(shared_levels, cuts)
     disconnected_union = _fractions_below(shared, cuts)
     at_xi = settings.thresholds_eV.index(settings.xi_threshold_eV)
@@ -221,6 +230,7 @@ def compute_descriptors(
         barrier_1d_eV=barriers[0],
         barrier_2d_eV=barriers[1],
         barrier_3d_eV=barriers[2],
+        diffusivity_ratios_1000K=principal_values(tensor),
         xi_threshold_eV=settings.xi_threshold_eV,
         xi=xi(connected_union[at_xi], disconnected_union[at_xi]),
         thresholds_eV=settings.thresholds_eV,
@@ -230,6 +240,12 @@ def compute_descriptors(
         fv_disconnected_sum=tuple(disconnected_sum.tolist()),
         free_volume_A3_per_ion=tuple((disconnected_sum * volume / len(mpe_per_ion)).tolist()),
     )
+
+
+def principal_values(tensor: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the eigenvalues of a symmetric tensor, ascending."""
+    one, two, three = np.linalg.eigvalsh(tensor).tolist()
+    return one, two, three
 
 
 def xi(fv_connected: float, fv_disconnected: float) -> float:

@@ -9,6 +9,7 @@ from superionic.schemas.screening import ScreeningDocument
 HIGHEST_BARRIER_eV = 10.0
 """Stands for a barrier that is never overcome, where a finite number is needed."""
 _SMALLEST_VOLUME = 1e-6
+_SMALLEST_RATIO = 1e-12
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,12 @@ def _field(name: str) -> Callable[[ScreeningDocument], float | None]:
     return lambda row: getattr(row, name)
 
 
-def _log10(name: str) -> Callable[[ScreeningDocument], float | None]:
+def _log10(
+    name: str, smallest: float = _SMALLEST_VOLUME
+) -> Callable[[ScreeningDocument], float | None]:
     def of(row: ScreeningDocument) -> float | None:
         value: float | None = getattr(row, name)
-        return None if value is None else log10(max(value, _SMALLEST_VOLUME))
+        return None if value is None else log10(max(value, smallest))
 
     return of
 
@@ -77,6 +80,10 @@ def _all() -> list[Feature]:
         ("fv_disconnected_2eV", "disconnected free volume at 2 eV, union"),
         ("free_volume_2eV_A3_per_ion", "free volume at 2 eV per mobile ion (A^3)"),
     ]
+    ratios = [
+        ("diffusivity_ratio_1000K", "effective diffusivity at 1000 K over that without landscape"),
+        ("diffusivity_ratio_min_1000K", "the same in the slowest direction"),
+    ]
     return [
         Feature("xi", "Xi, the published descriptor", _field("xi")),
         *barriers,
@@ -84,6 +91,12 @@ def _all() -> list[Feature]:
         *(
             Feature(f"log10_{name}", f"decimal logarithm of the {text}", _log10(name))
             for name, text in volumes
+        ),
+        *(
+            Feature(
+                f"log10_{name}", f"decimal logarithm of the {text}", _log10(name, _SMALLEST_RATIO)
+            )
+            for name, text in ratios
         ),
         Feature(
             "predicted_log10_msd_slope",

@@ -55,8 +55,8 @@ def _table(table: Table) -> str:
     values = {line.measures.n_values for line in table.lines}
     head += f". Spearman over the {values.pop()} with a number."
     rows = [
-        "| score | ROC-AUC | average precision | first 10 | first 10 % | Spearman |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| score | ROC-AUC | average precision | first 10 | first 10 % | Spearman | among those above |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for line in table.lines:
         name = f"{line.scorer} (baseline)" if line.kind == "baseline" else line.scorer
@@ -67,6 +67,7 @@ def _table(table: Table) -> str:
             found.precision_first_10 if table.n > FEW else None,
             found.precision_first_tenth,
             found.spearman,
+            found.spearman_above if table.n_positive > FEW else None,
         ]
         rows.append(f"| {name} | {' | '.join(_interval(cell) for cell in cells)} |")
     return head + "\n\n" + "\n".join(rows)

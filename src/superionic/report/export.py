@@ -22,6 +22,7 @@ _NESTED = frozenset({"settings", "runs", "labels", "orderings", "ranks", "scores
 _IN_OPTIMADE = (
     *("material_id", "mobile_species", "potential", "present", "mpe_eV", "barrier_1d_eV"),
     *("barrier_2d_eV", "barrier_3d_eV", "fv_connected", "fv_disconnected", "fv_disconnected_2eV"),
+    *("diffusivity_ratio_1000K", "diffusivity_ratio_min_1000K"),
     *("free_volume_A3_per_ion", "free_volume_2eV_A3_per_ion", "xi"),
     *("predicted_log10_msd_slope", "predicted_log10_msd_slope_low"),
     *("predicted_log10_msd_slope_high", "network", "label_verdict", "label_temperature_K"),

@@ -245,6 +245,11 @@ class DescriptorsDocument(MaterialDocument, Origins):
     )
     barrier_2d_eV: float | None = Field(description="The same in two dimensions, in eV.")
     barrier_3d_eV: float | None = Field(description="The same in three dimensions, in eV.")
+    diffusivity_ratios_1000K: list[float] | None = Field(
+        None,
+        description="Principal values, ascending, of the effective diffusivity at 1000 K on that "
+        "map, relative to a flat one; None in documents of before.",
+    )
     fv_connected: float = Field(description="Connected free volume at 0.5 eV, union of the ions.")
     fv_disconnected: float = Field(
         description="Disconnected free volume at 0.5 eV, union of the ions, fraction of the cell."

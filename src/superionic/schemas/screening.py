@@ -7,7 +7,7 @@ from pydantic import Field
 from superionic.schemas.common import Document, Warning_
 from superionic.schemas.screen import OrderingsSummary, Origins
 
-ROW_VERSION = "2.0"
+ROW_VERSION = "2.1"
 """Version of the rows; a row of another version is built again."""
 
 Part = Literal["landscape", "prediction", "label", "validation"]
@@ -96,6 +96,14 @@ class ScreeningDocument(Origins):
     barrier_1d_eV: float | None = Field(None, description="Barrier in one dimension, in eV.")
     barrier_2d_eV: float | None = Field(None, description="Barrier in two dimensions, in eV.")
     barrier_3d_eV: float | None = Field(None, description="Barrier in three dimensions, in eV.")
+    diffusivity_ratio_1000K: float | None = Field(
+        None,
+        description="Effective diffusivity at 1000 K on the frozen landscape relative to a flat "
+        "one, mean over directions, 0 to 1.",
+    )
+    diffusivity_ratio_min_1000K: float | None = Field(
+        None, description="The same in the slowest direction."
+    )
     fv_connected: float | None = Field(
         None, description="Connected free volume at 0.5 eV, union of the ions."
     )

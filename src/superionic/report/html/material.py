@@ -170,6 +170,9 @@ def _landscape(found: MaterialDocuments) -> NumberGroup:
         Number("free volume, 2 eV", plain(row.fv_disconnected_2eV), "of the cell"),
         Number("free volume, 2 eV", plain(row.free_volume_2eV_A3_per_ion), "Å³ per ion"),
         Number("Xi", plain(row.xi)),
+        Number(
+            "effective diffusivity, 1000 K", plain(row.diffusivity_ratio_1000K), "of a flat map"
+        ),
     ]
     grid = found.landscape.grid_shape if found.landscape is not None else None
     cost = [

@@ -15,6 +15,7 @@ const NUMBERS = [
   ["Free volume at 0.5 eV, per ion", "free_volume_A3_per_ion", "Å³"],
   ["Free volume at 2 eV, per ion", "free_volume_2eV_A3_per_ion", "Å³"],
   ["Ξ", "xi", ""],
+  ["Effective diffusivity at 1000 K, of that on a flat map", "diffusivity_ratio_1000K", ""],
   ["Predicted MSD slope (force network)", "predicted_log10_msd_slope", "log10 Å²/ps", "predicted_log10_msd_slope_low", "predicted_log10_msd_slope_high"],
   ["MSD slope (molecular dynamics)", "msd_slope_A2_per_ps", "Å²/ps", "msd_slope_low_A2_per_ps", "msd_slope_high_A2_per_ps"],
   ["Temperature of the dynamics", "label_temperature_K", "K"],

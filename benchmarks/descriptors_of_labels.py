@@ -1,0 +1,43 @@
+"""Frozen-framework descriptors of the labelled crystals, for the controls of the force network.
+
+    python benchmarks/descriptors_of_labels.py --rows datasets/screening_1000K.jsonl
+
+Reads rows of the screening collection (``superionic query --format jsonl``) and keeps the numbers
+of the landscape alone: a row holds labels and predictions, too, which a control must not see.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from superionic.ranking.features import FEATURES
+from superionic.schemas.screening import ScreeningDocument
+
+DESCRIPTORS = (
+    *("xi", "mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),
+    *("log10_fv_connected", "log10_fv_disconnected", "log10_free_volume_A3_per_ion"),
+    *("log10_fv_disconnected_2eV", "log10_free_volume_2eV_A3_per_ion"),
+    *("log10_diffusivity_ratio_1000K", "log10_diffusivity_ratio_min_1000K"),
+)
+DATASETS = Path(__file__).parents[1] / "datasets"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=DATASETS / "descriptors_1000K.jsonl")
+    options = parser.parse_args()
+    labels = DATASETS / "labels_1000K.jsonl"
+    wanted = {json.loads(line)["material_id"] for line in labels.read_text().splitlines()}
+    lines = []
+    for line in sorted(options.rows.read_text().splitlines()):
+        row = ScreeningDocument.model_validate_json(line)
+        if row.material_id in wanted and row.xi is not None:
+            numbers = {name: FEATURES[name].of(row) for name in DESCRIPTORS}
+            lines.append(json.dumps({"material_id": row.material_id, **numbers}))
+    options.out.write_text("\n".join(lines) + "\n")
+    print(f"{len(lines)} crystals in {options.out.name}")
+
+
+if __name__ == "__main__":
+    main()
