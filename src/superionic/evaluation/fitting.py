@@ -22,10 +22,7 @@ DESCRIPTORS = (
     *("log10_fv_disconnected_2eV", "log10_free_volume_2eV_A3_per_ion"),
     *("log10_fv_connected", "mpe_eV", "barrier_3d_eV"),
 )
-TRANSPORT = ("log10_diffusivity_ratio_1000K", "log10_diffusivity_ratio_min_1000K")
 FEATURE_SETS: tuple[tuple[str, ...], ...] = (
-    (*DESCRIPTORS, *TRANSPORT, "predicted_log10_msd_slope"),
-    (*DESCRIPTORS, *TRANSPORT),
     (*DESCRIPTORS, "predicted_log10_msd_slope"),
     DESCRIPTORS,
 )

@@ -54,9 +54,17 @@ def _table(table: Table) -> str:
         return f"{head}. Nothing to tell apart."
     values = {line.measures.n_values for line in table.lines}
     head += f". Spearman over the {values.pop()} with a number."
+    columns = (
+        "ROC-AUC",
+        "average precision",
+        "first 10",
+        "first 10 %",
+        "Spearman",
+        "of those above",
+    )
     rows = [
-        "| score | ROC-AUC | average precision | first 10 | first 10 % | Spearman | among those above |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        f"| score | {' | '.join(columns)} |",
+        f"| --- |{' --- |' * len(columns)}",
     ]
     for line in table.lines:
         name = f"{line.scorer} (baseline)" if line.kind == "baseline" else line.scorer
