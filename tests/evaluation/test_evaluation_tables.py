@@ -1,5 +1,6 @@
 """Truths, scores and tables with known answers."""
 
+import json
 import math
 
 import pytest
@@ -230,6 +231,11 @@ def test_held_out_predictions_go_before_those_of_rows(tmp_path):
     fold, table = tmp_path / "result.json", tmp_path / "more.csv"
     fold.write_text('{"material_ids": ["a", "b"], "predictions": [[1.0, 2.0], [0.5]]}')
     table.write_text("material_id,log10_msd_slope\nb,1.5\nc,-2\n")
+    study = tmp_path / "study.json"
+    parity = {"random": {"material_id": ["c"], "predicted": [9.0]}}
+    parity["chemical_system"] = {"material_id": ["c"], "predicted": [0.5]}
+    study.write_text(json.dumps({"parity": parity}))
+    assert read_held_out([study]) == {"c": 0.5}
     found = read_held_out([fold, table])
     assert found == {"a": 1.5, "b": 1.0, "c": -2.0}
     trained = {"predicted_log10_msd_slope": 9.0, "prediction_in_training": True}

@@ -58,8 +58,8 @@ def evaluate(
             exists=True,
             dir_okay=False,
             help="Predictions by networks that had not seen the chemical system, in place of those "
-            "of the rows: CSV with material_id and log10_msd_slope, or result.json of a fold of "
-            "'superionic train'.",
+            "of the rows: CSV with material_id and log10_msd_slope, or JSON of 'superionic "
+            "train': of a study, or result.json of a fold by chemical system.",
         ),
     ] = None,
     mobile: Annotated[

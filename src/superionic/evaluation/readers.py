@@ -99,7 +99,7 @@ def read_held_out(paths: Sequence[Path]) -> dict[str, float]:
     paths : sequence of Path
         CSV files with columns material_id and log10_msd_slope (A^2/ps), or results of
         cross-validated folds, JSON with ``material_ids`` and for each the ``predictions`` of its
-        shakes.
+        shakes, or the JSON of a study, whose folds by chemical system count.
 
     Returns
     -------
@@ -125,11 +125,15 @@ def read_held_out(paths: Sequence[Path]) -> dict[str, float]:
 def _fold(path: Path) -> list[tuple[str, list[float]]]:
     try:
         content = json.loads(path.read_text())
+        if "parity" in content:
+            study = content["parity"]["chemical_system"]
+            means = [[value] for value in study["predicted"]]
+            return list(zip(study["material_id"], means, strict=True))
         return list(zip(content["material_ids"], content["predictions"], strict=True))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(
             f"{path} is no result of a fold ({type(error).__name__}).",
-            hint="Name files 'result.json' that 'superionic train' wrote, or CSV files.",
+            hint="Name JSON files that 'superionic train' wrote (folds by chemical system) or CSV.",
         ) from None
 
 
