@@ -291,7 +291,7 @@ def test_the_published_study_file_is_right(pytestconfig):
     kinds = {variant.kind for variant in study.all_variants()}
     assert {"mean", "composition", "lithium fraction", "volume per atom"} <= kinds
     assert {"network without accelerations", "network with species"} <= kinds
-    assert study.splits == ("random", "chemical_system")
+    assert set(study.splits) == {"random", "chemical_system"}
     assert len(study.seeds) >= 3
 
 
@@ -307,6 +307,19 @@ def test_descriptors_from_a_file(tmp_path, data):
     path.write_text(json.dumps(rows[1]))
     with pytest.raises(SettingsError, match="no descriptor"):
         read_descriptors(path, data)
+
+
+def test_other_descriptors_are_other_runs(tmp_path, data):
+    variants = ({"name": "trees", "kind": "descriptors"}, {"name": "mean", "kind": "mean"})
+    study = replace(STUDY, variants=variants, descriptors="x", ensemble=None)
+
+    def places(descriptors):
+        runs = plan(study, lambda shakes, rules: data, tmp_path, descriptors)
+        return {run.directory.name for run in runs if run.variant != "force network"}
+
+    one, other = places(np.zeros((24, 2))), places(np.ones((24, 2)))
+    assert {name for name in one if name.startswith("mean")} == one & other
+    assert places(np.zeros((24, 2))) == one
 
 
 def test_a_process_that_dies_is_named():

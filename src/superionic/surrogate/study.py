@@ -322,7 +322,7 @@ def plan(
             n_outside = len(sets[key]) * (study.n_folds - 1) / study.n_folds
             if task.n_learnt is not None and task.n_learnt > n_outside:
                 continue
-            name = f"{_slug(variant.name)}-{_task_hash(task, sets[key])}"
+            name = f"{_slug(variant.name)}-{_task_hash(task, sets[key], descriptors)}"
             place = directory / "runs" / f"{name}-{task.split}-{task.seed}-{task.fold}"
             runs.append(Run(variant.name, task, sets[key], place, descriptors, initial, device))
     return runs
@@ -358,8 +358,10 @@ def _run(run: Run) -> FoldResult:
     )
 
 
-def _task_hash(task: FoldTask, training_set: TrainingSet) -> str:
+def _task_hash(task: FoldTask, training_set: TrainingSet, descriptors: FloatArray | None) -> str:
     content = [settings_to_dict(task), training_set.sha256()]
+    if task.kind == "descriptors" and descriptors is not None:
+        content.append(hashlib.sha256(descriptors.tobytes()).hexdigest())
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
 

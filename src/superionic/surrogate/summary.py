@@ -217,6 +217,9 @@ def summarise(
                 },
             }
         )
+    learnt_floor = next(
+        run.training_set.rules.floor_A2_per_ps for run in runs if run.variant == MAIN
+    )
     shakes = len(next(run.training_set.shakes[0] for run in runs if run.variant == MAIN))
     by_shakes = [
         {
@@ -242,8 +245,9 @@ def summarise(
         "parity": {
             split: {
                 "material_id": [c.material_id for c in crystals],
-                "log10_label": [math.log10(c.slope_A2_per_ps) for c in crystals],
-                "clipped": [c.raw_slope_A2_per_ps <= 1e-4 for c in crystals],
+                "log10_floor": math.log10(learnt_floor),
+                "log10_label": [math.log10(max(c.slope_A2_per_ps, learnt_floor)) for c in crystals],
+                "clipped": [c.raw_slope_A2_per_ps <= learnt_floor for c in crystals],
                 "verdict": [c.verdict for c in crystals],
                 "predicted": np.mean(
                     [[p[c.material_id] for c in crystals] for p in by_seed.values()], axis=0

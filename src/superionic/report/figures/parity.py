@@ -49,6 +49,8 @@ class ParityData:
         Both.
     low, high : ndarray, shape (n,)
         95 % interval of the prediction; NaN where it is not known.
+    floor : float
+        At which labels were clipped from below.
     """
 
     title: str
@@ -58,11 +60,12 @@ class ParityData:
     predicted: FloatArray
     low: FloatArray
     high: FloatArray
+    floor: float = clipped_log10(0.0)
 
     @property
     def clipped(self) -> NDArray[np.bool_]:
         """Which labels are at the floor: their crystals diffuse at most that fast."""
-        return self.simulated <= clipped_log10(0.0) + 1e-9
+        return self.simulated <= self.floor + 1e-9
 
     def groups(self) -> Iterator[tuple[str, bool, NDArray[np.bool_]]]:
         """Yield verdict, whether labels are clipped, and which crystals have both."""
@@ -115,6 +118,7 @@ def of_study(summary: Mapping[str, Any], split: str | None = None) -> ParityData
         predicted=np.array(part["predicted"], dtype=np.float64),
         low=nothing,
         high=nothing,
+        floor=part.get("log10_floor", clipped_log10(0.0)),
     )
 
 
