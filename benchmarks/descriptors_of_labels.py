@@ -11,7 +11,8 @@ import json
 from pathlib import Path
 
 from superionic.ranking.features import FEATURES
-from superionic.schemas.screening import ScreeningDocument
+from superionic.report.export import read_rows_file
+from superionic.report.labels import read_data_set
 
 DESCRIPTORS = (
     *("xi", "mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),
@@ -27,11 +28,9 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=DATASETS / "descriptors_1000K.jsonl")
     options = parser.parse_args()
-    labels = DATASETS / "labels_1000K.jsonl"
-    wanted = {json.loads(line)["material_id"] for line in labels.read_text().splitlines()}
+    wanted = {label.material_id for label in read_data_set(DATASETS / "labels_1000K.jsonl")}
     lines = []
-    for line in sorted(options.rows.read_text().splitlines()):
-        row = ScreeningDocument.model_validate_json(line)
+    for row in sorted(read_rows_file(options.rows), key=lambda row: row.material_id):
         if row.material_id in wanted and row.xi is not None:
             numbers = {name: FEATURES[name].of(row) for name in DESCRIPTORS}
             lines.append(json.dumps({"material_id": row.material_id, **numbers}))

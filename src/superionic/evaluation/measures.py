@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from superionic.evaluation import resampling
 from superionic.statistics import (
@@ -74,14 +74,16 @@ def measure(
     truth, found = np.asarray(positive, dtype=bool), np.asarray(score, dtype=np.float64)
     counts = resampling.draw_counts(groups, n_resamples, seed)
     known = np.array([value is not None for value in values], dtype=bool)
-    numbers = np.array([value for value in values if value is not None], dtype=np.float64)
-    # Groups are drawn among the rows that count for a measure.
-    above = known & truth
-    of_above = [group for group, is_above in zip(groups, above, strict=True) if is_above]
-    counts_above = resampling.draw_counts(of_above, n_resamples, seed)
-    of_known = [group for group, is_known in zip(groups, known, strict=True) if is_known]
-    counts_known = resampling.draw_counts(of_known, n_resamples, seed)
+    numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     interval = resampling.interval
+
+    def rank_correlation(rows: NDArray[np.bool_]) -> Interval:
+        # Groups are drawn among the rows that count for a measure.
+        of_rows = [group for group, is_in in zip(groups, rows, strict=True) if is_in]
+        drawn = resampling.draw_counts(of_rows, n_resamples, seed)
+        score, value = found[rows], numbers[rows]
+        return interval(spearman(score, value), resampling.spearman(score, value, drawn))
+
     return Measures(
         n=truth.size,
         n_positive=int(truth.sum()),
@@ -95,13 +97,7 @@ def measure(
         precision_first_tenth=interval(
             precision_at(truth, found, 0.1), resampling.precision_at(truth, found, counts, 0.1)
         ),
-        spearman=interval(
-            spearman(found[known], numbers),
-            resampling.spearman(found[known], numbers, counts_known),
-        ),
+        spearman=rank_correlation(known),
         n_values=int(known.sum()),
-        spearman_above=interval(
-            spearman(found[above], numbers[truth[known]]),
-            resampling.spearman(found[above], numbers[truth[known]], counts_above),
-        ),
+        spearman_above=rank_correlation(known & truth),
     )

@@ -218,6 +218,7 @@ def compute_descriptors(
 
     barriers = percolation_barriers(shared, lattice)
     tensor = effective_diffusivity(shared, lattice, TRANSPORT_TEMPERATURE_K)
+    slowest, middle, fastest = np.linalg.eigvalsh(tensor).tolist()
     connected_union = _fractions_below(shared_levels, cuts)
     disconnected_union = _fractions_below(shared, cuts)
     at_xi = settings.thresholds_eV.index(settings.xi_threshold_eV)
@@ -230,7 +231,7 @@ def compute_descriptors(
         barrier_1d_eV=barriers[0],
         barrier_2d_eV=barriers[1],
         barrier_3d_eV=barriers[2],
-        diffusivity_ratios_1000K=principal_values(tensor),
+        diffusivity_ratios_1000K=(slowest, middle, fastest),
         xi_threshold_eV=settings.xi_threshold_eV,
         xi=xi(connected_union[at_xi], disconnected_union[at_xi]),
         thresholds_eV=settings.thresholds_eV,
@@ -240,12 +241,6 @@ def compute_descriptors(
         fv_disconnected_sum=tuple(disconnected_sum.tolist()),
         free_volume_A3_per_ion=tuple((disconnected_sum * volume / len(mpe_per_ion)).tolist()),
     )
-
-
-def principal_values(tensor: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return the eigenvalues of a symmetric tensor, ascending."""
-    one, two, three = np.linalg.eigvalsh(tensor).tolist()
-    return one, two, three
 
 
 def xi(fv_connected: float, fv_disconnected: float) -> float:

@@ -95,13 +95,13 @@ def _assemble(
     difference = np.array([[-1.0, 1, 0, 0], [0, -1, 1, 0], [0, 0, -1, 1]])
     stiffness = sparse.csr_matrix((n, n))
     load, unperturbed = np.zeros((n, 3)), np.zeros((3, 3))
-    flat = weights.ravel()
+    root = weights.ravel() ** 0.25
     for order in itertools.permutations(range(3)):
         corners = [numbers]
         for axis in order:
             corners.append(np.roll(corners[-1], -1, axis=axis))
         nodes = np.stack([corner.ravel() for corner in corners])
-        weight = np.prod(flat[nodes] ** 0.25, axis=0)
+        weight = np.prod(root[nodes], axis=0)
         nodes, weight = nodes[:, weight > 0], weight[weight > 0] / 6
         of_order = metric[np.ix_(order, order)]
         element = difference.T @ of_order @ difference

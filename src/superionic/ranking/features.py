@@ -82,7 +82,7 @@ def _all() -> list[Feature]:
     ]
     ratios = [
         ("diffusivity_ratio_1000K", "effective diffusivity at 1000 K over that without landscape"),
-        ("diffusivity_ratio_min_1000K", "the same in the slowest direction"),
+        ("diffusivity_ratio_min_1000K", "effective diffusivity at 1000 K in the slowest direction"),
     ]
     return [
         Feature("xi", "Xi, the published descriptor", _field("xi")),

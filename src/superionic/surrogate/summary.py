@@ -217,10 +217,8 @@ def summarise(
                 },
             }
         )
-    learnt_floor = next(
-        run.training_set.rules.floor_A2_per_ps for run in runs if run.variant == MAIN
-    )
-    shakes = len(next(run.training_set.shakes[0] for run in runs if run.variant == MAIN))
+    learnt = next(run.training_set for run in runs if run.variant == MAIN)
+    learnt_floor = learnt.rules.floor_A2_per_ps
     by_shakes = [
         {
             "n_shakes": n,
@@ -230,7 +228,7 @@ def summarise(
                 for floor in floors_A2_per_ps
             },
         }
-        for n in _powers_of_two(shakes)
+        for n in _powers_of_two(len(learnt.shakes[0]))
         for (variant, split), by_seed in out_of_fold(runs, results, n).items()
         if variant == MAIN
     ]
