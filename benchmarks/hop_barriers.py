@@ -16,6 +16,7 @@ from jobflow import run_locally
 from superionic.errors import SuperionicError
 from superionic.evaluation.paths import barrier_quality, methods_of, quality_table, read_paths
 from superionic.jobs.hop import HopMaker
+from superionic.landscape.hop import HopSettings
 
 METHODS = {
     "frozen_eV": "frozen framework, as given",
@@ -32,6 +33,8 @@ def main() -> None:
     parser.add_argument("--potential", default="chgnet")
     parser.add_argument("--max-atoms", type=int, default=127)
     parser.add_argument("--band", action="store_true", help="nudged elastic bands, too")
+    parser.add_argument("--relax", action="store_true", help="frozen, but relaxed frameworks, too")
+    parser.add_argument("--grid-step-A", type=float, default=HopSettings().grid_step_A)
     parser.add_argument("--limit-s", type=float, default=float("inf"))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
@@ -46,11 +49,11 @@ def main() -> None:
     begin = time.monotonic()
     for path in paths:
         done = rows.get(path.path_id)
-        if done is not None and ("band_eV" in done or "error" in done or not options.band):
+        if done is not None and ("error" in done or all(name in done for name in wanted(options))):
             continue
         if time.monotonic() - begin > options.limit_s:
             break
-        rows[path.path_id] = row = compute(path, options.potential, options.band)
+        rows[path.path_id] = row = compute(path, options)
         with file.open("a") as stream:
             stream.write(json.dumps(row) + "\n")
         print({name: row.get(name) for name in ("id", "n_atoms", *METHODS, "seconds", "error")})
@@ -58,19 +61,28 @@ def main() -> None:
     write_table(paths, rows, options)
 
 
-def compute(path, potential, band):
+def wanted(options):
+    names = ["frozen_eV"]
+    if options.relax:
+        names += ["relaxed_eV", "halfway_eV"]
+    return [*names, "band_eV"] if options.band else names
+
+
+def compute(path, options):
     row = {"id": path.path_id, "formula": path.formula, "literature_eV": path.barrier_eV}
-    row["n_atoms"] = len(path.structure)
+    row |= {"n_atoms": len(path.structure), "grid_step_A": options.grid_step_A}
     begin = time.process_time()
-    maker = HopMaker(band=band)
-    hop = maker.make(path.structure, path.start, path.end, potential, material_id=path.path_id)
+    settings = HopSettings(grid_step_A=options.grid_step_A)
+    maker = HopMaker(settings=settings, relax=options.relax, band=options.band)
+    hop = maker.make(
+        path.structure, path.start, path.end, options.potential, material_id=path.path_id
+    )
     try:
         answer = run_locally(hop, ensure_success=True, log=False)
     except (SuperionicError, RuntimeError) as error:
         return {**row, "error": f"{type(error).__name__}: {error}".splitlines()[0]}
     document = answer[hop.uuid][1].output
-    wanted = [*METHODS] if band else [name for name in METHODS if name != "band_eV"]
-    row |= {name: getattr(document, name) for name in wanted}
+    row |= {name: getattr(document, name) for name in wanted(options)}
     row |= {
         "band_converged": document.band_converged,
         "warnings": [warning.code for warning in document.warnings],
@@ -83,7 +95,7 @@ def compute(path, potential, band):
 
 def write_table(paths, rows, options):
     tables = []
-    for names in ([*METHODS][:3], [*METHODS]):
+    for names in (["frozen_eV"], ["frozen_eV", "band_eV"], [*METHODS]):
         complete = {
             name: {METHODS[m]: row[m] for m in names}
             for name, row in rows.items()
@@ -95,8 +107,17 @@ def write_table(paths, rows, options):
         methods = {NAMES.get(method, method): values for method, values in methods.items()}
         literature = {path.path_id: path.barrier_eV for path in paths}
         tables.append(quality_table(barrier_quality(methods, literature)))
+    without = [name for name, row in rows.items() if row.get("band_eV", 0.0) is None]
     failed = [row["id"] for row in rows.values() if "error" in row]
-    text = "\n".join(tables) + f"\nPaths that failed: {', '.join(failed) or 'none'}.\n"
+    unfinished = [name for name, row in rows.items() if row.get("band_converged") is False]
+    notes = {
+        "failed": failed,
+        "had no band, because the ends relax to the same place": without,
+        "had a band that was not converged when its steps were spent": unfinished,
+    }
+    text = "\n".join(tables) + "\n"
+    for what, ids in notes.items():
+        text += f"{len(ids)} paths {what}: {', '.join(ids) or '-'}.\n"
     (options.out / "hop_barriers.md").write_text(text)
     print(text)
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from superionic.cli.app import app
 from superionic.errors import SettingsError
-from superionic.ranking.calibration import Calibration
+from superionic.ranking.calibration import Calibration, load_calibration
 from superionic.report.export import rows_jsonl
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
@@ -35,6 +35,25 @@ def test_tables_page_and_calibration_are_written(rows_file, tmp_path):
     assert Calibration.from_json(coefficients.read_text()).models[0].n_rows == 60
     tables = json.loads(numbers.read_text())["tables"]
     assert [table["threshold"] for table in tables] == [0.01]
+
+
+def test_the_calibration_of_the_package_is_the_fit_of_the_published_data(tmp_path):
+    root = Path(__file__).parents[2]
+    arguments = ["evaluate", "--rows", str(root / "datasets/screening_1000K.jsonl")]
+    arguments += ["--labels", str(root / "datasets/labels_1000K.jsonl")]
+    arguments += ["--held-out", str(root / "benchmarks/results/force_network.json")]
+    arguments += ["--fit-calibrated", str(tmp_path / "fit.json"), "--resamples", "10"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    found, shipped = Calibration.from_json((tmp_path / "fit.json").read_text()), load_calibration()
+    assert (found.conductor, found.labels) == (shipped.conductor, shipped.labels)
+    assert [model.features for model in found.models] == [m.features for m in shipped.models]
+    for ours, theirs in zip(found.models, shipped.models, strict=True):
+        assert ours.training_sha256 == theirs.training_sha256
+        assert ours.coefficients == pytest.approx(theirs.coefficients, rel=1e-5)
+        assert ours.intercept == pytest.approx(theirs.intercept, rel=1e-5)
+        # What the documentation says of it is what cross-validation gave.
+        assert ours.cross_validation["roc_auc"][0] == theirs.cross_validation["roc_auc"][0]
 
 
 def test_too_few_labels_for_a_calibration_end_with_an_error(tmp_path):

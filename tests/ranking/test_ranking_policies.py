@@ -10,7 +10,6 @@ from superionic.errors import SettingsError
 from superionic.ranking.calibration import (
     Calibration,
     LogisticModel,
-    calibration_path,
     load_calibration,
 )
 from superionic.ranking.explain import explain_row, explain_standing
@@ -197,10 +196,6 @@ def test_calibrations_survive_json_and_damaged_ones_are_refused():
 
 
 def test_the_calibration_of_the_package_is_one_that_was_fitted():
-    path = calibration_path()
-    if not path.is_file():
-        assert load_calibration() is None
-        return
     found = load_calibration()
     assert found is not None
     for model in found.models:
