@@ -23,7 +23,13 @@ from numpy.typing import NDArray
 
 from superionic.diffusion.neighbours import Angles, IntArray, Pairs, VerletList
 from superionic.errors import UnknownElementError
-from superionic.potentials.chgnet_network import Bonds, ChgnetNetwork
+from superionic.potentials.chgnet_network import (
+    Bonds,
+    ChgnetNetwork,
+    cutoffs_A,
+    reference_energies_eV,
+    require_published_architecture,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,19 +92,18 @@ class CHGNetForceField:
             )
         if model is None:
             model = _load_default()
-        self._network = ChgnetNetwork(model, self._device)
+        require_published_architecture(model)
         compiled = compiled and self._device.type == "cpu" and supports(model)
         self._machine = ChgnetMachine(model) if compiled else None
+        self._network = None if compiled else ChgnetNetwork(model, self._device)
+        pair_cutoff_A, bond_cutoff_A = cutoffs_A(model)
         self._searches = [0] * len(systems)
         self._candidates: dict[int, Candidates] = {}
         self._verlet = [
-            VerletList(
-                atoms.cell.array, self._network.pair_cutoff, self._network.bond_cutoff, skin_A
-            )
-            for atoms in systems
+            VerletList(atoms.cell.array, pair_cutoff_A, bond_cutoff_A, skin_A) for atoms in systems
         ]
         self._offsets = np.cumsum([0] + [len(atoms) for atoms in systems])
-        reference = self._network.reference_energies[self._numbers - 1]
+        reference = reference_energies_eV(model)[self._numbers - 1]
         self._reference_energy = np.add.reduceat(reference, self._offsets[:-1])
         self._species = torch.as_tensor(self._numbers - 1, device=self._device)
 
@@ -111,6 +116,7 @@ class CHGNetForceField:
         """Return energies in eV, shape (n_crystals,), and forces in eV/A of each crystal."""
         if self._machine is not None:
             return self._evaluate_compiled(self._machine, positions_A)
+        assert self._network is not None
         graphs = [v.graph(p) for v, p in zip(self._verlet, positions_A, strict=True)]
         pairs, vectors, bonds, angles = (
             graphs[0] if len(graphs) == 1 else _join(graphs, self._offsets)

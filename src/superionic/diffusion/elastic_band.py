@@ -4,19 +4,14 @@ Henkelman and Jonsson, J. Chem. Phys. 113, 9978 (2000) for the tangent; Henkelma
 Jonsson, ibid. 9901, for the climbing image.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
 from numpy.typing import NDArray
 
-from superionic.diffusion.forces import ForceField
-from superionic.errors import InputError, NonFiniteEnergyError
-
-MakeForceField = Callable[[Sequence[Atoms]], ForceField]
+from superionic.diffusion.calculator import ForceFieldCalculator, MakeForceField
+from superionic.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -96,40 +91,6 @@ class Band:
         return float(self.energies_eV.max() - self.energies_eV[-1])
 
 
-class ForceFieldCalculator(Calculator):
-    """An ASE calculator for one crystal, on a force field that keeps its neighbours."""
-
-    implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
-
-    def __init__(self, make_force_field: MakeForceField, atoms: Atoms) -> None:
-        super().__init__()
-        self._force_field = make_force_field([atoms])
-        self.n_evaluations = 0
-
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = all_changes,
-    ) -> None:
-        """Evaluate energy and forces.
-
-        Raises
-        ------
-        NonFiniteEnergyError
-            When one is NaN: a band would be lost to it without a word.
-        """
-        super().calculate(atoms, list(properties), list(system_changes))
-        energies, forces = self._force_field.evaluate([self.atoms.positions])
-        if not (np.isfinite(energies).all() and np.isfinite(forces[0]).all()):
-            raise NonFiniteEnergyError(
-                "The potential gave NaN or infinity on the way of a hop.",
-                hint="Check the crystal for unphysical distances, or use another potential.",
-            )
-        self.results: dict[str, Any] = {"energy": float(energies[0]), "forces": forces[0]}
-        self.n_evaluations += 1
-
-
 def relax_positions(
     atoms: Atoms, make_force_field: MakeForceField, settings: BandSettings
 ) -> Relaxation:
@@ -147,7 +108,7 @@ def relax_positions(
     from ase.optimize import LBFGS
 
     relaxed = atoms.copy()
-    relaxed.calc = ForceFieldCalculator(make_force_field, relaxed)
+    relaxed.calc = ForceFieldCalculator(make_force_field)
     with LBFGS(relaxed, logfile=None) as optimizer:
         converged = bool(optimizer.run(settings.relax_fmax_eV_per_A, settings.relax_steps))
     energy_eV, n_evaluations = relaxed.get_potential_energy(), relaxed.calc.n_evaluations
@@ -189,7 +150,7 @@ def elastic_band(
     band.interpolate(mic=True)
     idpp_interpolate(band, traj=None, log=None, mic=True, steps=50)
     for image in images:
-        image.calc = ForceFieldCalculator(make_force_field, image)
+        image.calc = ForceFieldCalculator(make_force_field)
     limit = settings.band_fmax_eV_per_A
     with FIRE(band, logfile=None) as optimizer:
         optimizer.run(3 * limit, settings.band_steps // 2)

@@ -23,11 +23,17 @@ def relax_maker(potential: str, *, relax_cell: bool, fmax_eV_per_A: float, steps
     """
     from atomate2.forcefields.jobs import ForceFieldRelaxMaker  # takes seconds, seldom needed
 
+    calculator = {
+        "@module": "superionic.potentials.calculator",
+        "@callable": "potential_calculator",
+    }
+    if not relax_cell:
+        calculator = {
+            "@module": "superionic.diffusion.calculator",
+            "@callable": "fixed_cell_calculator",
+        }
     return ForceFieldRelaxMaker(
-        force_field_name={
-            "@module": "superionic.potentials.calculator",
-            "@callable": "potential_calculator",
-        },
+        force_field_name=calculator,
         calculator_kwargs={"spec": potential},
         relax_cell=relax_cell,
         fix_symmetry=True,

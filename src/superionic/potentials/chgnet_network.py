@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from superionic.errors import PotentialError
 
@@ -71,6 +72,18 @@ class Bonds:
     sign: "Tensor"
 
 
+def cutoffs_A(model: Any) -> tuple[float, float]:
+    """Return a CHGNet's longest pair, and longest bond that takes part in angles, in A."""
+    converter = model.graph_converter
+    return float(converter.atom_graph_cutoff), float(converter.bond_graph_cutoff)
+
+
+def reference_energies_eV(model: Any) -> NDArray[np.float64]:
+    """Return the energy that an atom has by its element alone, shape (94,), Z = 1 first."""
+    weight = model.composition_model.fc.weight.detach().cpu().numpy()
+    return np.asarray(weight[0], dtype=np.float64)
+
+
 class ChgnetNetwork:
     """The weights of a CHGNet, rearranged.
 
@@ -101,11 +114,8 @@ class ChgnetNetwork:
 
         require_published_architecture(model)
         model = copy.deepcopy(model).to(device).eval().requires_grad_(False)
-        self.pair_cutoff = float(model.graph_converter.atom_graph_cutoff)
-        self.bond_cutoff = float(model.graph_converter.bond_graph_cutoff)
-        self.reference_energies = (
-            model.composition_model.fc.weight.detach().cpu().numpy()[0].astype(np.float64)
-        )
+        self.pair_cutoff, self.bond_cutoff = cutoffs_A(model)
+        self.reference_energies = reference_energies_eV(model)
         self._model = model
         self._embedding = model.atom_embedding.embedding.weight
         basis = model.bond_basis_expansion
