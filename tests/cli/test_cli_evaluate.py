@@ -26,10 +26,14 @@ def rows_file(tmp_path):
 
 def test_tables_page_and_calibration_are_written(rows_file, tmp_path):
     page, coefficients, numbers = (tmp_path / n for n in ("page.md", "fit.json", "all.json"))
+    short = tmp_path / "short.md"
     arguments = ["evaluate", "--rows", str(rows_file), "--resamples", "20", "--slope", "0.01"]
     outputs = ["--write", str(page), "--fit-calibrated", str(coefficients), "--json", str(numbers)]
-    result = CliRunner().invoke(app, arguments + outputs)
+    result = CliRunner().invoke(app, arguments + outputs + ["--headline", str(short)])
     assert result.exit_code == 0, result.output
+    # Each number of the short table is one of the long one.
+    line = next(line for line in short.read_text().splitlines() if line.startswith("| `xi` |"))
+    assert line.split(" | ")[1] in page.read_text()
     assert "60 materials with a landscape" in result.stdout
     assert "| calibrated |" in page.read_text()
     assert Calibration.from_json(coefficients.read_text()).models[0].n_rows == 60
@@ -54,6 +58,20 @@ def test_the_calibration_of_the_package_is_the_fit_of_the_published_data(tmp_pat
         assert ours.intercept == pytest.approx(theirs.intercept, rel=1e-5)
         # What the documentation says of it is what cross-validation gave.
         assert ours.cross_validation["roc_auc"][0] == theirs.cross_validation["roc_auc"][0]
+
+
+def test_the_headline_of_the_readme_is_that_of_the_tables():
+    """The long run that writes both would take minutes; that they agree is read off."""
+    root = Path(__file__).parents[2]
+    pages = [(root / name).read_text() for name in ("README.md", "docs/evaluation.md")]
+    readme, tables = (page.split("written by superionic evaluate -->")[1] for page in pages)
+    table = tables.split("with a prediction of the network, too**")[1].split("**Above")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    known = {row[0].strip("| ").split(" (")[0]: (row[1], row[3]) for row in rows}
+    ours = [line.strip("| ").split(" | ") for line in readme.splitlines() if line[:3] == "| `"]
+    assert len(ours) >= 5
+    for name, auc, first in ours:
+        assert known[name.strip("`")] == (auc, first)
 
 
 def test_too_few_labels_for_a_calibration_end_with_an_error(tmp_path):

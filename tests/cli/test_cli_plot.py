@@ -79,6 +79,15 @@ def test_arrhenius_from_validations(folder):
     assert "no list of validations" in refused("arrhenius", "m-1", "--data", file).message
 
 
+def test_conductivities_of_several_validations(folder):
+    file = folder / "verdicts.json"
+    two = [arrhenius_validation(), arrhenius_validation((600.0, 900.0), bound_K=None)]
+    file.write_text(validations_json(two))
+    plot("conductivities", "--data", file, "--out", "all.png")
+    assert (folder / "all.png").stat().st_size > 10_000
+    assert "None of 0 validations" in refused("conductivities", "--data", file, "-m", "Na").message
+
+
 def test_study_and_evaluation_files(folder):
     study = folder / "summary.json"
     curve = {"split": "random", "seed": 0, "fold": 0}

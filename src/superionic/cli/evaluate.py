@@ -85,6 +85,12 @@ def evaluate(
             "--write", dir_okay=False, help="Page whose tables are replaced (docs/evaluation.md)."
         ),
     ] = None,
+    headline: Annotated[
+        Path | None,
+        typer.Option(
+            "--headline", dir_okay=False, help="Page whose short table is replaced (README.md)."
+        ),
+    ] = None,
     json_file: JsonFile = None,
     fit_calibrated: Annotated[
         Path | None,
@@ -110,7 +116,12 @@ def evaluate(
         read_obelix,
     )
     from superionic.evaluation.scorers import with_held_out
-    from superionic.report.evaluation import WRITTEN_BY, evaluation_json, evaluation_markdown
+    from superionic.report.evaluation import (
+        WRITTEN_BY,
+        evaluation_json,
+        evaluation_markdown,
+        headline_markdown,
+    )
     from superionic.report.export import read_rows_file
     from superionic.report.labels import read_data_set
     from superionic.report.tables_page import write_page
@@ -152,6 +163,8 @@ def evaluate(
     text = evaluation_markdown(found)
     if write is not None:
         write_page(write, text, WRITTEN_BY)
+    if headline is not None:
+        write_page(headline, headline_markdown(found), WRITTEN_BY)
     to_stdout = json_file is not None and str(json_file) == "-"
     if json_file is not None and not to_stdout:
         json_file.write_text(evaluation_json(found) + "\n")

@@ -71,6 +71,12 @@ def validate(
     collect: Annotated[
         bool, typer.Option("--collect", help="Compute nothing; show and export what is there.")
     ] = False,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            "--write", dir_okay=False, help="Page whose tables are replaced (docs/validation.md)."
+        ),
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Confirm candidates by molecular dynamics at several temperatures.
@@ -84,7 +90,14 @@ def validate(
     from superionic.cli.progress import ConsoleReporter
     from superionic.flows.validate import ValidateMaker
     from superionic.report.ranking import failures_table
-    from superionic.report.validation import validation_table, validations_json, verdict_counts
+    from superionic.report.tables_page import write_page
+    from superionic.report.validation import (
+        WRITTEN_BY,
+        validation_table,
+        validations_json,
+        validations_markdown,
+        verdict_counts,
+    )
     from superionic.settings import get_settings
 
     if paths and campaign:
@@ -132,6 +145,8 @@ def validate(
     to_stdout = json_file is not None and str(json_file) == "-"
     if json_file is not None and not to_stdout:
         json_file.write_text(validations_json(result.documents) + "\n")
+    if write is not None:
+        write_page(write, validations_markdown(result.documents), WRITTEN_BY)
     show = validations_json if to_stdout else validation_table
     typer.echo(show(result.documents))
     if result.failures:

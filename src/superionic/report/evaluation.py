@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from superionic.errors import SettingsError
 from superionic.evaluation.evaluate import Evaluation
 from superionic.evaluation.tables import Cost, Table
 from superionic.statistics import Interval
 
 WRITTEN_BY = "superionic evaluate"
 """What the mark of the tables' place names."""
+HEADLINE = ("calibrated", "free_volume", "consensus", "xi", "barrier_3d_eV", "network")
+"""Scores of the short table; the baselines follow them."""
 FEW = 10
 """Among so few materials the first ten are all of them."""
 
@@ -35,6 +38,45 @@ def evaluation_markdown(evaluation: Evaluation) -> str:
     if legend:
         lines = [f"- `{name}`: {text}" for name, text in legend.items()]
         parts += ["### What the scores are", "\n".join(lines)]
+    return "\n\n".join(parts)
+
+
+def headline_markdown(evaluation: Evaluation) -> str:
+    """Return the scores that matter most, for the first task that has the network among them.
+
+    Raises
+    ------
+    SettingsError
+        When no table compares the network with the landscape.
+    """
+    having = [t for t in evaluation.tables if any(line.scorer == "network" for line in t.lines)]
+    if not having:
+        raise SettingsError(
+            "There is no table with landscapes and the network for a headline.",
+            hint="Give rows with predictions and labels of chemical systems that the network has "
+            "not seen (--held-out).",
+        )
+    table = having[0]
+    lines = [line for name in HEADLINE for line in table.lines if line.scorer == name]
+    lines += [line for line in table.lines if line.kind == "baseline"]
+    rows = [
+        "| score | ROC-AUC | conductors among the first 10 |",
+        "| --- | --- | --- |",
+    ]
+    for line in lines:
+        name = f"{line.text} (baseline)" if line.kind == "baseline" else f"`{line.scorer}`"
+        found = line.measures
+        rows.append(
+            f"| {name} | {_interval(found.roc_auc)} | {_interval(found.precision_first_10)} |"
+        )
+    costs = "; ".join(f"{cost.name} {cost.core_s_median:.3g}" for cost in evaluation.costs[:3])
+    parts = [
+        f"{table.n} materials with an answer, of which {table.n_positive} are above "
+        f"{table.threshold:g} {table.unit} ({evaluation.mobile_species}, {evaluation.potential}):",
+        "\n".join(rows),
+    ]
+    if costs:
+        parts.append(f"Core-seconds of a material, median: {costs}.")
     return "\n\n".join(parts)
 
 

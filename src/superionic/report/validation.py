@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from superionic.schemas.validation import ValidationDocument
+from superionic.schemas.validation import TemperatureDocument, ValidationDocument
 
+WRITTEN_BY = "superionic validate"
+"""What the mark of the tables' place names."""
 _NUMERIC = ("S/cm", "95 %", "E eV", "S/cm 300 K", "95 % 300 K", "ps", "atoms")
 
 
@@ -41,6 +43,58 @@ def validation_table(documents: Sequence[ValidationDocument]) -> str:
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
+def validations_markdown(documents: Sequence[ValidationDocument]) -> str:
+    """Return verdicts, and conductivities at every temperature, as Markdown, in the order given."""
+    counts = ", ".join(f"{n} {name}" for name, n in verdict_counts(documents).items())
+    verdicts = [
+        "| | formula | id | verdict | at | S/cm | activation energy (eV) | S/cm at 300 K |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for place, one in enumerate(documents, start=1):
+        cells = (
+            str(place),
+            one.formula,
+            one.material_id,
+            one.verdict,
+            f"{one.deciding_temperature_K:g} K",
+            _with_interval(
+                one.conductivity_S_per_cm,
+                one.conductivity_low_S_per_cm,
+                one.conductivity_high_S_per_cm,
+            ),
+            _energy(one).replace("+-", "±"),
+            _with_interval(
+                one.conductivity_300K_S_per_cm,
+                one.conductivity_300K_low_S_per_cm,
+                one.conductivity_300K_high_S_per_cm,
+            ),
+        )
+        verdicts.append(f"| {' | '.join(cells)} |")
+    temperatures = sorted({run.temperature_K for one in documents for run in one.runs})
+    heads = [f"{temperature:g} K" for temperature in temperatures]
+    runs = [
+        f"| formula | {' | '.join(heads)} | atoms | ps, all runs | core-minutes |",
+        f"| --- |{' --- |' * (len(heads) + 3)}",
+    ]
+    for one in documents:
+        by_temperature = {run.temperature_K: _run(run) for run in one.runs}
+        found = (
+            *(by_temperature.get(temperature, "-") for temperature in temperatures),
+            str(one.n_atoms),
+            f"{sum(run.production_ps for run in one.runs):.0f}",
+            f"{sum(run.wall_time_s for run in one.runs) / 60:.0f}",
+        )
+        runs.append(f"| {one.formula} | {' | '.join(found)} |")
+    return "\n\n".join(
+        [
+            f"{len(documents)} materials: {counts or 'none'}. In brackets 95 % intervals.",
+            "\n".join(verdicts),
+            "Conductivity of each run in S/cm with its standard error, or what stands for it:",
+            "\n".join(runs),
+        ]
+    )
+
+
 def validations_json(documents: Sequence[ValidationDocument]) -> str:
     """Return verdicts as a JSON list, in the order given."""
     return json.dumps([one.model_dump(mode="json") for one in documents], indent=2, allow_nan=False)
@@ -61,6 +115,21 @@ def _interval(low: float | None, high: float | None) -> str:
     if high is None:
         return "-"
     return f"< {high:.2g}" if low is None else f"[{low:.2g}, {high:.2g}]"
+
+
+def _with_interval(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return _interval(low, high)
+    return f"{_number(value)} {_interval(low, high)}"
+
+
+def _run(run: TemperatureDocument) -> str:
+    if run.evidence == "value" and run.conductivity_S_per_cm is not None:
+        error = run.conductivity_error_S_per_cm
+        return _number(run.conductivity_S_per_cm) + (f" ± {error:.1g}" if error else "")
+    if run.evidence == "bound" and run.conductivity_upper_bound_S_per_cm is not None:
+        return f"< {_number(run.conductivity_upper_bound_S_per_cm)}"
+    return run.verdict.replace("_", " ")
 
 
 def _energy(one: ValidationDocument) -> str:

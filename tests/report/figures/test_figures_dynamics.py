@@ -17,7 +17,7 @@ from figure_documents import (
 
 from superionic.diffusion.confirmation import Witness, confirm
 from superionic.errors import FigureError
-from superionic.report.figures import arrhenius, msd
+from superionic.report.figures import arrhenius, conductivities, msd
 from superionic.report.labels import read_data_set
 from superionic.schemas.label import LabelRow
 
@@ -147,3 +147,24 @@ def test_validation_that_says_nothing_is_refused():
 def test_figures_are_json_without_nan():
     text = arrhenius.plotly(arrhenius_validation()).to_json()
     json.loads(text, parse_constant=lambda name: pytest.fail(name))
+
+
+def test_conductivities_of_materials_share_an_axis_and_are_told_apart_by_marks():
+    several = [arrhenius_validation(bound_K=400.0 if k % 2 else None) for k in range(6)]
+    static, interactive = conductivities.static(several), conductivities.plotly(several)
+    assert_well_drawn(static, interactive)
+    lines = [trace for trace in interactive.data if trace.mode == "lines"]
+    points = [trace for trace in interactive.data if trace.error_y.array is not None]
+    assert len(lines) == len(points) == 6
+    seen = {(trace.marker.color, trace.marker.symbol[0]) for trace in points}
+    assert len({trace.marker.color for trace in points}) == len(seen) == 6
+    with_bound = points[1]
+    assert with_bound.marker.symbol[-1] == "triangle-down-open"
+    assert with_bound.error_y.array[-1] == 0
+    expected = arrhenius.fitted_line(several[0])
+    np.testing.assert_allclose(lines[0].y, expected.value)
+
+
+def test_validations_that_say_nothing_have_no_figure_of_conductivities():
+    with pytest.raises(FigureError, match="None of 1 validations"):
+        conductivities.plotly([arrhenius_validation((), bound_K=None)])

@@ -65,6 +65,7 @@ def test_every_kind_of_a_material_is_gathered_and_drawn(database):
     assert gather.gather(database, "path", "m-1").highest_eV == pytest.approx(0.4)
     assert gather.gather(database, "msd", "m-1").slope_A2_per_ps == 3.0
     assert IONS.n_mobile == gather.gather(database, "arrhenius", "m-1").n_mobile
+    assert [one.material_id for one in gather.gather(database, "conductivities")] == ["m-1"]
 
 
 def test_the_temperature_of_the_dynamics_can_be_chosen(database):

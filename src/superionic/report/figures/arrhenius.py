@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure as PlotlyFigure
 
 FloatArray = NDArray[np.float64]
-_X = "1000 / temperature (1/K)"
-_Y = "conductivity (S/cm)"
-_TICKS_K = (300, 400, 500, 700, 1000, 1500)
+X = "1000 / temperature (1/K)"
+Y = "conductivity (S/cm)"
+TICKS_K = (300, 400, 500, 700, 1000, 1500)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def plotly(document: ValidationDocument) -> "PlotlyFigure":
         )
     values = [run for run in document.runs if run.evidence == "value"]
     if values:
-        middle, below, above = _with_errors(document, values)
+        middle, below, above = with_errors(document, values)
         figure.add_scatter(
             x=[1000 / run.temperature_K for run in values],
             y=middle,
@@ -107,7 +107,7 @@ def plotly(document: ValidationDocument) -> "PlotlyFigure":
             marker={"color": BLUE, "size": 9},
             hovertemplate="%{customdata:.0f} K: %{y:.2g} S/cm<extra></extra>",
         )
-    bounds = _bounds(document)
+    bounds = bounds_of(document)
     if bounds:
         figure.add_scatter(
             x=[1000 / temperature for temperature, _ in bounds],
@@ -126,7 +126,7 @@ def plotly(document: ValidationDocument) -> "PlotlyFigure":
         marker={"color": VERMILLION, "size": 12, "symbol": "x-thin", "line": {"width": 3}},
         marker_line_color=VERMILLION,
     )
-    plotly_axes(figure, _X, _Y)
+    plotly_axes(figure, X, Y)
     figure.update_yaxes(type="log", exponentformat="power", dtick=1)
     figure.update_layout(legend={"x": 0.02, "y": 0.02, "yanchor": "bottom"})
     return figure
@@ -143,7 +143,7 @@ def static(document: ValidationDocument) -> "Figure":
         panel.plot(x, line.value, color=BLUE, lw=1.2, label=_fit_name(document))
     values = [run for run in document.runs if run.evidence == "value"]
     if values:
-        middle, below, above = _with_errors(document, values)
+        middle, below, above = with_errors(document, values)
         panel.errorbar(
             [1000 / run.temperature_K for run in values],
             middle,
@@ -154,7 +154,7 @@ def static(document: ValidationDocument) -> "Figure":
             color=BLUE,
             label="dynamics, 95 %",
         )
-    bounds = _bounds(document)
+    bounds = bounds_of(document)
     if bounds:
         panel.plot(
             [1000 / temperature for temperature, _ in bounds],
@@ -175,10 +175,10 @@ def static(document: ValidationDocument) -> "Figure":
         label=_threshold_name(document),
     )
     panel.set_yscale("log")
-    label(panel, _X, _Y)
+    label(panel, X, Y)
     left, right = panel.get_xlim()
-    top = panel.secondary_xaxis("top", functions=(_inverse, _inverse))
-    ticks = [t for t in _TICKS_K if left <= 1000 / t <= right]
+    top = panel.secondary_xaxis("top", functions=(inverse, inverse))
+    ticks = [t for t in TICKS_K if left <= 1000 / t <= right]
     top.set_xticks(ticks, [str(t) for t in ticks])
     top.tick_params(labelsize=TICK_PT, width=0.6, length=2.5)
     top.set_xlabel(f"{_title(document)}\ntemperature (K)", fontsize=TICK_PT)
@@ -186,7 +186,7 @@ def static(document: ValidationDocument) -> "Figure":
     return figure
 
 
-def _inverse(values: ArrayLike) -> FloatArray:
+def inverse(values: ArrayLike) -> FloatArray:
     """Return 1000 / x; it is its own inverse. Zero, which axes try out, becomes a tiny number."""
     found: FloatArray = 1000 / np.maximum(np.asarray(values, dtype=np.float64), 1e-9)
     return found
@@ -207,7 +207,7 @@ def _witness(run: TemperatureDocument) -> Witness:
     )
 
 
-def _with_errors(
+def with_errors(
     document: ValidationDocument, runs: list[TemperatureDocument]
 ) -> tuple[list[float], list[float], list[float]]:
     """Return conductivities and the distances to the ends of their 95 % intervals."""
@@ -226,7 +226,8 @@ def _with_errors(
     return middle, below, above
 
 
-def _bounds(document: ValidationDocument) -> list[tuple[float, float]]:
+def bounds_of(document: ValidationDocument) -> list[tuple[float, float]]:
+    """Return temperatures in K and upper bounds in S/cm of runs that have nothing else."""
     return [
         (run.temperature_K, run.conductivity_upper_bound_S_per_cm)
         for run in document.runs

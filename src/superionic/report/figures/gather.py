@@ -94,6 +94,8 @@ def gather(
     if kind == "pipeline":
         return pipeline_counts(database, rows, selection, labels)
     rows = one_group(rows)
+    if kind == "conductivities":
+        return [arrhenius_of_row(database, row) for row in rows if row.validation_uuid]
     if kind == "ranking":
         return ranking_data(rows, policy, limit, labels)
     return parity.of_rows(rows, labels) if kind == "parity" else precision.of_rows(rows, labels)

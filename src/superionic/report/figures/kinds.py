@@ -79,6 +79,13 @@ _ALL = (
         "validations as JSON ('superionic validate --json')",
     ),
     FigureKind(
+        "conductivities",
+        "conductivities of all validated materials against temperature, with their fits",
+        "campaign",
+        "validations",
+        "validations as JSON ('superionic validate --json')",
+    ),
+    FigureKind(
         "ranking",
         "the best materials with scores and uncertainties",
         "campaign",

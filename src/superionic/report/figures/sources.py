@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,6 +18,8 @@ from superionic.schemas.validation import ValidationDocument
 if TYPE_CHECKING:
     from superionic.campaign.selection import Selection
     from superionic.database.stores import Database
+
+D = TypeVar("D", ScreeningDocument, ValidationDocument)
 
 _HINT = (
     "Name labels or rows (.jsonl), the JSON of 'superionic train', 'superionic evaluate' or "
@@ -113,6 +115,8 @@ class Sources:
             return msd.curve_of(self._one_of(self.labels, request))
         if kind == "arrhenius" and self.validations:
             return self._one_of(self.validations, request)
+        if kind == "conductivities" and self.validations:
+            return _wanted(self.validations, request)
         if kind == "learning_curves":
             if self.study is None:
                 raise FigureError(
@@ -263,10 +267,10 @@ def _content(path: Path) -> Mapping[str, Any] | list[Any]:
     return content if isinstance(content, dict | list) else {}
 
 
-def _wanted(rows: Sequence[ScreeningDocument], request: Request) -> list[ScreeningDocument]:
+def _wanted(documents: Sequence[D], request: Request) -> list[D]:
     return [
-        row
-        for row in rows
-        if request.mobile_species in (None, row.mobile_species)
-        and request.potential in (None, row.potential)
+        one
+        for one in documents
+        if request.mobile_species in (None, one.mobile_species)
+        and request.potential in (None, About.of(one).potential)
     ]

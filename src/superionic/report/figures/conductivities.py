@@ -1,0 +1,168 @@
+"""Conductivities of several materials against temperature, with their Arrhenius fits."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from superionic.errors import FigureError
+from superionic.report.figures.arrhenius import (
+    TICKS_K,
+    X,
+    Y,
+    bounds_of,
+    fitted_line,
+    inverse,
+    with_errors,
+)
+from superionic.report.figures.style import (
+    PALETTE,
+    TICK_PT,
+    VERMILLION,
+    YELLOW,
+    axes,
+    formula_text,
+    label,
+    legend_below,
+    literal,
+    plain,
+    plain_name,
+    plotly_axes,
+    plotly_figure,
+)
+from superionic.schemas.validation import ValidationDocument
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from plotly.graph_objects import Figure as PlotlyFigure
+
+_COLOURS = [colour for colour in PALETTE if colour != YELLOW]
+_MARKS = (("o", "circle"), ("s", "square"), ("D", "diamond"), ("^", "triangle-up"), ("X", "x"))
+
+
+def plotly(documents: Sequence[ValidationDocument]) -> "PlotlyFigure":
+    """Draw conductivities with errors, and fits as lines, interactive.
+
+    Raises
+    ------
+    FigureError
+        When there are no validations, or none of their runs says anything.
+    """
+    figure = plotly_figure(height_px=520)
+    for number, one in enumerate(_with_something(documents)):
+        colour, mark = _style(number)
+        name = plain(_name(one))
+        line = fitted_line(one)
+        if line is not None:
+            figure.add_scatter(
+                x=1000 / line.temperatures_K,
+                y=line.value,
+                mode="lines",
+                line={"color": colour, "width": 1.5},
+                legendgroup=name,
+                showlegend=False,
+                hoverinfo="skip",
+            )
+        values = [run for run in one.runs if run.evidence == "value"]
+        middle, below, above = with_errors(one, values)
+        bounds = bounds_of(one)
+        figure.add_scatter(
+            x=[1000 / run.temperature_K for run in values] + [1000 / t for t, _ in bounds],
+            y=middle + [bound for _, bound in bounds],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": above + [0.0] * len(bounds),
+                "arrayminus": below + [0.0] * len(bounds),
+            },
+            customdata=[f"{run.temperature_K:g} K" for run in values]
+            + [f"{t:g} K, upper bound" for t, _ in bounds],
+            mode="markers",
+            name=name,
+            legendgroup=name,
+            marker={
+                "color": colour,
+                "size": 8,
+                "symbol": [mark[1]] * len(values) + ["triangle-down-open"] * len(bounds),
+            },
+            hovertemplate="%{customdata}: %{y:.2g} S/cm",
+        )
+    for temperature_K, threshold in sorted(_thresholds(documents)):
+        figure.add_scatter(
+            x=[1000 / temperature_K],
+            y=[threshold],
+            mode="markers",
+            name=f"{threshold:g} S/cm at {temperature_K:g} K",
+            marker={"color": VERMILLION, "size": 12, "symbol": "x-thin", "line": {"width": 3}},
+            marker_line_color=VERMILLION,
+        )
+    plotly_axes(figure, X, Y)
+    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+    return figure
+
+
+def static(documents: Sequence[ValidationDocument]) -> "Figure":
+    """Draw conductivities with errors, and fits as lines, for print.
+
+    Raises
+    ------
+    FigureError
+        When there are no validations, or none of their runs says anything.
+    """
+    drawn = _with_something(documents)
+    figure, (panel,) = axes(height_in=2.8 + 0.13 * (len(drawn) + 1) / 2)
+    for number, one in enumerate(drawn):
+        colour, mark = _style(number)
+        line = fitted_line(one)
+        if line is not None:
+            panel.plot(1000 / line.temperatures_K, line.value, color=colour, lw=0.8)
+        values = [run for run in one.runs if run.evidence == "value"]
+        middle, below, above = with_errors(one, values)
+        panel.errorbar(
+            [1000 / run.temperature_K for run in values],
+            middle,
+            yerr=[below, above],
+            fmt=mark[0],
+            ms=3.5,
+            lw=0.7,
+            color=colour,
+            label=literal(_name(one)),
+        )
+        for temperature_K, bound in bounds_of(one):
+            panel.plot(1000 / temperature_K, bound, "v", mfc="none", color=colour, ms=4.5)
+    for temperature_K, threshold in sorted(_thresholds(documents)):
+        name = f"{threshold:g} S/cm at {temperature_K:g} K"
+        panel.plot(
+            1000 / temperature_K, threshold, "x", color=VERMILLION, ms=5, mew=1.5, label=name
+        )
+    panel.set_yscale("log")
+    label(panel, X, Y)
+    left, right = panel.get_xlim()
+    top = panel.secondary_xaxis("top", functions=(inverse, inverse))
+    ticks = [t for t in TICKS_K if left <= 1000 / t <= right]
+    top.set_xticks(ticks, [str(t) for t in ticks])
+    top.tick_params(labelsize=TICK_PT, width=0.6, length=2.5)
+    top.set_xlabel("temperature (K)", fontsize=TICK_PT)
+    legend_below(figure, panel, columns=2)
+    return figure
+
+
+def _with_something(documents: Sequence[ValidationDocument]) -> list[ValidationDocument]:
+    found = [one for one in documents if any(run.evidence != "none" for run in one.runs)]
+    if not found:
+        raise FigureError(
+            f"None of {len(documents)} validations has a run that says anything of the diffusion.",
+            hint="'superionic validate' runs dynamics at several temperatures.",
+        )
+    return found
+
+
+def _thresholds(documents: Sequence[ValidationDocument]) -> set[tuple[float, float]]:
+    return {(one.deciding_temperature_K, one.threshold_S_per_cm) for one in documents}
+
+
+def _style(number: int) -> tuple[str, tuple[str, str]]:
+    """Return colour and mark of a material: none of them is told by its colour alone."""
+    return _COLOURS[number % len(_COLOURS)], _MARKS[number % len(_MARKS)]
+
+
+def _name(one: ValidationDocument) -> str:
+    return f"{formula_text(one.formula)}, {plain_name(one.verdict)}"
