@@ -26,19 +26,43 @@ def rows_file(tmp_path):
 
 def test_tables_page_and_calibration_are_written(rows_file, tmp_path):
     page, coefficients, numbers = (tmp_path / n for n in ("page.md", "fit.json", "all.json"))
-    short = tmp_path / "short.md"
     arguments = ["evaluate", "--rows", str(rows_file), "--resamples", "20", "--slope", "0.01"]
     outputs = ["--write", str(page), "--fit-calibrated", str(coefficients), "--json", str(numbers)]
-    result = CliRunner().invoke(app, arguments + outputs + ["--headline", str(short)])
+    result = CliRunner().invoke(app, arguments + outputs)
     assert result.exit_code == 0, result.output
-    # Each number of the short table is one of the long one.
-    line = next(line for line in short.read_text().splitlines() if line.startswith("| `xi` |"))
-    assert line.split(" | ")[1] in page.read_text()
     assert "60 materials with a landscape" in result.stdout
     assert "| calibrated |" in page.read_text()
     assert Calibration.from_json(coefficients.read_text()).models[0].n_rows == 60
     tables = json.loads(numbers.read_text())["tables"]
     assert [table["threshold"] for table in tables] == [0.01]
+
+
+def test_the_short_table_has_numbers_of_the_long_one_and_needs_predictions(rows_file, tmp_path):
+    long, short = tmp_path / "long.md", tmp_path / "short.md"
+    arguments = [
+        "evaluate",
+        "--rows",
+        str(rows_file),
+        "--resamples",
+        "20",
+        "--headline",
+        str(short),
+    ]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, SettingsError)
+    assert "no table with landscapes and the network" in result.exception.message
+    predictions = tmp_path / "predictions.csv"
+    known = {row.material_id for row in population(60)}
+    lines = [f"{name},{-1 + 0.1 * (i % 7)}" for i, name in enumerate(sorted(known))]
+    predictions.write_text("\n".join(["material_id,log10_msd_slope", *lines]) + "\n")
+    more = ["--held-out", str(predictions), "--write", str(long)]
+    result = CliRunner().invoke(app, arguments + more)
+    assert result.exit_code == 0, result.output
+    rows = [line for line in short.read_text().splitlines() if line.startswith("| `")]
+    assert {row.split("`")[1] for row in rows} >= {"xi", "network", "consensus"}
+    table = long.read_text().split("with a prediction of the network, too**")[1]
+    for row in rows:
+        assert row.split(" | ")[1] in table
 
 
 def test_the_calibration_of_the_package_is_the_fit_of_the_published_data(tmp_path):

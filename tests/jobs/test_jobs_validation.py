@@ -15,7 +15,12 @@ from campaign_fixtures import TOY, surroundings
 from superionic.errors import DiffusionError, NoMobileIonError
 from superionic.jobs.engines.base import pack
 from superionic.jobs.validation import ConfirmMaker, SupercellMaker
-from superionic.report.validation import validation_table, validations_json, verdict_counts
+from superionic.report.validation import (
+    validation_table,
+    validations_json,
+    validations_markdown,
+    verdict_counts,
+)
 from superionic.schemas.common import PotentialDocument
 from superionic.schemas.screen import PreparedDocument
 from superionic.schemas.validation import CellDocument, TrajectoryDocument, ValidationDocument
@@ -181,6 +186,12 @@ def test_a_conductor_gets_its_numbers_back(cell):
     text = validation_table([found])
     assert "confirmed" in text
     assert "3 values, 0 bounds" in text
+    page = validations_markdown([found])
+    assert "1 materials: 1 confirmed." in page
+    rows = [line for line in page.splitlines() if line.startswith("| 1 |")]
+    assert f"[{found.conductivity_low_S_per_cm:.2g}, " in rows[0]
+    last = page.splitlines()[-1].split(" | ")
+    assert [cell.count("±") for cell in last[1:4]] == [1, 1, 1]
     assert verdict_counts([found]) == {"confirmed": 1}
     assert ValidationDocument.model_validate_json(validations_json([found])[1:-1]) == found
 
