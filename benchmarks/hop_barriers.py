@@ -95,6 +95,7 @@ def compute(path, options):
 
 def write_table(paths, rows, options):
     tables = []
+    systems = {path.path_id: path.structure.chemical_system for path in paths}
     for names in (["frozen_eV"], ["frozen_eV", "band_eV"], [*METHODS]):
         complete = {
             name: {METHODS[m]: row[m] for m in names}
@@ -106,7 +107,7 @@ def write_table(paths, rows, options):
         methods = methods_of(paths, complete)
         methods = {NAMES.get(method, method): values for method, values in methods.items()}
         literature = {path.path_id: path.barrier_eV for path in paths}
-        tables.append(quality_table(barrier_quality(methods, literature)))
+        tables.append(quality_table(barrier_quality(methods, literature, groups=systems)))
     without = [name for name, row in rows.items() if row.get("band_eV", 0.0) is None]
     failed = [row["id"] for row in rows.values() if "error" in row]
     unfinished = [name for name, row in rows.items() if row.get("band_converged") is False]

@@ -59,3 +59,16 @@ def test_measures_of_known_barriers():
     assert (shifted.spearman.value, shifted.auc.value) == (pytest.approx(1), 1)
     assert (upside_down.spearman.value, upside_down.auc.value) == (pytest.approx(-1), 0)
     assert quality_table([exact]).count("\n") == 3
+
+
+def test_hops_of_one_crystal_are_drawn_together():
+    literature = {f"{name}{k}": 0.3 for name in "abcd" for k in range(10)}
+    errors = dict(zip("abcd", (0.0, 0.1, 0.2, 0.3), strict=True))
+    methods = {"ours": {path: value + errors[path[0]] for path, value in literature.items()}}
+    groups = {path: path[0] for path in literature}
+    (alone,) = barrier_quality(methods, literature, n_resamples=400)
+    (together,) = barrier_quality(methods, literature, groups=groups, n_resamples=400)
+    widths = [q.mean_error_eV.high - q.mean_error_eV.low for q in (alone, together)]
+    assert alone.mean_error_eV.value == together.mean_error_eV.value == pytest.approx(0.15)
+    # Ten copies of a hop say no more than one: the interval is that of four numbers.
+    assert widths[1] > 2.5 * widths[0]

@@ -131,6 +131,7 @@ def barrier_quality(
     barriers_eV: Mapping[str, Mapping[str, float]],
     literature_eV: Mapping[str, float],
     *,
+    groups: Mapping[str, str] | None = None,
     n_resamples: int = 2000,
     seed: int = 0,
 ) -> list[BarrierQuality]:
@@ -142,6 +143,9 @@ def barrier_quality(
         For each method its barrier of each path.
     literature_eV : mapping of str to float
         Barrier of each path.
+    groups : mapping of str to str, optional
+        What the bootstrap draws as a whole, such as the chemical system of each path: hops of one
+        crystal are not independent. By default every path.
     n_resamples : int
         Resamples of the bootstrap.
     seed : int
@@ -155,6 +159,7 @@ def barrier_quality(
     common = sorted(set(literature_eV).intersection(*barriers_eV.values()))
     truth = np.array([literature_eV[name] for name in common])
     below = truth < CONDUCTOR_BELOW_eV
+    drawn = None if groups is None else [groups[name] for name in common]
     result = []
     for method, found in barriers_eV.items():
         values = np.array([found[name] for name in common])
@@ -162,7 +167,7 @@ def barrier_quality(
         def interval(
             measure: Callable[..., float], *arrays: NDArray[Any], seed: int = seed
         ) -> Interval:
-            return bootstrap_interval(measure, arrays, n_resamples, seed)
+            return bootstrap_interval(measure, arrays, n_resamples, seed, groups=drawn)
 
         result.append(
             BarrierQuality(
