@@ -205,6 +205,20 @@ def test_separation_is_that_of_verdicts():
     assert "msd_slope" not in found
 
 
+def test_what_the_network_has_learnt_does_not_count_as_its_agreement_with_dynamics():
+    rows = [
+        row.model_copy(
+            update={"predicted_log10_msd_slope": i - 4.0, "prediction_in_training": i >= 6}
+        )
+        for i, row in enumerate(made(12))
+    ]
+    found = {(one.first.name, one.second.name): one.n for one in agreements(rows)}
+    assert found["xi", "predicted_log10_msd_slope"] == 12
+    assert found["predicted_log10_msd_slope", "msd_slope"] == 6
+    told = {one.method.name: one.n for one in separations(rows)}
+    assert (told["xi"], told["predicted_log10_msd_slope"]) == (12, 6)
+
+
 def published(material_id, slope, temperature_K=1000.0, **fields):
     """Return the row of a data set of labels."""
     document = read_document(label(material_id, slope, temperature_K, **fields))
