@@ -1,17 +1,15 @@
 """Force fields of dynamics as ASE calculators, for optimisers at a cell that stays as it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from superionic.diffusion.forces import ForceField, force_field_maker
+from superionic.diffusion.forces import ForceField, MakeForceField, force_field_maker
 from superionic.errors import NonFiniteEnergyError
 from superionic.potentials.registry import load_potential
-
-MakeForceField = Callable[[Sequence[Atoms]], ForceField]
 
 
 class ForceFieldCalculator(Calculator):

@@ -10,7 +10,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from superionic.diffusion.calculator import ForceFieldCalculator, MakeForceField
+from superionic.diffusion.calculator import ForceFieldCalculator
+from superionic.diffusion.forces import MakeForceField
 from superionic.errors import InputError
 
 

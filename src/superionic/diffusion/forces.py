@@ -6,7 +6,7 @@ does not change: species, cell, neighbour candidates.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from ase import Atoms
@@ -95,7 +95,11 @@ class CalculatorForceField:
         return np.array(energies), forces
 
 
-def force_field_maker(potential: Potential) -> Callable[[Sequence[Atoms]], ForceField]:
+MakeForceField: TypeAlias = Callable[[Sequence[Atoms]], ForceField]
+"""Binds a potential to crystals."""
+
+
+def force_field_maker(potential: Potential) -> MakeForceField:
     """Return what binds a potential to crystals, the fastest way that this package has for it.
 
     Parameters

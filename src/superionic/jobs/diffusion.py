@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,7 +20,12 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic.diffusion import trajectory
 from superionic.diffusion.dynamics import MDResult, MDTask, run_md
-from superionic.diffusion.forces import CalculatorForceField, ForceField, force_field_maker
+from superionic.diffusion.forces import (
+    CalculatorForceField,
+    ForceField,
+    MakeForceField,
+    force_field_maker,
+)
 from superionic.diffusion.integrators import Thermostat
 from superionic.diffusion.md_settings import MDSettings
 from superionic.diffusion.slope import SlopeSettings, conductivity, diffusivity
@@ -39,7 +44,6 @@ from superionic.structures.hashing import structure_hash
 from superionic.structures.mobile_ions import MOBILE_IONS
 
 Crystal: TypeAlias = Structure | RelaxedDocument | PreparedDocument
-MakeForceField: TypeAlias = Callable[[Sequence[Atoms]], ForceField]
 
 _THERMOSTATS: dict[str, Thermostat] = {
     "bussi": "bussi",
