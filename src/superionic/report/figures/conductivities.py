@@ -14,9 +14,9 @@ from superionic.report.figures.arrhenius import (
     with_errors,
 )
 from superionic.report.figures.style import (
+    BLACK,
     PALETTE,
     TICK_PT,
-    VERMILLION,
     YELLOW,
     axes,
     formula_text,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
-_COLOURS = [colour for colour in PALETTE if colour != YELLOW]
+_COLOURS = [colour for colour in PALETTE if colour not in (YELLOW, BLACK)]
 _MARKS = (("o", "circle"), ("s", "square"), ("D", "diamond"), ("^", "triangle-up"), ("X", "x"))
 
 
@@ -91,8 +91,8 @@ def plotly(documents: Sequence[ValidationDocument]) -> "PlotlyFigure":
             y=[threshold],
             mode="markers",
             name=f"{threshold:g} S/cm at {temperature_K:g} K",
-            marker={"color": VERMILLION, "size": 12, "symbol": "x-thin", "line": {"width": 3}},
-            marker_line_color=VERMILLION,
+            marker={"color": BLACK, "size": 12, "symbol": "x-thin", "line": {"width": 3}},
+            marker_line_color=BLACK,
         )
     plotly_axes(figure, X, Y)
     figure.update_yaxes(type="log", exponentformat="power", dtick=1)
@@ -130,9 +130,7 @@ def static(documents: Sequence[ValidationDocument]) -> "Figure":
             panel.plot(1000 / temperature_K, bound, "v", mfc="none", color=colour, ms=4.5)
     for temperature_K, threshold in sorted(_thresholds(documents)):
         name = f"{threshold:g} S/cm at {temperature_K:g} K"
-        panel.plot(
-            1000 / temperature_K, threshold, "x", color=VERMILLION, ms=5, mew=1.5, label=name
-        )
+        panel.plot(1000 / temperature_K, threshold, "x", color=BLACK, ms=5, mew=1.5, label=name)
     panel.set_yscale("log")
     label(panel, X, Y)
     left, right = panel.get_xlim()
