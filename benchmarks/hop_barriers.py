@@ -96,14 +96,16 @@ def compute(path, options):
 def write_table(paths, rows, options):
     tables = []
     systems = {path.path_id: path.structure.chemical_system for path in paths}
-    for names in (["frozen_eV"], ["frozen_eV", "band_eV"], [*METHODS]):
+    compared = 0
+    for names in ([*METHODS], ["frozen_eV", "band_eV"], ["frozen_eV"]):
         complete = {
             name: {METHODS[m]: row[m] for m in names}
             for name, row in rows.items()
             if all(row.get(m) is not None for m in names)
         }
-        if not complete:
+        if len(complete) <= compared:  # with fewer methods, but no more paths: nothing new
             continue
+        compared = len(complete)
         methods = methods_of(paths, complete)
         methods = {NAMES.get(method, method): values for method, values in methods.items()}
         literature = {path.path_id: path.barrier_eV for path in paths}
