@@ -56,11 +56,11 @@ def step_s(crystal, label, potential) -> float:
     return best_s(lambda: [field.evaluate([one]) for one in moving], 3) / len(moving)
 
 
-def measure(labels: Path, n_crystals: int) -> dict[str, float]:
+def measure(labels: Path, n_crystals: int, n_shakes: int) -> dict[str, float]:
     """Return costs, means over crystals."""
     potential = load_potential("chgnet")
     ensemble = load_network(None).ensemble
-    settings = ensemble.header.shakes
+    settings = replace(ensemble.header.shakes, n_shakes=n_shakes)
     steps = {one.material_id: one for one in read_data_set(labels)}
     chosen = read_labels(labels).crystals
     chosen = chosen[:: max(1, len(chosen) // n_crystals)][:n_crystals]
@@ -106,12 +106,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--crystals", type=int, default=24)
+    parser.add_argument("--shakes", type=int, nargs="+", default=[16, 4])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found = measure(options.labels, options.crystals)
-    lines = ["| | |", "| --- | --- |"]
-    lines += [f"| {name} | {value:.3g} |" for name, value in found.items()]
+    found = {n: measure(options.labels, options.crystals, n) for n in options.shakes}
+    lines = [f"| | {' | '.join(f'{n} shakes' for n in found)} |", "| --- |" + " --- |" * len(found)]
+    for name in next(iter(found.values())):
+        lines.append(f"| {name} | {' | '.join(f'{one[name]:.3g}' for one in found.values())} |")
     (options.out / "force_network_cost.md").write_text("\n".join(lines) + "\n")
     (options.out / "force_network_cost.json").write_text(json.dumps(found, indent=2) + "\n")
     print("\n".join(lines))

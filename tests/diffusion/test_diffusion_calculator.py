@@ -42,12 +42,15 @@ def test_nan_ends_a_relaxation_with_an_error():
 
 
 @pytest.mark.real_potential
-def test_positions_relax_to_the_same_crystal_as_with_the_calculator_that_has_stresses():
+def test_positions_relax_to_the_same_crystal_as_with_the_calculator_that_has_stresses(
+    tmp_path, monkeypatch
+):
     from jobflow import run_locally
     from pymatgen.core import Structure
 
     from superionic.potentials.calculator import potential_calculator
 
+    monkeypatch.chdir(tmp_path)  # atomate2 leaves files where it runs
     crystal = Structure.from_spacegroup(
         "P6_3mc", np.diag([4.5, 4.5, 7.2]) @ [[1, 0, 0], [-0.5, 0.75**0.5, 0], [0, 0, 1]],
         ["Li", "I"], [[1 / 3, 2 / 3, 0.36], [1 / 3, 2 / 3, 0.0]],
