@@ -27,13 +27,14 @@ from superionic.report.figures.style import (
 from superionic.schemas.validation import TemperatureDocument, ValidationDocument
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
 FloatArray = NDArray[np.float64]
 X = "1000 / temperature (1/K)"
 Y = "conductivity (S/cm)"
-TICKS_K = (300, 400, 500, 700, 1000, 1500)
+_TICKS_K = (300, 400, 500, 700, 1000, 1500)
 
 
 @dataclass(frozen=True)
@@ -176,17 +177,22 @@ def static(document: ValidationDocument) -> "Figure":
     )
     panel.set_yscale("log")
     label(panel, X, Y)
-    left, right = panel.get_xlim()
-    top = panel.secondary_xaxis("top", functions=(inverse, inverse))
-    ticks = [t for t in TICKS_K if left <= 1000 / t <= right]
-    top.set_xticks(ticks, [str(t) for t in ticks])
-    top.tick_params(labelsize=TICK_PT, width=0.6, length=2.5)
-    top.set_xlabel(f"{_title(document)}\ntemperature (K)", fontsize=TICK_PT)
+    temperature_axis(panel, _title(document))
     legend(panel, where="lower left")
     return figure
 
 
-def inverse(values: ArrayLike) -> FloatArray:
+def temperature_axis(panel: "Axes", title: str = "") -> None:
+    """Put temperatures in K above a panel whose axis is 1000 / temperature."""
+    left, right = panel.get_xlim()
+    top = panel.secondary_xaxis("top", functions=(_inverse, _inverse))
+    ticks = [t for t in _TICKS_K if left <= 1000 / t <= right]
+    top.set_xticks(ticks, [str(t) for t in ticks])
+    top.tick_params(labelsize=TICK_PT, width=0.6, length=2.5)
+    top.set_xlabel(f"{title}\ntemperature (K)".lstrip(), fontsize=TICK_PT)
+
+
+def _inverse(values: ArrayLike) -> FloatArray:
     """Return 1000 / x; it is its own inverse. Zero, which axes try out, becomes a tiny number."""
     found: FloatArray = 1000 / np.maximum(np.asarray(values, dtype=np.float64), 1e-9)
     return found

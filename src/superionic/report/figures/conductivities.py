@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING
 
 from superionic.errors import FigureError
 from superionic.report.figures.arrhenius import (
-    TICKS_K,
     X,
     Y,
     bounds_of,
     fitted_line,
-    inverse,
+    temperature_axis,
     with_errors,
 )
 from superionic.report.figures.style import (
     BLACK,
     PALETTE,
-    TICK_PT,
     YELLOW,
     axes,
     formula_text,
@@ -133,12 +131,7 @@ def static(documents: Sequence[ValidationDocument]) -> "Figure":
         panel.plot(1000 / temperature_K, threshold, "x", color=BLACK, ms=5, mew=1.5, label=name)
     panel.set_yscale("log")
     label(panel, X, Y)
-    left, right = panel.get_xlim()
-    top = panel.secondary_xaxis("top", functions=(inverse, inverse))
-    ticks = [t for t in TICKS_K if left <= 1000 / t <= right]
-    top.set_xticks(ticks, [str(t) for t in ticks])
-    top.tick_params(labelsize=TICK_PT, width=0.6, length=2.5)
-    top.set_xlabel("temperature (K)", fontsize=TICK_PT)
+    temperature_axis(panel)
     legend_below(figure, panel, columns=2)
     return figure
 
