@@ -20,6 +20,7 @@ import torch
 
 from superionic.diffusion.forces import force_field_maker
 from superionic.diffusion.supercell import make_supercell
+from superionic.evaluation.tables import steps_of
 from superionic.jobs.network import load_network
 from superionic.potentials.registry import load_potential
 from superionic.report.labels import read_data_set
@@ -36,13 +37,6 @@ def best_s(function: Callable[[], object], repetitions: int = 5) -> float:
         function()
         times.append(time.process_time() - start)
     return min(times)
-
-
-def steps_of(label) -> int:
-    """Return the force evaluations of a label, equilibration included."""
-    timestep_ps = float(label.settings["timestep_fs"]) * 1e-3
-    equilibration = int(label.settings.get("n_equilibration_steps", 0))
-    return equilibration + round(label.production_ps / timestep_ps)
 
 
 def step_s(crystal, label, potential) -> float:

@@ -157,7 +157,7 @@ def costs_of(group: Group, labels: Sequence[LabelRow] = ()) -> list[Cost]:
         if run.used and run.kind == "prediction"
     }
     dynamics = {
-        label.material_id: (_steps(label), label.wall_time_s)
+        label.material_id: (steps_of(label), label.wall_time_s)
         for label in labels
         if (label.mobile_species, label.potential) == (group.mobile_species, group.potential)
     }
@@ -217,7 +217,7 @@ def _table(
     return table
 
 
-def _steps(label: LabelRow) -> int:
+def steps_of(label: LabelRow) -> int:
     """Return the force evaluations of a label: its steps, equilibration included."""
     timestep_ps = float(label.settings["timestep_fs"]) * 1e-3
     equilibration = int(label.settings.get("n_equilibration_steps", 0))
