@@ -35,6 +35,7 @@ from superionic.surrogate.settings import NetworkSettings, ShakeSettings, Traini
 from superionic.surrogate.study import (
     MAIN,
     StudySettings,
+    descriptor_columns,
     plan,
     read_descriptors,
     read_study,
@@ -300,13 +301,18 @@ def test_descriptors_from_a_file(tmp_path, data):
     names = [crystal.material_id for crystal in data.crystals[:2]]
     rows = [{"material_id": names[0], "mpe_eV": 0.3, "text": "x"}, {"material_id": "z", "b": 1}]
     path.write_text("\n".join(map(json.dumps, rows)))
-    found = read_descriptors(path, data)
+    known = read_descriptors(path)
+    assert known == {names[0]: {"mpe_eV": 0.3}, "z": {"b": 1.0}}
+    found = descriptor_columns(known, data)
     assert found.shape == (24, 1)
     assert found[0, 0] == 0.3
     assert np.isnan(found[1:]).all()
     path.write_text(json.dumps(rows[1]))
-    with pytest.raises(SettingsError, match="no descriptor"):
-        read_descriptors(path, data)
+    with pytest.raises(SettingsError, match="knows none"):
+        descriptor_columns(read_descriptors(path), data)
+    path.write_text("[1]")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_descriptors(path)
 
 
 def test_other_descriptors_are_other_runs(tmp_path, data):

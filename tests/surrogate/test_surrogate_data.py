@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,36 @@ def test_rules_decide_what_is_learnt():
     assert len(floored) == 4
     with pytest.raises(SettingsError, match="targets"):
         LabelRules(targets=("speed",))
+    with pytest.raises(SettingsError, match="targets"):
+        LabelRules(targets=(TARGET, "mpe_eV", "mpe_eV"))
+
+
+def test_descriptors_as_further_targets():
+    rules = LabelRules(targets=(TARGET, "mpe_eV"))
+    known = {"a": {"mpe_eV": 0.3, "xi": 0.1}, "c": {"mpe_eV": 0.5}}
+    labels = labels_from_rows([row("a"), row("b")], rules, known)
+    assert labels.crystals[0].targets["mpe_eV"] == 0.3
+    assert math.isnan(labels.crystals[1].targets["mpe_eV"])
+    assert "xi" not in labels.crystals[0].targets
+    with pytest.raises(SettingsError, match="'mpe_eV' is no descriptor"):
+        labels_from_rows([row("b")], rules, known)
+    with pytest.raises(SettingsError, match="'mpe_eV' is no descriptor"):
+        labels_from_rows([row("a")], rules)
+
+
+def test_further_targets_are_part_of_the_hash():
+    data = synthetic_set(2)
+    rules = LabelRules(targets=(TARGET, "mpe_eV"))
+
+    def digest(value):
+        crystals = tuple(
+            replace(crystal, targets=crystal.targets | {"mpe_eV": value})
+            for crystal in data.crystals
+        )
+        return TrainingSet(crystals, data.shakes, rules).sha256()
+
+    assert digest(0.3) == digest(0.3)
+    assert len({digest(0.3), digest(0.4), digest(math.nan), data.sha256()}) == 4
 
 
 def test_published_labels_can_be_read(pytestconfig):

@@ -14,11 +14,14 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from superionic.errors import NetworkError, UnreadableFileError
+from superionic.errors import NetworkError, SettingsError, UnreadableFileError
 from superionic.surrogate.settings import DIFFUSING, TARGET, LabelRules, settings_to_dict
 from superionic.surrogate.shakes import Shakes
 
 IntArray = NDArray[np.int64]
+
+Descriptors = Mapping[str, Mapping[str, float]]
+"""Numbers of a crystal by its identifier and their names."""
 
 _COLUMNS = ("material_id", "formula", "mobile_species", "verdict", "structure", "potential")
 
@@ -161,12 +164,14 @@ class TrainingSet:
 
     def sha256(self) -> str:
         """Return the hash of crystals, labels, rules and shakes; their order does not matter."""
+        further = self.rules.descriptors
         rows = [
             [
                 crystal.digest,
                 shakes.potential.weights_sha256,
                 shakes.seed,
                 np.round(shakes.amplitudes_A, 6).tolist(),
+                *(float(f"{crystal.targets[name]:.8g}") for name in further),
             ]
             for crystal, shakes in zip(self.crystals, self.shakes, strict=True)
         ]
@@ -174,11 +179,24 @@ class TrainingSet:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def read_labels(path: Path, rules: LabelRules | None = None) -> LabelSet:
+def read_labels(
+    path: Path, rules: LabelRules | None = None, descriptors: Descriptors | None = None
+) -> LabelSet:
     """Read a published data set of labels (JSON lines, see ``datasets/README.md``).
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    rules : LabelRules, optional
+        What is learnt of it.
+    descriptors : mapping, optional
+        Where targets that are descriptors come from.
 
     Raises
     ------
+    SettingsError
+        When a target is no descriptor of any of the crystals.
     UnreadableFileError
         When the file cannot be read or a line is no label, naming the line.
     NetworkError
@@ -199,7 +217,7 @@ def read_labels(path: Path, rules: LabelRules | None = None) -> LabelSet:
                 f"Line {number} of {path} is no label: {', '.join(missing)} missing.",
                 hint="Name a file that 'superionic label --export' wrote.",
             )
-    labels = labels_from_rows(rows, rules)
+    labels = labels_from_rows(rows, rules, descriptors)
     if not labels.crystals:
         left_out = ", ".join(f"{count} {name}" for name, count in labels.left_out.items())
         raise NetworkError(
@@ -210,12 +228,19 @@ def read_labels(path: Path, rules: LabelRules | None = None) -> LabelSet:
 
 
 def labels_from_rows(
-    rows: Iterable[Mapping[str, Any]], rules: LabelRules | None = None
+    rows: Iterable[Mapping[str, Any]],
+    rules: LabelRules | None = None,
+    descriptors: Descriptors | None = None,
 ) -> LabelSet:
     """Return the labels that are learnt from rows of a data set.
 
     A row without a slope, or with a verdict that the rules exclude, is left out. Of several rows of
     one crystal the first counts.
+
+    Raises
+    ------
+    SettingsError
+        When a target is no descriptor of any of the crystals.
     """
     rules = rules or LabelRules()
     found: dict[str, LabelledCrystal] = {}
@@ -229,12 +254,43 @@ def labels_from_rows(
         elif row["material_id"] in found:
             left_out["second label of a crystal"] += 1
         else:
-            found[row["material_id"]] = _crystal(row, float(slope), rules)
+            known = further_targets(row["material_id"], rules, descriptors)
+            found[row["material_id"]] = _crystal(row, float(slope), rules, known)
     ordered = tuple(found[name] for name in sorted(found))
+    _require_targets(ordered, rules)
     return LabelSet(ordered, dict(left_out))
 
 
-def _crystal(row: Mapping[str, Any], slope_A2_per_ps: float, rules: LabelRules) -> LabelledCrystal:
+def further_targets(
+    material_id: str, rules: LabelRules, descriptors: Descriptors | None
+) -> dict[str, float]:
+    """Return the targets of a crystal that are descriptors; NaN where there is no number."""
+    row = (descriptors or {}).get(material_id, {})
+    return {name: _number(row.get(name)) for name in rules.descriptors}
+
+
+def _require_targets(crystals: Sequence[LabelledCrystal], rules: LabelRules) -> None:
+    """Raise where a target that is a descriptor is known of no crystal.
+
+    Raises
+    ------
+    SettingsError
+        Naming the target.
+    """
+    for name in rules.descriptors:
+        if crystals and not any(math.isfinite(c.targets[name]) for c in crystals):
+            raise SettingsError(
+                f"The target '{name}' is no descriptor of any labelled crystal.",
+                hint="Name a number of the study's file 'descriptors:', or 'diffusing'.",
+            )
+
+
+def _crystal(
+    row: Mapping[str, Any],
+    slope_A2_per_ps: float,
+    rules: LabelRules,
+    further: Mapping[str, float],
+) -> LabelledCrystal:
     structure = row["structure"]
     diffusing = {"diffusing": 1.0, "not_diffusing": 0.0}.get(row["verdict"], math.nan)
     log10_slope = math.log10(max(slope_A2_per_ps, rules.floor_A2_per_ps))
@@ -250,7 +306,7 @@ def _crystal(row: Mapping[str, Any], slope_A2_per_ps: float, rules: LabelRules) 
         mobile_species=row["mobile_species"],
         verdict=row["verdict"],
         slope_A2_per_ps=slope_A2_per_ps,
-        targets={TARGET: log10_slope, DIFFUSING: diffusing},
+        targets={TARGET: log10_slope, DIFFUSING: diffusing, **further},
         potential=row["potential"],
         potential_weights_sha256=row.get("potential_weights_sha256", ""),
         raw_slope_A2_per_ps=_number(row.get("msd_slope_A2_per_ps")),

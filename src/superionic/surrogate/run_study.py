@@ -26,7 +26,15 @@ from superionic.surrogate.settings import (
     settings_to_dict,
 )
 from superionic.surrogate.shake_cache import shake_all
-from superionic.surrogate.study import MAIN, Run, StudySettings, plan, read_descriptors, run_all
+from superionic.surrogate.study import (
+    MAIN,
+    Run,
+    StudySettings,
+    descriptor_columns,
+    plan,
+    read_descriptors,
+    run_all,
+)
 from superionic.surrogate.summary import markdown, summarise
 
 SUMMARY_FILE = "summary.json"
@@ -105,7 +113,8 @@ def run_study(
         raise SettingsError(
             f"The study has no variant {', '.join(unknown)}.", hint=f"It has {', '.join(names)}."
         )
-    labels = read_labels(Path(study.data), study.labels)
+    known = None if study.descriptors is None else read_descriptors(Path(study.descriptors))
+    labels = read_labels(Path(study.data), study.labels, known)
     reporter.say(_label_line(labels))
     device = resolve_device(device)
     potential = load_potential(study.potential, device=device)
@@ -115,7 +124,7 @@ def run_study(
         )
 
     def training_set_of(shakes: ShakeSettings, rules: LabelRules) -> TrainingSet:
-        chosen = read_labels(Path(study.data), rules).crystals
+        chosen = read_labels(Path(study.data), rules, known).crystals
         found = shake_all(
             [crystal.atoms for crystal in chosen],
             potential,
@@ -125,9 +134,7 @@ def run_study(
         )
         return TrainingSet(chosen, tuple(found), rules)
 
-    descriptors = None
-    if study.descriptors is not None:
-        descriptors = read_descriptors(Path(study.descriptors), labels)
+    descriptors = None if known is None else descriptor_columns(known, labels)
 
     def pretrained(network: NetworkSettings, shakes: ShakeSettings) -> tuple[Path, str]:
         from superionic.surrogate.pretraining import pretrain, read_crystals

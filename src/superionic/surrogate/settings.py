@@ -126,8 +126,9 @@ class LabelRules:
         Rows with these verdicts are left out. A melted framework has no diffusion coefficient of
         its lithium to speak of.
     targets : tuple of str
-        What is learnt: ``log10_msd_slope`` first; ``diffusing`` (1 or 0, by the verdict) may be
-        learnt beside it.
+        What is learnt: ``log10_msd_slope`` first. Beside it may be learnt ``diffusing`` (1 or 0, by
+        the verdict) and numbers of the study's file of descriptors, by their names there. They
+        teach the network what it looks for; only the slope is predicted.
     """
 
     floor_A2_per_ps: float = 1e-4
@@ -135,8 +136,16 @@ class LabelRules:
     targets: tuple[str, ...] = (TARGET,)
 
     def __post_init__(self) -> None:
-        known = self.targets[:1] == (TARGET,) and set(self.targets) <= {TARGET, DIFFUSING}
-        _require(self, floor_A2_per_ps=self.floor_A2_per_ps > 0, targets=known)
+        _require(
+            self,
+            floor_A2_per_ps=self.floor_A2_per_ps > 0,
+            targets=self.targets[:1] == (TARGET,) and len(set(self.targets)) == len(self.targets),
+        )
+
+    @property
+    def descriptors(self) -> tuple[str, ...]:
+        """Return the targets that are neither the slope nor the verdict."""
+        return tuple(name for name in self.targets if name not in (TARGET, DIFFUSING))
 
 
 @dataclass(frozen=True)

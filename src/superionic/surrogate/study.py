@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from superionic.errors import SettingsError
 from superionic.surrogate.crossvalidation import FoldResult, FoldTask, Kind, Split, run_fold
-from superionic.surrogate.data import LabelSet, TrainingSet
+from superionic.surrogate.data import Descriptors, LabelSet, TrainingSet
 from superionic.surrogate.processes import in_processes
 from superionic.surrogate.settings import (
     LabelRules,
@@ -107,7 +107,7 @@ class StudySettings:
         For the variants that are pretrained.
     descriptors : str or None
         JSON lines with ``material_id`` and numbers (frozen-framework descriptors), for the kind
-        ``descriptors``.
+        ``descriptors`` and for further targets.
     floors_A2_per_ps : tuple of float
         Metrics are given for labels clipped from below at each of these.
     n_resamples : int
@@ -248,32 +248,43 @@ def read_study(path: Path) -> StudySettings:
     )
 
 
-def read_descriptors(path: Path, labels: LabelSet) -> FloatArray:
-    """Return the numbers of a JSON lines file for each crystal, NaN where there is none.
+def read_descriptors(path: Path) -> dict[str, dict[str, float]]:
+    """Return the numbers of each crystal of a JSON lines file.
 
     Raises
     ------
     SettingsError
-        When the file cannot be read or knows none of the crystals.
+        When the file cannot be read.
     """
     try:
         rows = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-        known = {row["material_id"]: row for row in rows}
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        return {
+            row["material_id"]: {name: float(v) for name, v in row.items() if _is_number(v)}
+            for row in rows
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SettingsError(
             f"The descriptors {path} cannot be read ({type(error).__name__}).",
             hint="Each line is a JSON object with material_id and numbers.",
         ) from error
-    chosen = [known.get(crystal.material_id, {}) for crystal in labels.crystals]
-    names = sorted({name for row in chosen for name, value in row.items() if _is_number(value)})
+
+
+def descriptor_columns(descriptors: Descriptors, labels: LabelSet) -> FloatArray:
+    """Return the descriptors of labelled crystals, shape (n_crystals, n_names); NaN for none.
+
+    Raises
+    ------
+    SettingsError
+        When there is none of any of them.
+    """
+    chosen = [descriptors.get(crystal.material_id, {}) for crystal in labels.crystals]
+    names = sorted({name for row in chosen for name in row})
     if not names:
         raise SettingsError(
-            f"{path} holds no descriptor of the labelled crystals.",
-            hint="Compute them for the crystals that are labelled.",
+            "The file of descriptors knows none of the labelled crystals.",
+            hint="Compute descriptors of the crystals that are labelled.",
         )
-    return np.array(
-        [[row[n] if _is_number(row.get(n)) else np.nan for n in names] for row in chosen]
-    )
+    return np.array([[row.get(name, np.nan) for name in names] for row in chosen])
 
 
 def plan(
