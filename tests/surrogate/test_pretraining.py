@@ -10,9 +10,10 @@ import torch
 from superionic.errors import NetworkError
 from superionic.surrogate.data import TrainingSet
 from superionic.surrogate.model import ForceNetwork
-from superionic.surrogate.pretraining import AtomNetwork, AtomTable, pretrain, read_crystals
+from superionic.surrogate.pretraining import AtomNetwork, AtomTable, pretrain
 from superionic.surrogate.settings import NetworkSettings, PretrainingSettings, ShakeSettings
 from superionic.surrogate.training import read_history, read_weights
+from superionic.surrogate.unlabelled import read_crystals
 
 NETWORK = NetworkSettings(cutoff_A=3.5, l_max=1, n_layers=1, channels=6)
 SHAKES = ShakeSettings(min_image_distance_A=4.0)
@@ -81,7 +82,7 @@ def test_no_crystal_left(tmp_path, springs):
     }
     path.write_text(json.dumps({"material_id": "a", "structure": structure}))
     settings = PretrainingSettings(crystals=(str(path),))
-    with pytest.raises(NetworkError, match="No crystal is left"):
+    with pytest.raises(NetworkError, match=r"No crystal of crystals\.jsonl is left"):
         read_crystals(settings, SHAKES, springs, tmp_path)
     sodium = replace(settings, mobile_species="Na")
     assert len(read_crystals(sodium, SHAKES, springs, tmp_path)) == 1

@@ -27,6 +27,7 @@ from superionic.surrogate.controls import (
     species_extras,
     volume_per_atom,
 )
+from superionic.surrogate.descriptors import descriptor_columns, read_descriptors
 from superionic.surrogate.ensemble import calibration_of, train_ensemble
 from superionic.surrogate.inference import Ensemble
 from superionic.surrogate.model import ForceNetwork
@@ -35,9 +36,7 @@ from superionic.surrogate.settings import NetworkSettings, ShakeSettings, Traini
 from superionic.surrogate.study import (
     MAIN,
     StudySettings,
-    descriptor_columns,
     plan,
-    read_descriptors,
     read_study,
     run_all,
 )
@@ -303,13 +302,13 @@ def test_descriptors_from_a_file(tmp_path, data):
     path.write_text("\n".join(map(json.dumps, rows)))
     known = read_descriptors(path)
     assert known == {names[0]: {"mpe_eV": 0.3}, "z": {"b": 1.0}}
-    found = descriptor_columns(known, data)
+    found = descriptor_columns(known, [c.material_id for c in data.crystals])
     assert found.shape == (24, 1)
     assert found[0, 0] == 0.3
     assert np.isnan(found[1:]).all()
     path.write_text(json.dumps(rows[1]))
     with pytest.raises(SettingsError, match="knows none"):
-        descriptor_columns(read_descriptors(path), data)
+        descriptor_columns(read_descriptors(path), names)
     path.write_text("[1]")
     with pytest.raises(SettingsError, match="cannot be read"):
         read_descriptors(path)
@@ -359,6 +358,11 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
         lines.append(json.dumps(row))
     (tmp_path / "labels.jsonl").write_text("\n".join(lines))
     (tmp_path / "crystals.jsonl").write_text("\n".join(lines))
+    further = json.loads(lines[0]) | {"material_id": "unlabelled"}
+    (tmp_path / "further.jsonl").write_text(json.dumps(further))
+    known = ["unlabelled", *(f"m-{number}" for number in range(8))]
+    numbers = [{"material_id": name, "mpe_eV": 0.4} for name in known]
+    (tmp_path / "numbers.jsonl").write_text("\n".join(map(json.dumps, numbers)))
     study = write_study(
         tmp_path,
         potential='ase:ase.calculators.morse.MorsePotential?{"r0": 2.5}',
@@ -367,8 +371,14 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
         training={"max_epochs": 2},
         splits=["random"],
         seeds=[0],
+        labels={"targets": ["log10_msd_slope", "mpe_eV"]},
+        descriptors="numbers.jsonl",
+        unlabelled={"crystals": ["further.jsonl"], "max_atoms": 50},
         pretraining={"crystals": ["crystals.jsonl"], "epochs": 1},
-        variants=[{"name": "mean", "kind": "mean"}, {"name": "from atoms", "pretrained": True}],
+        variants=[
+            {"name": "mean", "kind": "mean"},
+            {"name": "from atoms", "pretrained": True},
+        ],
         ensemble={"variant": "from atoms", "n_members": 1, "split": "random"},
         n_resamples=5,
     )
@@ -391,6 +401,8 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
     card = (tmp_path / "out" / "README.md").read_text()
     assert hashlib.sha256(file.read_bytes()).hexdigest() in card
     assert "8 crystals of labels.jsonl" in card
+    assert "| learnt beside the slope | `mpe_eV` |" in card
+    assert "| crystals without a label | 1, learnt for these" in card
     row = next(r for r in summary["models"] if r["variant"] == "from atoms")
     error = row["metrics"]["0.0001"]["mean_absolute_error"]["value"]
     assert f"| {error:.2f} [" in next(x for x in card.splitlines() if "**this network**" in x)
@@ -398,3 +410,4 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
     ensemble = Ensemble.load(file)
     assert ensemble.header.calibration is None  # eight errors support no interval
     assert ensemble.header.n_crystals == 8
+    assert ensemble.header.n_unlabelled == 1

@@ -47,12 +47,12 @@ def roots() -> list[type]:
     from superionic.jobs.hop import HopMaker
     from superionic.jobs.shakes import ShakeMaker
     from superionic.landscape.settings import AdaptiveSettings
-    from superionic.surrogate.settings import PretrainingSettings
+    from superionic.surrogate.settings import PretrainingSettings, UnlabelledSettings
     from superionic.surrogate.study import StudySettings, Variant
 
     return [
         *(AdaptiveSettings, ShakeMaker, VaspEngine, HopMaker, BandSettings),
-        *(StudySettings, Variant, PretrainingSettings),
+        *(StudySettings, Variant, UnlabelledSettings, PretrainingSettings),
     ]
 
 

@@ -50,6 +50,7 @@ def model_card(
         f"| training set | {header.n_crystals} crystals of {data}"
         + (f" ({left_out} left out)" if left_out else "")
         + f", hash `{header.training_set_sha256[:16]}` |",
+        *_beside(header),
         f"| labels | molecular dynamics with {header.potential.label}, slopes clipped from below "
         f"at {key} A^2/ps |",
         f"| accelerations | {header.potential.label}, {shakes.n_shakes} shakes of {amplitudes} A |",
@@ -80,6 +81,20 @@ def model_card(
         "- Where a control of the table is better, use the control.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _beside(header: NetworkHeader) -> list[str]:
+    """Return what was learnt beside the slopes, as rows of a table."""
+    lines = []
+    if len(header.targets) > 1:
+        names = ", ".join(f"`{name}`" for name in header.targets[1:])
+        lines.append(f"| learnt beside the slope | {names} |")
+    if header.n_unlabelled:
+        lines.append(
+            f"| crystals without a label | {header.n_unlabelled}, learnt for these, hash "
+            f"`{header.unlabelled_sha256[:16]}` |"
+        )
+    return lines
 
 
 def _quality(summary: dict[str, Any], variant: str, key: str) -> list[str]:

@@ -81,7 +81,11 @@ class NetworkHeader:
     calibration : Calibration or None
         None where there was no cross-validation.
     chemical_systems : tuple of str or None
-        Chemical systems that were learnt; None where the file does not say.
+        Chemical systems that were learnt, with or without labels; None where the file does not say.
+    n_unlabelled : int
+        Crystals without a label that were learnt for their further targets.
+    unlabelled_sha256 : str
+        Hash of these; empty for none.
     superionic_version : str
         Version that trained it.
     """
@@ -96,6 +100,8 @@ class NetworkHeader:
     targets: tuple[str, ...] = (TARGET,)
     calibration: Calibration | None = None
     chemical_systems: tuple[str, ...] | None = None
+    n_unlabelled: int = 0
+    unlabelled_sha256: str = ""
     superionic_version: str = field(default=__version__)
 
     def has_learnt(self, chemical_system: str) -> bool | None:

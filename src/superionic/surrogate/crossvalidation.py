@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from superionic.surrogate.data import TrainingSet, hold_out, make_folds
+from superionic.surrogate.data import TrainingSet
+from superionic.surrogate.folds import hold_out, make_folds
 from superionic.surrogate.settings import NetworkSettings, ShakeSettings, TrainingSettings
 
 FloatArray = NDArray[np.float64]
@@ -49,6 +51,8 @@ class FoldTask:
         Crystals that are used of those outside the fold, for learning curves; None for all.
     pretrained : str
         Hash of the weights that a network starts from; empty for weights drawn at random.
+    unlabelled : str
+        Hash of the crystals without a label that a network learns, too; empty for none.
     """
 
     kind: Kind
@@ -61,6 +65,7 @@ class FoldTask:
     shakes: ShakeSettings
     n_learnt: int | None = None
     pretrained: str = ""
+    unlabelled: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ def run_fold(
     directory: Path,
     descriptors: FloatArray | None = None,
     initial: Path | None = None,
+    unlabelled: TrainingSet | None = None,
     *,
     device: str = "cpu",
 ) -> FoldResult:
@@ -114,6 +120,9 @@ def run_fold(
         For the kind ``descriptors``.
     initial : Path, optional
         File of the weights that networks start from.
+    unlabelled : TrainingSet, optional
+        Crystals that networks learn beside the labelled ones. Those of a chemical system of the
+        fold are left out, however crystals are divided.
     device : str
         Where networks are trained.
     """
@@ -133,7 +142,9 @@ def run_fold(
     train = np.sort(train)
     found: dict[str, Any]
     if task.kind in NETWORKS:
-        found = _network_fold(task, training_set, train, test, directory, initial, device)
+        found = _network_fold(
+            task, training_set, train, test, directory, initial, unlabelled, device
+        )
     else:
         found = {
             "predictions": _control(task, training_set, train, test, descriptors)[:, None].tolist(),
@@ -160,6 +171,7 @@ def _network_fold(
     test: NDArray[np.int64],
     directory: Path,
     initial: Path | None,
+    unlabelled: TrainingSet | None,
     device: str,
 ) -> dict[str, Any]:
     from superionic.surrogate.batches import GraphTable
@@ -176,14 +188,15 @@ def _network_fold(
     }[task.kind]
     seed = task.training.seed + TRAINED_ON_SEED * task.seed + task.fold
     training = replace(task.training, seed=seed)
+    learnt, held_out = hold_out(train, training.validation_fraction, seed, groups)
+    everything, beside = with_unlabelled(training_set, unlabelled, [*test, *held_out])
     extras = None
     if task.kind == "network with species":
-        extras = species_extras(training_set, task.shakes.min_image_distance_A)
-    table = GraphTable(training_set, task.network.cutoff_A, extras=extras, device=device)
-    learnt, held_out = hold_out(train, training.validation_fraction, seed, groups)
+        extras = species_extras(everything, task.shakes.min_image_distance_A)
+    table = GraphTable(everything, task.network.cutoff_A, extras=extras, device=device)
     fitted = fit_network(
         table,
-        learnt,
+        np.concatenate([learnt, beside]),
         held_out,
         task.network,
         training,
@@ -191,7 +204,7 @@ def _network_fold(
         directory / "training",
         make_network=make,
         initial=read_weights(initial),
-        identity=training_set.sha256(),
+        identity=training_set.sha256() + task.unlabelled,
         device=device,
     )
     values, features = predict_crystals(fitted.network, table, test)
@@ -202,6 +215,31 @@ def _network_fold(
         "novelty": novelty.tolist(),
         "best_epoch": fitted.best_epoch,
     }
+
+
+def with_unlabelled(
+    training_set: TrainingSet, unlabelled: TrainingSet | None, unseen: Sequence[int] = ()
+) -> tuple[TrainingSet, NDArray[np.int64]]:
+    """Return labelled and unlabelled crystals as one set, and which of the latter are learnt.
+
+    Parameters
+    ----------
+    training_set : TrainingSet
+        Labelled crystals; they keep their numbers.
+    unlabelled : TrainingSet or None
+        The others.
+    unseen : sequence of int
+        Labelled crystals that are held back: unlabelled ones of their chemical systems are, too.
+    """
+    if unlabelled is None:
+        return training_set, np.empty(0, dtype=np.int64)
+    hidden = {training_set.groups[i] for i in unseen}
+    beside = [
+        len(training_set) + number
+        for number, system in enumerate(unlabelled.groups)
+        if system not in hidden
+    ]
+    return training_set.joined(unlabelled), np.array(beside, dtype=np.int64)
 
 
 def _control(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from superionic.surrogate.checkpoint import Calibration, Member, NetworkHeader
-from superionic.surrogate.crossvalidation import FoldResult
-from superionic.surrogate.data import TrainingSet, hold_out
+from superionic.surrogate.crossvalidation import FoldResult, with_unlabelled
+from superionic.surrogate.data import TrainingSet
+from superionic.surrogate.folds import hold_out
 from superionic.surrogate.inference import Ensemble, calibrate
 from superionic.surrogate.processes import in_processes
 from superionic.surrogate.settings import NetworkSettings, ShakeSettings, TrainingSettings
@@ -32,6 +33,8 @@ class MemberTask:
         Where it is trained.
     initial : Path or None
         File of the weights that it starts from.
+    unlabelled : TrainingSet or None
+        Crystals that it learns beside.
     device : str
         Where it is trained.
     """
@@ -41,6 +44,7 @@ class MemberTask:
     training: TrainingSettings
     directory: Path
     initial: Path | None = None
+    unlabelled: TrainingSet | None = None
     device: str = "cpu"
 
 
@@ -54,6 +58,7 @@ def train_ensemble(
     calibration: Calibration | None = None,
     n_workers: int = 1,
     initial: Path | None = None,
+    unlabelled: TrainingSet | None = None,
     device: str = "cpu",
     report: Callable[[int], None] = lambda done: None,
 ) -> Ensemble:
@@ -76,6 +81,8 @@ def train_ensemble(
         Processes.
     initial : Path, optional
         File of the weights that members start from.
+    unlabelled : TrainingSet, optional
+        Crystals that members learn beside those with labels.
     device : str
         Where they are trained.
     report : callable
@@ -88,11 +95,13 @@ def train_ensemble(
             replace(training, seed=training.seed + k),
             directory / f"member-{k}",
             initial,
+            unlabelled,
             device,
         )
         for k in range(n_members)
     ]
     in_processes(_train, tasks, n_workers, lambda done, task, result: report(done))
+    others = [] if unlabelled is None else unlabelled.groups
     header = NetworkHeader(
         network=network,
         shakes=shakes,
@@ -103,7 +112,9 @@ def train_ensemble(
         n_crystals=len(training_set),
         targets=training_set.rules.targets,
         calibration=calibration,
-        chemical_systems=tuple(sorted(set(training_set.groups))),
+        chemical_systems=tuple(sorted({*training_set.groups, *others})),
+        n_unlabelled=0 if unlabelled is None else len(unlabelled),
+        unlabelled_sha256="" if unlabelled is None else unlabelled.sha256(),
     )
     return Ensemble([_member(task) for task in tasks], header)
 
@@ -152,16 +163,18 @@ def _fit(task: MemberTask) -> "FittedNetwork":
     learnt, held_out = hold_out(
         everything, training.validation_fraction, training.seed, task.training_set.groups
     )
+    unlabelled = task.unlabelled
+    table_set, beside = with_unlabelled(task.training_set, unlabelled, held_out.tolist())
     return fit_network(
-        GraphTable(task.training_set, task.network.cutoff_A, device=task.device),
-        learnt,
+        GraphTable(table_set, task.network.cutoff_A, device=task.device),
+        np.concatenate([learnt, beside]),
         held_out,
         task.network,
         training,
         task.training_set.rules.targets,
         task.directory,
         initial=read_weights(task.initial),
-        identity=task.training_set.sha256(),
+        identity=task.training_set.sha256() + ("" if unlabelled is None else unlabelled.sha256()),
         device=task.device,
     )
 

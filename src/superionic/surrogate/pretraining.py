@@ -5,7 +5,7 @@ on labels starts. The network's inputs are the same: it stays blind. Crystals wh
 tested may be among those of the pretraining, since no label of theirs is in it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +14,16 @@ from ase import Atoms
 from torch import Tensor, nn
 
 from superionic.diffusion.supercell import make_supercell
-from superionic.errors import CellTooLargeError, InputError, NetworkError, SuperionicError
-from superionic.potentials.base import Potential
-from superionic.structures.readers import read_candidates
 from superionic.surrogate import keys
 from superionic.surrogate.batches import GraphTable
-from superionic.surrogate.data import LabelledCrystal, TrainingSet
+from superionic.surrogate.data import TrainingSet
 from superionic.surrogate.model import ForceNetwork
 from superionic.surrogate.settings import (
-    TARGET,
     NetworkSettings,
     PretrainingSettings,
     ShakeSettings,
     TrainingSettings,
 )
-from superionic.surrogate.shake_cache import cached_shakes
-from superionic.surrogate.shakes import Shakes
 from superionic.surrogate.training import fit_network
 
 ATOM_TARGETS = ("log10_mass", "mobile")
@@ -88,82 +82,6 @@ def atom_targets(supercell: Atoms, mobile_species: str) -> np.ndarray:
     """Return log10 of the mass in amu and whether an atom is mobile, shape (n_atoms, 2)."""
     mobile = np.array(supercell.get_chemical_symbols()) == mobile_species
     return np.column_stack([np.log10(supercell.get_masses()), mobile.astype(float)])
-
-
-def read_crystals(
-    settings: PretrainingSettings,
-    shakes: ShakeSettings,
-    potential: Potential,
-    directory: Path,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> TrainingSet:
-    """Read the crystals of a pretraining and shake them.
-
-    Crystals that cannot be used (disordered, without the mobile ion, too large, unknown elements)
-    are left out.
-
-    Parameters
-    ----------
-    settings : PretrainingSettings
-        Which crystals; paths are relative to the current directory.
-    shakes : ShakeSettings
-        Of the labelled crystals.
-    potential : Potential
-        Gives the forces.
-    directory : Path
-        Where shakes are kept.
-    progress : callable
-        Called with the numbers of crystals done and of all.
-
-    Raises
-    ------
-    NetworkError
-        When no crystal is left.
-    """
-    chosen = ShakeSettings(
-        amplitudes_A=shakes.amplitudes_A,
-        n_shakes=settings.n_shakes,
-        seed=shakes.seed,
-        distribution=shakes.distribution,
-        min_image_distance_A=shakes.min_image_distance_A,
-        max_atoms=settings.max_atoms,
-    )
-    read = list(read_candidates([Path(path) for path in settings.crystals]))
-    crystals: list[LabelledCrystal] = []
-    shaken: list[Shakes] = []
-    for number, candidate in enumerate(read, start=1):
-        progress(number, len(read))
-        if isinstance(candidate, InputError) or not candidate.structure.is_ordered:
-            continue
-        structure = candidate.structure
-        symbols = [site.specie.symbol for site in structure]
-        if settings.mobile_species not in symbols:
-            continue
-        atoms = Atoms(symbols, structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
-        try:
-            found = cached_shakes(atoms, potential, chosen, directory)
-        except (CellTooLargeError, SuperionicError):
-            continue
-        crystals.append(
-            LabelledCrystal(
-                material_id=candidate.material_id,
-                formula=structure.composition.reduced_formula,
-                atoms=atoms,
-                mobile_species=settings.mobile_species,
-                verdict="unknown",
-                slope_A2_per_ps=1.0,
-                targets={TARGET: 0.0},
-                potential=potential.info.label,
-                potential_weights_sha256=potential.info.weights_sha256,
-            )
-        )
-        shaken.append(found)
-    if not crystals:
-        raise NetworkError(
-            "No crystal is left for the pretraining.",
-            hint="Name ordered crystals that hold the mobile ion.",
-        )
-    return TrainingSet(tuple(crystals), tuple(shaken))
 
 
 def pretrain(

@@ -17,6 +17,7 @@ from superionic.surrogate.card import model_card
 from superionic.surrogate.checkpoint import save_ensemble
 from superionic.surrogate.crossvalidation import FoldResult
 from superionic.surrogate.data import LabelSet, TrainingSet, read_labels
+from superionic.surrogate.descriptors import descriptor_columns, read_descriptors
 from superionic.surrogate.ensemble import calibration_of, train_ensemble
 from superionic.surrogate.inference import Ensemble
 from superionic.surrogate.settings import (
@@ -28,14 +29,14 @@ from superionic.surrogate.settings import (
 from superionic.surrogate.shake_cache import shake_all
 from superionic.surrogate.study import (
     MAIN,
+    Crystals,
     Run,
     StudySettings,
-    descriptor_columns,
     plan,
-    read_descriptors,
     run_all,
 )
 from superionic.surrogate.summary import markdown, summarise
+from superionic.surrogate.unlabelled import read_crystals
 
 SUMMARY_FILE = "summary.json"
 TABLE_FILE = "table.md"
@@ -134,10 +135,12 @@ def run_study(
         )
         return TrainingSet(chosen, tuple(found), rules)
 
-    descriptors = None if known is None else descriptor_columns(known, labels)
+    descriptors = None
+    if known is not None:
+        descriptors = descriptor_columns(known, [c.material_id for c in labels.crystals])
 
     def pretrained(network: NetworkSettings, shakes: ShakeSettings) -> tuple[Path, str]:
-        from superionic.surrogate.pretraining import pretrain, read_crystals
+        from superionic.surrogate.pretraining import pretrain
         from superionic.surrogate.training import read_weights, weights_hash
 
         assert study.pretraining is not None, "checked when the file was read"
@@ -159,8 +162,30 @@ def run_study(
         path = pretrain(crystals, network, study.pretraining, shakes, place, device)
         return path, weights_hash(read_weights(path) or {})
 
+    def unlabelled_of(shakes: ShakeSettings, rules: LabelRules) -> TrainingSet:
+        assert study.unlabelled is not None, "asked for where there are any"
+        return read_crystals(
+            study.unlabelled,
+            shakes,
+            potential,
+            shake_directory,
+            lambda done, total: reporter.step("shakes without labels", done, total),
+            rules=rules,
+            descriptors=known,
+            leave_out={crystal.material_id for crystal in labels.crystals},
+        )
+
     wanted = [MAIN, *only] if only else []
-    runs = plan(study, training_set_of, directory, descriptors, wanted, pretrained, device)
+    runs = plan(
+        study,
+        training_set_of,
+        directory,
+        descriptors,
+        wanted,
+        pretrained,
+        None if study.unlabelled is None else unlabelled_of,
+        device,
+    )
     results = run_all(
         runs,
         n_workers,
@@ -233,6 +258,7 @@ def _ensemble(
         calibration,
         n_workers,
         chosen[0][0].initial,
+        chosen[0][0].unlabelled,
         chosen[0][0].device,
         lambda done: reporter.step("ensemble", done, wanted.n_members),
     )
@@ -243,18 +269,22 @@ def _ensemble(
 
 def _published(study: StudySettings) -> dict[str, Any]:
     """Return the settings without the folders of this machine."""
-    pretraining = study.pretraining
-    if pretraining is not None:
-        names = tuple(Path(path).name for path in pretraining.crystals)
-        pretraining = replace(pretraining, crystals=names)
     return settings_to_dict(
         replace(
             study,
             data=Path(study.data).name,
             descriptors=study.descriptors and Path(study.descriptors).name,
-            pretraining=pretraining,
+            pretraining=_nameless(study.pretraining),
+            unlabelled=_nameless(study.unlabelled),
         )
     )
+
+
+def _nameless(settings: Crystals | None) -> Crystals | None:
+    """Return settings whose files of crystals are names without folders."""
+    if settings is None:
+        return None
+    return replace(settings, crystals=tuple(Path(path).name for path in settings.crystals))
 
 
 def _learning_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -208,36 +208,25 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
-class PretrainingSettings:
-    """Training on atoms before training on labels; it needs crystals and forces, no dynamics.
-
-    From the accelerations the network learns, for each atom, the logarithm of its mass and whether
-    it is of the mobile species. At inference it sees neither.
+class UnlabelledSettings:
+    """Crystals without a label that are learnt beside the others, for their further targets.
 
     Parameters
     ----------
     crystals : tuple of str
         Files of crystals, as 'superionic screen' reads them, relative to the study file.
     mobile_species : str
-        The mobile ion.
+        The mobile ion; crystals without it are left out.
     n_shakes : int
         Shakes of each crystal; amplitude and seed are those of the labelled crystals.
     max_atoms : int
         Crystals with a larger supercell are left out.
-    epochs : int
-        Passes over the crystals, one shake each.
-    learning_rate, batch_size, seed
-        As in :class:`TrainingSettings`.
     """
 
     crystals: tuple[str, ...]
     mobile_species: str = "Li"
     n_shakes: int = 4
     max_atoms: int = 100
-    epochs: int = 30
-    learning_rate: float = 3e-3
-    batch_size: int = 8
-    seed: int = 0
 
     def __post_init__(self) -> None:
         _require(
@@ -245,6 +234,35 @@ class PretrainingSettings:
             crystals=bool(self.crystals),
             n_shakes=self.n_shakes >= 1,
             max_atoms=self.max_atoms >= 1,
+        )
+
+
+@dataclass(frozen=True)
+class PretrainingSettings(UnlabelledSettings):
+    """Training on atoms before training on labels; it needs crystals and forces, no dynamics.
+
+    From the accelerations the network learns, for each atom, the logarithm of its mass and whether
+    it is of the mobile species. At inference it sees neither.
+
+    Parameters
+    ----------
+    crystals, mobile_species, n_shakes, max_atoms
+        As in :class:`UnlabelledSettings`.
+    epochs : int
+        Passes over the crystals, one shake each.
+    learning_rate, batch_size, seed
+        As in :class:`TrainingSettings`.
+    """
+
+    epochs: int = 30
+    learning_rate: float = 3e-3
+    batch_size: int = 8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(
+            self,
             epochs=self.epochs >= 1,
             learning_rate=self.learning_rate > 0,
             batch_size=self.batch_size >= 1,

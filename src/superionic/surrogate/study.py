@@ -10,15 +10,22 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from superionic.errors import SettingsError
-from superionic.surrogate.crossvalidation import FoldResult, FoldTask, Kind, Split, run_fold
-from superionic.surrogate.data import Descriptors, LabelSet, TrainingSet
+from superionic.surrogate.crossvalidation import (
+    NETWORKS,
+    FoldResult,
+    FoldTask,
+    Kind,
+    Split,
+    run_fold,
+)
+from superionic.surrogate.data import TrainingSet
 from superionic.surrogate.processes import in_processes
 from superionic.surrogate.settings import (
     LabelRules,
@@ -26,11 +33,13 @@ from superionic.surrogate.settings import (
     PretrainingSettings,
     ShakeSettings,
     TrainingSettings,
+    UnlabelledSettings,
     settings_from_dict,
     settings_to_dict,
 )
 
 FloatArray = NDArray[np.float64]
+Crystals = TypeVar("Crystals", bound=UnlabelledSettings)
 MAIN = "force network"
 
 
@@ -50,6 +59,8 @@ class Variant:
         Crystals learnt in each fold, for learning curves.
     pretrained : bool
         Start from the study's pretraining.
+    unlabelled : bool
+        Learn the study's crystals without a label, too; true where there are any.
     splits, seeds
         Divisions; those of the study where not named.
     """
@@ -62,6 +73,7 @@ class Variant:
     labels: dict[str, Any] = field(default_factory=dict)
     n_learnt: int | None = None
     pretrained: bool = False
+    unlabelled: bool = True
     splits: tuple[Split, ...] | None = None
     seeds: tuple[int, ...] | None = None
 
@@ -105,6 +117,8 @@ class StudySettings:
         None trains no ensemble.
     pretraining : PretrainingSettings or None
         For the variants that are pretrained.
+    unlabelled : UnlabelledSettings or None
+        Crystals that networks learn beside those with labels, for their further targets.
     descriptors : str or None
         JSON lines with ``material_id`` and numbers (frozen-framework descriptors), for the kind
         ``descriptors`` and for further targets.
@@ -126,6 +140,7 @@ class StudySettings:
     variants: tuple[dict[str, Any], ...] = ()
     ensemble: EnsembleSettings | None = field(default_factory=EnsembleSettings)
     pretraining: PretrainingSettings | None = None
+    unlabelled: UnlabelledSettings | None = None
     descriptors: str | None = None
     floors_A2_per_ps: tuple[float, ...] = (1e-4, 0.05)
     n_resamples: int = 1000
@@ -181,8 +196,16 @@ class Resolved:
     splits: tuple[Split, ...]
     seeds: tuple[int, ...]
 
-    def tasks(self, n_folds: int, pretrained: str = "") -> Iterator[FoldTask]:
-        """Yield the folds of all divisions, with the hash of the weights to start from."""
+    def tasks(self, n_folds: int, pretrained: str = "", unlabelled: str = "") -> Iterator[FoldTask]:
+        """Yield the folds of all divisions.
+
+        Parameters
+        ----------
+        n_folds : int
+            Folds of each division.
+        pretrained, unlabelled : str
+            Hashes of the weights to start from, and of the crystals learnt beside.
+        """
         for split in self.splits:
             for seed in self.seeds:
                 for fold in range(n_folds):
@@ -197,6 +220,7 @@ class Resolved:
                         shakes=self.shakes,
                         n_learnt=self.variant.n_learnt,
                         pretrained=pretrained,
+                        unlabelled=unlabelled,
                     )
 
 
@@ -210,6 +234,7 @@ class Run:
     directory: Path
     descriptors: FloatArray | None = None
     initial: Path | None = None
+    unlabelled: TrainingSet | None = None
     device: str = "cpu"
 
 
@@ -240,51 +265,16 @@ def read_study(path: Path) -> StudySettings:
         study,
         data=str(folder / study.data),
         descriptors=study.descriptors and str(folder / study.descriptors),
-        pretraining=study.pretraining
-        and replace(
-            study.pretraining,
-            crystals=tuple(str(folder / path) for path in study.pretraining.crystals),
-        ),
+        pretraining=_moved(study.pretraining, folder),
+        unlabelled=_moved(study.unlabelled, folder),
     )
 
 
-def read_descriptors(path: Path) -> dict[str, dict[str, float]]:
-    """Return the numbers of each crystal of a JSON lines file.
-
-    Raises
-    ------
-    SettingsError
-        When the file cannot be read.
-    """
-    try:
-        rows = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-        return {
-            row["material_id"]: {name: float(v) for name, v in row.items() if _is_number(v)}
-            for row in rows
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SettingsError(
-            f"The descriptors {path} cannot be read ({type(error).__name__}).",
-            hint="Each line is a JSON object with material_id and numbers.",
-        ) from error
-
-
-def descriptor_columns(descriptors: Descriptors, labels: LabelSet) -> FloatArray:
-    """Return the descriptors of labelled crystals, shape (n_crystals, n_names); NaN for none.
-
-    Raises
-    ------
-    SettingsError
-        When there is none of any of them.
-    """
-    chosen = [descriptors.get(crystal.material_id, {}) for crystal in labels.crystals]
-    names = sorted({name for row in chosen for name in row})
-    if not names:
-        raise SettingsError(
-            "The file of descriptors knows none of the labelled crystals.",
-            hint="Compute descriptors of the crystals that are labelled.",
-        )
-    return np.array([[row.get(name, np.nan) for name in names] for row in chosen])
+def _moved(settings: Crystals | None, folder: Path) -> Crystals | None:
+    """Return settings whose files of crystals start at a folder."""
+    if settings is None:
+        return None
+    return replace(settings, crystals=tuple(str(folder / path) for path in settings.crystals))
 
 
 def plan(
@@ -294,6 +284,7 @@ def plan(
     descriptors: FloatArray | None = None,
     only: Sequence[str] = (),
     pretrain: Callable[[NetworkSettings, ShakeSettings], tuple[Path, str]] | None = None,
+    unlabelled_of: Callable[[ShakeSettings, LabelRules], TrainingSet] | None = None,
     device: str = "cpu",
 ) -> list[Run]:
     """Return all runs of a study, the main network's first.
@@ -312,11 +303,14 @@ def plan(
         Names of the variants that are run; all by default.
     pretrain : callable, optional
         Gives the file and the hash of the weights that pretrained networks start from.
+    unlabelled_of : callable, optional
+        Gives the crystals that networks learn beside the labelled ones; called once for each pair.
     device : str
         Where networks are trained.
     """
     runs = []
     sets: dict[tuple[ShakeSettings, LabelRules], TrainingSet] = {}
+    beside: dict[tuple[ShakeSettings, LabelRules], TrainingSet] = {}
     for variant in study.all_variants():
         if (only and variant.name not in only) or (
             variant.kind == "descriptors" and descriptors is None
@@ -329,13 +323,31 @@ def plan(
         initial, pretrained = None, ""
         if variant.pretrained and pretrain is not None:
             initial, pretrained = pretrain(resolved.network, resolved.shakes)
-        for task in resolved.tasks(study.n_folds, pretrained):
+        unlabelled = None
+        learns_more = variant.unlabelled and bool(resolved.labels.descriptors)
+        if unlabelled_of is not None and learns_more and variant.kind in NETWORKS:
+            if key not in beside:
+                beside[key] = unlabelled_of(*key)
+            unlabelled = beside[key]
+        digest = "" if unlabelled is None else unlabelled.sha256()
+        for task in resolved.tasks(study.n_folds, pretrained, digest):
             n_outside = len(sets[key]) * (study.n_folds - 1) / study.n_folds
             if task.n_learnt is not None and task.n_learnt > n_outside:
                 continue
             name = f"{_slug(variant.name)}-{_task_hash(task, sets[key], descriptors)}"
             place = directory / "runs" / f"{name}-{task.split}-{task.seed}-{task.fold}"
-            runs.append(Run(variant.name, task, sets[key], place, descriptors, initial, device))
+            runs.append(
+                Run(
+                    variant.name,
+                    task,
+                    sets[key],
+                    place,
+                    descriptors,
+                    initial,
+                    unlabelled,
+                    device,
+                )
+            )
     return runs
 
 
@@ -365,6 +377,7 @@ def _run(run: Run) -> FoldResult:
         run.directory,
         run.descriptors,
         run.initial,
+        run.unlabelled,
         device=run.device,
     )
 
@@ -384,7 +397,3 @@ def _changed(settings: Any, changes: dict[str, Any], where: str) -> Any:
     """Return settings with some fields replaced, checked as those of a file."""
     merged = settings_to_dict(settings) | changes
     return settings_from_dict(type(settings), merged, where)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

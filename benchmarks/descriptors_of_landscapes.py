@@ -1,9 +1,10 @@
-"""Frozen-framework descriptors of the labelled crystals, for the controls of the force network.
+"""Frozen-framework descriptors of crystals with and without labels, for the force network.
 
-    python benchmarks/descriptors_of_labels.py --rows datasets/screening_1000K.jsonl
+    python benchmarks/descriptors_of_landscapes.py datasets/screening_*.jsonl
 
 Reads rows of the screening collection (``superionic query --format jsonl``) and keeps the numbers
-of the landscape alone: a row holds labels and predictions, too, which a control must not see.
+of the landscape alone: a row may hold labels and predictions, too, which neither a control nor a
+network must see.
 """
 
 import argparse
@@ -12,7 +13,6 @@ from pathlib import Path
 
 from superionic.ranking.features import FEATURES
 from superionic.report.export import read_rows_file
-from superionic.report.labels import read_data_set
 
 DESCRIPTORS = (
     *("xi", "mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),
@@ -25,13 +25,13 @@ DATASETS = Path(__file__).parents[1] / "datasets"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=Path, required=True)
+    parser.add_argument("rows", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, default=DATASETS / "descriptors_1000K.jsonl")
     options = parser.parse_args()
-    wanted = {label.material_id for label in read_data_set(DATASETS / "labels_1000K.jsonl")}
+    rows = [row for path in options.rows for row in read_rows_file(path)]
     lines = []
-    for row in sorted(read_rows_file(options.rows), key=lambda row: row.material_id):
-        if row.material_id in wanted and row.xi is not None:
+    for row in sorted(rows, key=lambda row: row.material_id):
+        if row.xi is not None:
             numbers = {name: FEATURES[name].of(row) for name in DESCRIPTORS}
             lines.append(json.dumps({"material_id": row.material_id, **numbers}))
     options.out.write_text("\n".join(lines) + "\n")

@@ -1,0 +1,114 @@
+"""Crystals without labels: for pretraining, and to be learnt beside those with labels."""
+
+import math
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from ase import Atoms
+
+from superionic.errors import InputError, NetworkError, SuperionicError
+from superionic.potentials.base import Potential
+from superionic.structures.readers import read_candidates
+from superionic.surrogate.data import LabelledCrystal, TrainingSet, further_targets
+from superionic.surrogate.descriptors import Descriptors
+from superionic.surrogate.settings import (
+    DIFFUSING,
+    TARGET,
+    LabelRules,
+    ShakeSettings,
+    UnlabelledSettings,
+)
+from superionic.surrogate.shake_cache import cached_shakes
+from superionic.surrogate.shakes import Shakes
+
+
+def read_crystals(
+    settings: UnlabelledSettings,
+    shakes: ShakeSettings,
+    potential: Potential,
+    directory: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    rules: LabelRules | None = None,
+    descriptors: Descriptors | None = None,
+    leave_out: Collection[str] = (),
+) -> TrainingSet:
+    """Read crystals and shake them; their slopes are unknown (NaN).
+
+    Crystals that cannot be used (disordered, without the mobile ion, too large, unknown elements)
+    are left out, and so are those of which no further target is known, where there are any.
+
+    Parameters
+    ----------
+    settings : UnlabelledSettings
+        Which crystals; paths are relative to the current directory.
+    shakes : ShakeSettings
+        Of the labelled crystals.
+    potential : Potential
+        Gives the forces.
+    directory : Path
+        Where shakes are kept.
+    progress : callable
+        Called with the numbers of crystals done and of all.
+    rules : LabelRules, optional
+        Name the further targets.
+    descriptors : mapping, optional
+        Where these come from.
+    leave_out : collection of str
+        Identifiers of crystals that are left out, since they have labels.
+
+    Raises
+    ------
+    NetworkError
+        When no crystal is left.
+    """
+    rules = rules or LabelRules()
+    chosen = ShakeSettings(
+        amplitudes_A=shakes.amplitudes_A,
+        n_shakes=settings.n_shakes,
+        seed=shakes.seed,
+        distribution=shakes.distribution,
+        min_image_distance_A=shakes.min_image_distance_A,
+        max_atoms=settings.max_atoms,
+    )
+    read = list(read_candidates([Path(path) for path in settings.crystals]))
+    crystals: list[LabelledCrystal] = []
+    shaken: list[Shakes] = []
+    for number, candidate in enumerate(read, start=1):
+        progress(number, len(read))
+        if isinstance(candidate, InputError) or not candidate.structure.is_ordered:
+            continue
+        further = further_targets(candidate.material_id, rules, descriptors)
+        unknown = bool(further) and not any(math.isfinite(value) for value in further.values())
+        if unknown or candidate.material_id in leave_out:
+            continue
+        structure = candidate.structure
+        symbols = [site.specie.symbol for site in structure]
+        if settings.mobile_species not in symbols:
+            continue
+        atoms = Atoms(symbols, structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
+        try:
+            found = cached_shakes(atoms, potential, chosen, directory)
+        except SuperionicError:
+            continue
+        crystals.append(
+            LabelledCrystal(
+                material_id=candidate.material_id,
+                formula=structure.composition.reduced_formula,
+                atoms=atoms,
+                mobile_species=settings.mobile_species,
+                verdict="unknown",
+                slope_A2_per_ps=math.nan,
+                targets={TARGET: math.nan, DIFFUSING: math.nan, **further},
+                potential=potential.info.label,
+                potential_weights_sha256=potential.info.weights_sha256,
+            )
+        )
+        shaken.append(found)
+    if not crystals:
+        raise NetworkError(
+            f"No crystal of {', '.join(Path(path).name for path in settings.crystals)} is left.",
+            hint="Name ordered crystals that hold the mobile ion; where descriptors are learnt, "
+            "some that have them.",
+        )
+    return TrainingSet(tuple(crystals), tuple(shaken), rules)

@@ -1,0 +1,123 @@
+"""Crystals without labels: which are learnt, and that none tells of the fold that is tested."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from synthetic import synthetic_set
+
+from superionic.errors import NetworkError
+from superionic.surrogate.checkpoint import save_ensemble
+from superionic.surrogate.crossvalidation import FoldTask, run_fold, with_unlabelled
+from superionic.surrogate.data import TrainingSet
+from superionic.surrogate.ensemble import train_ensemble
+from superionic.surrogate.inference import Ensemble
+from superionic.surrogate.settings import (
+    TARGET,
+    LabelRules,
+    NetworkSettings,
+    ShakeSettings,
+    TrainingSettings,
+    UnlabelledSettings,
+)
+from superionic.surrogate.unlabelled import read_crystals
+
+RULES = LabelRules(targets=(TARGET, "mpe_eV"))
+TINY = NetworkSettings(cutoff_A=3.0, l_max=1, n_layers=1, channels=2, readout_hidden=4)
+QUICK = TrainingSettings(max_epochs=2, patience=0, validation_fraction=0.0)
+
+
+def with_descriptor(data: TrainingSet, values, slope: bool = True) -> TrainingSet:
+    crystals = []
+    for crystal, value in zip(data.crystals, values, strict=True):
+        known = crystal.targets[TARGET] if slope else math.nan
+        crystals.append(replace(crystal, targets={TARGET: known, "mpe_eV": float(value)}))
+    return TrainingSet(tuple(crystals), data.shakes, RULES)
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    data = synthetic_set(12, n_shakes=2)
+    return with_descriptor(data, np.linspace(0.0, 1.0, 12))
+
+
+def test_crystals_with_a_descriptor_and_no_label(tmp_path, springs):
+    def row(name, species):
+        structure = {
+            "lattice": (np.eye(3) * 4).tolist(),
+            "species": species,
+            "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]],
+        }
+        return json.dumps({"material_id": name, "structure": structure})
+
+    path = tmp_path / "crystals.jsonl"
+    names = {"a": ["Li", "Cl"], "b": ["Li", "F"], "c": ["Li", "Br"], "d": ["Na", "Br"]}
+    path.write_text("\n".join(row(name, species) for name, species in names.items()))
+    settings = UnlabelledSettings(crystals=(str(path),), n_shakes=2)
+    known = {name: {"mpe_eV": 0.3} for name in "abd"}
+    shakes = ShakeSettings(min_image_distance_A=4.0)
+    options = {"rules": RULES, "descriptors": known, "leave_out": {"a"}}
+    found = read_crystals(settings, shakes, springs, tmp_path / "shakes", **options)
+    assert [crystal.material_id for crystal in found.crystals] == ["b"]
+    assert math.isnan(found.targets[0, 0])
+    assert found.targets[0, 1] == 0.3
+    assert found.shakes[0].positions_A.shape == (2, 2, 3)
+    options["leave_out"] = {"a", "b"}
+    with pytest.raises(NetworkError, match=r"No crystal of crystals\.jsonl is left"):
+        read_crystals(settings, shakes, springs, tmp_path / "shakes", **options)
+
+
+def test_those_of_the_chemistry_that_is_tested_are_left_out(labelled):
+    twins = labelled.subset([3, 5])
+    joined, beside = with_unlabelled(labelled, twins, [3, 4])
+    assert len(joined) == 14
+    assert beside.tolist() == [13]
+    assert with_unlabelled(labelled, None, [3])[1].size == 0
+
+
+def test_the_fold_that_is_tested_does_not_feel_its_unlabelled_twins(labelled, tmp_path):
+    """The same predictions, whatever is said of crystals of the chemistry that is tested."""
+    task = FoldTask(
+        kind="network",
+        split="chemical_system",
+        seed=0,
+        fold=0,
+        n_folds=2,
+        network=TINY,
+        training=QUICK,
+        shakes=ShakeSettings(),
+    )
+    plain = run_fold(task, labelled, tmp_path / "plain")
+    tested = set(plain.material_ids)
+
+    def predictions(name, of_tested, of_others):
+        values = [
+            of_tested if crystal.material_id in tested else of_others
+            for crystal in labelled.crystals
+        ]
+        twins = with_descriptor(labelled, values, slope=False)
+        place = tmp_path / name
+        return run_fold(task, labelled, place, unlabelled=twins).predictions
+
+    assert predictions("a", 0.1, 0.5) == predictions("b", 5.0, 0.5)
+    assert predictions("a", 0.1, 0.5) != predictions("c", 0.1, 5.0)
+    assert predictions("a", 0.1, 0.5) != plain.predictions
+
+
+def test_an_ensemble_says_what_it_learnt_beside(labelled, tmp_path):
+    beside = with_descriptor(synthetic_set(3, n_shakes=2, seed=5), [0.1, 0.2, 0.3], slope=False)
+    settings = (TINY, QUICK, ShakeSettings(), 1)
+    found = train_ensemble(labelled, *settings, tmp_path / "with", unlabelled=beside)
+    alone = train_ensemble(labelled, *settings, tmp_path / "without")
+    path = tmp_path / "network.pt"
+    save_ensemble(path, found.members, found.header)
+    header = Ensemble.load(path).header
+    assert (header.n_crystals, header.n_unlabelled) == (12, 3)
+    assert header.unlabelled_sha256 == beside.sha256()
+    assert header.training_set_sha256 == labelled.sha256()
+    assert len(found.members[0].reference_features) == 12
+    assert (alone.header.n_unlabelled, alone.header.unlabelled_sha256) == (0, "")
+    weights = [e.members[0].network.state_dict()["head.0.weight"] for e in (found, alone)]
+    assert not weights[0].equal(weights[1])
