@@ -1,0 +1,63 @@
+"""Do the landscapes of two potentials together find conductors better than those of one?
+
+    python benchmarks/two_potentials.py datasets/screening_obelix.jsonl \
+        datasets/screening_obelix_tensornet.jsonl --obelix FILE.csv --obelix-match FILE.csv
+
+For the crystals that both files have, against measured conductivities: the ROC-AUC of a descriptor
+by the first potential, by the second, and of the mean of both ranks, with bootstrap intervals over
+chemical systems, and the rank correlation between the two.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import rankdata
+
+from superionic.evaluation.measures import measure
+from superionic.evaluation.readers import read_matches, read_obelix
+from superionic.evaluation.truth import conductivities
+from superionic.ranking.features import FEATURES
+from superionic.report.export import read_rows_file
+from superionic.statistics import spearman
+
+DESCRIPTORS = ("fv_disconnected_2eV", "xi", "barrier_3d_eV", "barrier_2d_eV", "barrier_1d_eV")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("first", type=Path)
+    parser.add_argument("second", type=Path)
+    parser.add_argument("--obelix", type=Path, required=True)
+    parser.add_argument("--obelix-match", type=Path, required=True)
+    parser.add_argument("--threshold-S-per-cm", type=float, default=1e-5)
+    options = parser.parse_args()
+    first, second = (
+        {row.material_id: row for row in read_rows_file(path) if row.xi is not None}
+        for path in (options.first, options.second)
+    )
+    known = conductivities([*read_obelix(options.obelix), *read_matches(options.obelix_match)])
+    threshold = np.log10(options.threshold_S_per_cm)
+    above = {name: truth.exceeds(threshold) for name, truth in known.items()}
+    both = [name for name in sorted(first) if name in second and above.get(name) is not None]
+    positive = np.array([above[name] for name in both], dtype=bool)
+    values = [known[name].value for name in both]
+    systems = [first[name].chemical_system for name in both]
+    labels = [next(iter(rows.values())).potential for rows in (first, second)]
+    print(f"{len(both)} crystals, {positive.sum()} above {options.threshold_S_per_cm:g} S/cm\n")
+    print(f"| descriptor | {labels[0]} | {labels[1]} | mean of both ranks | Spearman of the two |")
+    print("| --- | --- | --- | --- | --- |")
+    for name in DESCRIPTORS:
+        one, other = (
+            np.array([FEATURES[name].oriented(rows[material]) for material in both], dtype=float)
+            for rows in (first, second)
+        )
+        cells = []
+        for score in (one, other, rankdata(one) + rankdata(other)):
+            found = measure(positive, score, values, systems).roc_auc
+            cells.append(f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]")
+        print(f"| `{name}` | {' | '.join(cells)} | {spearman(one, other):.2f} |")
+
+
+if __name__ == "__main__":
+    main()
