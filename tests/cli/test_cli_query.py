@@ -84,6 +84,17 @@ def test_wrong_options_are_named(arguments, filled):
     assert arguments[0] in query(*arguments, code=2)
 
 
+def test_rows_of_two_potentials_have_ranks_of_their_own(filled):
+    other = descriptors("mp-1", xi=0.4, potential="sevennet:0")
+    (row,) = ranked([screening_document([DescriptorsDocument.model_validate(other)])])
+    filled.screening.update([row.model_dump()], key="key")
+    result = CliRunner().invoke(app, ["query", "--format", "json"])
+    assert [row["rank"] for row in json.loads(result.stdout)].count(1) == 2
+    assert "within each of Li with chgnet:0.3.0, Li with sevennet:0" in result.stderr
+    one = CliRunner().invoke(app, ["query", "--potential", "sevennet:0"])
+    assert "within each" not in one.output
+
+
 def test_an_empty_answer_is_no_error(database):
     assert json.loads(query("--format", "json")) == []
     assert "No material" in query()

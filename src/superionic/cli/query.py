@@ -111,6 +111,8 @@ def query(
                 typer.echo(f"Without a structure, left out: {', '.join(left_out)}", err=True)
             return
     typer.echo(_written(rows, output, policy))
+    if note := _several_groups(rows):
+        typer.echo(note, err=True)
 
 
 def _written(rows: "list[ScreeningDocument]", output: Format, policy: str) -> str:
@@ -121,6 +123,15 @@ def _written(rows: "list[ScreeningDocument]", output: Format, policy: str) -> st
         return rows_jsonl(rows)
     writers = {Format.table: ranking_table, Format.csv: ranking_csv, Format.json: ranking_json}
     return writers[output](rows, policy)
+
+
+def _several_groups(rows: "list[ScreeningDocument]") -> str | None:
+    """Return a note where ranks of rows cannot be compared, since each group has its own."""
+    groups = sorted({(row.mobile_species, row.potential) for row in rows})
+    if len(groups) < 2:
+        return None
+    names = ", ".join(f"{ion} with {potential}" for ion, potential in groups)
+    return f"Ranks are within each of {names}; --mobile and --potential name one."
 
 
 def _reduced_formula(text: str) -> str:
