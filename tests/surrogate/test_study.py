@@ -274,6 +274,7 @@ def write_study(tmp_path, **changes):
         ({"variants": [{"name": "a", "kind": "magic"}]}, r"variants\.0\.kind cannot be 'magic'"),
         ({"variants": [{"name": MAIN}]}, "Two variants"),
         ({"variants": [{"name": "a", "pretrained": True}]}, "there is no pretraining"),
+        ({"variants": [{"name": "a", "unlabelled": True}]}, "but there are none"),
         ({"splits": ["by luck"]}, "splits cannot be"),
     ],
 )
@@ -377,7 +378,7 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
         pretraining={"crystals": ["crystals.jsonl"], "epochs": 1},
         variants=[
             {"name": "mean", "kind": "mean"},
-            {"name": "from atoms", "pretrained": True},
+            {"name": "from atoms", "pretrained": True, "unlabelled": True},
         ],
         ensemble={"variant": "from atoms", "n_members": 1, "split": "random"},
         n_resamples=5,

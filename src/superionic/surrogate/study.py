@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from superionic.errors import SettingsError
 from superionic.surrogate.crossvalidation import (
-    NETWORKS,
     FoldResult,
     FoldTask,
     Kind,
@@ -60,7 +59,7 @@ class Variant:
     pretrained : bool
         Start from the study's pretraining.
     unlabelled : bool
-        Learn the study's crystals without a label, too; true where there are any.
+        Learn the study's crystals without a label, too, for their further targets.
     splits, seeds
         Divisions; those of the study where not named.
     """
@@ -73,7 +72,7 @@ class Variant:
     labels: dict[str, Any] = field(default_factory=dict)
     n_learnt: int | None = None
     pretrained: bool = False
-    unlabelled: bool = True
+    unlabelled: bool = False
     splits: tuple[Split, ...] | None = None
     seeds: tuple[int, ...] | None = None
 
@@ -118,7 +117,7 @@ class StudySettings:
     pretraining : PretrainingSettings or None
         For the variants that are pretrained.
     unlabelled : UnlabelledSettings or None
-        Crystals that networks learn beside those with labels, for their further targets.
+        For the variants that learn such crystals.
     descriptors : str or None
         JSON lines with ``material_id`` and numbers (frozen-framework descriptors), for the kind
         ``descriptors`` and for further targets.
@@ -168,6 +167,11 @@ class StudySettings:
                 raise SettingsError(
                     f"The variant '{variant.name}' is pretrained, but there is no pretraining.",
                     hint="Add 'pretraining: {crystals: [FILE]}'.",
+                )
+            if variant.unlabelled and self.unlabelled is None:
+                raise SettingsError(
+                    f"The variant '{variant.name}' learns unlabelled crystals, but there are none.",
+                    hint="Add 'unlabelled: {crystals: [FILE]}'.",
                 )
         return found
 
@@ -324,8 +328,7 @@ def plan(
         if variant.pretrained and pretrain is not None:
             initial, pretrained = pretrain(resolved.network, resolved.shakes)
         unlabelled = None
-        learns_more = variant.unlabelled and bool(resolved.labels.descriptors)
-        if unlabelled_of is not None and learns_more and variant.kind in NETWORKS:
+        if unlabelled_of is not None and variant.unlabelled:
             if key not in beside:
                 beside[key] = unlabelled_of(*key)
             unlabelled = beside[key]
