@@ -12,6 +12,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 pytest.importorskip("e3nn")
 
 from superionic.potentials.registry import load_potential
+from superionic.structures.readers import read_candidates
 from superionic.surrogate.data import read_labels
 from superionic.surrogate.inference import Ensemble, shipped_ensemble
 from superionic.surrogate.settings import settings_to_dict
@@ -47,6 +48,18 @@ def test_it_has_learnt_the_published_labels(shipped):
     assert {c.potential_weights_sha256 for c in labels.crystals} == {
         shipped.header.potential.weights_sha256
     }
+
+
+def test_the_planned_test_is_untouched():
+    """Planned crystals of which no label is published have no part in the study."""
+    study = read_study(ROOT / "workflows" / "train_force_network.yaml")
+    known = {c.material_id for c in read_candidates([Path(study.data)])}
+    planned = read_candidates([ROOT / "workflows" / "label_1000K_crystals.jsonl"])
+    waiting = {c.material_id for c in planned} - known
+    assert len(waiting) == 220 - len(known)
+    learnt = {c.material_id for c in read_candidates([Path(p) for p in study.unlabelled.crystals])}
+    assert len(learnt) > 200
+    assert not waiting & learnt
 
 
 def test_card_and_study_are_of_this_file(shipped):
