@@ -29,7 +29,6 @@ from superionic.surrogate.settings import (
 from superionic.surrogate.shake_cache import shake_all
 from superionic.surrogate.study import (
     MAIN,
-    Crystals,
     Run,
     StudySettings,
     plan,
@@ -269,22 +268,19 @@ def _ensemble(
 
 def _published(study: StudySettings) -> dict[str, Any]:
     """Return the settings without the folders of this machine."""
+
+    def bare(name: str) -> str:
+        return Path(name).name
+
     return settings_to_dict(
         replace(
             study,
-            data=Path(study.data).name,
-            descriptors=study.descriptors and Path(study.descriptors).name,
-            pretraining=_nameless(study.pretraining),
-            unlabelled=_nameless(study.unlabelled),
+            data=bare(study.data),
+            descriptors=study.descriptors and bare(study.descriptors),
+            pretraining=study.pretraining and study.pretraining.with_files(bare),
+            unlabelled=study.unlabelled and study.unlabelled.with_files(bare),
         )
     )
-
-
-def _nameless(settings: Crystals | None) -> Crystals | None:
-    """Return settings whose files of crystals are names without folders."""
-    if settings is None:
-        return None
-    return replace(settings, crystals=tuple(Path(path).name for path in settings.crystals))
 
 
 def _learning_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """Settings of shakes, network and training; every field changes numbers and is stored."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from typing import Any, Literal, Self, TypeVar, get_args, get_type_hints
 
 from superionic.errors import SettingsError
 
@@ -235,6 +235,10 @@ class UnlabelledSettings:
             n_shakes=self.n_shakes >= 1,
             max_atoms=self.max_atoms >= 1,
         )
+
+    def with_files(self, change: Callable[[str], str]) -> Self:
+        """Return the same with other names of the files of crystals."""
+        return replace(self, crystals=tuple(change(name) for name in self.crystals))
 
 
 @dataclass(frozen=True)

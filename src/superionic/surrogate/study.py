@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import yaml
@@ -38,7 +38,6 @@ from superionic.surrogate.settings import (
 )
 
 FloatArray = NDArray[np.float64]
-Crystals = TypeVar("Crystals", bound=UnlabelledSettings)
 MAIN = "force network"
 
 
@@ -265,20 +264,17 @@ def read_study(path: Path) -> StudySettings:
     study = settings_from_dict(StudySettings, content, "")
     study.all_variants()
     folder = path.parent
+
+    def within(name: str) -> str:
+        return str(folder / name)
+
     return replace(
         study,
-        data=str(folder / study.data),
-        descriptors=study.descriptors and str(folder / study.descriptors),
-        pretraining=_moved(study.pretraining, folder),
-        unlabelled=_moved(study.unlabelled, folder),
+        data=within(study.data),
+        descriptors=study.descriptors and within(study.descriptors),
+        pretraining=study.pretraining and study.pretraining.with_files(within),
+        unlabelled=study.unlabelled and study.unlabelled.with_files(within),
     )
-
-
-def _moved(settings: Crystals | None, folder: Path) -> Crystals | None:
-    """Return settings whose files of crystals start at a folder."""
-    if settings is None:
-        return None
-    return replace(settings, crystals=tuple(str(folder / path) for path in settings.crystals))
 
 
 def plan(

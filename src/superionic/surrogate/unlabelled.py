@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 from ase import Atoms
@@ -63,14 +64,7 @@ def read_crystals(
         When no crystal is left.
     """
     rules = rules or LabelRules()
-    chosen = ShakeSettings(
-        amplitudes_A=shakes.amplitudes_A,
-        n_shakes=settings.n_shakes,
-        seed=shakes.seed,
-        distribution=shakes.distribution,
-        min_image_distance_A=shakes.min_image_distance_A,
-        max_atoms=settings.max_atoms,
-    )
+    chosen = replace(shakes, n_shakes=settings.n_shakes, max_atoms=settings.max_atoms)
     read = list(read_candidates([Path(path) for path in settings.crystals]))
     crystals: list[LabelledCrystal] = []
     shaken: list[Shakes] = []
