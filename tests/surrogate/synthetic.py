@@ -47,6 +47,7 @@ def synthetic_set(n_crystals: int, n_shakes: int = 3, seed: int = 0) -> Training
                 cell_A=cell,
                 positions_A=atoms.positions + moves,
                 accelerations_A_per_ps2=-stiffness[kind.astype(int)][:, None] * moves,
+                mass_exponent=0.0,
                 amplitudes_A=np.full(n_shakes, 0.2),
                 residual_force_eV_per_A=0.0,
                 n_evaluations=n_shakes + 1,

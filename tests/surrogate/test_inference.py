@@ -89,6 +89,8 @@ def test_remarks(ensemble, data):
     assert [remark.code for remark in ensemble.predict(other).remarks] == ["other_potential"]
     larger = replace(shakes, amplitudes_A=shakes.amplitudes_A * 2)
     assert [remark.code for remark in ensemble.predict(larger).remarks] == ["other_shakes"]
+    by_mass = replace(shakes, mass_exponent=0.5)
+    assert [remark.code for remark in ensemble.predict(by_mass).remarks] == ["other_shakes"]
     strange = replace(shakes, accelerations_A_per_ps2=shakes.accelerations_A_per_ps2 * 1e6)
     found = ensemble.predict(strange)
     assert found.far is True

@@ -7,7 +7,13 @@ from ase.build import bulk
 
 from superionic.errors import CellTooLargeError, NonFiniteEnergyError, SettingsError
 from superionic.surrogate.settings import ShakeSettings
-from superionic.surrogate.shakes import Shakes, displacements, shake_crystal, shakes_key
+from superionic.surrogate.shakes import (
+    REFERENCE_MASS_U,
+    Shakes,
+    displacements,
+    shake_crystal,
+    shakes_key,
+)
 
 
 @pytest.fixture
@@ -19,12 +25,33 @@ def lif() -> Atoms:
 def test_amplitude_is_the_root_mean_square(distribution):
     settings = ShakeSettings(amplitudes_A=(0.1, 0.3), distribution=distribution)
     for shake, amplitude in ((0, 0.1), (1, 0.3), (2, 0.1)):
-        moved = displacements(20_000, shake, settings)
+        moved = displacements(np.full(20_000, 40.0), shake, settings)
         lengths = np.linalg.norm(moved, axis=1)
         assert np.sqrt(np.mean(lengths**2)) == pytest.approx(amplitude, rel=0.02)
         assert np.abs(moved.mean(axis=0)).max() < 0.03 * amplitude
         if distribution == "ball":
             assert lengths.max() <= amplitude * np.sqrt(5 / 3)
+
+
+@pytest.mark.parametrize("distribution", ["gaussian", "ball"])
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
+def test_light_atoms_go_as_far_as_the_exponent_says(distribution, exponent):
+    settings = ShakeSettings(amplitudes_A=(0.6,), mass_exponent=exponent, distribution=distribution)
+    masses = np.tile([REFERENCE_MASS_U, 4 * REFERENCE_MASS_U], 20_000)
+    lengths = np.linalg.norm(displacements(masses, 0, settings), axis=1)
+    light, heavy = (np.sqrt(np.mean(part**2)) for part in (lengths[::2], lengths[1::2]))
+    assert light == pytest.approx(0.6, rel=0.02)
+    assert heavy == pytest.approx(0.6 / 4**exponent, rel=0.02)
+
+
+def test_the_exponent_comes_along(lif, springs):
+    settings = ShakeSettings(n_shakes=2, mass_exponent=0.5)
+    shakes = shake_crystal(lif, springs, settings)
+    for copy in (shakes.first(1), Shakes.from_arrays(shakes.to_arrays())):
+        assert copy.mass_exponent == 0.5
+    assert shakes_key(lif, springs.info, settings) != shakes_key(
+        lif, springs.info, ShakeSettings(n_shakes=2)
+    )
 
 
 def test_few_shakes_are_the_first_of_many_and_seeds_differ(lif, springs):

@@ -43,7 +43,11 @@ class ShakesDocument(MaterialDocument):
     n_shakes: int = Field(description="Shakes.")
     seed: int = Field(description="Seed of the displacements.")
     amplitudes_A: list[float] = Field(
-        description="Root mean square length of an atom's displacement in each shake, in A."
+        description="Root mean square length of an atom's displacement in each shake, in A (of "
+        "an atom of 7 u, where it depends on the mass)."
+    )
+    mass_exponent: float = Field(
+        0.0, description="Displacements are proportional to mass ** -mass_exponent."
     )
     residual_force_eV_per_A: float = Field(
         description="Largest force on an atom of the crystal at rest, in eV/A; it is subtracted."
@@ -78,6 +82,7 @@ class ShakesDocument(MaterialDocument):
             n_shakes=len(shakes),
             seed=shakes.seed,
             amplitudes_A=shakes.amplitudes_A.tolist(),
+            mass_exponent=shakes.mass_exponent,
             residual_force_eV_per_A=shakes.residual_force_eV_per_A,
             max_acceleration_A_per_ps2=float(np.linalg.norm(accelerations, axis=2).max()),
             n_evaluations=shakes.n_evaluations,
@@ -95,6 +100,7 @@ class ShakesDocument(MaterialDocument):
             positions_A=self.arrays.positions_A.unpack(),
             accelerations_A_per_ps2=self.arrays.accelerations_A_per_ps2.unpack(),
             amplitudes_A=np.array(self.amplitudes_A),
+            mass_exponent=self.mass_exponent,
             residual_force_eV_per_A=self.residual_force_eV_per_A,
             n_evaluations=self.n_evaluations,
             seed=self.seed,

@@ -36,6 +36,7 @@ def model_card(
     key = f"{header.labels.floor_A2_per_ps:g}"
     network, shakes = header.network, header.shakes
     amplitudes = ", ".join(f"{amplitude:g}" for amplitude in shakes.amplitudes_A)
+    by_mass = f", times (7 u / mass)^{shakes.mass_exponent:g}" if shakes.mass_exponent else ""
     left_out = ", ".join(f"{n} {name}" for name, n in summary.get("left_out", {}).items())
     lines = [
         "# Card of the force network",
@@ -53,7 +54,8 @@ def model_card(
         *_beside(header),
         f"| labels | molecular dynamics with {header.potential.label}, slopes clipped from below "
         f"at {key} A^2/ps |",
-        f"| accelerations | {header.potential.label}, {shakes.n_shakes} shakes of {amplitudes} A |",
+        f"| accelerations | {header.potential.label}, {shakes.n_shakes} shakes of {amplitudes} A"
+        f"{by_mass} |",
         f"| network | l up to {network.l_max}, {network.n_layers} layers, {network.channels} "
         f"channels, neighbours up to {network.cutoff_A:g} A |",
     ]

@@ -171,6 +171,7 @@ class TrainingSet:
                 shakes.potential.weights_sha256,
                 shakes.seed,
                 np.round(shakes.amplitudes_A, 6).tolist(),
+                shakes.mass_exponent,
                 *(float(f"{crystal.targets[name]:.8g}") for name in further),
             ]
             for crystal, shakes in zip(self.crystals, self.shakes, strict=True)

@@ -154,13 +154,15 @@ class Ensemble:
                     f"{used.label}: the prediction is not validated.",
                 )
             )
-        amplitudes = self.header.shakes.amplitudes_A
-        if not set(np.round(shakes.amplitudes_A, 6)) <= set(np.round(amplitudes, 6)):
+        taught = self.header.shakes
+        other = not set(np.round(shakes.amplitudes_A, 6)) <= set(np.round(taught.amplitudes_A, 6))
+        if other or shakes.mass_exponent != taught.mass_exponent:
             found.append(
                 Remark(
                     "other_shakes",
-                    f"The network was trained on shakes of {_numbers(amplitudes)} A, these are of "
-                    f"{_numbers(shakes.amplitudes_A)} A.",
+                    f"The network was trained on shakes of {_numbers(taught.amplitudes_A)} A "
+                    f"(exponent of the mass {taught.mass_exponent:g}), these are of "
+                    f"{_numbers(shakes.amplitudes_A)} A ({shakes.mass_exponent:g}).",
                 )
             )
         calibration = self.header.calibration

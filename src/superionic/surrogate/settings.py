@@ -23,12 +23,16 @@ class ShakeSettings:
     Parameters
     ----------
     amplitudes_A : tuple of float
-        Root mean square lengths of the displacement of an atom, in A; shake ``k`` takes the
-        ``k``-th, and the first again after the last.
+        Root mean square lengths of the displacement of an atom (of 7 u, where they depend on the
+        mass), in A; shake ``k`` takes the ``k``-th, and the first again after the last.
     n_shakes : int
         Number of shakes; those of a smaller number are the first of a larger one.
     seed : int
         Of the displacements.
+    mass_exponent : float
+        Displacements are proportional to mass ** -mass_exponent. 0: all atoms alike. 0.5: what each
+        atom covers at thermal velocity in one and the same time (0.6 A in 32 fs at 1000 K), so that
+        light ions go far while heavy ones hardly move.
     distribution : {"gaussian", "ball"}
         ``gaussian``: independent normal components, as harmonic vibrations have. ``ball``: uniform
         in a ball, which bounds the largest displacement by 1.29 times the root mean square.
@@ -42,6 +46,7 @@ class ShakeSettings:
     amplitudes_A: tuple[float, ...] = (0.2,)
     n_shakes: int = 8
     seed: int = 0
+    mass_exponent: float = 0.0
     distribution: Literal["gaussian", "ball"] = "gaussian"
     min_image_distance_A: float = 8.0
     max_atoms: int = 400
@@ -52,6 +57,7 @@ class ShakeSettings:
             amplitudes_A=bool(self.amplitudes_A) and min(self.amplitudes_A) > 0,
             n_shakes=self.n_shakes >= 1,
             seed=self.seed >= 0,
+            mass_exponent=0 <= self.mass_exponent <= 1,
             distribution=self.distribution in ("gaussian", "ball"),
             min_image_distance_A=self.min_image_distance_A > 0,
             max_atoms=self.max_atoms >= 1,

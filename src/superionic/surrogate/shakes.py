@@ -36,6 +36,9 @@ FloatArray = NDArray[np.float64]
 ATOMS_PER_CALL = 256
 """Most atoms in one call of the potential; a larger supercell is a call of its own."""
 
+REFERENCE_MASS_U = 7.0
+"""Mass of an atom that is displaced by the stated amplitude, in u, whatever the exponent."""
+
 
 @dataclass(frozen=True)
 class Shakes:
@@ -50,7 +53,10 @@ class Shakes:
     accelerations_A_per_ps2 : ndarray, shape (n_shakes, n_atoms, 3)
         Force over mass, the residual of the crystal at rest subtracted, in A/ps^2.
     amplitudes_A : ndarray, shape (n_shakes,)
-        Root mean square length of the displacement of an atom in each shake, in A.
+        Root mean square length of the displacement of an atom in each shake, in A; of one of
+        ``REFERENCE_MASS_U``, where it depends on the mass.
+    mass_exponent : float
+        Displacements are proportional to mass ** -mass_exponent.
     residual_force_eV_per_A : float
         Largest force on an atom of the crystal at rest, in eV/A.
     n_evaluations : int
@@ -65,6 +71,7 @@ class Shakes:
     positions_A: FloatArray
     accelerations_A_per_ps2: FloatArray
     amplitudes_A: FloatArray
+    mass_exponent: float
     residual_force_eV_per_A: float
     n_evaluations: int
     seed: int
@@ -80,6 +87,7 @@ class Shakes:
             self.positions_A[:n_shakes],
             self.accelerations_A_per_ps2[:n_shakes],
             self.amplitudes_A[:n_shakes],
+            self.mass_exponent,
             self.residual_force_eV_per_A,
             self.n_evaluations,
             self.seed,
@@ -89,6 +97,7 @@ class Shakes:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything as arrays, without loss: for ``numpy.savez`` or a store."""
         scalars = {
+            "mass_exponent": self.mass_exponent,
             "residual_force_eV_per_A": self.residual_force_eV_per_A,
             "n_evaluations": self.n_evaluations,
             "seed": self.seed,
@@ -109,6 +118,7 @@ class Shakes:
         names = ("cell_A", "positions_A", "accelerations_A_per_ps2", "amplitudes_A")
         return cls(
             **{name: np.array(arrays[name], dtype=np.float64) for name in names},
+            mass_exponent=float(scalars["mass_exponent"]),
             residual_force_eV_per_A=float(scalars["residual_force_eV_per_A"]),
             n_evaluations=int(scalars["n_evaluations"]),
             seed=int(scalars["seed"]),
@@ -116,14 +126,25 @@ class Shakes:
         )
 
 
-def displacements(n_atoms: int, shake: int, settings: ShakeSettings) -> FloatArray:
+def displacements(masses_u: FloatArray, shake: int, settings: ShakeSettings) -> FloatArray:
     """Return the displacements of one shake in A, shape (n_atoms, 3).
 
-    They depend on the seed, the number of the shake and the number of atoms alone, not on how many
-    shakes there are.
+    They depend on the seed, the number of the shake and the atoms alone, not on how many shakes
+    there are.
+
+    Parameters
+    ----------
+    masses_u : ndarray, shape (n_atoms,)
+        Masses in u; they count where ``mass_exponent`` is not 0.
+    shake : int
+        Its number, from 0.
+    settings : ShakeSettings
+        Amplitudes, exponent of the mass, distribution, seed.
     """
     rng = np.random.default_rng([settings.seed, shake])
-    rms = settings.amplitudes_A[shake % len(settings.amplitudes_A)]
+    amplitude = settings.amplitudes_A[shake % len(settings.amplitudes_A)]
+    rms = amplitude * (REFERENCE_MASS_U / masses_u[:, None]) ** settings.mass_exponent
+    n_atoms = len(masses_u)
     normal = rng.normal(size=(n_atoms, 3))
     if settings.distribution == "gaussian":
         return normal * rms / np.sqrt(3.0)
@@ -168,16 +189,17 @@ def shake_crystal(
     except DiffusionError as error:
         raise CellTooLargeError(error.message, hint=error.hint) from None
     potential.check_elements(supercell)
-    rest = supercell.get_positions()
-    moved = [rest + displacements(len(rest), shake, settings) for shake in range(settings.n_shakes)]
+    rest, masses = supercell.get_positions(), supercell.get_masses()
+    moved = [rest + displacements(masses, shake, settings) for shake in range(settings.n_shakes)]
     forces = _forces(supercell, [rest, *moved], potential)
-    accelerations = (forces[1:] - forces[0]) / supercell.get_masses()[:, None]
+    accelerations = (forces[1:] - forces[0]) / masses[:, None]
     repeats = -(-settings.n_shakes // len(settings.amplitudes_A))
     return Shakes(
         cell_A=supercell.cell.array.copy(),
         positions_A=np.array(moved),
         accelerations_A_per_ps2=accelerations * EV_PER_A_AMU_TO_A_PER_PS2,
         amplitudes_A=np.tile(settings.amplitudes_A, repeats)[: settings.n_shakes].astype(float),
+        mass_exponent=settings.mass_exponent,
         residual_force_eV_per_A=float(np.linalg.norm(forces[0], axis=1).max()),
         n_evaluations=len(forces),
         seed=settings.seed,
