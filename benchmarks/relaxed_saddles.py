@@ -1,0 +1,191 @@
+"""Does the framework's answer to the ion at its bottleneck tell conductors better?
+
+    superionic screen CRYSTALS && python benchmarks/relaxed_saddles.py compute
+    python benchmarks/relaxed_saddles.py table --rows datasets/screening_obelix.jsonl \
+        --obelix FILE.csv --obelix-match FILE.csv
+
+``compute`` reads landscapes from the database, smallest crystals first. In a supercell at
+equilibrium the ion of the lowest percolation path is put at the highest point of that path. With
+the ion held there all other atoms are relaxed; then the ion is released and everything is relaxed:
+it goes back to where it was, or to a minimum that the frozen framework may not have. One line a
+crystal is written at once, and the same command goes on where it was stopped. ``table`` compares
+with measured conductivities.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.constraints import FixAtoms, FixCom
+from ase.geometry import find_mic
+from ase.optimize import LBFGS
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from superionic.builders.screening import query_screening
+from superionic.diffusion.calculator import ForceFieldCalculator
+from superionic.diffusion.forces import force_field_maker
+from superionic.errors import SuperionicError
+from superionic.evaluation.measures import measure
+from superionic.evaluation.readers import read_matches, read_obelix
+from superionic.evaluation.truth import conductivities
+from superionic.potentials.registry import load_potential
+from superionic.query import opened
+from superionic.ranking.features import FEATURES
+from superionic.report.export import read_rows_file
+from superionic.report.figures.gather import scene_of_row
+from superionic.statistics import spearman
+from superionic.structures.cells import supercell_repeats
+
+RESULTS = Path(__file__).parent / "results" / "relaxed_saddles.jsonl"
+MIN_WIDTH_A = 8.0
+FMAX_EV_PER_A = 0.05
+MAX_STEPS = 100
+HOME_A = 1.0
+"""An ion that ends nearer than this to where it was has gone back."""
+LARGEST_EV = 10.0
+NUMBERS = {
+    "frozen_eV": "bottleneck, frozen",
+    "held_eV": "bottleneck, framework relaxed",
+    "released_eV": "minimum reached from there",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    compute = commands.add_parser("compute")
+    compute.add_argument("--potential", default="chgnet")
+    compute.add_argument("--limit-s", type=float, default=float("inf"))
+    compute.add_argument("--out", type=Path, default=RESULTS)
+    table = commands.add_parser("table")
+    table.add_argument("--rows", type=Path, required=True)
+    table.add_argument("--obelix", type=Path, required=True)
+    table.add_argument("--obelix-match", type=Path, required=True)
+    table.add_argument("--threshold-S-per-cm", type=float, default=1e-5)
+    table.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    {"compute": compute_all, "table": print_table}[options.command](options)
+
+
+def compute_all(options: argparse.Namespace) -> None:
+    """Compute what is not in the output yet."""
+    known = options.out.read_text().splitlines() if options.out.exists() else []
+    done = {json.loads(line)["material_id"] for line in known}
+    potential = load_potential(options.potential)
+    make_force_field = force_field_maker(potential)
+    begin = time.monotonic()
+    with opened() as database:
+        rows = query_screening(
+            database.screening, potential=potential.info.label, present=["landscape"], sort="key"
+        )
+        for row in sorted(rows, key=lambda row: row.n_atoms):
+            if row.material_id in done or time.monotonic() - begin > options.limit_s:
+                continue
+            found = {"material_id": row.material_id, "formula": row.formula}
+            found |= {"potential": potential.info.label}
+            start = time.process_time()
+            try:
+                scene = scene_of_row(database, row)
+                if scene.path is None:
+                    found["error"] = "no ion leaves its cell"
+                else:
+                    found |= saddle_of(scene.structure, scene.path, make_force_field)
+            except SuperionicError as error:
+                found["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
+            found["seconds"] = round(time.process_time() - start, 1)
+            with options.out.open("a") as stream:
+                stream.write(json.dumps(found) + "\n")
+            print(found, flush=True)
+
+
+def saddle_of(structure, path, make_force_field):
+    """Return energies above equilibrium of the ion at its bottleneck, held and released."""
+    repeats = supercell_repeats(structure.lattice, MIN_WIDTH_A)
+    crystal = AseAtomsAdaptor.get_atoms(structure)
+    crystal.calc = None
+    atoms = crystal.repeat(repeats)
+    ion = path.site  # the first copy of the cell comes first
+    highest = int(np.argmax(path.energies_eV))
+    calculator = ForceFieldCalculator(make_force_field)
+    rest = relaxed(atoms, calculator)
+    moved = rest.copy()
+    way = path.fractional[highest] - structure[path.site].frac_coords
+    moved.positions[ion] += way @ crystal.cell.array
+    frozen_eV = energy(moved, calculator)
+    # Held, but not pushed away: the framework as a whole stays where it is.
+    held = relaxed(moved, calculator, [FixAtoms([ion]), FixCom()])
+    released = relaxed(held, calculator)
+    drift = released.positions - rest.positions
+    drift -= np.delete(drift, ion, axis=0).mean(axis=0)
+    _, lengths = find_mic(drift, atoms.cell, atoms.pbc)
+    rest_eV = energy(rest, calculator)
+    return {
+        "n_atoms": len(atoms),
+        "path_eV": path.highest_eV,
+        "frozen_eV": frozen_eV - rest_eV,
+        "held_eV": energy(held, calculator) - rest_eV,
+        "released_eV": energy(released, calculator) - rest_eV,
+        "went_back": bool(lengths[ion] < HOME_A),
+        "ion_moved_A": float(lengths[ion]),
+        "others_moved_A": float(np.delete(lengths, ion).max()),
+        "n_forces": calculator.n_evaluations,
+    }
+
+
+def relaxed(atoms: Atoms, calculator: ForceFieldCalculator, constraint=None) -> Atoms:
+    """Return the crystal with its positions relaxed."""
+    result = atoms.copy()
+    result.calc = calculator
+    result.set_constraint(constraint)
+    with LBFGS(result, logfile=None) as optimizer:
+        optimizer.run(FMAX_EV_PER_A, MAX_STEPS)
+    result.calc = None
+    result.set_constraint()
+    return result
+
+
+def energy(atoms: Atoms, calculator: ForceFieldCalculator) -> float:
+    """Return the energy of a crystal in eV."""
+    atoms = atoms.copy()
+    atoms.calc = calculator
+    return float(atoms.get_potential_energy())
+
+
+def print_table(options: argparse.Namespace) -> None:
+    """Print how well each number tells measured conductors."""
+    lines = options.results.read_text().splitlines()
+    found = {one["material_id"]: one for one in map(json.loads, lines) if "error" not in one}
+    rows = {row.material_id: row for row in read_rows_file(options.rows)}
+    known = conductivities([*read_obelix(options.obelix), *read_matches(options.obelix_match)])
+    threshold = np.log10(options.threshold_S_per_cm)
+    above = {name: truth.exceeds(threshold) for name, truth in known.items()}
+    names = [name for name in sorted(found) if name in rows and above.get(name) is not None]
+    positive = np.array([above[name] for name in names], dtype=bool)
+    values = [known[name].value for name in names]
+    systems = [rows[name].chemical_system for name in names]
+    scores = {
+        title: -np.array([min(found[name][key], LARGEST_EV) for name in names])
+        for key, title in NUMBERS.items()
+    }
+    for feature in ("barrier_1d_eV", "barrier_3d_eV", "xi", "fv_disconnected_2eV"):
+        scores[f"`{feature}`"] = np.array(
+            [FEATURES[feature].oriented(rows[name]) for name in names], dtype=float
+        )
+    went_back = sum(found[name]["went_back"] for name in names)
+    print(
+        f"{len(names)} crystals, {positive.sum()} above {options.threshold_S_per_cm:g} S/cm; "
+        f"in {went_back} the released ion went back.\n"
+    )
+    print("| score | ROC-AUC | Spearman with the frozen bottleneck |")
+    print("| --- | --- | --- |")
+    for title, score in scores.items():
+        auc = measure(positive, score, values, systems).roc_auc
+        order = spearman(score, scores[NUMBERS["frozen_eV"]])
+        print(f"| {title} | {auc.value:.2f} [{auc.low:.2f}, {auc.high:.2f}] | {order:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
