@@ -18,16 +18,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-from ase import Atoms
 from ase.constraints import FixAtoms, FixCom
 from ase.geometry import find_mic
-from ase.optimize import LBFGS
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic.builders.screening import query_screening
-from superionic.diffusion.calculator import ForceFieldCalculator
+from superionic.diffusion.elastic_band import BandSettings, relax_positions
 from superionic.diffusion.forces import force_field_maker
 from superionic.errors import SuperionicError
+from superionic.evaluation.evaluate import conductors_of
 from superionic.evaluation.measures import measure
 from superionic.evaluation.readers import read_matches, read_obelix
 from superionic.evaluation.truth import conductivities
@@ -41,8 +40,7 @@ from superionic.structures.cells import supercell_repeats
 
 RESULTS = Path(__file__).parent / "results" / "relaxed_saddles.jsonl"
 MIN_WIDTH_A = 8.0
-FMAX_EV_PER_A = 0.05
-MAX_STEPS = 100
+RELAXATION = BandSettings(relax_fmax_eV_per_A=0.05, relax_steps=100)
 HOME_A = 1.0
 """An ion that ends nearer than this to where it was has gone back."""
 LARGEST_EV = 10.0
@@ -75,7 +73,6 @@ def compute_all(options: argparse.Namespace) -> None:
     known = options.out.read_text().splitlines() if options.out.exists() else []
     done = {json.loads(line)["material_id"] for line in known}
     potential = load_potential(options.potential)
-    make_force_field = force_field_maker(potential)
     begin = time.monotonic()
     with opened() as database:
         rows = query_screening(
@@ -92,7 +89,7 @@ def compute_all(options: argparse.Namespace) -> None:
                 if scene.path is None:
                     found["error"] = "no ion leaves its cell"
                 else:
-                    found |= saddle_of(scene.structure, scene.path, make_force_field)
+                    found |= saddle_of(scene.structure, scene.path, potential)
             except SuperionicError as error:
                 found["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
             found["seconds"] = round(time.process_time() - start, 1)
@@ -101,7 +98,7 @@ def compute_all(options: argparse.Namespace) -> None:
             print(found, flush=True)
 
 
-def saddle_of(structure, path, make_force_field):
+def saddle_of(structure, path, potential):
     """Return energies above equilibrium of the ion at its bottleneck, held and released."""
     repeats = supercell_repeats(structure.lattice, MIN_WIDTH_A)
     crystal = AseAtomsAdaptor.get_atoms(structure)
@@ -109,49 +106,31 @@ def saddle_of(structure, path, make_force_field):
     atoms = crystal.repeat(repeats)
     ion = path.site  # the first copy of the cell comes first
     highest = int(np.argmax(path.energies_eV))
-    calculator = ForceFieldCalculator(make_force_field)
-    rest = relaxed(atoms, calculator)
-    moved = rest.copy()
+    make_force_field = force_field_maker(potential)
+    rest = relax_positions(atoms, make_force_field, RELAXATION)
+    moved = rest.atoms.copy()
     way = path.fractional[highest] - structure[path.site].frac_coords
     moved.positions[ion] += way @ crystal.cell.array
-    frozen_eV = energy(moved, calculator)
+    frozen_eV = float(potential.energies([moved])[0])
     # Held, but not pushed away: the framework as a whole stays where it is.
-    held = relaxed(moved, calculator, [FixAtoms([ion]), FixCom()])
-    released = relaxed(held, calculator)
-    drift = released.positions - rest.positions
+    moved.set_constraint([FixAtoms([ion]), FixCom()])
+    held = relax_positions(moved, make_force_field, RELAXATION)
+    held.atoms.set_constraint()
+    released = relax_positions(held.atoms, make_force_field, RELAXATION)
+    drift = released.atoms.positions - rest.atoms.positions
     drift -= np.delete(drift, ion, axis=0).mean(axis=0)
     _, lengths = find_mic(drift, atoms.cell, atoms.pbc)
-    rest_eV = energy(rest, calculator)
     return {
         "n_atoms": len(atoms),
         "path_eV": path.highest_eV,
-        "frozen_eV": frozen_eV - rest_eV,
-        "held_eV": energy(held, calculator) - rest_eV,
-        "released_eV": energy(released, calculator) - rest_eV,
+        "frozen_eV": frozen_eV - rest.energy_eV,
+        "held_eV": held.energy_eV - rest.energy_eV,
+        "released_eV": released.energy_eV - rest.energy_eV,
         "went_back": bool(lengths[ion] < HOME_A),
         "ion_moved_A": float(lengths[ion]),
         "others_moved_A": float(np.delete(lengths, ion).max()),
-        "n_forces": calculator.n_evaluations,
+        "n_forces": sum(one.n_evaluations for one in (rest, held, released)),
     }
-
-
-def relaxed(atoms: Atoms, calculator: ForceFieldCalculator, constraint=None) -> Atoms:
-    """Return the crystal with its positions relaxed."""
-    result = atoms.copy()
-    result.calc = calculator
-    result.set_constraint(constraint)
-    with LBFGS(result, logfile=None) as optimizer:
-        optimizer.run(FMAX_EV_PER_A, MAX_STEPS)
-    result.calc = None
-    result.set_constraint()
-    return result
-
-
-def energy(atoms: Atoms, calculator: ForceFieldCalculator) -> float:
-    """Return the energy of a crystal in eV."""
-    atoms = atoms.copy()
-    atoms.calc = calculator
-    return float(atoms.get_potential_energy())
 
 
 def print_table(options: argparse.Namespace) -> None:
@@ -160,9 +139,8 @@ def print_table(options: argparse.Namespace) -> None:
     found = {one["material_id"]: one for one in map(json.loads, lines) if "error" not in one}
     rows = {row.material_id: row for row in read_rows_file(options.rows)}
     known = conductivities([*read_obelix(options.obelix), *read_matches(options.obelix_match)])
-    threshold = np.log10(options.threshold_S_per_cm)
-    above = {name: truth.exceeds(threshold) for name, truth in known.items()}
-    names = [name for name in sorted(found) if name in rows and above.get(name) is not None]
+    above = conductors_of(known, options.threshold_S_per_cm)
+    names = [name for name in sorted(found) if name in rows and name in above]
     positive = np.array([above[name] for name in names], dtype=bool)
     values = [known[name].value for name in names]
     systems = [rows[name].chemical_system for name in names]

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import rankdata
 
+from superionic.evaluation.evaluate import conductors_of
 from superionic.evaluation.measures import measure
 from superionic.evaluation.readers import read_matches, read_obelix
 from superionic.evaluation.truth import conductivities
@@ -37,9 +38,8 @@ def main() -> None:
         for path in (options.first, options.second)
     )
     known = conductivities([*read_obelix(options.obelix), *read_matches(options.obelix_match)])
-    threshold = np.log10(options.threshold_S_per_cm)
-    above = {name: truth.exceeds(threshold) for name, truth in known.items()}
-    both = [name for name in sorted(first) if name in second and above.get(name) is not None]
+    above = conductors_of(known, options.threshold_S_per_cm)
+    both = [name for name in sorted(first) if name in second and name in above]
     positive = np.array([above[name] for name in both], dtype=bool)
     values = [known[name].value for name in both]
     systems = [first[name].chemical_system for name in both]

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from superionic.surrogate.checkpoint import NetworkHeader
+from superionic.surrogate.shakes import REFERENCE_MASS_U
 from superionic.surrogate.summary import SPLIT_TEXT, metric_cell
 
 _MEASURES = {
@@ -36,7 +37,9 @@ def model_card(
     key = f"{header.labels.floor_A2_per_ps:g}"
     network, shakes = header.network, header.shakes
     amplitudes = ", ".join(f"{amplitude:g}" for amplitude in shakes.amplitudes_A)
-    by_mass = f", times (7 u / mass)^{shakes.mass_exponent:g}" if shakes.mass_exponent else ""
+    by_mass = ""
+    if shakes.mass_exponent:
+        by_mass = f", times ({REFERENCE_MASS_U:g} u / mass)^{shakes.mass_exponent:g}"
     left_out = ", ".join(f"{n} {name}" for name, n in summary.get("left_out", {}).items())
     lines = [
         "# Card of the force network",
