@@ -32,6 +32,7 @@ from superionic.database.stores import (
     ensure_indexes,
     spec_from_uri,
 )
+from superionic.schemas.screening import ROW_VERSION, element_sets
 
 ANIONS = ("O", "S", "Se", "F", "Cl", "Br", "I", "N")
 CATIONS = ("P", "Si", "Ge", "Al", "Zr", "Ti", "Nb", "Sb", "B", "Y", "In", "Sn")
@@ -69,12 +70,13 @@ def _group(
         present = ["landscape", *(name for name in has if has[name][i])]
         row: dict[str, Any] = {
             "key": f"{material_id}|{species}|{potential}",
-            "schema_version": "2.0",
+            "schema_version": ROW_VERSION,
             "superionic_version": "0.1.0",
             "material_id": material_id,
             "formula": f"{species}{n1}{cation}{anion}{n2}",
             "elements": sorted({species, cation, anion}),
             "chemical_system": "-".join(sorted({species, cation, anion})),
+            "element_sets": element_sets({species, cation, anion}),
             "n_atoms": 4 * (n1 + n2 + 1),
             "n_mobile": 4 * n1,
             "volume_A3": float(60 * (n1 + n2 + 1)),

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from superionic.schemas.screening import element_sets
 from superionic.serve import paging
 from superionic.serve.errors import AnswerError
 from superionic.serve.filters import Filters, Order, PolicyName, SortField, order_of
@@ -32,6 +33,7 @@ def collections(draw: st.DrawFn) -> list[dict[str, Any]]:
         n = draw(st.integers(0, 25))
         for i in range(n):
             ranked = draw(st.booleans()) or i < n - 3
+            elements = draw(st.sets(st.sampled_from(ELEMENTS), min_size=1))
             rows.append(
                 {
                     "key": f"{draw(st.integers(0, 99)):02d}-{group}-{i}",
@@ -39,7 +41,8 @@ def collections(draw: st.DrawFn) -> list[dict[str, Any]]:
                     "formula": draw(st.sampled_from(["LiS", "Li2O", "Li3P"])),
                     "mobile_species": "Li",
                     "potential": f"potential {group}",
-                    "elements": sorted(draw(st.sets(st.sampled_from(ELEMENTS), min_size=1))),
+                    "elements": sorted(elements),
+                    "element_sets": element_sets(elements),
                     **draw(st.sampled_from(PARTS_OF_ROWS)),
                     "mpe_eV": draw(numbers),
                     "rank": i + 1 if ranked else None,
@@ -52,7 +55,7 @@ def collections(draw: st.DrawFn) -> list[dict[str, Any]]:
 filters = st.builds(
     Filters,
     formula=st.none() | st.sampled_from(["LiS", "Li2O"]),
-    elements=st.none() | st.sampled_from(["Li", "Li,S", "O,P"]),
+    elements=st.none() | st.sampled_from(["Li", "S,Li", "O,P", "S,P,Li", "Li,O,P,S", "O,O"]),
     without_elements=st.none() | st.just("P"),
     material_id=st.none() | st.sampled_from(["mp-1", "mp-2", "mp-29"]),
     min_barrier_eV=st.none() | st.sampled_from([0.25, 0.5]),
@@ -91,7 +94,7 @@ def test_pages_together_are_the_sorted_rows(rows, asked, order, limit):
         while True:
             page = read_page(
                 collection,
-                asked.criteria(),
+                asked.criteria(by_element_sets=known.has_element_sets),
                 order,
                 limit,
                 survey=known,
@@ -112,8 +115,32 @@ def test_criteria_are_understood_as_the_database_does(rows, asked):
     collection = mongomock.MongoClient().db.screening
     if rows:
         collection.insert_many([dict(row) for row in rows])
-    by_database = {row["key"] for row in collection.find(asked.criteria())}
-    assert by_database == {row["key"] for row in rows if meets(row, asked.criteria())}
+    for criteria in (asked.criteria(), asked.criteria(by_element_sets=True)):
+        by_database = {row["key"] for row in collection.find(criteria)}
+        assert by_database == {row["key"] for row in rows if meets(row, asked.criteria())}
+
+
+def test_several_elements_are_asked_for_by_their_set():
+    both = Filters(elements="S,P,Li", without_elements="Cl", mobile_species="Li")
+    assert list(both.criteria(by_element_sets=True).items()) == [
+        ("element_sets", "Li-P-S"),
+        ("mobile_species", "Li"),
+        ("elements", {"$nin": ["Cl"]}),
+    ]
+    five = Filters(elements="Li,P,S,Cl,Br").criteria(by_element_sets=True)
+    assert five == {"element_sets": "Li-P-S", "elements": {"$all": ["Cl", "Br"]}}
+    one = {"elements": "Li"}
+    assert Filters(elements="Li").criteria(by_element_sets=True) == one
+
+
+def test_rows_of_old_versions_are_not_asked_for_sets_of_elements():
+    collection = mongomock.MongoClient().db.screening
+    old = {"mobile_species": "Li", "potential": "p", "elements": ["Li", "S"]}
+    collection.insert_one(old | {"key": "a", "rank": 1, "element_sets": ["Li-S"]})
+    assert survey(collection).has_element_sets
+    collection.insert_one(old | {"key": "b", "rank": 2})
+    assert not survey(collection).has_element_sets
+    assert not Survey((), ()).has_element_sets
 
 
 def test_a_survey_tells_groups_and_how_rare_a_filter_is():

@@ -15,6 +15,7 @@ SCREENING_INDEXES: tuple[tuple[str, ...], ...] = (
     ("material_id",),
     ("formula",),
     ("elements",),
+    ("element_sets",),
     ("mobile_species", "potential"),
     ("mpe_eV",),
     ("barrier_3d_eV",),

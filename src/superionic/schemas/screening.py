@@ -1,5 +1,7 @@
 """The screening collection: one row for each material, mobile species and potential."""
 
+from collections.abc import Iterable
+from itertools import combinations
 from typing import Literal
 
 from pydantic import Field
@@ -7,12 +9,27 @@ from pydantic import Field
 from superionic.schemas.common import Document, Warning_
 from superionic.schemas.screen import OrderingsSummary, Origins
 
-ROW_VERSION = "2.1"
+ROW_VERSION = "2.2"
 """Version of the rows; a row of another version is built again."""
 
 Part = Literal["landscape", "prediction", "label", "validation"]
 PARTS: tuple[Part, ...] = ("landscape", "prediction", "label", "validation")
 """What can be known of a material, cheapest but for the prediction first."""
+
+LARGEST_ELEMENT_SET = 3
+"""Elements in the largest of the sets that a row has an index for."""
+
+
+def element_set(elements: Iterable[str]) -> str:
+    """Return several elements as one word: in alphabetical order, joined by hyphens."""
+    return "-".join(sorted(elements))
+
+
+def element_sets(elements: Iterable[str]) -> list[str]:
+    """Return all sets of two to :data:`LARGEST_ELEMENT_SET` of the elements, each as a word."""
+    own = sorted(set(elements))
+    sizes = range(2, LARGEST_ELEMENT_SET + 1)
+    return [element_set(some) for size in sizes for some in combinations(own, size)]
 
 
 class RunSummary(Document):
@@ -65,6 +82,10 @@ class ScreeningDocument(Origins):
     formula: str = Field(description="Reduced formula.")
     elements: list[str] = Field(description="Elements of the crystal.")
     chemical_system: str = Field(description="Elements in alphabetical order, joined by hyphens.")
+    element_sets: list[str] = Field(
+        default_factory=lambda row: element_sets(row.get("elements", ())),
+        description="Pairs and triples of the elements, as Cl-Li-P; an index finds rows by them.",
+    )
     n_atoms: int = Field(description="Atoms in the cell.")
     n_mobile: int = Field(description="Mobile ions in the cell.")
     volume_A3: float | None = Field(None, description="Volume of the cell in A^3.")

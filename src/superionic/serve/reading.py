@@ -85,7 +85,7 @@ class RowCounter:
 
     def count(self, database: Database, survey: Survey, asked: Filters) -> Count:
         """Return how many rows meet a filter."""
-        criteria = asked.criteria()
+        criteria = asked.criteria(by_element_sets=survey.has_element_sets)
         estimate = survey.n_rows * (survey.fraction(criteria) if criteria else 1.0)
         if estimate > _FEW_ROWS and time.monotonic() < self._slow_until:
             return Count(n=round(estimate), exact=False)
@@ -201,7 +201,7 @@ def _read(
 ) -> list[dict[str, Any]]:
     return read_page(
         rows_of(database),
-        asked.criteria(),
+        asked.criteria(by_element_sets=survey.has_element_sets),
         order,
         limit,
         survey=survey,

@@ -22,6 +22,7 @@ _MOST_GROUPS = 24
 _LARGEST_NUMBER = 2**53
 _SAMPLED = (
     *("key", "rank", "ranks", "mobile_species", "potential", "elements", "present"),
+    "element_sets",
     *("label_verdict", "validation_verdict"),
     *(one.value for one in SortField if one is not SortField.rank),
 )
@@ -66,6 +67,11 @@ class Survey:
     def n_rows(self) -> int:
         """Return the number of ranked rows."""
         return sum(group.n_rows for group in self.groups)
+
+    @property
+    def has_element_sets(self) -> bool:
+        """Say whether rows have the field ``element_sets``, which those of old versions lack."""
+        return bool(self.sample) and all("element_sets" in row for row in self.sample)
 
     def fraction(self, criteria: Mapping[str, Any]) -> float:
         """Estimate which fraction of the rows meets criteria; never 0."""
