@@ -13,7 +13,7 @@ from superionic.surrogate.data import (
     labels_from_rows,
     read_labels,
 )
-from superionic.surrogate.settings import DIFFUSING, TARGET, LabelRules
+from superionic.surrogate.settings import DIFFUSING, MSD, TARGET, LabelRules
 
 
 def row(name, verdict="diffusing", label=1.0, **changes):
@@ -32,6 +32,27 @@ def row(name, verdict="diffusing", label=1.0, **changes):
         "potential": "chgnet:0.3.0",
         "potential_weights_sha256": "abc",
     } | changes
+
+
+def test_the_displacement_at_two_picoseconds_may_be_learnt():
+    lags = [0.0, 1.0, 1.6, 2.0, 2.4, 3.0]
+    curves = {"a": [0, 1, 8, 10, 12, 90], "b": [0, 0, 0.1, 0.1, 0.1, 0], "c": [0, 0, 0, 0, 0, 9]}
+    rows = [row(name, msd={"lags_ps": lags, "mobile_A2": curve}) for name, curve in curves.items()]
+    rows += [row("d", msd={"lags_ps": [0.0, 1.0], "mobile_A2": [0, 5]}), row("e")]
+    labels = labels_from_rows(rows, LabelRules(targets=(TARGET, MSD)))
+    found = [crystal.targets[MSD] for crystal in labels.crystals]
+    assert found == pytest.approx([1.0, -1.0, *3 * [math.nan]], nan_ok=True)
+
+
+def test_the_hash_tells_learnt_displacements_apart():
+    def training_set(msd: float, rules: LabelRules) -> TrainingSet:
+        data = synthetic_set(1)
+        crystal = replace(data.crystals[0], targets=data.crystals[0].targets | {MSD: msd})
+        return TrainingSet((crystal,), data.shakes, rules)
+
+    alone, beside = LabelRules(), LabelRules(targets=(TARGET, MSD))
+    assert training_set(1.0, alone).sha256() == training_set(2.0, alone).sha256()
+    assert training_set(1.0, beside).sha256() != training_set(2.0, beside).sha256()
 
 
 def test_rules_decide_what_is_learnt():

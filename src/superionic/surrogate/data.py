@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from superionic.errors import NetworkError, SettingsError, UnreadableFileError
 from superionic.surrogate.descriptors import Descriptors
-from superionic.surrogate.settings import DIFFUSING, TARGET, LabelRules, settings_to_dict
+from superionic.surrogate.settings import DIFFUSING, MSD, TARGET, LabelRules, settings_to_dict
 from superionic.surrogate.shakes import Shakes
 
+_MSD_LAGS_PS = (1.5, 2.5)
 _COLUMNS = ("material_id", "formula", "mobile_species", "verdict", "structure", "potential")
 
 
@@ -164,7 +165,8 @@ class TrainingSet:
 
     def sha256(self) -> str:
         """Return the hash of crystals, labels, rules and shakes; their order does not matter."""
-        further = self.rules.descriptors
+        # Slope and verdict are part of the crystal's own hash.
+        further = [name for name in self.rules.targets if name not in (TARGET, DIFFUSING)]
         rows = [
             [
                 crystal.digest,
@@ -307,12 +309,29 @@ def _crystal(
         mobile_species=row["mobile_species"],
         verdict=row["verdict"],
         slope_A2_per_ps=slope_A2_per_ps,
-        targets={TARGET: log10_slope, DIFFUSING: diffusing, **further},
+        targets={
+            TARGET: log10_slope,
+            DIFFUSING: diffusing,
+            MSD: _log10_msd(row.get("msd")),
+            **further,
+        },
         potential=row["potential"],
         potential_weights_sha256=row.get("potential_weights_sha256", ""),
         raw_slope_A2_per_ps=_number(row.get("msd_slope_A2_per_ps")),
         slope_error_A2_per_ps=_number(row.get("msd_slope_error_A2_per_ps")),
     )
+
+
+def _log10_msd(curve: Mapping[str, Any] | None) -> float:
+    """Return log10 of the displacement around 2 ps in A^2; NaN without a curve that is so long."""
+    if curve is None:
+        return math.nan
+    low, high = _MSD_LAGS_PS
+    pairs = zip(curve["lags_ps"], curve["mobile_A2"], strict=True)
+    chosen = [msd for lag, msd in pairs if low <= lag <= high]
+    if not chosen or not (mean := sum(chosen) / len(chosen)) > 0:
+        return math.nan
+    return math.log10(mean)
 
 
 def _number(value: float | None) -> float:

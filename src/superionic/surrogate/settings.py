@@ -15,6 +15,13 @@ TARGET = "log10_msd_slope"
 DIFFUSING = "diffusing"
 """Another target: 1 where the verdict is diffusing, 0 where it is not_diffusing."""
 
+MSD = "log10_msd"
+"""Another target: log10 of the mobile ions' mean squared displacement in A^2, mean of the lags from
+1.5 to 2.5 ps. It is known of every run, and not noise where nothing hops."""
+
+OF_LABELS = (TARGET, DIFFUSING, MSD)
+"""Targets that come with the labels; others are descriptors."""
+
 
 @dataclass(frozen=True)
 class ShakeSettings:
@@ -133,8 +140,8 @@ class LabelRules:
         its lithium to speak of.
     targets : tuple of str
         What is learnt: ``log10_msd_slope`` first. Beside it may be learnt ``diffusing`` (1 or 0, by
-        the verdict) and numbers of the study's file of descriptors, by their names there. They
-        teach the network what it looks for; only the slope is predicted.
+        the verdict), ``log10_msd`` (at 2 ps) and numbers of the study's file of descriptors, by
+        their names there. They teach the network what it looks for; only the slope is predicted.
     """
 
     floor_A2_per_ps: float = 1e-4
@@ -150,8 +157,8 @@ class LabelRules:
 
     @property
     def descriptors(self) -> tuple[str, ...]:
-        """Return the targets that are neither the slope nor the verdict."""
-        return tuple(name for name in self.targets if name not in (TARGET, DIFFUSING))
+        """Return the targets that do not come with the labels."""
+        return tuple(name for name in self.targets if name not in OF_LABELS)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from superionic.structures.readers import read_candidates
 from superionic.surrogate.data import LabelledCrystal, TrainingSet, further_targets
 from superionic.surrogate.descriptors import Descriptors
 from superionic.surrogate.settings import (
-    DIFFUSING,
-    TARGET,
+    OF_LABELS,
     LabelRules,
     ShakeSettings,
     UnlabelledSettings,
@@ -93,7 +92,7 @@ def read_crystals(
                 mobile_species=settings.mobile_species,
                 verdict="unknown",
                 slope_A2_per_ps=math.nan,
-                targets={TARGET: math.nan, DIFFUSING: math.nan, **further},
+                targets=dict.fromkeys(OF_LABELS, math.nan) | further,
                 potential=potential.info.label,
                 potential_weights_sha256=potential.info.weights_sha256,
             )
