@@ -23,7 +23,7 @@ from superionic.diffusion.supercell import make_supercell
 from superionic.evaluation.tables import steps_of
 from superionic.jobs.network import load_network
 from superionic.potentials.registry import load_potential
-from superionic.report.labels import read_data_set
+from superionic.report.labels import read_data_sets
 from superionic.surrogate.data import read_labels
 from superionic.surrogate.graphs import shake_graphs
 from superionic.surrogate.shakes import shake_crystal
@@ -50,13 +50,13 @@ def step_s(crystal, label, potential) -> float:
     return best_s(lambda: [field.evaluate([one]) for one in moving], 3) / len(moving)
 
 
-def measure(labels: Path, n_crystals: int, n_shakes: int) -> dict[str, float]:
+def measure(labels: list[Path], n_crystals: int, n_shakes: int) -> dict[str, float]:
     """Return costs, means over crystals."""
     potential = load_potential("chgnet")
     ensemble = load_network(None).ensemble
     settings = replace(ensemble.header.shakes, n_shakes=n_shakes)
-    steps = {one.material_id: one for one in read_data_set(labels)}
-    chosen = read_labels(labels).crystals
+    steps = {one.material_id: one for one in read_data_sets(labels)}
+    chosen = read_labels(*labels).crystals
     chosen = chosen[:: max(1, len(chosen) // n_crystals)][:n_crystals]
     shake_crystal(chosen[0].atoms, potential, replace(settings, n_shakes=1))  # compilation
     ensemble.predict(shake_crystal(chosen[0].atoms, potential, settings))
@@ -98,7 +98,7 @@ def measure(labels: Path, n_crystals: int, n_shakes: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, nargs="+", required=True)
     parser.add_argument("--crystals", type=int, default=24)
     parser.add_argument("--shakes", type=int, nargs="+", default=[16, 4])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")

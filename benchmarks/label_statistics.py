@@ -2,6 +2,7 @@
 
     python benchmarks/label_statistics.py [--experiment CONDUCTIVITIES.csv] [--write]
 
+Of several runs of a crystal the longest is the published label; the shorter ones are compared with it.
 --experiment takes a CSV with columns mp_id, obelix_id, sigma_RT_S_cm, censored, sg_obelix and
 sg_match: conductivities of OBELiX matched to Materials Project identifiers by formula. Labels made
 again (by workflows/label_spread_*.yaml) are compared where datasets/labels_spread_*.jsonl exist.
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from superionic.report.labels import read_data_set
+from superionic.report.labels import longest_runs, read_data_set
 from superionic.schemas.label import LabelRow
 from superionic.statistics import Interval, bootstrap_interval, roc_auc, spearman
 
@@ -34,7 +35,12 @@ N_RESAMPLES = 1000
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     data = ROOT / "datasets"
-    parser.add_argument("--labels", type=Path, default=data / "labels_1000K.jsonl")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        nargs="+",
+        default=[data / "labels_1000K.jsonl", data / "labels_1000K_longer.jsonl"],
+    )
     parser.add_argument(
         "--planned", type=Path, default=ROOT / "workflows" / "label_1000K_crystals.jsonl"
     )
@@ -46,16 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--write", action="store_true", help="replace the tables of the card")
     options = parser.parse_args(arguments)
 
-    rows = read_data_set(options.labels)
+    every = [row for path in options.labels for row in read_data_set(path)]
+    rows = longest_runs(every)
     planned = {json.loads(line)["material_id"] for line in options.planned.open()}
     tables = {"statistics": counts(rows, planned)}
     if options.experiment:
         tables["experiment"] = against_experiment(rows, read_measured(options.experiment))
-    again = {
+    again = {"shorter run": [row for row in every if row not in rows]} | {
         path.stem.removeprefix("labels_spread_"): read_data_set(path) for path in options.again
     }
-    if any(again.values()):
-        tables["spread"] = spread(rows, again)
+    if made := {name: labels for name, labels in again.items() if labels}:
+        tables["spread"] = spread(rows, made)
     print("\n\n".join(tables.values()))
     if options.write:
         text = options.card.read_text()

@@ -288,7 +288,7 @@ def test_study_files_that_are_wrong(tmp_path, changes, message):
 def test_the_published_study_file_is_right(pytestconfig):
     path = pytestconfig.rootpath / "workflows" / "train_force_network.yaml"
     study = read_study(path)
-    assert Path(study.data).exists()
+    assert all(Path(name).exists() for name in study.label_files)
     kinds = {variant.kind for variant in study.all_variants()}
     assert {"mean", "composition", "lithium fraction", "volume per atom"} <= kinds
     assert {"network without accelerations", "network with species"} <= kinds

@@ -34,6 +34,26 @@ def row(name, verdict="diffusing", label=1.0, **changes):
     } | changes
 
 
+def test_of_several_runs_of_a_crystal_the_longest_counts():
+    def run(n_steps, name="a", **changes):
+        return row(name, settings={"n_steps": n_steps, "timestep_fs": 2.0}, **changes)
+
+    rows = [run(5000, label=0.1), run(15000, label=2.0), run(15000, label=3.0), row("a", label=4.0)]
+    labels = labels_from_rows(rows)
+    assert [crystal.slope_A2_per_ps for crystal in labels.crystals] == [2.0]
+    assert labels.left_out == {"second label of a crystal": 3}
+    # A longer run that melted says that the shorter one is no label either.
+    melted = [run(5000, label=0.1), run(15000, verdict="melted"), run(5000, "b")]
+    assert [one.material_id for one in labels_from_rows(melted).crystals] == ["b"]
+
+
+def test_several_files_are_one_set(tmp_path):
+    for name, label in (("a", 1.0), ("b", 2.0)):
+        (tmp_path / name).write_text(json.dumps(row(name, label=label)))
+    labels = read_labels(tmp_path / "a", tmp_path / "b")
+    assert [crystal.slope_A2_per_ps for crystal in labels.crystals] == [1.0, 2.0]
+
+
 def test_the_displacement_at_two_picoseconds_may_be_learnt():
     lags = [0.0, 1.0, 1.6, 2.0, 2.4, 3.0]
     curves = {"a": [0, 1, 8, 10, 12, 90], "b": [0, 0, 0.1, 0.1, 0.1, 0], "c": [0, 0, 0, 0, 0, 9]}

@@ -29,7 +29,8 @@ def evaluate(
             "--labels",
             exists=True,
             dir_okay=False,
-            help="Labels that 'superionic label --export' wrote, beside those of the rows.",
+            help="Labels that 'superionic label --export' wrote, beside those of the rows; of "
+            "several runs of one crystal the longest counts.",
         ),
     ] = None,
     obelix: Annotated[
@@ -123,7 +124,7 @@ def evaluate(
         headline_markdown,
     )
     from superionic.report.export import read_rows_file
-    from superionic.report.labels import read_data_set
+    from superionic.report.labels import read_data_sets
     from superionic.report.tables_page import write_page
     from superionic.structures.species import parse_mobile_species
 
@@ -142,7 +143,7 @@ def evaluate(
         rows = query(mobile_species=mobile_species, potential=potential, database_uri=database)
     if held_out:
         rows = with_held_out(rows, read_held_out(held_out))
-    known = [label for file in labels or [] for label in read_data_set(file)]
+    known = read_data_sets(labels or [])
     if fit_calibrated is not None:
         names = [file.name for file in labels or []] or ["the rows' own labels"]
         said = _fit(rows, known, mobile_species, potential, settings, fit_calibrated, names)

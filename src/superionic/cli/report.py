@@ -24,13 +24,13 @@ def report(
         ),
     ] = None,
     labels: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             "--labels",
             exists=True,
             dir_okay=False,
             help="Labels that 'superionic label --export' wrote (.jsonl), for materials that have "
-            "none in the database.",
+            "none in the database; of several runs of one crystal the longest counts.",
         ),
     ] = None,
     policy: Policy = "xi",
@@ -57,11 +57,11 @@ def report(
     from superionic.report.html.content import gather_from
     from superionic.report.html.page import write_report
     from superionic.report.html.scope import read_scope
-    from superionic.report.labels import read_data_set
+    from superionic.report.labels import read_data_sets
     from superionic.settings import get_settings
 
     scope = None if campaign is None else read_scope(campaign, get_settings().potential)
-    known = [] if labels is None else read_data_set(labels)
+    known = read_data_sets(labels or [])
     with opened(database) as found, counting() as say:
         content = gather_from(
             found,

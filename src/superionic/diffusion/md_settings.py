@@ -1,6 +1,8 @@
 """What a molecular-dynamics run is told; every field changes numbers and is stored."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from superionic.diffusion.integrators import Thermostat
 from superionic.errors import DiffusionError
@@ -67,3 +69,15 @@ class MDSettings:
     def last_step(self) -> int:
         """Return equilibration plus production, in steps."""
         return self.n_equilibration_steps + self.n_steps
+
+
+def planned_ps(settings: Mapping[str, Any]) -> float:
+    """Return the longest production that a run was to have, in ps.
+
+    Parameters
+    ----------
+    settings : mapping
+        The fields of :class:`MDSettings`, as documents hold them; 0 where they do not say.
+    """
+    n_steps, timestep_fs = settings.get("n_steps"), settings.get("timestep_fs")
+    return 0.0 if n_steps is None or timestep_fs is None else n_steps * timestep_fs * 1e-3

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from superionic.diffusion.md_settings import planned_ps
 from superionic.errors import SettingsError
 from superionic.schemas.label import LabelRow
 
@@ -80,6 +81,35 @@ def write_data_set(rows: Iterable[LabelRow], path: Path) -> None:
         for row in ordered:
             writer.writerow(row.model_dump(mode="json", include=set(CSV_FIELDS)))
     fresh.replace(path.with_suffix(".csv"))
+
+
+def read_data_sets(paths: Iterable[Path]) -> list[LabelRow]:
+    """Read several data sets; of runs of a crystal that differ in length, the longest count.
+
+    Raises
+    ------
+    SettingsError
+        When a file is not there, or a line is no label.
+    """
+    return longest_runs(row for path in paths for row in read_data_set(path))
+
+
+def longest_runs(rows: Iterable[LabelRow]) -> list[LabelRow]:
+    """Return labels without those for which there is one of a run that was planned longer.
+
+    Runs are told by crystal, mobile species, potential, temperature and seed. How long a run was
+    planned counts, and not where it ended: a melt ends it early. The first of equals stays.
+    """
+    longest: dict[tuple[Any, ...], LabelRow] = {}
+    for row in rows:
+        key = (
+            *(row.material_id, row.mobile_species, row.potential),
+            *(row.potential_weights_sha256, row.temperature_K, row.seed),
+        )
+        known = longest.get(key)
+        if known is None or planned_ps(row.settings) > planned_ps(known.settings):
+            longest[key] = row
+    return list(longest.values())
 
 
 def read_data_set(path: Path) -> list[LabelRow]:

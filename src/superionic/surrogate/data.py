@@ -14,6 +14,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from superionic.diffusion.md_settings import planned_ps
 from superionic.errors import NetworkError, SettingsError, UnreadableFileError
 from superionic.surrogate.descriptors import Descriptors
 from superionic.surrogate.settings import DIFFUSING, MSD, TARGET, LabelRules, settings_to_dict
@@ -183,16 +184,16 @@ class TrainingSet:
 
 
 def read_labels(
-    path: Path, rules: LabelRules | None = None, descriptors: Descriptors | None = None
+    *paths: Path, rules: LabelRules | None = None, descriptors: Descriptors | None = None
 ) -> LabelSet:
-    """Read a published data set of labels (JSON lines, see ``datasets/README.md``).
+    """Read published data sets of labels (JSON lines, see ``datasets/README.md``).
 
     Parameters
     ----------
-    path : Path
-        The file.
+    paths : Path
+        The files; of several labels of a crystal the longest run counts.
     rules : LabelRules, optional
-        What is learnt of it.
+        What is learnt of them.
     descriptors : mapping, optional
         Where targets that are descriptors come from.
 
@@ -201,9 +202,28 @@ def read_labels(
     SettingsError
         When a target is no descriptor of any of the crystals.
     UnreadableFileError
-        When the file cannot be read or a line is no label, naming the line.
+        When a file cannot be read or a line is no label, naming the line.
     NetworkError
         When no row is left.
+    """
+    labels = labels_from_rows([row for path in paths for row in _rows(path)], rules, descriptors)
+    if not labels.crystals:
+        names = ", ".join(str(path) for path in paths)
+        left_out = ", ".join(f"{count} {name}" for name, count in labels.left_out.items())
+        raise NetworkError(
+            f"{names} has no label that can be learnt (left out: {left_out or 'none'}).",
+            hint="Label more crystals with 'superionic label', or leave fewer out.",
+        )
+    return labels
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file of labels.
+
+    Raises
+    ------
+    UnreadableFileError
+        When it cannot be read or a line is no label.
     """
     try:
         lines = [line for line in path.read_text().splitlines() if line.strip()]
@@ -220,14 +240,7 @@ def read_labels(
                 f"Line {number} of {path} is no label: {', '.join(missing)} missing.",
                 hint="Name a file that 'superionic label --export' wrote.",
             )
-    labels = labels_from_rows(rows, rules, descriptors)
-    if not labels.crystals:
-        left_out = ", ".join(f"{count} {name}" for name, count in labels.left_out.items())
-        raise NetworkError(
-            f"{path} has no label that can be learnt (left out: {left_out or 'none'}).",
-            hint="Label more crystals with 'superionic label', or leave fewer out.",
-        )
-    return labels
+    return rows
 
 
 def labels_from_rows(
@@ -237,8 +250,8 @@ def labels_from_rows(
 ) -> LabelSet:
     """Return the labels that are learnt from rows of a data set.
 
-    A row without a slope, or with a verdict that the rules exclude, is left out. Of several rows of
-    one crystal the first counts.
+    Of several rows of one crystal that counts whose run was planned longest, the first of equals. A
+    row without a slope, or with a verdict that the rules exclude, is left out.
 
     Raises
     ------
@@ -248,14 +261,18 @@ def labels_from_rows(
     rules = rules or LabelRules()
     found: dict[str, LabelledCrystal] = {}
     left_out: Counter[str] = Counter()
-    for row in rows:
+    seen: set[str] = set()
+    # The sort is stable.
+    for row in sorted(rows, key=lambda row: -planned_ps(row.get("settings") or {})):
         slope = row.get("label_A2_per_ps")
+        if row["material_id"] in seen:
+            left_out["second label of a crystal"] += 1
+            continue
+        seen.add(row["material_id"])
         if row["verdict"] in rules.exclude_verdicts:
             left_out[row["verdict"]] += 1
         elif slope is None or not math.isfinite(slope):
             left_out["without a slope"] += 1
-        elif row["material_id"] in found:
-            left_out["second label of a crystal"] += 1
         else:
             known = further_targets(row["material_id"], rules, descriptors)
             found[row["material_id"]] = _crystal(row, float(slope), rules, known)

@@ -114,7 +114,8 @@ def run_study(
             f"The study has no variant {', '.join(unknown)}.", hint=f"It has {', '.join(names)}."
         )
     known = None if study.descriptors is None else read_descriptors(Path(study.descriptors))
-    labels = read_labels(Path(study.data), study.labels, known)
+    files = [Path(name) for name in study.label_files]
+    labels = read_labels(*files, rules=study.labels, descriptors=known)
     reporter.say(_label_line(labels))
     device = resolve_device(device)
     potential = load_potential(study.potential, device=device)
@@ -124,7 +125,7 @@ def run_study(
         )
 
     def training_set_of(shakes: ShakeSettings, rules: LabelRules) -> TrainingSet:
-        chosen = read_labels(Path(study.data), rules, known).crystals
+        chosen = read_labels(*files, rules=rules, descriptors=known).crystals
         found = shake_all(
             [crystal.atoms for crystal in chosen],
             potential,
@@ -206,7 +207,8 @@ def run_study(
     if ensemble is not None and study.ensemble is not None:
         header = Ensemble.load(ensemble).header
         digest = hashlib.sha256(ensemble.read_bytes()).hexdigest()
-        card = model_card(header, summary, study.ensemble.variant, digest, Path(study.data).name)
+        data = " and ".join(file.name for file in files)
+        card = model_card(header, summary, study.ensemble.variant, digest, data)
         _write(directory / CARD_FILE, card)
     tables = [markdown(summary, floor) for floor in study.floors_A2_per_ps]
     _write(directory / TABLE_FILE, "\n".join(tables))
@@ -275,7 +277,7 @@ def _published(study: StudySettings) -> dict[str, Any]:
     return settings_to_dict(
         replace(
             study,
-            data=bare(study.data),
+            data=tuple(bare(name) for name in study.label_files),
             descriptors=study.descriptors and bare(study.descriptors),
             pretraining=study.pretraining and study.pretraining.with_files(bare),
             unlabelled=study.unlabelled and study.unlabelled.with_files(bare),

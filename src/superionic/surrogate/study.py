@@ -101,8 +101,9 @@ class StudySettings:
 
     Parameters
     ----------
-    data : str
-        File of labels (JSON lines), relative to the study file.
+    data : str or tuple of str
+        Files of labels (JSON lines), relative to the study file; of several labels of a crystal
+        the longest run counts.
     potential : str
         Specification of the potential that shakes; that of the labels.
     network, training, shakes, labels
@@ -126,7 +127,7 @@ class StudySettings:
         Of the bootstrap.
     """
 
-    data: str
+    data: str | tuple[str, ...]
     potential: str = "chgnet"
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
@@ -142,6 +143,11 @@ class StudySettings:
     descriptors: str | None = None
     floors_A2_per_ps: tuple[float, ...] = (1e-4, 0.05)
     n_resamples: int = 1000
+
+    @property
+    def label_files(self) -> tuple[str, ...]:
+        """Return the files of labels."""
+        return (self.data,) if isinstance(self.data, str) else self.data
 
     def all_variants(self) -> list[Variant]:
         """Return the main network and the variants.
@@ -270,7 +276,7 @@ def read_study(path: Path) -> StudySettings:
 
     return replace(
         study,
-        data=within(study.data),
+        data=tuple(within(name) for name in study.label_files),
         descriptors=study.descriptors and within(study.descriptors),
         pretraining=study.pretraining and study.pretraining.with_files(within),
         unlabelled=study.unlabelled and study.unlabelled.with_files(within),

@@ -226,9 +226,9 @@ def read_sources(paths: Sequence[Path]) -> Sources:
             found.validations += _validations(content, path)
             continue
         if "msd" in content and "verdict" in content:
-            from superionic.report.labels import read_data_set
+            from superionic.report.labels import longest_runs, read_data_set
 
-            found.labels += read_data_set(path)
+            found.labels = longest_runs([*found.labels, *read_data_set(path)])
         elif "key" in content and "material_id" in content:
             from superionic.report.export import read_rows_file
 
