@@ -196,7 +196,7 @@ def questions() -> dict[str, Callable[[int], tuple[str, dict[str, Any]]]]:
     }
 
 
-SLOW = ("by 3D barrier", "10,000 rows as CSV")
+SLOW = ("10,000 rows as CSV",)
 """Questions that are asked once."""
 
 
