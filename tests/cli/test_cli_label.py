@@ -61,12 +61,14 @@ def test_wrong_settings_are_named(tmp_path, line, word):
         read_campaign(file).maker("chgnet")
 
 
-def test_published_labels_are_known_to_the_campaign_that_made_them():
+@pytest.mark.parametrize("name", ["label_1000K", "label_1000K_longer"])
+def test_published_labels_are_known_to_the_campaign_that_made_them(name):
     """Whoever changes a setting's name or default makes all of them be computed again."""
-    published = read_data_set(WORKFLOWS.parent / "datasets" / "labels_1000K.jsonl")
-    if not published:
-        pytest.skip("no label is published yet")
-    campaign = read_campaign(WORKFLOWS / "label_1000K.yaml")
+    published = read_data_set(
+        WORKFLOWS.parent / "datasets" / f"{name.replace('label', 'labels')}.jsonl"
+    )
+    assert published
+    campaign = read_campaign(WORKFLOWS / f"{name}.yaml")
     maker = campaign.maker("chgnet")
     crystals = {one.material_id: one for one in read_candidates(campaign.crystals)}
     for row in published:
@@ -79,6 +81,15 @@ def test_the_campaigns_for_the_spread_differ_in_one_thing():
     other = read_campaign(WORKFLOWS / "label_spread_tensornet.yaml").maker("chgnet")
     assert replace(first, md_maker=replace(first.md_maker, mb_velocity_seed=1)) == seed
     assert replace(first, potential="matgl:TensorNet-MatPES-PBE-v2025.1-PES") == other
+
+
+def test_the_longer_campaign_runs_all_that_were_unconverged_and_differs_in_its_length_alone():
+    first = read_campaign(WORKFLOWS / "label_1000K.yaml").maker("chgnet")
+    longer = read_campaign(WORKFLOWS / "label_1000K_longer.yaml")
+    assert replace(first, md_maker=replace(first.md_maker, n_steps=15000)) == longer.maker("chgnet")
+    published = read_data_set(WORKFLOWS.parent / "datasets" / "labels_1000K.jsonl")
+    unconverged = {row.material_id for row in published if row.verdict == "unconverged"}
+    assert {one.material_id for one in read_candidates(longer.crystals)} == unconverged
 
 
 def test_the_smallest_crystals_are_the_first_of_the_campaign():

@@ -1,5 +1,6 @@
 """Shakes kept on disk: forces are computed once."""
 
+import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,7 +33,8 @@ def cached_shakes(
         pass
     shakes = shake_crystal(atoms, potential, settings)
     directory.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new.npz")
+    # Two studies at once may shake the same crystal.
+    fresh = path.with_suffix(f".{os.getpid()}.new.npz")
     np.savez_compressed(fresh, **shakes.to_arrays())  # type: ignore[arg-type]
     fresh.replace(path)
     return shakes
