@@ -1,6 +1,7 @@
 """Frozen-framework descriptors of crystals with and without labels, for the force network.
 
-    python benchmarks/descriptors_of_landscapes.py datasets/screening_*.jsonl
+    python benchmarks/descriptors_of_landscapes.py datasets/screening_1000K.jsonl \\
+        datasets/screening_obelix.jsonl
 
 Reads rows of the screening collection (``superionic query --format jsonl``) and keeps the numbers
 of the landscape alone: a row may hold labels and predictions, too, which neither a control nor a

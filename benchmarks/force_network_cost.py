@@ -1,6 +1,6 @@
 """What a prediction costs: forces, network, memory, and the molecular dynamics that it replaces.
 
-    python benchmarks/force_network_cost.py --labels datasets/labels_1000K.jsonl
+    python benchmarks/force_network_cost.py --labels datasets/labels_1000K*.jsonl
 
 The network and the shakes are those of the package. CPU time of one thread, the best of several
 repetitions, since other work may share the machine. Labels cost as many force evaluations as they

@@ -2,7 +2,8 @@
 
     python benchmarks/label_statistics.py [--experiment CONDUCTIVITIES.csv] [--write]
 
-Of several runs of a crystal the longest is the published label; the shorter ones are compared with it.
+Of several runs of a crystal the longest is the published label, with which the shorter ones are
+compared.
 --experiment takes a CSV with columns mp_id, obelix_id, sigma_RT_S_cm, censored, sg_obelix and
 sg_match: conductivities of OBELiX matched to Materials Project identifiers by formula. Labels made
 again (by workflows/label_spread_*.yaml) are compared where datasets/labels_spread_*.jsonl exist.

@@ -68,7 +68,8 @@ def test_the_short_table_has_numbers_of_the_long_one_and_needs_predictions(rows_
 def test_the_calibration_of_the_package_is_the_fit_of_the_published_data(tmp_path):
     root = Path(__file__).parents[2]
     arguments = ["evaluate", "--rows", str(root / "datasets/screening_1000K.jsonl")]
-    arguments += ["--labels", str(root / "datasets/labels_1000K.jsonl")]
+    for name in ("labels_1000K", "labels_1000K_longer"):
+        arguments += ["--labels", str(root / f"datasets/{name}.jsonl")]
     arguments += ["--held-out", str(root / "benchmarks/results/force_network.json")]
     arguments += ["--fit-calibrated", str(tmp_path / "fit.json"), "--resamples", "10"]
     result = CliRunner().invoke(app, arguments)
