@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tables = {"statistics": counts(rows, planned)}
     if options.experiment:
         tables["experiment"] = against_experiment(rows, read_measured(options.experiment))
-    again = {"shorter run": [row for row in every if row not in rows]} | {
+    kept = {row.task_key for row in rows}
+    again = {"shorter run": [row for row in every if row.task_key not in kept]} | {
         path.stem.removeprefix("labels_spread_"): read_data_set(path) for path in options.again
     }
     if made := {name: labels for name, labels in again.items() if labels}:

@@ -27,8 +27,9 @@ from superionic.diffusion.elastic_band import BandSettings, relax_positions
 from superionic.diffusion.forces import force_field_maker
 from superionic.errors import SuperionicError
 from superionic.evaluation.evaluate import conductors_of
-from superionic.evaluation.measures import measure
 from superionic.evaluation.readers import read_matches, read_obelix
+from superionic.evaluation.scorers import Scorer
+from superionic.evaluation.tables import Task, tables_of
 from superionic.evaluation.truth import conductivities
 from superionic.potentials.registry import load_potential
 from superionic.query import opened
@@ -141,28 +142,31 @@ def print_table(options: argparse.Namespace) -> None:
     known = conductivities([*read_obelix(options.obelix), *read_matches(options.obelix_match)])
     above = conductors_of(known, options.threshold_S_per_cm)
     names = [name for name in sorted(found) if name in rows and name in above]
-    positive = np.array([above[name] for name in names], dtype=bool)
-    values = [known[name].value for name in names]
-    systems = [rows[name].chemical_system for name in names]
     scores = {
-        title: -np.array([min(found[name][key], LARGEST_EV) for name in names])
+        title: {name: -min(found[name][key], LARGEST_EV) for name in names}
         for key, title in NUMBERS.items()
     }
     for feature in ("barrier_1d_eV", "barrier_3d_eV", "xi", "fv_disconnected_2eV"):
-        scores[f"`{feature}`"] = np.array(
-            [FEATURES[feature].oriented(rows[name]) for name in names], dtype=float
-        )
+        scores[f"`{feature}`"] = {
+            name: float(FEATURES[feature].oriented(rows[name])) for name in names
+        }
+    (table,) = tables_of(
+        Task("measured conductivity", known, [options.threshold_S_per_cm], "S/cm"),
+        [Scorer(title, title, "descriptor", "landscape", one) for title, one in scores.items()],
+        {name: rows[name].chemical_system for name in names},
+    )
     went_back = sum(found[name]["went_back"] for name in names)
     print(
-        f"{len(names)} crystals, {positive.sum()} above {options.threshold_S_per_cm:g} S/cm; "
+        f"{table.n} crystals, {table.n_positive} above {table.threshold:g} S/cm; "
         f"in {went_back} the released ion went back.\n"
     )
     print("| score | ROC-AUC | Spearman with the frozen bottleneck |")
     print("| --- | --- | --- |")
-    for title, score in scores.items():
-        auc = measure(positive, score, values, systems).roc_auc
-        order = spearman(score, scores[NUMBERS["frozen_eV"]])
-        print(f"| {title} | {auc.value:.2f} [{auc.low:.2f}, {auc.high:.2f}] | {order:.2f} |")
+    frozen = np.array(list(scores[NUMBERS["frozen_eV"]].values()))
+    for line in table.lines:
+        auc = line.measures.roc_auc
+        order = spearman(np.array(list(scores[line.scorer].values())), frozen)
+        print(f"| {line.scorer} | {auc.value:.2f} [{auc.low:.2f}, {auc.high:.2f}] | {order:.2f} |")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ import numpy as np
 from scipy.stats import rankdata
 
 from superionic.evaluation.evaluate import conductors_of
-from superionic.evaluation.measures import measure
 from superionic.evaluation.readers import read_matches, read_obelix
+from superionic.evaluation.scorers import Scorer
+from superionic.evaluation.tables import Task, tables_of
 from superionic.evaluation.truth import conductivities
 from superionic.ranking.features import FEATURES
 from superionic.report.export import read_rows_file
@@ -40,11 +41,11 @@ def main() -> None:
     known = conductivities([*read_obelix(options.obelix), *read_matches(options.obelix_match)])
     above = conductors_of(known, options.threshold_S_per_cm)
     both = [name for name in sorted(first) if name in second and name in above]
-    positive = np.array([above[name] for name in both], dtype=bool)
-    values = [known[name].value for name in both]
-    systems = [first[name].chemical_system for name in both]
+    task = Task("measured conductivity", known, [options.threshold_S_per_cm], "S/cm")
+    systems = {name: first[name].chemical_system for name in both}
     labels = [next(iter(rows.values())).potential for rows in (first, second)]
-    print(f"{len(both)} crystals, {positive.sum()} above {options.threshold_S_per_cm:g} S/cm\n")
+    n_above = sum(above[name] for name in both)
+    print(f"{len(both)} crystals, {n_above} above {options.threshold_S_per_cm:g} S/cm\n")
     print(f"| descriptor | {labels[0]} | {labels[1]} | mean of both ranks | Spearman of the two |")
     print("| --- | --- | --- | --- | --- |")
     for name in DESCRIPTORS:
@@ -52,10 +53,16 @@ def main() -> None:
             np.array([FEATURES[name].oriented(rows[material]) for material in both], dtype=float)
             for rows in (first, second)
         )
-        cells = []
-        for score in (one, other, rankdata(one) + rankdata(other)):
-            found = measure(positive, score, values, systems).roc_auc
-            cells.append(f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]")
+        ranks = rankdata(one) + rankdata(other)
+        scorers = [
+            Scorer(title, title, "descriptor", "landscape", dict(zip(both, scores, strict=True)))
+            for title, scores in zip(
+                (*labels, "mean of both ranks"), (one, other, ranks), strict=True
+            )
+        ]
+        (table,) = tables_of(task, scorers, systems)
+        found = [line.measures.roc_auc for line in table.lines]
+        cells = [f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in found]
         print(f"| `{name}` | {' | '.join(cells)} | {spearman(one, other):.2f} |")
 
 

@@ -151,9 +151,12 @@ class Filters(BaseModel):
             Ask for several elements by the field ``element_sets``, whose index finds all of them at
             once. Rows of old versions lack it.
         """
-        elements = self._element_criteria(by_element_sets)
-        # The local server takes the first condition that has an index, and this leaves few rows.
-        found = {name: elements.pop(name) for name in ("element_sets",) if name in elements}
+        found: dict[str, Any] = {}
+        wanted = [] if self.elements is None else list(dict.fromkeys(self.elements.split(",")))
+        if by_element_sets and len(wanted) > 1:
+            # The local server takes the first condition that has an index; this leaves few rows.
+            found["element_sets"] = element_set(wanted[:LARGEST_ELEMENT_SET])
+            wanted = wanted[LARGEST_ELEMENT_SET:]
         for name in ("mobile_species", "potential", "formula"):
             if (value := getattr(self, name)) is not None:
                 found[name] = value
@@ -165,7 +168,12 @@ class Filters(BaseModel):
                 "$gte": self.material_id,
                 "$lt": self.material_id + _LAST_CHARACTER,
             }
-        found |= elements
+        if self.without_elements is not None:
+            found["elements"] = {"$nin": self.without_elements.split(",")}
+        if wanted:
+            one = len(wanted) == 1 and "elements" not in found
+            every = {"$all": wanted}
+            found["elements"] = wanted[0] if one else found.get("elements", {}) | every
         barrier = {"$gte": self.min_barrier_eV, "$lte": self.max_barrier_eV}
         if barrier := {name: value for name, value in barrier.items() if value is not None}:
             found["mpe_eV"] = barrier
@@ -185,20 +193,6 @@ class Filters(BaseModel):
                 found["present"] = part
             else:
                 found.setdefault(_FIELD_OF_PART[part], {"$ne": None})
-        return found
-
-    def _element_criteria(self, by_element_sets: bool) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        wanted = [] if self.elements is None else list(dict.fromkeys(self.elements.split(",")))
-        if by_element_sets and len(wanted) > 1:
-            found["element_sets"] = element_set(wanted[:LARGEST_ELEMENT_SET])
-            wanted = wanted[LARGEST_ELEMENT_SET:]
-        if self.without_elements is not None:
-            found["elements"] = {"$nin": self.without_elements.split(",")}
-        if len(wanted) == 1 and "elements" not in found:
-            found["elements"] = wanted[0]
-        elif wanted:
-            found["elements"] = found.get("elements", {}) | {"$all": wanted}
         return found
 
 

@@ -22,8 +22,7 @@ _MOST_GROUPS = 24
 _LARGEST_NUMBER = 2**53
 _SAMPLED = (
     *("key", "rank", "ranks", "mobile_species", "potential", "elements", "present"),
-    "element_sets",
-    *("label_verdict", "validation_verdict"),
+    *("element_sets", "label_verdict", "validation_verdict"),
     *(one.value for one in SortField if one is not SortField.rank),
 )
 
