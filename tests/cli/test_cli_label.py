@@ -83,13 +83,16 @@ def test_the_campaigns_for_the_spread_differ_in_one_thing():
     assert replace(first, potential="matgl:TensorNet-MatPES-PBE-v2025.1-PES") == other
 
 
-def test_the_longer_campaign_runs_all_that_were_unconverged_and_differs_in_its_length_alone():
+def test_the_longer_campaign_has_no_choice_of_crystals_and_differs_in_its_length_alone():
     first = read_campaign(WORKFLOWS / "label_1000K.yaml").maker("chgnet")
     longer = read_campaign(WORKFLOWS / "label_1000K_longer.yaml")
     assert replace(first, md_maker=replace(first.md_maker, n_steps=15000)) == longer.maker("chgnet")
     published = read_data_set(WORKFLOWS.parent / "datasets" / "labels_1000K.jsonl")
-    unconverged = {row.material_id for row in published if row.verdict == "unconverged"}
-    assert {one.material_id for one in read_candidates(longer.crystals)} == unconverged
+    wanted = {row.material_id for row in published if row.verdict == "unconverged"}
+    diffusing = [row for row in published if row.verdict == "diffusing"]
+    cheapest = sorted(diffusing, key=lambda row: row.wall_time_s)[:13]
+    wanted |= {row.material_id for row in cheapest}
+    assert {one.material_id for one in read_candidates(longer.crystals)} == wanted
 
 
 def test_the_smallest_crystals_are_the_first_of_the_campaign():
