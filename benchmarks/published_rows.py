@@ -64,7 +64,7 @@ def merge(published: Sequence[ScreeningDocument], validations: Sequence[Validati
         docs = database.job_store.docs_store
         docs.update(
             [
-                {"uuid": one.job_uuid, "index": 1, "output": json.loads(one.model_dump_json())}
+                {"uuid": one.job_uuid, "index": 1, "output": one.model_dump(mode="json")}
                 for one in validations
             ],
             key=["uuid", "index"],
