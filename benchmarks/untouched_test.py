@@ -1,0 +1,174 @@
+"""Test predictions that were written down before there were labels.
+
+    superionic predict CRYSTALS --json FILE          # before the crystals are labelled
+    python benchmarks/untouched_test.py --keep FILE  # the predictions alone, to be committed
+    superionic label ...
+    python benchmarks/untouched_test.py --write docs/force_network.md
+
+The controls learn what the network had learnt: the published labels without the crystals of the
+test. What neither has seen, by chemical system, stands in a table of its own.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from superionic.surrogate.controls import FEATURES, LEAF, N_TREES
+from superionic.surrogate.data import LabelledCrystal, read_labels
+from superionic.surrogate.descriptors import descriptor_columns, read_descriptors
+from superionic.surrogate.settings import LabelRules
+from superionic.surrogate.summary import difference, metric_cell, metrics
+
+ROOT = Path(__file__).parents[1]
+KEPT = ROOT / "benchmarks" / "results" / "untouched_predictions.json"
+MARKS = "<!-- untouched test: by benchmarks/untouched_test.py -->", "<!-- end of untouched test -->"
+NETWORK = "force network"
+TREES = ("volume per atom", "lithium fraction", "composition", "composition and volume")
+SEEDS = (1, 2, 3)
+N_RESAMPLES = 2000
+SLOPE = "log10_msd_slope"
+FIELDS = ("material_id", "formula", SLOPE, f"{SLOPE}_low", f"{SLOPE}_high")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    data = ROOT / "datasets"
+    parser.add_argument("--keep", type=Path, help="what 'superionic predict --json' wrote")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        nargs="+",
+        default=[data / "labels_1000K.jsonl", data / "labels_1000K_longer.jsonl"],
+    )
+    parser.add_argument("--descriptors", type=Path, default=data / "descriptors_1000K.jsonl")
+    parser.add_argument("--floor", type=float, default=0.05, help="of the labels, in A^2/ps")
+    parser.add_argument("--write", type=Path, help="replace the table between its marks")
+    options = parser.parse_args(arguments)
+    if options.keep:
+        KEPT.write_text(json.dumps(kept(json.loads(options.keep.read_text())), indent=1) + "\n")
+        return
+    rules = LabelRules(floor_A2_per_ps=options.floor, exclude_verdicts=("melted",))
+    labels = read_labels(*options.labels, rules=rules)
+    predictions = json.loads(KEPT.read_text())
+    text = compare(labels.crystals, predictions, read_descriptors(options.descriptors), rules)
+    print(text)
+    if options.write:
+        page = options.write.read_text()
+        before, rest = page.split(MARKS[0])
+        options.write.write_text(
+            f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{rest.split(MARKS[1])[1]}"
+        )
+
+
+def kept(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a test needs of predictions: numbers, flags, and what made them."""
+    (network,) = {d["settings"]["network"] for d in documents}
+    (weights,) = {d["potential"]["weights_sha256"] for d in documents}
+    rows = [
+        {name: d[name] for name in FIELDS} | {"flags": d["flags"]}
+        for d in sorted(documents, key=lambda d: d["material_id"])
+    ]
+    return {"network_sha256": network, "potential_weights_sha256": weights, "predictions": rows}
+
+
+def compare(
+    crystals: Sequence[LabelledCrystal],
+    predictions: dict[str, Any],
+    descriptors: dict[str, dict[str, float]],
+    rules: LabelRules,
+) -> str:
+    """Return the tables: all labelled crystals of the test, and those of unlearnt chemistry."""
+    rows = {row["material_id"]: row for row in predictions["predictions"]}
+    tested = [c for c in crystals if c.material_id in rows]
+    learnt = [c for c in crystals if c.material_id not in rows]
+    models = {NETWORK: {0: {c.material_id: rows[c.material_id][SLOPE] for c in tested}}}
+    models |= control_predictions(learnt, tested, descriptors)
+    known = {c.chemical_system for c in learnt}
+    new = [c for c in tested if c.chemical_system not in known]
+    inside = [
+        rows[c.material_id][f"{SLOPE}_low"]
+        <= math.log10(max(c.slope_A2_per_ps, rules.floor_A2_per_ps))
+        <= rows[c.material_id][f"{SLOPE}_high"]
+        for c in tested
+    ]
+    return "\n\n".join(
+        [
+            f"Network {predictions['network_sha256'][:12]}; all models learnt {len(learnt)} "
+            f"labels. {len(rows)} crystals were predicted, {len(tested)} of them have a label and "
+            f"did not melt; {sum(inside)} of these lie in their 95 % interval.",
+            "All of them:",
+            table(models, tested, rules),
+            "Those whose chemical system was not learnt:",
+            table(models, new, rules),
+        ]
+    )
+
+
+def control_predictions(
+    learnt: Sequence[LabelledCrystal],
+    tested: Sequence[LabelledCrystal],
+    descriptors: dict[str, dict[str, float]],
+) -> dict[str, dict[int, dict[str, float]]]:
+    """Return what the mean and forests of trees predict, by model, seed and material."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    both = [*learnt, *tested]
+    truth = np.array([c.targets[SLOPE] for c in learnt])
+    # None of these features needs shakes.
+    features = {
+        name: np.array([FEATURES[name](crystal, None) for crystal in both])  # type: ignore[arg-type]
+        for name in TREES
+    }
+    features["frozen-framework descriptors"] = descriptor_columns(
+        descriptors, [c.material_id for c in both]
+    )
+    found = {"mean": {0: {c.material_id: float(truth.mean()) for c in tested}}}
+    for name, columns in features.items():
+        found[name] = {}
+        for seed in SEEDS:
+            forest = RandomForestRegressor(
+                N_TREES, min_samples_leaf=LEAF, max_features=1 / 3, random_state=seed, n_jobs=1
+            )
+            forest.fit(columns[: len(learnt)], truth)
+            values = forest.predict(columns[len(learnt) :])
+            found[name][seed] = {
+                c.material_id: float(v) for c, v in zip(tested, values, strict=True)
+            }
+    return found
+
+
+def table(
+    models: dict[str, dict[int, dict[str, float]]],
+    crystals: Sequence[LabelledCrystal],
+    rules: LabelRules,
+) -> str:
+    """Return one line a model: measures with bootstrap intervals over chemical systems."""
+    floor = rules.floor_A2_per_ps
+    found = {name: metrics(model, crystals, floor, N_RESAMPLES) for name, model in models.items()}
+    first = found[NETWORK]
+    lines = [
+        f"{first['n_crystals']} crystals; {first['n_decided']} decided, "
+        f"{first['n_diffusing']} of them diffusing.",
+        "",
+        "| model | R^2 | R^2 of the network less this | MAE | Spearman | ROC-AUC |",
+        f"|{' --- |' * 6}",
+    ]
+    for name, measured in found.items():
+        gain = difference(models[NETWORK], models[name], crystals, floor, N_RESAMPLES)
+        cells = [
+            name,
+            metric_cell(measured["r_squared"]),
+            "" if name == NETWORK else metric_cell(gain["r_squared"]),
+            *(metric_cell(measured[m]) for m in ("mean_absolute_error", "spearman", "roc_auc")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
