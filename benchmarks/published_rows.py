@@ -21,23 +21,17 @@ from superionic.builders.run import run_builder
 from superionic.builders.screening import ScreeningBuilder, read_rows
 from superionic.query import opened
 from superionic.report.export import read_rows_file
-from superionic.schemas.screening import PARTS, ScreeningDocument
+from superionic.schemas.screening import LANDSCAPE_FIELDS, PARTS, ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
 
-LANDSCAPE = (
-    *("mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),
-    *("diffusivity_ratio_1000K", "diffusivity_ratio_min_1000K"),
-    *("fv_connected", "fv_disconnected", "fv_disconnected_2eV"),
-    *("free_volume_A3_per_ion", "free_volume_2eV_A3_per_ion", "xi"),
-    *("n_evaluations", "wall_time_s"),
-)
+COPIED = (*LANDSCAPE_FIELDS, "n_evaluations", "wall_time_s")
 
 
 def with_landscape(row: ScreeningDocument, published: ScreeningDocument) -> ScreeningDocument:
     """Return a row with the numbers of a published landscape, whose documents are elsewhere."""
     present = [part for part in PARTS if part == "landscape" or part in row.present]
     warnings = {(one.code, one.text): one for one in (*published.warnings, *row.warnings)}
-    copied = (*LANDSCAPE, "task_key", "settings", "source", "relaxed")
+    copied = (*COPIED, "task_key", "settings", "source", "relaxed")
     return row.model_copy(
         update={name: getattr(published, name) for name in copied}
         | {
@@ -52,7 +46,7 @@ def difference(row: ScreeningDocument, published: ScreeningDocument) -> float:
     """Return the largest relative difference of a landscape's numbers; wall time aside."""
     pairs = [
         (float(getattr(row, name)), float(getattr(published, name)))
-        for name in LANDSCAPE
+        for name in COPIED
         if name != "wall_time_s" and getattr(published, name) is not None
     ]
     return max(abs(a - b) / max(abs(b), 1e-6) for a, b in pairs)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from superionic import __version__
 from superionic.errors import SettingsError
-from superionic.schemas.screening import ScreeningDocument
+from superionic.schemas.screening import LANDSCAPE_FIELDS, ScreeningDocument
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,10 +20,8 @@ PREFIX = "_superionic_"
 _API_VERSION = "1.1.0"
 _NESTED = frozenset({"settings", "runs", "labels", "orderings", "ranks", "scores", "warnings"})
 _IN_OPTIMADE = (
-    *("material_id", "mobile_species", "potential", "present", "mpe_eV", "barrier_1d_eV"),
-    *("barrier_2d_eV", "barrier_3d_eV", "fv_connected", "fv_disconnected", "fv_disconnected_2eV"),
-    *("diffusivity_ratio_1000K", "diffusivity_ratio_min_1000K"),
-    *("free_volume_A3_per_ion", "free_volume_2eV_A3_per_ion", "xi"),
+    *("material_id", "mobile_species", "potential", "present"),
+    *LANDSCAPE_FIELDS,
     *("predicted_log10_msd_slope", "predicted_log10_msd_slope_low"),
     *("predicted_log10_msd_slope_high", "network", "label_verdict", "label_temperature_K"),
     *("msd_slope_A2_per_ps", "msd_slope_low_A2_per_ps", "msd_slope_high_A2_per_ps"),

@@ -19,6 +19,14 @@ PARTS: tuple[Part, ...] = ("landscape", "prediction", "label", "validation")
 LARGEST_ELEMENT_SET = 3
 """Elements in the largest of the sets that a row has an index for."""
 
+LANDSCAPE_FIELDS = (
+    *("mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),
+    *("diffusivity_ratio_1000K", "diffusivity_ratio_min_1000K"),
+    *("fv_connected", "fv_disconnected", "fv_disconnected_2eV"),
+    *("free_volume_A3_per_ion", "free_volume_2eV_A3_per_ion", "xi"),
+)
+"""Numbers of a row that come from the landscape, whatever they cost."""
+
 
 def element_set(elements: Iterable[str]) -> str:
     """Return several elements as one word: in alphabetical order, joined by hyphens."""
