@@ -1,0 +1,82 @@
+"""The test of predictions that were there before the labels: nothing of it is learnt."""
+
+import importlib.util
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from superionic.surrogate.data import read_labels
+from superionic.surrogate.descriptors import read_descriptors
+from superionic.surrogate.settings import LabelRules
+
+ROOT = Path(__file__).parents[1]
+RULES = LabelRules(floor_A2_per_ps=0.05, exclude_verdicts=("melted",))
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location(
+        "untouched_test", ROOT / "benchmarks" / "untouched_test.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.SEEDS, module.N_TREES, module.N_RESAMPLES = (1,), 20, 50
+    return module
+
+
+@pytest.fixture(scope="module")
+def crystals():
+    return read_labels(ROOT / "datasets" / "labels_1000K.jsonl", rules=RULES).crystals[:60]
+
+
+@pytest.fixture(scope="module")
+def descriptors():
+    return read_descriptors(ROOT / "datasets" / "descriptors_1000K.jsonl")
+
+
+def predicted(crystals, shift=0.0):
+    """Predictions that are right but for a shift in decades, each half a decade wide."""
+    rows = [
+        {
+            "material_id": c.material_id,
+            "formula": c.formula,
+            "log10_msd_slope": c.targets["log10_msd_slope"] + shift,
+            "log10_msd_slope_low": c.targets["log10_msd_slope"] + shift - 0.25,
+            "log10_msd_slope_high": c.targets["log10_msd_slope"] + shift + 0.25,
+            "flags": [],
+        }
+        for c in crystals
+    ]
+    return {"network_sha256": "0" * 64, "potential_weights_sha256": "", "predictions": rows}
+
+
+def test_controls_learn_nothing_of_the_tested_labels(script, crystals, descriptors):
+    learnt, tested = crystals[:40], crystals[40:]
+    other = [
+        replace(c, slope_A2_per_ps=7.0, targets={**c.targets, "log10_msd_slope": math.log10(7.0)})
+        for c in tested
+    ]
+    found = script.control_predictions(learnt, tested, descriptors)
+    assert found == script.control_predictions(learnt, other, descriptors)
+    # They do learn from the others.
+    assert found != script.control_predictions(learnt[:30], tested, descriptors)
+    assert set(found["mean"][0]) == {c.material_id for c in tested}
+
+
+def test_right_predictions_are_found_right_and_wrong_ones_wrong(script, crystals, descriptors):
+    tested = crystals[40:]
+    right = script.compare(crystals, predicted(tested), descriptors, RULES)
+    wrong = script.compare(crystals, predicted(tested, shift=1.0), descriptors, RULES)
+    assert "all models learnt 40 labels" in right
+    assert "20 crystals were predicted, 20 of them have a label" in right
+    assert "20 of these lie in their" in right
+    assert "; 0 of these lie in their" in wrong
+    assert "| force network | 1.00 [1.00, 1.00] |" in right
+    assert "| force network | 1.00 [1.00, 1.00] |" not in wrong
+
+
+def test_crystals_without_a_label_are_counted_and_not_tested(script, crystals, descriptors):
+    text = script.compare(crystals[:55], predicted(crystals[40:]), descriptors, RULES)
+    assert "20 crystals were predicted, 15 of them have a label" in text
