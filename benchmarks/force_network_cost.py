@@ -24,8 +24,8 @@ from superionic.evaluation.tables import steps_of
 from superionic.jobs.network import load_network
 from superionic.potentials.registry import load_potential
 from superionic.report.labels import read_data_sets
-from superionic.surrogate.data import read_labels
 from superionic.surrogate.graphs import shake_graphs
+from superionic.surrogate.labels import read_labels
 from superionic.surrogate.shakes import shake_crystal
 
 

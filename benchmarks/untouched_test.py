@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from superionic.surrogate.controls import FEATURES, LEAF, N_TREES
-from superionic.surrogate.data import LabelledCrystal, read_labels
+from superionic.surrogate.data import LabelledCrystal
 from superionic.surrogate.descriptors import descriptor_columns, read_descriptors
+from superionic.surrogate.labels import read_labels
 from superionic.surrogate.settings import LabelRules
 from superionic.surrogate.summary import difference, metric_cell, metrics
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from superionic.surrogate.data import read_labels
 from superionic.surrogate.descriptors import read_descriptors
+from superionic.surrogate.labels import read_labels
 from superionic.surrogate.settings import LabelRules
 
 ROOT = Path(__file__).parents[1]

@@ -13,8 +13,8 @@ pytest.importorskip("e3nn")
 
 from superionic.potentials.registry import load_potential
 from superionic.structures.readers import read_candidates
-from superionic.surrogate.data import read_labels
 from superionic.surrogate.inference import Ensemble, shipped_ensemble
+from superionic.surrogate.labels import read_labels
 from superionic.surrogate.settings import settings_to_dict
 from superionic.surrogate.shakes import shake_crystal
 from superionic.surrogate.study import read_study

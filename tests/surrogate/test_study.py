@@ -357,6 +357,9 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
             "potential": "ase",
         }
         lines.append(json.dumps(row))
+    molten = json.loads(lines[0]) | {"material_id": "molten", "verdict": "melted"}
+    colder = molten | {"verdict": "diffusing", "temperature_K": 700.0}
+    lines += map(json.dumps, (molten, colder))
     (tmp_path / "labels.jsonl").write_text("\n".join(lines))
     (tmp_path / "crystals.jsonl").write_text("\n".join(lines))
     further = json.loads(lines[0]) | {"material_id": "unlabelled"}
@@ -372,13 +375,18 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
         training={"max_epochs": 2},
         splits=["random"],
         seeds=[0],
-        labels={"targets": ["log10_msd_slope", "mpe_eV"]},
+        labels={"targets": ["log10_msd_slope", "mpe_eV"], "temperature_K": 1000.0},
         descriptors="numbers.jsonl",
         unlabelled={"crystals": ["further.jsonl"], "max_atoms": 50},
         pretraining={"crystals": ["crystals.jsonl"], "epochs": 1},
         variants=[
             {"name": "mean", "kind": "mean"},
-            {"name": "from atoms", "pretrained": True, "unlabelled": True},
+            {
+                "name": "from atoms",
+                "pretrained": True,
+                "unlabelled": True,
+                "labels": {"activation_energy_eV": 0.2},
+            },
         ],
         ensemble={"variant": "from atoms", "n_members": 1, "split": "random"},
         n_resamples=5,
@@ -403,7 +411,7 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
     assert hashlib.sha256(file.read_bytes()).hexdigest() in card
     assert "8 crystals of labels.jsonl" in card
     assert "| learnt beside the slope | `mpe_eV` |" in card
-    assert "| crystals without a label | 1, learnt for these" in card
+    assert "| crystals learnt beside those | 2, hash" in card  # the molten one, and "unlabelled"
     row = next(r for r in summary["models"] if r["variant"] == "from atoms")
     error = row["metrics"]["0.0001"]["mean_absolute_error"]["value"]
     assert f"| {error:.2f} [" in next(x for x in card.splitlines() if "**this network**" in x)
@@ -411,4 +419,4 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
     ensemble = Ensemble.load(file)
     assert ensemble.header.calibration is None  # eight errors support no interval
     assert ensemble.header.n_crystals == 8
-    assert ensemble.header.n_unlabelled == 1
+    assert ensemble.header.n_unlabelled == 2

@@ -8,11 +8,8 @@ import pytest
 from synthetic import synthetic_set
 
 from superionic.errors import NetworkError, SettingsError, UnreadableFileError
-from superionic.surrogate.data import (
-    TrainingSet,
-    labels_from_rows,
-    read_labels,
-)
+from superionic.surrogate.data import TrainingSet
+from superionic.surrogate.labels import labels_from_rows, read_labels
 from superionic.surrogate.settings import DIFFUSING, MSD, TARGET, LabelRules
 
 
@@ -32,6 +29,48 @@ def row(name, verdict="diffusing", label=1.0, **changes):
         "potential": "chgnet:0.3.0",
         "potential_weights_sha256": "abc",
     } | changes
+
+
+def test_what_melts_is_learnt_beside_by_its_diffusion_in_the_cold():
+    rows = [
+        row("a", temperature_K=1000.0, label=2.0),
+        row("a", temperature_K=700.0, label=0.5),
+        row("b", "melted", temperature_K=1000.0, label=9.0),
+        row("b", temperature_K=500.0, label=0.1),
+        row("b", temperature_K=700.0, label=0.5),
+        row("c", "melted", temperature_K=1000.0, label=9.0),
+        row("c", "melted", temperature_K=700.0, label=5.0),
+        row("d", "not_diffusing", temperature_K=700.0, label=1e-4),
+        row("e", temperature_K=1200.0, label=1.0),
+    ]
+    rules = LabelRules(
+        floor_A2_per_ps=0.05,
+        targets=(TARGET, DIFFUSING),
+        temperature_K=1000.0,
+        activation_energy_eV=0.2,
+    )
+    labels = labels_from_rows(rows, rules)
+    assert {c.material_id: c.slope_A2_per_ps for c in labels.crystals} == {"a": 2.0}
+    assert labels.left_out == {"melted": 2, "of another temperature": 1}
+    # D ~ exp(-E / kT): exp(0.2 eV / k * (1/700 K - 1/1000 K)) = 2.7038
+    beside = {c.material_id: c for c in labels.beside}
+    assert beside.keys() == {"b", "d"}
+    assert beside["b"].slope_A2_per_ps == pytest.approx(0.5 * 2.7038, rel=1e-4)
+    assert beside["b"].targets[TARGET] == pytest.approx(math.log10(0.5 * 2.7038), abs=1e-4)
+    assert beside["d"].targets[TARGET] == math.log10(0.05)
+    assert math.isnan(beside["b"].targets[DIFFUSING])
+    # Without an activation energy they are rows of another temperature and nothing more.
+    alone = labels_from_rows(rows, LabelRules(temperature_K=1000.0))
+    assert (len(alone.crystals), alone.beside) == (1, ())
+    assert alone.left_out == {"melted": 2, "of another temperature": 6}
+
+
+def test_temperatures_are_not_mixed_unsaid():
+    rows = [row("a", temperature_K=1000.0), row("b", temperature_K=700.0)]
+    with pytest.raises(SettingsError, match=r"several temperatures \(700\.0, 1000\.0 K\)"):
+        labels_from_rows(rows)
+    with pytest.raises(SettingsError, match="temperature_K"):
+        LabelRules(activation_energy_eV=0.2)
 
 
 def test_of_several_runs_of_a_crystal_the_longest_counts():

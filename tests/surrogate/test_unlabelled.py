@@ -10,7 +10,7 @@ from synthetic import synthetic_set
 
 from superionic.errors import NetworkError
 from superionic.surrogate.checkpoint import save_ensemble
-from superionic.surrogate.crossvalidation import FoldTask, run_fold, with_unlabelled
+from superionic.surrogate.crossvalidation import FoldTask, run_fold, with_beside
 from superionic.surrogate.data import TrainingSet
 from superionic.surrogate.ensemble import train_ensemble
 from superionic.surrogate.inference import Ensemble
@@ -71,10 +71,10 @@ def test_crystals_with_a_descriptor_and_no_label(tmp_path, springs):
 
 def test_those_of_the_chemistry_that_is_tested_are_left_out(labelled):
     twins = labelled.subset([3, 5])
-    joined, beside = with_unlabelled(labelled, twins, [3, 4])
+    joined, beside = with_beside(labelled, twins, [3, 4])
     assert len(joined) == 14
     assert beside.tolist() == [13]
-    assert with_unlabelled(labelled, None, [3])[1].size == 0
+    assert with_beside(labelled, None, [3])[1].size == 0
 
 
 def test_the_fold_that_is_tested_does_not_feel_its_unlabelled_twins(labelled, tmp_path):
@@ -99,7 +99,7 @@ def test_the_fold_that_is_tested_does_not_feel_its_unlabelled_twins(labelled, tm
         ]
         twins = with_descriptor(labelled, values, slope=False)
         place = tmp_path / name
-        return run_fold(task, labelled, place, unlabelled=twins).predictions
+        return run_fold(task, labelled, place, beside=twins).predictions
 
     assert predictions("a", 0.1, 0.5) == predictions("b", 5.0, 0.5)
     assert predictions("a", 0.1, 0.5) != predictions("c", 0.1, 5.0)
@@ -109,7 +109,7 @@ def test_the_fold_that_is_tested_does_not_feel_its_unlabelled_twins(labelled, tm
 def test_an_ensemble_says_what_it_learnt_beside(labelled, tmp_path):
     beside = with_descriptor(synthetic_set(3, n_shakes=2, seed=5), [0.1, 0.2, 0.3], slope=False)
     settings = (TINY, QUICK, ShakeSettings(), 1)
-    found = train_ensemble(labelled, *settings, tmp_path / "with", unlabelled=beside)
+    found = train_ensemble(labelled, *settings, tmp_path / "with", beside=beside)
     alone = train_ensemble(labelled, *settings, tmp_path / "without")
     path = tmp_path / "network.pt"
     save_ensemble(path, found.members, found.header)

@@ -96,7 +96,7 @@ def _beside(header: NetworkHeader) -> list[str]:
         lines.append(f"| learnt beside the slope | {names} |")
     if header.n_unlabelled:
         lines.append(
-            f"| crystals without a label | {header.n_unlabelled}, learnt for these, hash "
+            f"| crystals learnt beside those | {header.n_unlabelled}, hash "
             f"`{header.unlabelled_sha256[:16]}` |"
         )
     return lines

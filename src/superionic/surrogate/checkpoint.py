@@ -83,7 +83,7 @@ class NetworkHeader:
     chemical_systems : tuple of str or None
         Chemical systems that were learnt, with or without labels; None where the file does not say.
     n_unlabelled : int
-        Crystals without a label that were learnt for their further targets.
+        Crystals without a label of the temperature that were learnt for what else is known of them.
     unlabelled_sha256 : str
         Hash of these; empty for none.
     superionic_version : str

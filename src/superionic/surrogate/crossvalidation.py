@@ -51,8 +51,8 @@ class FoldTask:
         Crystals that are used of those outside the fold, for learning curves; None for all.
     pretrained : str
         Hash of the weights that a network starts from; empty for weights drawn at random.
-    unlabelled : str
-        Hash of the crystals without a label that a network learns, too; empty for none.
+    beside : str
+        Hash of the crystals that a network learns, too, and that are never tested; empty for none.
     """
 
     kind: Kind
@@ -65,7 +65,7 @@ class FoldTask:
     shakes: ShakeSettings
     n_learnt: int | None = None
     pretrained: str = ""
-    unlabelled: str = ""
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def run_fold(
     directory: Path,
     descriptors: FloatArray | None = None,
     initial: Path | None = None,
-    unlabelled: TrainingSet | None = None,
+    beside: TrainingSet | None = None,
     *,
     device: str = "cpu",
 ) -> FoldResult:
@@ -120,8 +120,8 @@ def run_fold(
         For the kind ``descriptors``.
     initial : Path, optional
         File of the weights that networks start from.
-    unlabelled : TrainingSet, optional
-        Crystals that networks learn beside the labelled ones. Those of a chemical system of the
+    beside : TrainingSet, optional
+        Crystals that networks learn beside those that are tested. Those of a chemical system of the
         fold are left out, however crystals are divided.
     device : str
         Where networks are trained.
@@ -142,9 +142,7 @@ def run_fold(
     train = np.sort(train)
     found: dict[str, Any]
     if task.kind in NETWORKS:
-        found = _network_fold(
-            task, training_set, train, test, directory, initial, unlabelled, device
-        )
+        found = _network_fold(task, training_set, train, test, directory, initial, beside, device)
     else:
         found = {
             "predictions": _control(task, training_set, train, test, descriptors)[:, None].tolist(),
@@ -171,7 +169,7 @@ def _network_fold(
     test: NDArray[np.int64],
     directory: Path,
     initial: Path | None,
-    unlabelled: TrainingSet | None,
+    beside: TrainingSet | None,
     device: str,
 ) -> dict[str, Any]:
     from superionic.surrogate.batches import GraphTable
@@ -189,14 +187,14 @@ def _network_fold(
     seed = task.training.seed + TRAINED_ON_SEED * task.seed + task.fold
     training = replace(task.training, seed=seed)
     learnt, held_out = hold_out(train, training.validation_fraction, seed, groups)
-    everything, beside = with_unlabelled(training_set, unlabelled, [*test, *held_out])
+    everything, others = with_beside(training_set, beside, [*test, *held_out])
     extras = None
     if task.kind == "network with species":
         extras = species_extras(everything, task.shakes.min_image_distance_A)
     table = GraphTable(everything, task.network.cutoff_A, extras=extras, device=device)
     fitted = fit_network(
         table,
-        np.concatenate([learnt, beside]),
+        np.concatenate([learnt, others]),
         held_out,
         task.network,
         training,
@@ -204,7 +202,7 @@ def _network_fold(
         directory / "training",
         make_network=make,
         initial=read_weights(initial),
-        identity=training_set.sha256() + task.unlabelled,
+        identity=training_set.sha256() + task.beside,
         device=device,
     )
     values, features = predict_crystals(fitted.network, table, test)
@@ -217,29 +215,29 @@ def _network_fold(
     }
 
 
-def with_unlabelled(
-    training_set: TrainingSet, unlabelled: TrainingSet | None, unseen: Sequence[int] = ()
+def with_beside(
+    training_set: TrainingSet, beside: TrainingSet | None, unseen: Sequence[int] = ()
 ) -> tuple[TrainingSet, NDArray[np.int64]]:
-    """Return labelled and unlabelled crystals as one set, and which of the latter are learnt.
+    """Return labelled crystals and those learnt beside as one set, and which of these are learnt.
 
     Parameters
     ----------
     training_set : TrainingSet
         Labelled crystals; they keep their numbers.
-    unlabelled : TrainingSet or None
+    beside : TrainingSet or None
         The others.
     unseen : sequence of int
-        Labelled crystals that are held back: unlabelled ones of their chemical systems are, too.
+        Labelled crystals that are held back: others of their chemical systems are, too.
     """
-    if unlabelled is None:
+    if beside is None:
         return training_set, np.empty(0, dtype=np.int64)
     hidden = {training_set.groups[i] for i in unseen}
-    beside = [
+    learnt = [
         len(training_set) + number
-        for number, system in enumerate(unlabelled.groups)
+        for number, system in enumerate(beside.groups)
         if system not in hidden
     ]
-    return training_set.joined(unlabelled), np.array(beside, dtype=np.int64)
+    return training_set.joined(beside), np.array(learnt, dtype=np.int64)
 
 
 def _control(

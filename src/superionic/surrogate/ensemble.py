@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from superionic.surrogate.checkpoint import Calibration, Member, NetworkHeader
-from superionic.surrogate.crossvalidation import FoldResult, with_unlabelled
+from superionic.surrogate.crossvalidation import FoldResult, with_beside
 from superionic.surrogate.data import TrainingSet
 from superionic.surrogate.folds import hold_out
 from superionic.surrogate.inference import Ensemble, calibrate
@@ -33,8 +33,8 @@ class MemberTask:
         Where it is trained.
     initial : Path or None
         File of the weights that it starts from.
-    unlabelled : TrainingSet or None
-        Crystals that it learns beside.
+    beside : TrainingSet or None
+        Crystals that it learns, too.
     device : str
         Where it is trained.
     """
@@ -44,7 +44,7 @@ class MemberTask:
     training: TrainingSettings
     directory: Path
     initial: Path | None = None
-    unlabelled: TrainingSet | None = None
+    beside: TrainingSet | None = None
     device: str = "cpu"
 
 
@@ -58,7 +58,7 @@ def train_ensemble(
     calibration: Calibration | None = None,
     n_workers: int = 1,
     initial: Path | None = None,
-    unlabelled: TrainingSet | None = None,
+    beside: TrainingSet | None = None,
     device: str = "cpu",
     report: Callable[[int], None] = lambda done: None,
 ) -> Ensemble:
@@ -81,8 +81,8 @@ def train_ensemble(
         Processes.
     initial : Path, optional
         File of the weights that members start from.
-    unlabelled : TrainingSet, optional
-        Crystals that members learn beside those with labels.
+    beside : TrainingSet, optional
+        Crystals that members learn beside those that have a label.
     device : str
         Where they are trained.
     report : callable
@@ -95,13 +95,13 @@ def train_ensemble(
             replace(training, seed=training.seed + k),
             directory / f"member-{k}",
             initial,
-            unlabelled,
+            beside,
             device,
         )
         for k in range(n_members)
     ]
     in_processes(_train, tasks, n_workers, lambda done, task, result: report(done))
-    others = [] if unlabelled is None else unlabelled.groups
+    others = [] if beside is None else beside.groups
     header = NetworkHeader(
         network=network,
         shakes=shakes,
@@ -113,8 +113,8 @@ def train_ensemble(
         targets=training_set.rules.targets,
         calibration=calibration,
         chemical_systems=tuple(sorted({*training_set.groups, *others})),
-        n_unlabelled=0 if unlabelled is None else len(unlabelled),
-        unlabelled_sha256="" if unlabelled is None else unlabelled.sha256(),
+        n_unlabelled=0 if beside is None else len(beside),
+        unlabelled_sha256="" if beside is None else beside.sha256(),
     )
     return Ensemble([_member(task) for task in tasks], header)
 
@@ -163,18 +163,18 @@ def _fit(task: MemberTask) -> "FittedNetwork":
     learnt, held_out = hold_out(
         everything, training.validation_fraction, training.seed, task.training_set.groups
     )
-    unlabelled = task.unlabelled
-    table_set, beside = with_unlabelled(task.training_set, unlabelled, held_out.tolist())
+    beside = task.beside
+    table_set, others = with_beside(task.training_set, beside, held_out.tolist())
     return fit_network(
         GraphTable(table_set, task.network.cutoff_A, device=task.device),
-        np.concatenate([learnt, beside]),
+        np.concatenate([learnt, others]),
         held_out,
         task.network,
         training,
         task.training_set.rules.targets,
         task.directory,
         initial=read_weights(task.initial),
-        identity=task.training_set.sha256() + ("" if unlabelled is None else unlabelled.sha256()),
+        identity=task.training_set.sha256() + ("" if beside is None else beside.sha256()),
         device=task.device,
     )
 

@@ -16,10 +16,11 @@ from superionic.potentials.registry import load_potential
 from superionic.surrogate.card import model_card
 from superionic.surrogate.checkpoint import save_ensemble
 from superionic.surrogate.crossvalidation import FoldResult
-from superionic.surrogate.data import LabelSet, TrainingSet, read_labels
+from superionic.surrogate.data import LabelledCrystal, LabelSet, TrainingSet
 from superionic.surrogate.descriptors import descriptor_columns, read_descriptors
 from superionic.surrogate.ensemble import calibration_of, train_ensemble
 from superionic.surrogate.inference import Ensemble
+from superionic.surrogate.labels import read_labels
 from superionic.surrogate.settings import (
     LabelRules,
     NetworkSettings,
@@ -124,16 +125,21 @@ def run_study(
             f"Warning: some labels are not of {potential.info.label}, which shakes the crystals."
         )
 
-    def training_set_of(shakes: ShakeSettings, rules: LabelRules) -> TrainingSet:
-        chosen = read_labels(*files, rules=rules, descriptors=known).crystals
+    def shaken(
+        crystals: Sequence[LabelledCrystal], shakes: ShakeSettings, rules: LabelRules
+    ) -> TrainingSet:
         found = shake_all(
-            [crystal.atoms for crystal in chosen],
+            [crystal.atoms for crystal in crystals],
             potential,
             shakes,
             shake_directory,
             lambda done, total: reporter.step(f"shakes of {_amplitudes(shakes)} A", done, total),
         )
-        return TrainingSet(chosen, tuple(found), rules)
+        return TrainingSet(tuple(crystals), tuple(found), rules)
+
+    def training_set_of(shakes: ShakeSettings, rules: LabelRules) -> TrainingSet:
+        chosen = read_labels(*files, rules=rules, descriptors=known).crystals
+        return shaken(chosen, shakes, rules)
 
     descriptors = None
     if known is not None:
@@ -162,9 +168,15 @@ def run_study(
         path = pretrain(crystals, network, study.pretraining, shakes, place, device)
         return path, weights_hash(read_weights(path) or {})
 
-    def unlabelled_of(shakes: ShakeSettings, rules: LabelRules) -> TrainingSet:
-        assert study.unlabelled is not None, "asked for where there are any"
-        return read_crystals(
+    def beside_of(
+        shakes: ShakeSettings, rules: LabelRules, with_unlabelled: bool
+    ) -> TrainingSet | None:
+        colder = read_labels(*files, rules=rules, descriptors=known).beside
+        found = shaken(colder, shakes, rules) if colder else None
+        if not with_unlabelled:
+            return found
+        assert study.unlabelled is not None, "checked when the file was read"
+        unlabelled = read_crystals(
             study.unlabelled,
             shakes,
             potential,
@@ -172,8 +184,9 @@ def run_study(
             lambda done, total: reporter.step("shakes without labels", done, total),
             rules=rules,
             descriptors=known,
-            leave_out={crystal.material_id for crystal in labels.crystals},
+            leave_out={crystal.material_id for crystal in (*labels.crystals, *colder)},
         )
+        return unlabelled if found is None else found.joined(unlabelled)
 
     wanted = [MAIN, *only] if only else []
     runs = plan(
@@ -183,7 +196,7 @@ def run_study(
         descriptors,
         wanted,
         pretrained,
-        None if study.unlabelled is None else unlabelled_of,
+        beside_of,
         device,
     )
     results = run_all(
@@ -259,7 +272,7 @@ def _ensemble(
         calibration,
         n_workers,
         chosen[0][0].initial,
-        chosen[0][0].unlabelled,
+        chosen[0][0].beside,
         chosen[0][0].device,
         lambda done: reporter.step("ensemble", done, wanted.n_members),
     )

@@ -142,16 +142,26 @@ class LabelRules:
         What is learnt: ``log10_msd_slope`` first. Beside it may be learnt ``diffusing`` (1 or 0, by
         the verdict), ``log10_msd`` (at 2 ps) and numbers of the study's file of descriptors, by
         their names there. They teach the network what it looks for; only the slope is predicted.
+    temperature_K : float or None
+        Temperature of the labels; None where all are of one. Rows of another are left out, but for
+    activation_energy_eV : float or None
+        with which a slope of a lower temperature is taken up to it. It stands for the label of a
+        crystal that has none, since it melts, and is learnt and never tested. None: not at all.
     """
 
     floor_A2_per_ps: float = 1e-4
     exclude_verdicts: tuple[str, ...] = ("melted",)
     targets: tuple[str, ...] = (TARGET,)
+    temperature_K: float | None = None
+    activation_energy_eV: float | None = None
 
     def __post_init__(self) -> None:
+        temperature_K, energy_eV = self.temperature_K, self.activation_energy_eV
         _require(
             self,
             floor_A2_per_ps=self.floor_A2_per_ps > 0,
+            temperature_K=temperature_K > 0 if temperature_K is not None else energy_eV is None,
+            activation_energy_eV=energy_eV is None or energy_eV >= 0,
             targets=self.targets[:1] == (TARGET,) and len(set(self.targets)) == len(self.targets),
         )
 

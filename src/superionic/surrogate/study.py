@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from superionic.errors import SettingsError
 from superionic.surrogate.crossvalidation import (
+    NETWORKS,
     FoldResult,
     FoldTask,
     Kind,
@@ -205,14 +206,14 @@ class Resolved:
     splits: tuple[Split, ...]
     seeds: tuple[int, ...]
 
-    def tasks(self, n_folds: int, pretrained: str = "", unlabelled: str = "") -> Iterator[FoldTask]:
+    def tasks(self, n_folds: int, pretrained: str = "", beside: str = "") -> Iterator[FoldTask]:
         """Yield the folds of all divisions.
 
         Parameters
         ----------
         n_folds : int
             Folds of each division.
-        pretrained, unlabelled : str
+        pretrained, beside : str
             Hashes of the weights to start from, and of the crystals learnt beside.
         """
         for split in self.splits:
@@ -229,7 +230,7 @@ class Resolved:
                         shakes=self.shakes,
                         n_learnt=self.variant.n_learnt,
                         pretrained=pretrained,
-                        unlabelled=unlabelled,
+                        beside=beside,
                     )
 
 
@@ -243,7 +244,7 @@ class Run:
     directory: Path
     descriptors: FloatArray | None = None
     initial: Path | None = None
-    unlabelled: TrainingSet | None = None
+    beside: TrainingSet | None = None
     device: str = "cpu"
 
 
@@ -290,7 +291,7 @@ def plan(
     descriptors: FloatArray | None = None,
     only: Sequence[str] = (),
     pretrain: Callable[[NetworkSettings, ShakeSettings], tuple[Path, str]] | None = None,
-    unlabelled_of: Callable[[ShakeSettings, LabelRules], TrainingSet] | None = None,
+    beside_of: Callable[[ShakeSettings, LabelRules, bool], TrainingSet | None] | None = None,
     device: str = "cpu",
 ) -> list[Run]:
     """Return all runs of a study, the main network's first.
@@ -309,14 +310,15 @@ def plan(
         Names of the variants that are run; all by default.
     pretrain : callable, optional
         Gives the file and the hash of the weights that pretrained networks start from.
-    unlabelled_of : callable, optional
-        Gives the crystals that networks learn beside the labelled ones; called once for each pair.
+    beside_of : callable, optional
+        Gives the crystals that networks learn beside the labelled ones, those without a label among
+        them or not; called once for each settings of shakes and labels, and either.
     device : str
         Where networks are trained.
     """
     runs = []
     sets: dict[tuple[ShakeSettings, LabelRules], TrainingSet] = {}
-    beside: dict[tuple[ShakeSettings, LabelRules], TrainingSet] = {}
+    others: dict[tuple[ShakeSettings, LabelRules, bool], TrainingSet | None] = {}
     for variant in study.all_variants():
         if (only and variant.name not in only) or (
             variant.kind == "descriptors" and descriptors is None
@@ -329,12 +331,13 @@ def plan(
         initial, pretrained = None, ""
         if variant.pretrained and pretrain is not None:
             initial, pretrained = pretrain(resolved.network, resolved.shakes)
-        unlabelled = None
-        if unlabelled_of is not None and variant.unlabelled:
-            if key not in beside:
-                beside[key] = unlabelled_of(*key)
-            unlabelled = beside[key]
-        digest = "" if unlabelled is None else unlabelled.sha256()
+        beside = None
+        if beside_of is not None and variant.kind in NETWORKS:
+            wanted = (*key, variant.unlabelled)
+            if wanted not in others:
+                others[wanted] = beside_of(*wanted)
+            beside = others[wanted]
+        digest = "" if beside is None else beside.sha256()
         for task in resolved.tasks(study.n_folds, pretrained, digest):
             n_outside = len(sets[key]) * (study.n_folds - 1) / study.n_folds
             if task.n_learnt is not None and task.n_learnt > n_outside:
@@ -349,7 +352,7 @@ def plan(
                     place,
                     descriptors,
                     initial,
-                    unlabelled,
+                    beside,
                     device,
                 )
             )
@@ -382,7 +385,7 @@ def _run(run: Run) -> FoldResult:
         run.directory,
         run.descriptors,
         run.initial,
-        run.unlabelled,
+        run.beside,
         device=run.device,
     )
 

@@ -10,8 +10,9 @@ from ase import Atoms
 from superionic.errors import InputError, NetworkError, SuperionicError
 from superionic.potentials.base import Potential
 from superionic.structures.readers import read_candidates
-from superionic.surrogate.data import LabelledCrystal, TrainingSet, further_targets
+from superionic.surrogate.data import LabelledCrystal, TrainingSet
 from superionic.surrogate.descriptors import Descriptors
+from superionic.surrogate.labels import further_targets
 from superionic.surrogate.settings import (
     OF_LABELS,
     LabelRules,
