@@ -1,5 +1,6 @@
 """Options of ``superionic label`` and campaign files of its flow, without running anything."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from superionic.cli.app import app
 from superionic.cluster.campaign_file import read_campaign
 from superionic.errors import SettingsError
 from superionic.flows.label import LabelMaker
-from superionic.report.labels import read_data_set
+from superionic.report.labels import longest_runs, read_data_set
 from superionic.structures import read_candidates
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
@@ -87,12 +88,31 @@ def test_the_longer_campaign_has_no_choice_of_crystals_and_differs_in_its_length
     first = read_campaign(WORKFLOWS / "label_1000K.yaml").maker("chgnet")
     longer = read_campaign(WORKFLOWS / "label_1000K_longer.yaml")
     assert replace(first, md_maker=replace(first.md_maker, n_steps=15000)) == longer.maker("chgnet")
-    published = read_data_set(WORKFLOWS.parent / "datasets" / "labels_1000K.jsonl")
+    # The forty that were predicted before they were labelled came after it.
+    kept = WORKFLOWS.parent / "benchmarks" / "results" / "untouched_predictions.json"
+    later = {row["material_id"] for row in json.loads(kept.read_text())["predictions"]}
+    rows = read_data_set(WORKFLOWS.parent / "datasets" / "labels_1000K.jsonl")
+    published = [row for row in rows if row.material_id not in later]
+    assert (len(rows), len(published)) == (220, 180)
     wanted = {row.material_id for row in published if row.verdict == "unconverged"}
     diffusing = [row for row in published if row.verdict == "diffusing"]
     cheapest = sorted(diffusing, key=lambda row: row.wall_time_s)[:13]
     wanted |= {row.material_id for row in cheapest}
     assert {one.material_id for one in read_candidates(longer.crystals)} == wanted
+
+
+def test_the_cold_campaign_has_what_melts_and_differs_in_its_temperature_alone():
+    first = read_campaign(WORKFLOWS / "label_1000K.yaml").maker("chgnet")
+    cold = read_campaign(WORKFLOWS / "label_700K.yaml")
+    assert replace(first, md_maker=replace(first.md_maker, temperature=700.0)) == cold.maker(
+        "chgnet"
+    )
+    files = [
+        WORKFLOWS.parent / "datasets" / f"labels_1000K{name}.jsonl" for name in ("", "_longer")
+    ]
+    rows = longest_runs([row for file in files for row in read_data_set(file)])
+    molten = {row.material_id for row in rows if row.verdict == "melted"}
+    assert {one.material_id for one in read_candidates(cold.crystals)} == molten
 
 
 def test_the_smallest_crystals_are_the_first_of_the_campaign():

@@ -64,7 +64,7 @@ class ShakeSettings:
             amplitudes_A=bool(self.amplitudes_A) and min(self.amplitudes_A) > 0,
             n_shakes=self.n_shakes >= 1,
             seed=self.seed >= 0,
-            mass_exponent=0 <= self.mass_exponent <= 1,
+            mass_exponent=0 <= self.mass_exponent <= 4,
             distribution=self.distribution in ("gaussian", "ball"),
             min_image_distance_A=self.min_image_distance_A > 0,
             max_atoms=self.max_atoms >= 1,
