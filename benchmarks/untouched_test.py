@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from superionic.surrogate.controls import FEATURES, LEAF, N_TREES
+from superionic.surrogate.controls import FEATURES, forest
 from superionic.surrogate.data import LabelledCrystal
 from superionic.surrogate.descriptors import descriptor_columns, read_descriptors
 from superionic.surrogate.labels import read_labels
@@ -116,8 +116,6 @@ def control_predictions(
     descriptors: dict[str, dict[str, float]],
 ) -> dict[str, dict[int, dict[str, float]]]:
     """Return what the mean and forests of trees predict, by model, seed and material."""
-    from sklearn.ensemble import RandomForestRegressor
-
     both = [*learnt, *tested]
     truth = np.array([c.targets[SLOPE] for c in learnt])
     # None of these features needs shakes.
@@ -132,11 +130,7 @@ def control_predictions(
     for name, columns in features.items():
         found[name] = {}
         for seed in SEEDS:
-            forest = RandomForestRegressor(
-                N_TREES, min_samples_leaf=LEAF, max_features=1 / 3, random_state=seed, n_jobs=1
-            )
-            forest.fit(columns[: len(learnt)], truth)
-            values = forest.predict(columns[len(learnt) :])
+            values = forest(columns[: len(learnt)], truth, columns[len(learnt) :], seed)
             found[name][seed] = {
                 c.material_id: float(v) for c, v in zip(tested, values, strict=True)
             }

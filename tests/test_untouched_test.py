@@ -22,7 +22,7 @@ def script():
     )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.SEEDS, module.N_TREES, module.N_RESAMPLES = (1,), 20, 50
+    module.SEEDS, module.N_RESAMPLES = (1,), 50
     return module
 
 

@@ -164,11 +164,32 @@ def forest_control(
     seed : int
         Of the forest.
     """
+    return forest(features[learnt], training_set.targets[learnt, 0], features[test], seed)
+
+
+def forest(
+    learnt: FloatArray, targets: FloatArray, asked: FloatArray, seed: int, n_trees: int = N_TREES
+) -> FloatArray:
+    """Return what a forest of regression trees says of rows of features.
+
+    Parameters
+    ----------
+    learnt : ndarray, shape (n_learnt, n_features)
+        Features that are learnt; NaN where unknown.
+    targets : ndarray, shape (n_learnt,)
+        What they stand for.
+    asked : ndarray, shape (n_asked, n_features)
+        Features that are asked about.
+    seed : int
+        Of the forest.
+    n_trees : int
+        Trees.
+    """
     from sklearn.ensemble import RandomForestRegressor
 
-    forest = RandomForestRegressor(
-        N_TREES, min_samples_leaf=LEAF, max_features=1 / 3, random_state=seed, n_jobs=1
+    trees = RandomForestRegressor(
+        n_trees, min_samples_leaf=LEAF, max_features=1 / 3, random_state=seed, n_jobs=1
     )
-    forest.fit(features[learnt], training_set.targets[learnt, 0])
-    found: FloatArray = forest.predict(features[test])
+    trees.fit(learnt, targets)
+    found: FloatArray = trees.predict(asked)
     return found
