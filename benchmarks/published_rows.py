@@ -24,14 +24,14 @@ from superionic.report.export import read_rows_file
 from superionic.schemas.screening import LANDSCAPE_FIELDS, PARTS, ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
 
-COPIED = (*LANDSCAPE_FIELDS, "n_evaluations", "wall_time_s")
+NUMBERS = (*LANDSCAPE_FIELDS, "n_evaluations", "wall_time_s")
 
 
 def with_landscape(row: ScreeningDocument, published: ScreeningDocument) -> ScreeningDocument:
     """Return a row with the numbers of a published landscape, whose documents are elsewhere."""
     present = [part for part in PARTS if part == "landscape" or part in row.present]
     warnings = {(one.code, one.text): one for one in (*published.warnings, *row.warnings)}
-    copied = (*COPIED, "task_key", "settings", "source", "relaxed")
+    copied = (*NUMBERS, "task_key", "settings", "source", "relaxed")
     return row.model_copy(
         update={name: getattr(published, name) for name in copied}
         | {
@@ -46,7 +46,7 @@ def difference(row: ScreeningDocument, published: ScreeningDocument) -> float:
     """Return the largest relative difference of a landscape's numbers; wall time aside."""
     pairs = [
         (float(getattr(row, name)), float(getattr(published, name)))
-        for name in COPIED
+        for name in NUMBERS
         if name != "wall_time_s" and getattr(published, name) is not None
     ]
     return max(abs(a - b) / max(abs(b), 1e-6) for a, b in pairs)

@@ -3,7 +3,7 @@
     superionic predict CRYSTALS --json FILE          # before the crystals are labelled
     python benchmarks/untouched_test.py --keep FILE  # the predictions alone, to be committed
     superionic label ...
-    python benchmarks/untouched_test.py --write docs/force_network.md
+    python benchmarks/untouched_test.py --write      # tables that docs/force_network.md includes
 
 The controls learn what the network had learnt: the published labels without the crystals of the
 test. What neither has seen, by chemical system, stands in a table of its own.
@@ -27,7 +27,7 @@ from superionic.surrogate.summary import difference, metric_cell, metrics
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "benchmarks" / "results" / "untouched_predictions.json"
-MARKS = "<!-- untouched test: by benchmarks/untouched_test.py -->", "<!-- end of untouched test -->"
+TABLES = KEPT.with_name("untouched_test.md")
 NETWORK = "force network"
 TREES = ("volume per atom", "lithium fraction", "composition", "composition and volume")
 SEEDS = (1, 2, 3)
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--descriptors", type=Path, default=data / "descriptors_1000K.jsonl")
     parser.add_argument("--floor", type=float, default=0.05, help="of the labels, in A^2/ps")
-    parser.add_argument("--write", type=Path, help="replace the table between its marks")
+    parser.add_argument("--write", action="store_true", help="keep the tables, too")
     options = parser.parse_args(arguments)
     if options.keep:
         KEPT.write_text(json.dumps(kept(json.loads(options.keep.read_text())), indent=1) + "\n")
@@ -59,11 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = compare(labels.crystals, predictions, read_descriptors(options.descriptors), rules)
     print(text)
     if options.write:
-        page = options.write.read_text()
-        before, rest = page.split(MARKS[0])
-        options.write.write_text(
-            f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{rest.split(MARKS[1])[1]}"
-        )
+        TABLES.write_text(f"{text}\n")
 
 
 def kept(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:

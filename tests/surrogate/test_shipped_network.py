@@ -67,7 +67,7 @@ def test_the_untouched_test_was_of_another_network(shipped):
     planned = read_candidates([ROOT / "workflows" / "label_1000K_crystals.jsonl"])
     known = {c.material_id for file in study.label_files for c in read_candidates([Path(file)])}
     assert {c.material_id for c in planned} <= known
-    assert (study.unlabelled, study.pretraining) == (None, None)
+    assert (study.unlabelled, study.pretraining, shipped.header.n_unlabelled) == (None, None, 0)
 
 
 def test_card_and_study_are_of_this_file(shipped):

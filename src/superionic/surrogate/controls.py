@@ -167,9 +167,7 @@ def forest_control(
     return forest(features[learnt], training_set.targets[learnt, 0], features[test], seed)
 
 
-def forest(
-    learnt: FloatArray, targets: FloatArray, asked: FloatArray, seed: int, n_trees: int = N_TREES
-) -> FloatArray:
+def forest(learnt: FloatArray, targets: FloatArray, asked: FloatArray, seed: int) -> FloatArray:
     """Return what a forest of regression trees says of rows of features.
 
     Parameters
@@ -182,13 +180,11 @@ def forest(
         Features that are asked about.
     seed : int
         Of the forest.
-    n_trees : int
-        Trees.
     """
     from sklearn.ensemble import RandomForestRegressor
 
     trees = RandomForestRegressor(
-        n_trees, min_samples_leaf=LEAF, max_features=1 / 3, random_state=seed, n_jobs=1
+        N_TREES, min_samples_leaf=LEAF, max_features=1 / 3, random_state=seed, n_jobs=1
     )
     trees.fit(learnt, targets)
     found: FloatArray = trees.predict(asked)

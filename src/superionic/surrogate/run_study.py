@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -116,7 +117,12 @@ def run_study(
         )
     known = None if study.descriptors is None else read_descriptors(Path(study.descriptors))
     files = [Path(name) for name in study.label_files]
-    labels = read_labels(*files, rules=study.labels, descriptors=known)
+
+    @cache
+    def labels_of(rules: LabelRules) -> LabelSet:
+        return read_labels(*files, rules=rules, descriptors=known)
+
+    labels = labels_of(study.labels)
     reporter.say(_label_line(labels))
     device = resolve_device(device)
     potential = load_potential(study.potential, device=device)
@@ -138,8 +144,7 @@ def run_study(
         return TrainingSet(tuple(crystals), tuple(found), rules)
 
     def training_set_of(shakes: ShakeSettings, rules: LabelRules) -> TrainingSet:
-        chosen = read_labels(*files, rules=rules, descriptors=known).crystals
-        return shaken(chosen, shakes, rules)
+        return shaken(labels_of(rules).crystals, shakes, rules)
 
     descriptors = None
     if known is not None:
@@ -171,7 +176,7 @@ def run_study(
     def beside_of(
         shakes: ShakeSettings, rules: LabelRules, with_unlabelled: bool
     ) -> TrainingSet | None:
-        colder = read_labels(*files, rules=rules, descriptors=known).beside
+        colder = labels_of(rules).beside
         found = shaken(colder, shakes, rules) if colder else None
         if not with_unlabelled:
             return found

@@ -143,10 +143,11 @@ class LabelRules:
         the verdict), ``log10_msd`` (at 2 ps) and numbers of the study's file of descriptors, by
         their names there. They teach the network what it looks for; only the slope is predicted.
     temperature_K : float or None
-        Temperature of the labels; None where all are of one. Rows of another are left out, but for
+        Temperature of the labels; rows of another are left out. None where all are of one.
     activation_energy_eV : float or None
-        with which a slope of a lower temperature is taken up to it. It stands for the label of a
-        crystal that has none, since it melts, and is learnt and never tested. None: not at all.
+        A crystal that has no label at that temperature, since it melts, is learnt by one of a lower
+        temperature, its slope taken up with this energy (Arrhenius), and is never tested. None
+        leaves it out.
     """
 
     floor_A2_per_ps: float = 1e-4
