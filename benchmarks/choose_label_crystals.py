@@ -8,9 +8,14 @@ The rule, in this order:
 4. a primitive cell of at most ``--max-primitive-atoms`` atoms;
 5. of several with the same reduced formula and space group, the one with the lowest id;
 6. the smallest supercells first (images at least 8 A apart), then by formula and id; the first
-   ``--count`` of them.
+   ``--count`` of them, after ``--first`` that are passed over.
 
     python benchmarks/choose_label_crystals.py --structures structures_li.jsonl
+
+Those that follow, workflows/label_1000K_untouched_crystals.jsonl, are left for a test:
+
+    python benchmarks/choose_label_crystals.py --structures structures_li.jsonl \
+        --first 220 --count 30 --output workflows/label_1000K_untouched_crystals.jsonl
 
 With ``--any-chemistry`` rules 2 and 3 fall away: crystals that need no label, for pretraining
 (workflows/phonondb_li_crystals.jsonl has the first 480).
@@ -36,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--structures", type=Path, required=True, help="JSON lines of crystals")
     parser.add_argument("--count", type=int, default=220)
+    parser.add_argument("--first", type=int, default=0, help="pass over so many")
     parser.add_argument("--max-primitive-atoms", type=int, default=40)
     parser.add_argument("--source", default="phonondb", help="value of 'source' in the records")
     parser.add_argument(
@@ -87,13 +93,14 @@ def main() -> None:
         if key not in chosen or entry[2] < chosen[key][2]:
             chosen[key] = entry
     ordered = sorted(chosen.values(), key=lambda entry: entry[:3])
-    left_out["beyond the count"] += max(0, len(ordered) - options.count)
-    lines = [json.dumps(record(entry)) for entry in ordered[: options.count]]
+    kept = ordered[options.first : options.first + options.count]
+    left_out["not within the count"] += len(ordered) - len(kept)
+    lines = [json.dumps(record(entry)) for entry in kept]
     content = "\n".join(lines) + "\n"
     options.output.write_text(content)
     for reason, count in left_out.items():
         print(f"{count:6} left out: {reason}")
-    sizes = [entry[0] for entry in ordered[: options.count]]
+    sizes = [entry[0] for entry in kept]
     print(f"{len(lines):6} chosen, supercells of {min(sizes)} to {max(sizes)} atoms")
     print("sha256", hashlib.sha256(content.encode()).hexdigest())
 

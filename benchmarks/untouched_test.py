@@ -1,15 +1,18 @@
 """Test predictions that were written down before there were labels.
 
-    superionic predict CRYSTALS --json FILE          # before the crystals are labelled
-    python benchmarks/untouched_test.py --keep FILE  # the predictions alone, to be committed
+    superionic predict CRYSTALS --json FILE      # before the crystals are labelled
+    python benchmarks/untouched_test.py TEST --keep FILE   # the predictions alone, to be committed
     superionic label ...
-    python benchmarks/untouched_test.py --write      # tables that docs/force_network.md includes
+    python benchmarks/untouched_test.py TEST --write   # tables that docs/force_network.md includes
 
-The controls learn what the network had learnt: the published labels without the crystals of the
-test. What neither has seen, by chemical system, stands in a table of its own.
+There were two tests: ``untouched_40``, of crystals that are learnt by now, and ``untouched_30``, of
+crystals that no network learns. The controls learn what the network had learnt: the published
+labels by its rules, without the crystals of the test. What neither has seen, by chemical system,
+stands in a table of its own.
 """
 
 import argparse
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -19,15 +22,18 @@ from typing import Any
 import numpy as np
 
 from superionic.surrogate.controls import FEATURES, forest
-from superionic.surrogate.data import LabelledCrystal
+from superionic.surrogate.data import LabelledCrystal, LabelSet
 from superionic.surrogate.descriptors import descriptor_columns, read_descriptors
+from superionic.surrogate.inference import Ensemble, shipped_ensemble
 from superionic.surrogate.labels import read_labels
-from superionic.surrogate.settings import LabelRules
+from superionic.surrogate.settings import LabelRules, settings_from_dict, settings_to_dict
 from superionic.surrogate.summary import difference, metric_cell, metrics
 
 ROOT = Path(__file__).parents[1]
-KEPT = ROOT / "benchmarks" / "results" / "untouched_predictions.json"
-TABLES = KEPT.with_name("untouched_test.md")
+RESULTS = ROOT / "benchmarks" / "results"
+DATA = ROOT / "datasets"
+LEARNT = ("labels_1000K.jsonl", "labels_1000K_longer.jsonl", "labels_700K.jsonl")
+NEVER_LEARNT = "labels_1000K_untouched.jsonl"
 NETWORK = "force network"
 TREES = ("volume per atom", "lithium fraction", "composition", "composition and volume")
 SEEDS = (1, 2, 3)
@@ -38,54 +44,81 @@ FIELDS = ("material_id", "formula", SLOPE, f"{SLOPE}_low", f"{SLOPE}_high")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    data = ROOT / "datasets"
+    parser.add_argument("test", choices=["untouched_40", "untouched_30"])
     parser.add_argument("--keep", type=Path, help="what 'superionic predict --json' wrote")
-    parser.add_argument(
-        "--labels",
-        type=Path,
-        nargs="+",
-        default=[data / "labels_1000K.jsonl", data / "labels_1000K_longer.jsonl"],
-    )
-    parser.add_argument("--descriptors", type=Path, default=data / "descriptors_1000K.jsonl")
-    parser.add_argument("--floor", type=float, default=0.05, help="of the labels, in A^2/ps")
     parser.add_argument("--write", action="store_true", help="keep the tables, too")
     options = parser.parse_args(arguments)
+    path = RESULTS / f"{options.test}_predictions.json"
     if options.keep:
-        KEPT.write_text(json.dumps(kept(json.loads(options.keep.read_text())), indent=1) + "\n")
+        labels = Ensemble.load(shipped_ensemble()).header.labels
+        digest = hashlib.sha256(shipped_ensemble().read_bytes()).hexdigest()
+        predictions = kept(json.loads(options.keep.read_text()), labels, digest)
+        path.write_text(json.dumps(predictions, indent=1) + "\n")
         return
-    rules = LabelRules(floor_A2_per_ps=options.floor, exclude_verdicts=("melted",))
-    labels = read_labels(*options.labels, rules=rules)
-    predictions = json.loads(KEPT.read_text())
-    text = compare(labels.crystals, predictions, read_descriptors(options.descriptors), rules)
+    predictions = json.loads(path.read_text())
+    rules = settings_from_dict(LabelRules, predictions["labels"], "labels")
+    learnt = read_labels(*(DATA / name for name in LEARNT), rules=rules)
+    further = read_labels(DATA / NEVER_LEARNT, rules=rules)
+    text = compare(
+        learnt, further.crystals, predictions, read_descriptors(DATA / "descriptors_1000K.jsonl")
+    )
     print(text)
     if options.write:
-        TABLES.write_text(f"{text}\n")
+        (RESULTS / f"{options.test}.md").write_text(f"{text}\n")
 
 
-def kept(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a test needs of predictions: numbers, flags, and what made them."""
-    (network,) = {d["settings"]["network"] for d in documents}
+def kept(
+    documents: Sequence[dict[str, Any]], labels: LabelRules, network_sha256: str
+) -> dict[str, Any]:
+    """Return what a test needs of predictions: numbers, flags, and what made them.
+
+    Raises
+    ------
+    ValueError
+        When one is not of this network.
+    """
+    if {d["settings"]["network"] for d in documents} != {network_sha256}:
+        raise ValueError("A prediction is of another network than that of the package.")
     (weights,) = {d["potential"]["weights_sha256"] for d in documents}
     rows = [
         {name: d[name] for name in FIELDS} | {"flags": d["flags"]}
         for d in sorted(documents, key=lambda d: d["material_id"])
     ]
-    return {"network_sha256": network, "potential_weights_sha256": weights, "predictions": rows}
+    return {
+        "network_sha256": network_sha256,
+        "potential_weights_sha256": weights,
+        "labels": settings_to_dict(labels),
+        "predictions": rows,
+    }
 
 
 def compare(
-    crystals: Sequence[LabelledCrystal],
+    labels: LabelSet,
+    further: Sequence[LabelledCrystal],
     predictions: dict[str, Any],
     descriptors: dict[str, dict[str, float]],
-    rules: LabelRules,
 ) -> str:
-    """Return the tables: all labelled crystals of the test, and those of unlearnt chemistry."""
+    """Return the tables: all labelled crystals of the test, and those of unlearnt chemistry.
+
+    Parameters
+    ----------
+    labels : LabelSet
+        What may be learnt; what is tested may be among it.
+    further : sequence of LabelledCrystal
+        What is tested and never learnt.
+    predictions : dict
+        What :func:`kept` returned.
+    descriptors : dict
+        Numbers of the landscape.
+    """
     rows = {row["material_id"]: row for row in predictions["predictions"]}
-    tested = [c for c in crystals if c.material_id in rows]
-    learnt = [c for c in crystals if c.material_id not in rows]
+    rules = settings_from_dict(LabelRules, predictions["labels"], "labels")
+    tested = [c for c in (*labels.crystals, *further) if c.material_id in rows]
+    learnt = [c for c in labels.crystals if c.material_id not in rows]
+    beside = [c for c in labels.beside if c.material_id not in rows]
     models = {NETWORK: {0: {c.material_id: rows[c.material_id][SLOPE] for c in tested}}}
-    models |= control_predictions(learnt, tested, descriptors)
-    known = {c.chemical_system for c in learnt}
+    models |= control_predictions([*learnt, *beside], tested, descriptors)
+    known = {c.chemical_system for c in (*learnt, *beside)}
     new = [c for c in tested if c.chemical_system not in known]
     inside = [
         rows[c.material_id][f"{SLOPE}_low"]
@@ -93,11 +126,12 @@ def compare(
         <= rows[c.material_id][f"{SLOPE}_high"]
         for c in tested
     ]
+    molten = f" and {len(beside)} slopes of molten crystals" if beside else ""
     return "\n\n".join(
         [
             f"Network {predictions['network_sha256'][:12]}; all models learnt {len(learnt)} "
-            f"labels. {len(rows)} crystals were predicted, {len(tested)} of them have a label and "
-            f"did not melt; {sum(inside)} of these lie in their 95 % interval.",
+            f"labels{molten}. {len(rows)} crystals were predicted, {len(tested)} of them have a "
+            f"label and did not melt; {sum(inside)} of these lie in their 95 % interval.",
             "All of them:",
             table(models, tested, rules),
             "Those whose chemical system was not learnt:",

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from superionic.surrogate.data import LabelSet
 from superionic.surrogate.descriptors import read_descriptors
 from superionic.surrogate.labels import read_labels
-from superionic.surrogate.settings import LabelRules
+from superionic.surrogate.settings import LabelRules, settings_to_dict
 
 ROOT = Path(__file__).parents[1]
-RULES = LabelRules(floor_A2_per_ps=0.05, exclude_verdicts=("melted",))
+RULES = LabelRules(floor_A2_per_ps=0.05, exclude_verdicts=("melted",), temperature_K=1000.0)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,9 @@ def predicted(crystals, shift=0.0):
         }
         for c in crystals
     ]
-    return {"network_sha256": "0" * 64, "potential_weights_sha256": "", "predictions": rows}
+    labels = settings_to_dict(RULES)
+    made_by = {"network_sha256": "0" * 64, "potential_weights_sha256": "", "labels": labels}
+    return made_by | {"predictions": rows}
 
 
 def test_controls_learn_nothing_of_the_tested_labels(script, crystals, descriptors):
@@ -66,9 +69,9 @@ def test_controls_learn_nothing_of_the_tested_labels(script, crystals, descripto
 
 
 def test_right_predictions_are_found_right_and_wrong_ones_wrong(script, crystals, descriptors):
-    tested = crystals[40:]
-    right = script.compare(crystals, predicted(tested), descriptors, RULES)
-    wrong = script.compare(crystals, predicted(tested, shift=1.0), descriptors, RULES)
+    labels, tested = LabelSet(crystals), crystals[40:]
+    right = script.compare(labels, (), predicted(tested), descriptors)
+    wrong = script.compare(labels, (), predicted(tested, shift=1.0), descriptors)
     assert "all models learnt 40 labels" in right
     assert "20 crystals were predicted, 20 of them have a label" in right
     assert "20 of these lie in their" in right
@@ -78,5 +81,33 @@ def test_right_predictions_are_found_right_and_wrong_ones_wrong(script, crystals
 
 
 def test_crystals_without_a_label_are_counted_and_not_tested(script, crystals, descriptors):
-    text = script.compare(crystals[:55], predicted(crystals[40:]), descriptors, RULES)
+    labels = LabelSet(crystals[:55])
+    text = script.compare(labels, (), predicted(crystals[40:]), descriptors)
     assert "20 crystals were predicted, 15 of them have a label" in text
+
+
+def test_what_no_network_learns_is_tested_and_not_learnt(script, crystals, descriptors):
+    labels, tested = LabelSet(crystals[:40], beside=crystals[40:50]), crystals[50:]
+    text = script.compare(labels, tested, predicted(tested), descriptors)
+    assert "all models learnt 40 labels and 10 slopes of molten crystals" in text
+    assert "10 crystals were predicted, 10 of them have a label" in text
+    as_learnt = script.compare(LabelSet(crystals[:50] + tested), (), predicted(tested), descriptors)
+    assert as_learnt.split("interval.")[1] == text.split("interval.")[1]
+
+
+def test_predictions_of_another_network_are_not_kept(script):
+    document = {
+        "material_id": "a",
+        "formula": "LiCl",
+        "log10_msd_slope": 0.0,
+        "log10_msd_slope_low": -1.0,
+        "log10_msd_slope_high": 1.0,
+        "flags": [],
+        "settings": {"network": "1" * 64},
+        "potential": {"weights_sha256": "2" * 64},
+    }
+    found = script.kept([document], RULES, "1" * 64)
+    assert [row["material_id"] for row in found["predictions"]] == ["a"]
+    assert found["labels"]["floor_A2_per_ps"] == 0.05
+    with pytest.raises(ValueError, match="another network"):
+        script.kept([document], RULES, "3" * 64)

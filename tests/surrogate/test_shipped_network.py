@@ -21,7 +21,7 @@ from superionic.surrogate.study import read_study
 from superionic.surrogate.summary import SPLIT_TEXT
 
 ROOT = Path(__file__).parents[2]
-KEPT = ROOT / "benchmarks" / "results" / "untouched_predictions.json"
+KEPT = ROOT / "benchmarks" / "results" / "untouched_40_predictions.json"
 
 
 @pytest.fixture(scope="module")

@@ -323,9 +323,12 @@ def test_other_descriptors_are_other_runs(tmp_path, data):
         runs = plan(study, lambda shakes, rules: data, tmp_path, descriptors)
         return {run.directory.name for run in runs if run.variant != "force network"}
 
-    one, other = places(np.zeros((24, 2))), places(np.ones((24, 2)))
+    def numbers(value):
+        return {crystal.material_id: {"mpe_eV": value} for crystal in data.crystals}
+
+    one, other = places(numbers(0.0)), places(numbers(1.0))
     assert {name for name in one if name.startswith("mean")} == one & other
-    assert places(np.zeros((24, 2))) == one
+    assert places(numbers(0.0)) == one
 
 
 def test_a_process_that_dies_is_named():

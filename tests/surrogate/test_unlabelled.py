@@ -37,6 +37,16 @@ def with_descriptor(data: TrainingSet, values, slope: bool = True) -> TrainingSe
     return TrainingSet(tuple(crystals), data.shakes, RULES)
 
 
+def of_other_chemistry(data: TrainingSet) -> TrainingSet:
+    """Return the crystals with xenon for all but lithium: of no system of the others."""
+    crystals = []
+    for crystal in data.crystals:
+        atoms = crystal.atoms.copy()
+        atoms.numbers[atoms.numbers > 3] = 54
+        crystals.append(replace(crystal, atoms=atoms))
+    return replace(data, crystals=tuple(crystals))
+
+
 @pytest.fixture(scope="module")
 def labelled():
     data = synthetic_set(12, n_shakes=2)
@@ -104,6 +114,33 @@ def test_the_fold_that_is_tested_does_not_feel_its_unlabelled_twins(labelled, tm
     assert predictions("a", 0.1, 0.5) == predictions("b", 5.0, 0.5)
     assert predictions("a", 0.1, 0.5) != predictions("c", 0.1, 5.0)
     assert predictions("a", 0.1, 0.5) != plain.predictions
+
+
+@pytest.mark.parametrize("kind", ["mean", "volume per atom", "descriptors"])
+def test_controls_learn_slopes_beside_and_nothing_without_one(labelled, tmp_path, kind):
+    task = FoldTask(kind=kind, split="random", seed=0, fold=0, n_folds=2)
+    known = {crystal.material_id: crystal.targets for crystal in labelled.crystals}
+
+    def predictions(name, beside):
+        return run_fold(task, labelled, tmp_path / name, known, beside=beside).predictions
+
+    plain = predictions("plain", None)
+    others = of_other_chemistry(synthetic_set(6, n_shakes=2, seed=5))
+    values = np.linspace(0.0, 1.0, 6)
+    assert predictions("without", with_descriptor(others, values, slope=False)) == plain
+    assert predictions("with", with_descriptor(others, values)) != plain
+
+
+def test_of_those_beside_the_same_share_is_learnt(labelled, tmp_path):
+    """The mean tells what was learnt: one crystal of eight, and one of eight beside it."""
+    others = with_descriptor(of_other_chemistry(synthetic_set(8, n_shakes=2)), np.zeros(8))
+    fast = tuple(replace(c, targets=c.targets | {TARGET: 10.0}) for c in others.crystals)
+    others = replace(others, crystals=fast)
+    task = FoldTask(kind="mean", split="random", seed=0, fold=0, n_folds=3, n_learnt=1)
+    found = run_fold(task, labelled, tmp_path / "both", beside=others)
+    alone = run_fold(task, labelled, tmp_path / "alone")
+    assert alone.n_learnt == 1
+    assert found.predictions[0][0] == pytest.approx((alone.predictions[0][0] + 10.0) / 2)
 
 
 def test_an_ensemble_says_what_it_learnt_beside(labelled, tmp_path):

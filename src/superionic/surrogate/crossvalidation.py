@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superionic.surrogate.data import TrainingSet
+from superionic.surrogate.descriptors import Descriptors, descriptor_columns
 from superionic.surrogate.folds import hold_out, make_folds
 from superionic.surrogate.settings import NetworkSettings, ShakeSettings, TrainingSettings
 
@@ -48,11 +49,12 @@ class FoldTask:
     network, training, shakes
         Settings of networks.
     n_learnt : int or None
-        Crystals that are used of those outside the fold, for learning curves; None for all.
+        Crystals that are used of those outside the fold, for learning curves; None for all. Of
+        those learnt beside, the same share is.
     pretrained : str
         Hash of the weights that a network starts from; empty for weights drawn at random.
     beside : str
-        Hash of the crystals that a network learns, too, and that are never tested; empty for none.
+        Hash of the crystals that are learnt, too, and that are never tested; empty for none.
     """
 
     kind: Kind
@@ -100,7 +102,7 @@ def run_fold(
     task: FoldTask,
     training_set: TrainingSet,
     directory: Path,
-    descriptors: FloatArray | None = None,
+    descriptors: Descriptors | None = None,
     initial: Path | None = None,
     beside: TrainingSet | None = None,
     *,
@@ -116,13 +118,13 @@ def run_fold(
         All crystals.
     directory : Path
         Where this fold lives; a training that was stopped goes on from there.
-    descriptors : ndarray, shape (n_crystals, n_descriptors), optional
-        For the kind ``descriptors``.
+    descriptors : mapping, optional
+        Numbers of the crystals, for the kind ``descriptors``.
     initial : Path, optional
         File of the weights that networks start from.
     beside : TrainingSet, optional
-        Crystals that networks learn beside those that are tested. Those of a chemical system of the
-        fold are left out, however crystals are divided.
+        Crystals that are learnt beside those that are tested; by controls, where their slope is
+        known. Those of a chemical system of the fold are left out, however crystals are divided.
     device : str
         Where networks are trained.
     """
@@ -138,14 +140,17 @@ def run_fold(
     train = np.concatenate([fold for k, fold in enumerate(folds) if k != task.fold])
     if task.n_learnt is not None:
         rng = np.random.default_rng([task.seed, task.fold, 5])
+        share = min(1.0, task.n_learnt / len(train))
         train = rng.permutation(np.sort(train))[: task.n_learnt]
+        if beside is not None:
+            beside = beside.subset(_share_of(len(beside), share, rng))
     train = np.sort(train)
     found: dict[str, Any]
     if task.kind in NETWORKS:
         found = _network_fold(task, training_set, train, test, directory, initial, beside, device)
     else:
         found = {
-            "predictions": _control(task, training_set, train, test, descriptors)[:, None].tolist(),
+            "predictions": _control(task, training_set, train, test, descriptors, beside).tolist(),
             "novelty": [],
             "best_epoch": None,
         }
@@ -160,6 +165,12 @@ def run_fold(
     fresh.write_text(json.dumps(vars(result)) + "\n")
     fresh.replace(path)
     return result
+
+
+def _share_of(n_crystals: int, share: float, rng: np.random.Generator) -> list[int]:
+    """Return a random share of some crystals, one at least, in their order."""
+    chosen = rng.permutation(n_crystals)[: max(1, round(share * n_crystals))]
+    return sorted(chosen.tolist())
 
 
 def _network_fold(
@@ -245,16 +256,21 @@ def _control(
     training_set: TrainingSet,
     train: NDArray[np.int64],
     test: NDArray[np.int64],
-    descriptors: FloatArray | None,
+    descriptors: Descriptors | None,
+    beside: TrainingSet | None,
 ) -> FloatArray:
+    """Return predictions, shape (n_test, 1), of what learns the same slopes as a network."""
     from superionic.surrogate.controls import FEATURES, forest_control, mean_control
 
+    everything, others = with_beside(training_set, beside, test.tolist())
+    known = np.isfinite(everything.targets[others, 0])
+    learnt = np.concatenate([train, others[known]])
     if task.kind == "mean":
-        return mean_control(training_set, train, test)
+        return mean_control(everything, learnt, test)[:, None]
     if task.kind == "descriptors":
         assert descriptors is not None, "the study checks that they are there"
-        features = descriptors
+        features = descriptor_columns(descriptors, [c.material_id for c in everything.crystals])
     else:
-        pairs = zip(training_set.crystals, training_set.shakes, strict=True)
+        pairs = zip(everything.crystals, everything.shakes, strict=True)
         features = np.array([FEATURES[task.kind](*pair) for pair in pairs])
-    return forest_control(features, training_set, train, test, task.seed)
+    return forest_control(features, everything, learnt, test, task.seed)[:, None]

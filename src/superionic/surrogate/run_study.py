@@ -18,7 +18,7 @@ from superionic.surrogate.card import model_card
 from superionic.surrogate.checkpoint import save_ensemble
 from superionic.surrogate.crossvalidation import FoldResult
 from superionic.surrogate.data import LabelledCrystal, LabelSet, TrainingSet
-from superionic.surrogate.descriptors import descriptor_columns, read_descriptors
+from superionic.surrogate.descriptors import read_descriptors
 from superionic.surrogate.ensemble import calibration_of, train_ensemble
 from superionic.surrogate.inference import Ensemble
 from superionic.surrogate.labels import read_labels
@@ -146,10 +146,6 @@ def run_study(
     def training_set_of(shakes: ShakeSettings, rules: LabelRules) -> TrainingSet:
         return shaken(labels_of(rules).crystals, shakes, rules)
 
-    descriptors = None
-    if known is not None:
-        descriptors = descriptor_columns(known, [c.material_id for c in labels.crystals])
-
     def pretrained(network: NetworkSettings, shakes: ShakeSettings) -> tuple[Path, str]:
         from superionic.surrogate.pretraining import pretrain
         from superionic.surrogate.training import read_weights, weights_hash
@@ -198,7 +194,7 @@ def run_study(
         study,
         training_set_of,
         directory,
-        descriptors,
+        known,
         wanted,
         pretrained,
         beside_of,

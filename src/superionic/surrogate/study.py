@@ -12,9 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from superionic.errors import SettingsError
 from superionic.surrogate.crossvalidation import (
@@ -24,8 +22,10 @@ from superionic.surrogate.crossvalidation import (
     Kind,
     Split,
     run_fold,
+    with_beside,
 )
 from superionic.surrogate.data import TrainingSet
+from superionic.surrogate.descriptors import Descriptors, descriptor_columns
 from superionic.surrogate.processes import in_processes
 from superionic.surrogate.settings import (
     LabelRules,
@@ -38,7 +38,6 @@ from superionic.surrogate.settings import (
     settings_to_dict,
 )
 
-FloatArray = NDArray[np.float64]
 MAIN = "force network"
 
 
@@ -242,7 +241,7 @@ class Run:
     task: FoldTask
     training_set: TrainingSet
     directory: Path
-    descriptors: FloatArray | None = None
+    descriptors: Descriptors | None = None
     initial: Path | None = None
     beside: TrainingSet | None = None
     device: str = "cpu"
@@ -288,7 +287,7 @@ def plan(
     study: StudySettings,
     training_set_of: Callable[[ShakeSettings, LabelRules], TrainingSet],
     directory: Path,
-    descriptors: FloatArray | None = None,
+    descriptors: Descriptors | None = None,
     only: Sequence[str] = (),
     pretrain: Callable[[NetworkSettings, ShakeSettings], tuple[Path, str]] | None = None,
     beside_of: Callable[[ShakeSettings, LabelRules, bool], TrainingSet | None] | None = None,
@@ -304,15 +303,16 @@ def plan(
         Gives the training set for settings of shakes and labels; called once for each pair.
     directory : Path
         Results; a run is found again by the hash of its data and settings.
-    descriptors : ndarray, optional
-        Of the crystals; without them variants of that kind are left out.
+    descriptors : mapping, optional
+        Numbers of the crystals; without them variants of that kind are left out.
     only : sequence of str
         Names of the variants that are run; all by default.
     pretrain : callable, optional
         Gives the file and the hash of the weights that pretrained networks start from.
     beside_of : callable, optional
-        Gives the crystals that networks learn beside the labelled ones, those without a label among
-        them or not; called once for each settings of shakes and labels, and either.
+        Gives the crystals that are learnt beside the labelled ones, those without a label among
+        them or not (controls learn none of those); called once for each settings of shakes and
+        labels, and either.
     device : str
         Where networks are trained.
     """
@@ -332,8 +332,8 @@ def plan(
         if variant.pretrained and pretrain is not None:
             initial, pretrained = pretrain(resolved.network, resolved.shakes)
         beside = None
-        if beside_of is not None and variant.kind in NETWORKS:
-            wanted = (*key, variant.unlabelled)
+        if beside_of is not None:
+            wanted = (*key, variant.unlabelled and variant.kind in NETWORKS)
             if wanted not in others:
                 others[wanted] = beside_of(*wanted)
             beside = others[wanted]
@@ -342,7 +342,7 @@ def plan(
             n_outside = len(sets[key]) * (study.n_folds - 1) / study.n_folds
             if task.n_learnt is not None and task.n_learnt > n_outside:
                 continue
-            name = f"{_slug(variant.name)}-{_task_hash(task, sets[key], descriptors)}"
+            name = f"{_slug(variant.name)}-{_task_hash(task, sets[key], descriptors, beside)}"
             place = directory / "runs" / f"{name}-{task.split}-{task.seed}-{task.fold}"
             runs.append(
                 Run(
@@ -390,10 +390,17 @@ def _run(run: Run) -> FoldResult:
     )
 
 
-def _task_hash(task: FoldTask, training_set: TrainingSet, descriptors: FloatArray | None) -> str:
+def _task_hash(
+    task: FoldTask,
+    training_set: TrainingSet,
+    descriptors: Descriptors | None,
+    beside: TrainingSet | None,
+) -> str:
     content = [settings_to_dict(task), training_set.sha256()]
     if task.kind == "descriptors" and descriptors is not None:
-        content.append(hashlib.sha256(descriptors.tobytes()).hexdigest())
+        everything, _ = with_beside(training_set, beside)
+        columns = descriptor_columns(descriptors, [c.material_id for c in everything.crystals])
+        content.append(hashlib.sha256(columns.tobytes()).hexdigest())
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
 
