@@ -62,7 +62,7 @@ def test_wrong_settings_are_named(tmp_path, line, word):
         read_campaign(file).maker("chgnet")
 
 
-@pytest.mark.parametrize("name", ["label_1000K", "label_1000K_longer"])
+@pytest.mark.parametrize("name", ["label_1000K", "label_1000K_longer", "label_1000K_untouched"])
 def test_published_labels_are_known_to_the_campaign_that_made_them(name):
     """Whoever changes a setting's name or default makes all of them be computed again."""
     published = read_data_set(
@@ -113,6 +113,16 @@ def test_the_cold_campaign_has_what_melts_and_differs_in_its_temperature_alone()
     rows = longest_runs([row for file in files for row in read_data_set(file)])
     molten = {row.material_id for row in rows if row.verdict == "melted"}
     assert {one.material_id for one in read_candidates(cold.crystals)} == molten
+
+
+def test_the_untouched_campaign_differs_in_its_crystals_alone():
+    first = read_campaign(WORKFLOWS / "label_1000K.yaml")
+    untouched = read_campaign(WORKFLOWS / "label_1000K_untouched.yaml")
+    assert first.maker("chgnet") == untouched.maker("chgnet")
+    learnt = {one.material_id for one in read_candidates(first.crystals)}
+    tested = {one.material_id for one in read_candidates(untouched.crystals)}
+    assert len(tested) == 30
+    assert not learnt & tested
 
 
 def test_the_smallest_crystals_are_the_first_of_the_campaign():

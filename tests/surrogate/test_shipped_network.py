@@ -12,6 +12,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 pytest.importorskip("e3nn")
 
 from superionic.potentials.registry import load_potential
+from superionic.report.labels import read_data_set
 from superionic.structures.readers import read_candidates
 from superionic.surrogate.inference import Ensemble, shipped_ensemble
 from superionic.surrogate.labels import read_labels
@@ -21,7 +22,7 @@ from superionic.surrogate.study import read_study
 from superionic.surrogate.summary import SPLIT_TEXT
 
 ROOT = Path(__file__).parents[2]
-KEPT = ROOT / "benchmarks" / "results" / "untouched_40_predictions.json"
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +54,42 @@ def test_it_has_learnt_the_published_labels(shipped):
     }
 
 
-def test_the_untouched_test_was_of_another_network(shipped):
+def test_the_first_untouched_test_was_of_another_network(shipped):
     """What was predicted before it was labelled is learnt now: by this network, not by that."""
     study = read_study(ROOT / "workflows" / "train_force_network.yaml")
-    kept = json.loads(KEPT.read_text())
+    kept = json.loads((RESULTS / "untouched_40_predictions.json").read_text())
     tested = {row["material_id"] for row in kept["predictions"]}
     labels = read_labels(*map(Path, study.label_files), rules=shipped.header.labels)
     assert len(tested) == 40
     assert len(tested & {crystal.material_id for crystal in labels.crystals}) > 30
     assert hashlib.sha256(shipped_ensemble().read_bytes()).hexdigest() != kept["network_sha256"]
     assert shipped.header.potential.weights_sha256 == kept["potential_weights_sha256"]
-    # Nothing that is planned is left, and nothing is learnt without a label.
+    # Nothing that is planned is left.
     planned = read_candidates([ROOT / "workflows" / "label_1000K_crystals.jsonl"])
     known = {c.material_id for file in study.label_files for c in read_candidates([Path(file)])}
     assert {c.material_id for c in planned} <= known
-    assert (study.unlabelled, study.pretraining, shipped.header.n_unlabelled) == (None, None, 0)
+
+
+def test_beside_labels_it_has_learnt_what_melts_and_nothing_else(shipped):
+    study = read_study(ROOT / "workflows" / "train_force_network.yaml")
+    labels = read_labels(*map(Path, study.label_files), rules=shipped.header.labels)
+    rows = read_data_set(ROOT / "datasets" / "labels_700K.jsonl")
+    firm = {row.material_id for row in rows if row.verdict != "melted"}
+    assert shipped.header.n_unlabelled == len(labels.beside) == 30
+    assert {crystal.material_id for crystal in labels.beside} == firm
+    assert study.pretraining is None
+
+
+def test_it_is_the_network_of_the_second_untouched_test_and_has_learnt_nothing_of_it(shipped):
+    study = read_study(ROOT / "workflows" / "train_force_network.yaml")
+    kept = json.loads((RESULTS / "untouched_30_predictions.json").read_text())
+    assert hashlib.sha256(shipped_ensemble().read_bytes()).hexdigest() == kept["network_sha256"]
+    tested = {row["material_id"] for row in kept["predictions"]}
+    campaign = ROOT / "workflows" / "label_1000K_untouched_crystals.jsonl"
+    assert {crystal.material_id for crystal in read_candidates([campaign])} == tested
+    assert len(tested) == 30
+    known = {c.material_id for file in study.label_files for c in read_candidates([Path(file)])}
+    assert not known & tested
 
 
 def test_card_and_study_are_of_this_file(shipped):
