@@ -47,7 +47,7 @@ def test_it_has_learnt_the_published_labels(shipped):
     labels = read_labels(*map(Path, study.label_files), rules=shipped.header.labels)
     assert shipped.header.n_crystals == len(labels)
     assert shipped.header.chemical_systems == tuple(
-        sorted({c.chemical_system for c in labels.crystals})
+        sorted({c.chemical_system for c in (*labels.crystals, *labels.beside)})
     )
     assert {c.potential_weights_sha256 for c in labels.crystals} == {
         shipped.header.potential.weights_sha256

@@ -37,6 +37,11 @@ def with_descriptor(data: TrainingSet, values, slope: bool = True) -> TrainingSe
     return TrainingSet(tuple(crystals), data.shakes, RULES)
 
 
+def fold_task(kind, **options) -> FoldTask:
+    settings = {"network": TINY, "training": QUICK, "shakes": ShakeSettings(), "seed": 0, "fold": 0}
+    return FoldTask(kind=kind, **settings | options)
+
+
 def of_other_chemistry(data: TrainingSet) -> TrainingSet:
     """Return the crystals with xenon for all but lithium: of no system of the others."""
     crystals = []
@@ -89,16 +94,7 @@ def test_those_of_the_chemistry_that_is_tested_are_left_out(labelled):
 
 def test_the_fold_that_is_tested_does_not_feel_its_unlabelled_twins(labelled, tmp_path):
     """The same predictions, whatever is said of crystals of the chemistry that is tested."""
-    task = FoldTask(
-        kind="network",
-        split="chemical_system",
-        seed=0,
-        fold=0,
-        n_folds=2,
-        network=TINY,
-        training=QUICK,
-        shakes=ShakeSettings(),
-    )
+    task = fold_task("network", split="chemical_system", n_folds=2)
     plain = run_fold(task, labelled, tmp_path / "plain")
     tested = set(plain.material_ids)
 
@@ -118,7 +114,7 @@ def test_the_fold_that_is_tested_does_not_feel_its_unlabelled_twins(labelled, tm
 
 @pytest.mark.parametrize("kind", ["mean", "volume per atom", "descriptors"])
 def test_controls_learn_slopes_beside_and_nothing_without_one(labelled, tmp_path, kind):
-    task = FoldTask(kind=kind, split="random", seed=0, fold=0, n_folds=2)
+    task = fold_task(kind, split="random", n_folds=2)
     known = {crystal.material_id: crystal.targets for crystal in labelled.crystals}
 
     def predictions(name, beside):
@@ -136,7 +132,7 @@ def test_of_those_beside_the_same_share_is_learnt(labelled, tmp_path):
     others = with_descriptor(of_other_chemistry(synthetic_set(8, n_shakes=2)), np.zeros(8))
     fast = tuple(replace(c, targets=c.targets | {TARGET: 10.0}) for c in others.crystals)
     others = replace(others, crystals=fast)
-    task = FoldTask(kind="mean", split="random", seed=0, fold=0, n_folds=3, n_learnt=1)
+    task = fold_task("mean", split="random", n_folds=3, n_learnt=1)
     found = run_fold(task, labelled, tmp_path / "both", beside=others)
     alone = run_fold(task, labelled, tmp_path / "alone")
     assert alone.n_learnt == 1
