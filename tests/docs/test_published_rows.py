@@ -12,5 +12,5 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("path", sorted((ROOT / "datasets").glob("screening_*.jsonl")))
 def test_sources_are_not_folders_of_one_machine(path):
     rows = read_rows_file(path)
-    assert len(rows) > 30
+    assert len(rows) >= 30
     assert [row.source for row in rows if Path(row.source).is_absolute()] == []
