@@ -59,9 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rules = settings_from_dict(LabelRules, predictions["labels"], "labels")
     learnt = read_labels(*(DATA / name for name in LEARNT), rules=rules)
     further = read_labels(DATA / NEVER_LEARNT, rules=rules)
-    text = compare(
-        learnt, further.crystals, predictions, read_descriptors(DATA / "descriptors_1000K.jsonl")
-    )
+    descriptors = read_descriptors(DATA / "descriptors_1000K.jsonl")
+    text = compare(learnt, further.crystals, predictions, descriptors, rules)
     print(text)
     if options.write:
         (RESULTS / f"{options.test}.md").write_text(f"{text}\n")
@@ -97,6 +96,7 @@ def compare(
     further: Sequence[LabelledCrystal],
     predictions: dict[str, Any],
     descriptors: dict[str, dict[str, float]],
+    rules: LabelRules,
 ) -> str:
     """Return the tables: all labelled crystals of the test, and those of unlearnt chemistry.
 
@@ -110,9 +110,10 @@ def compare(
         What :func:`kept` returned.
     descriptors : dict
         Numbers of the landscape.
+    rules : LabelRules
+        By which labels were read.
     """
     rows = {row["material_id"]: row for row in predictions["predictions"]}
-    rules = settings_from_dict(LabelRules, predictions["labels"], "labels")
     tested = [c for c in (*labels.crystals, *further) if c.material_id in rows]
     learnt = [c for c in labels.crystals if c.material_id not in rows]
     beside = [c for c in labels.beside if c.material_id not in rows]

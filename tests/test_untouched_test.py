@@ -10,7 +10,7 @@ import pytest
 from superionic.surrogate.data import LabelSet
 from superionic.surrogate.descriptors import read_descriptors
 from superionic.surrogate.labels import read_labels
-from superionic.surrogate.settings import LabelRules, settings_to_dict
+from superionic.surrogate.settings import LabelRules
 
 ROOT = Path(__file__).parents[1]
 RULES = LabelRules(floor_A2_per_ps=0.05, exclude_verdicts=("melted",), temperature_K=1000.0)
@@ -50,9 +50,7 @@ def predicted(crystals, shift=0.0):
         }
         for c in crystals
     ]
-    labels = settings_to_dict(RULES)
-    made_by = {"network_sha256": "0" * 64, "potential_weights_sha256": "", "labels": labels}
-    return made_by | {"predictions": rows}
+    return {"network_sha256": "0" * 64, "potential_weights_sha256": "", "predictions": rows}
 
 
 def test_controls_learn_nothing_of_the_tested_labels(script, crystals, descriptors):
@@ -70,8 +68,8 @@ def test_controls_learn_nothing_of_the_tested_labels(script, crystals, descripto
 
 def test_right_predictions_are_found_right_and_wrong_ones_wrong(script, crystals, descriptors):
     labels, tested = LabelSet(crystals), crystals[40:]
-    right = script.compare(labels, (), predicted(tested), descriptors)
-    wrong = script.compare(labels, (), predicted(tested, shift=1.0), descriptors)
+    right = script.compare(labels, (), predicted(tested), descriptors, RULES)
+    wrong = script.compare(labels, (), predicted(tested, shift=1.0), descriptors, RULES)
     assert "all models learnt 40 labels" in right
     assert "20 crystals were predicted, 20 of them have a label" in right
     assert "20 of these lie in their" in right
@@ -82,16 +80,17 @@ def test_right_predictions_are_found_right_and_wrong_ones_wrong(script, crystals
 
 def test_crystals_without_a_label_are_counted_and_not_tested(script, crystals, descriptors):
     labels = LabelSet(crystals[:55])
-    text = script.compare(labels, (), predicted(crystals[40:]), descriptors)
+    text = script.compare(labels, (), predicted(crystals[40:]), descriptors, RULES)
     assert "20 crystals were predicted, 15 of them have a label" in text
 
 
 def test_what_no_network_learns_is_tested_and_not_learnt(script, crystals, descriptors):
     labels, tested = LabelSet(crystals[:40], beside=crystals[40:50]), crystals[50:]
-    text = script.compare(labels, tested, predicted(tested), descriptors)
+    text = script.compare(labels, tested, predicted(tested), descriptors, RULES)
     assert "all models learnt 40 labels and 10 slopes of molten crystals" in text
     assert "10 crystals were predicted, 10 of them have a label" in text
-    as_learnt = script.compare(LabelSet(crystals[:50] + tested), (), predicted(tested), descriptors)
+    both = LabelSet(crystals[:50] + tested)
+    as_learnt = script.compare(both, (), predicted(tested), descriptors, RULES)
     assert as_learnt.split("interval.")[1] == text.split("interval.")[1]
 
 

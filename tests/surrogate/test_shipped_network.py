@@ -14,11 +14,12 @@ pytest.importorskip("e3nn")
 from superionic.potentials.registry import load_potential
 from superionic.report.labels import read_data_set
 from superionic.structures.readers import read_candidates
+from superionic.surrogate.data import LabelSet
 from superionic.surrogate.inference import Ensemble, shipped_ensemble
 from superionic.surrogate.labels import read_labels
 from superionic.surrogate.settings import settings_to_dict
 from superionic.surrogate.shakes import shake_crystal
-from superionic.surrogate.study import read_study
+from superionic.surrogate.study import StudySettings, read_study
 from superionic.surrogate.summary import SPLIT_TEXT
 
 ROOT = Path(__file__).parents[2]
@@ -30,8 +31,23 @@ def shipped() -> Ensemble:
     return Ensemble.load(shipped_ensemble())
 
 
-def test_it_is_what_the_study_file_asks_for(shipped):
-    study = read_study(ROOT / "workflows" / "train_force_network.yaml")
+@pytest.fixture(scope="module")
+def study() -> StudySettings:
+    return read_study(ROOT / "workflows" / "train_force_network.yaml")
+
+
+@pytest.fixture(scope="module")
+def labels(shipped, study) -> LabelSet:
+    return read_labels(*map(Path, study.label_files), rules=shipped.header.labels)
+
+
+@pytest.fixture(scope="module")
+def labelled(study) -> set[str]:
+    """Identifiers of all crystals with a label, whether it is learnt or not."""
+    return {c.material_id for file in study.label_files for c in read_candidates([Path(file)])}
+
+
+def test_it_is_what_the_study_file_asks_for(shipped, study):
     variant = next(v for v in study.all_variants() if v.name == study.ensemble.variant)
     wanted = study.resolved(variant)
     header = shipped.header
@@ -42,9 +58,7 @@ def test_it_is_what_the_study_file_asks_for(shipped):
     assert header.calibration.folds == "chemical_system"
 
 
-def test_it_has_learnt_the_published_labels(shipped):
-    study = read_study(ROOT / "workflows" / "train_force_network.yaml")
-    labels = read_labels(*map(Path, study.label_files), rules=shipped.header.labels)
+def test_it_has_learnt_the_published_labels(shipped, labels):
     assert shipped.header.n_crystals == len(labels)
     assert shipped.header.chemical_systems == tuple(
         sorted({c.chemical_system for c in (*labels.crystals, *labels.beside)})
@@ -54,42 +68,36 @@ def test_it_has_learnt_the_published_labels(shipped):
     }
 
 
-def test_the_first_untouched_test_was_of_another_network(shipped):
+def test_the_first_untouched_test_was_of_another_network(shipped, labels, labelled):
     """What was predicted before it was labelled is learnt now: by this network, not by that."""
-    study = read_study(ROOT / "workflows" / "train_force_network.yaml")
     kept = json.loads((RESULTS / "untouched_40_predictions.json").read_text())
     tested = {row["material_id"] for row in kept["predictions"]}
-    labels = read_labels(*map(Path, study.label_files), rules=shipped.header.labels)
     assert len(tested) == 40
     assert len(tested & {crystal.material_id for crystal in labels.crystals}) > 30
     assert hashlib.sha256(shipped_ensemble().read_bytes()).hexdigest() != kept["network_sha256"]
     assert shipped.header.potential.weights_sha256 == kept["potential_weights_sha256"]
     # Nothing that is planned is left.
     planned = read_candidates([ROOT / "workflows" / "label_1000K_crystals.jsonl"])
-    known = {c.material_id for file in study.label_files for c in read_candidates([Path(file)])}
-    assert {c.material_id for c in planned} <= known
+    assert {c.material_id for c in planned} <= labelled
 
 
-def test_beside_labels_it_has_learnt_what_melts_and_nothing_else(shipped):
-    study = read_study(ROOT / "workflows" / "train_force_network.yaml")
-    labels = read_labels(*map(Path, study.label_files), rules=shipped.header.labels)
+def test_beside_labels_it_has_learnt_what_melts_and_nothing_else(shipped, study, labels):
     rows = read_data_set(ROOT / "datasets" / "labels_700K.jsonl")
     firm = {row.material_id for row in rows if row.verdict != "melted"}
     assert shipped.header.n_unlabelled == len(labels.beside) == 30
     assert {crystal.material_id for crystal in labels.beside} == firm
-    assert study.pretraining is None
+    (learner,) = [v for v in study.all_variants() if v.name == study.ensemble.variant]
+    assert (learner.unlabelled, study.pretraining) == (False, None)
 
 
-def test_it_is_the_network_of_the_second_untouched_test_and_has_learnt_nothing_of_it(shipped):
-    study = read_study(ROOT / "workflows" / "train_force_network.yaml")
+def test_it_is_the_network_of_the_second_untouched_test_and_has_learnt_nothing_of_it(labelled):
     kept = json.loads((RESULTS / "untouched_30_predictions.json").read_text())
     assert hashlib.sha256(shipped_ensemble().read_bytes()).hexdigest() == kept["network_sha256"]
     tested = {row["material_id"] for row in kept["predictions"]}
     campaign = ROOT / "workflows" / "label_1000K_untouched_crystals.jsonl"
     assert {crystal.material_id for crystal in read_candidates([campaign])} == tested
     assert len(tested) == 30
-    known = {c.material_id for file in study.label_files for c in read_candidates([Path(file)])}
-    assert not known & tested
+    assert not labelled & tested
 
 
 def test_card_and_study_are_of_this_file(shipped):
