@@ -8,6 +8,9 @@ Landscapes take hours of one core and their numbers are published, predictions t
 change with the network: so the report and the screenshots of the documentation are of rows that
 have landscapes from the file and predictions from the database. A row that has a landscape of its
 own keeps it, and the largest difference from the published one is printed.
+
+``--renew`` writes published rows again, with the predictions that the database has now and the
+ranks that follow.
 """
 
 import argparse
@@ -20,6 +23,7 @@ import numpy as np
 from superionic.builders.run import run_builder
 from superionic.builders.screening import ScreeningBuilder, read_rows
 from superionic.query import opened
+from superionic.ranking.policies import standings
 from superionic.report.export import read_rows_file
 from superionic.schemas.screening import LANDSCAPE_FIELDS, PARTS, ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
@@ -50,6 +54,57 @@ def difference(row: ScreeningDocument, published: ScreeningDocument) -> float:
         if name != "wall_time_s" and getattr(published, name) is not None
     ]
     return max(abs(a - b) / max(abs(b), 1e-6) for a, b in pairs)
+
+
+def with_prediction(published: ScreeningDocument, row: ScreeningDocument) -> ScreeningDocument:
+    """Return a published row with the prediction of another row of the same key."""
+    names = [
+        name
+        for name in ScreeningDocument.model_fields
+        if name.startswith(("predict", "network")) or name == "superionic_version"
+    ]
+    stale, codes = set(published.prediction_flags), set(row.prediction_flags)
+    kept = [one for one in published.warnings if one.code not in stale]
+    # The last of a code is the row's own, should a published one have been merged into it.
+    fresh = {one.code: one for one in row.warnings if one.code in codes}
+    runs = [run for run in published.runs if run.kind != "prediction"]
+    runs += [run for run in row.runs if run.kind == "prediction" and run.used]
+    present = [part for part in PARTS if part == "prediction" or part in published.present]
+    return published.model_copy(
+        update={name: getattr(row, name) for name in names}
+        | {
+            "present": present,
+            "missing": [part for part in PARTS if part not in present],
+            "warnings": [*kept, *fresh.values()],
+            "runs": sorted(runs, key=lambda run: (run.last_updated, run.job_uuid or "")),
+            "n_runs": len(runs),
+            "last_updated": max(published.last_updated, row.last_updated),
+        }
+    )
+
+
+def renew(path: Path) -> str:
+    """Write a file of rows again with the predictions of the database; return what was done."""
+    published = read_rows_file(path)
+    with opened() as database:
+        held = {row.key: row for row in read_rows(database.screening, {})}
+    rows = [
+        with_prediction(row, held[row.key])
+        if row.key in held and "prediction" in held[row.key].present
+        else row
+        for row in published
+    ]
+    groups: dict[tuple[str, str], list[ScreeningDocument]] = {}
+    for row in rows:
+        groups.setdefault((row.mobile_species, row.potential), []).append(row)
+    ranked = {
+        row.key: row.model_copy(update={"rank": ranks["xi"], "ranks": ranks, "scores": scores})
+        for group in groups.values()
+        for row, (ranks, scores) in zip(group, standings(group), strict=True)
+    }
+    path.write_text("".join(ranked[row.key].model_dump_json() + "\n" for row in rows))
+    n_renewed = sum(row.key in held for row in rows)
+    return f"{path}: {n_renewed} of {len(rows)} rows with the predictions of the database."
 
 
 def merge(published: Sequence[ScreeningDocument], validations: Sequence[ValidationDocument]) -> str:
@@ -85,7 +140,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", type=Path, nargs="+")
     parser.add_argument("--validations", type=Path)
+    parser.add_argument("--renew", action="store_true", help="write the files again")
     options = parser.parse_args()
+    if options.renew:
+        print("\n".join(renew(path) for path in options.rows))
+        return
     rows = [row for path in options.rows for row in read_rows_file(path)]
     documents = json.loads(options.validations.read_text()) if options.validations else []
     print(merge(rows, [ValidationDocument.model_validate(one) for one in documents]))

@@ -1,9 +1,12 @@
-"""Rows that are published name their sources as anyone could find them."""
+"""Published rows: where they come from, whose predictions they have, what was validated."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
+import superionic.surrogate
 from superionic.report.export import read_rows_file
 
 ROOT = Path(__file__).parents[2]
@@ -20,3 +23,22 @@ def test_sources_are_not_folders_of_one_machine(path):
     rows = read_rows_file(path)
     assert len(rows) == N_ROWS[path.name]
     assert [row.source for row in rows if Path(row.source).is_absolute()] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["screening_1000K.jsonl", "screening_obelix.jsonl", "screening_untouched.jsonl"]
+)
+def test_predictions_are_those_of_the_network_of_the_package(name):
+    network = Path(superionic.surrogate.__file__).parent / "models" / "force_network.pt"
+    digest = hashlib.sha256(network.read_bytes()).hexdigest()
+    rows = read_rows_file(ROOT / "datasets" / name)
+    assert {row.network_sha256 for row in rows} == {digest}
+
+
+def test_the_validated_ones_are_the_ten_best():
+    rows = read_rows_file(ROOT / "datasets/screening_1000K.jsonl")
+    validated = json.loads((ROOT / "datasets/validation_best.json").read_text())
+    best = sorted(rows, key=lambda row: row.ranks["consensus"])[:10]
+    assert {row.material_id for row in best} == {one["material_id"] for one in validated}
+    verdicts = {one["material_id"]: one["verdict"] for one in validated}
+    assert {row.material_id: row.validation_verdict for row in best} == verdicts
