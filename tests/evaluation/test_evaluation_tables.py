@@ -221,6 +221,10 @@ def test_reference_tables_are_read_and_wrong_ones_named(tmp_path):
     barriers = tmp_path / "barriers.csv"
     barriers.write_text("id,E_1D_eV,E_2D_eV,E_3D_eV\na,0.5,1.5,inf\n")
     assert read_bond_valence(barriers) == {"a": {1: 0.5, 2: 1.5, 3: 10.0}}
+    others = tmp_path / "others.csv"
+    others.write_text("id,E_1D_eV,E_2D_eV,E_3D_eV,source\na,1,1,1,x\nb,2,3,inf,x\n")
+    both = {"a": {1: 1.0, 2: 1.0, 3: 1.0}, "b": {1: 2.0, 2: 3.0, 3: 10.0}}
+    assert read_bond_valence(barriers, others) == both
     with pytest.raises(SettingsError, match="no column"):
         read_obelix(barriers)
     with pytest.raises(SettingsError, match="cannot be read"):

@@ -49,7 +49,7 @@ def evaluate(
         ),
     ] = None,
     bond_valence: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option("--bvse", exists=True, dir_okay=False, help="Bond-valence barriers, as CSV."),
     ] = None,
     held_out: Annotated[
@@ -156,7 +156,7 @@ def evaluate(
         rows,
         labels=known,
         measurements=measurements,
-        bond_valence=None if bond_valence is None else read_bond_valence(bond_valence),
+        bond_valence=read_bond_valence(*bond_valence) if bond_valence else None,
         mobile_species=mobile_species,
         potential=potential,
         settings=settings,

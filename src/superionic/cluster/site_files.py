@@ -319,4 +319,8 @@ _COMPOSE_HEAD = """\
 #   docker compose exec mongo mongosh -u root admin --eval \\
 #     'db.createUser({user: "superionic", pwd: passwordPrompt(), roles: [
 #        {role: "readWrite", db: "superionic"}]})'
+# And one who only looks (superionic serve, query, report):
+#   docker compose exec mongo mongosh -u root admin --eval \\
+#     'db.createUser({user: "superionic_reader", pwd: passwordPrompt(), roles: [
+#        {role: "read", db: "superionic"}]})'
 """

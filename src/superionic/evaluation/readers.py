@@ -68,13 +68,14 @@ def read_matches(path: Path) -> list[Measurement]:
     ]
 
 
-def read_bond_valence(path: Path) -> dict[str, dict[int, float]]:
+def read_bond_valence(*paths: Path) -> dict[str, dict[int, float]]:
     """Read bond-valence percolation barriers in eV, by crystal and number of dimensions.
 
     Parameters
     ----------
-    path : Path
-        A CSV with columns id, E_1D_eV, E_2D_eV, E_3D_eV; ``inf`` where nothing percolates.
+    *paths : Path
+        CSV files with columns id, E_1D_eV, E_2D_eV, E_3D_eV; ``inf`` where nothing percolates.
+        Of a crystal that several have, the last counts.
 
     Raises
     ------
@@ -87,6 +88,7 @@ def read_bond_valence(path: Path) -> dict[str, dict[int, float]]:
             dimension: min(float(row[name]), HIGHEST_BARRIER_eV)
             for dimension, name in names.items()
         }
+        for path in paths
         for row in _rows(path, ("id", *names.values()))
     }
 
