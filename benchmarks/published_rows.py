@@ -1,4 +1,4 @@
-"""Put published landscapes and validations into the database, beside what it holds itself.
+"""Put published landscapes, labels and validations into the database, beside what it holds.
 
     superionic predict workflows/label_1000K_crystals.jsonl
     python benchmarks/published_rows.py datasets/screening_1000K.jsonl \\
@@ -7,7 +7,8 @@
 Landscapes take hours of one core and their numbers are published, predictions take minutes and
 change with the network: so the report and the screenshots of the documentation are of rows that
 have landscapes from the file and predictions from the database. A row that has a landscape of its
-own keeps it, and the largest difference from the published one is printed.
+own keeps it, and the largest difference from the published one is printed. ``--labels`` puts labels
+into the rows, too (a report that is given their files shows more of them, so it comes before).
 
 ``--renew`` writes published rows again, with the predictions that the database has now and the
 ranks that follow.
@@ -25,6 +26,9 @@ from superionic.builders.screening import ScreeningBuilder, read_rows
 from superionic.query import opened
 from superionic.ranking.policies import standings
 from superionic.report.export import read_rows_file
+from superionic.report.html.published import with_published
+from superionic.report.labels import read_data_sets
+from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import LANDSCAPE_FIELDS, PARTS, ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
 
@@ -107,7 +111,11 @@ def renew(path: Path) -> str:
     return f"{path}: {n_renewed} of {len(rows)} rows with the predictions of the database."
 
 
-def merge(published: Sequence[ScreeningDocument], validations: Sequence[ValidationDocument]) -> str:
+def merge(
+    published: Sequence[ScreeningDocument],
+    labels: Sequence[LabelRow],
+    validations: Sequence[ValidationDocument],
+) -> str:
     """Write rows and validations; return a line that says what was done."""
     with opened() as database:
         docs = database.job_store.docs_store
@@ -124,14 +132,16 @@ def merge(published: Sequence[ScreeningDocument], validations: Sequence[Validati
         pairs = [(held[one.key], one) for one in published if one.key in held]
         own = [pair for pair in pairs if pair[0].descriptors_uuid]
         merged = [with_landscape(*pair) for pair in pairs if not pair[0].descriptors_uuid]
-        if merged:
-            database.screening.update([row.model_dump() for row in merged], key="key")
+        fresh = [*merged, *(row for row, _ in own)]
+        fresh, used, _ = with_published(fresh, labels)
+        if fresh:
+            database.screening.update([row.model_dump() for row in fresh], key="key")
         builder.finalize()
     largest = max((difference(*pair) for pair in own), default=np.nan)
     return (
         f"{len(merged)} rows with a published landscape, {len(own)} with their own (largest "
         f"relative difference {largest:.2g}), {len(published) - len(pairs)} not in "
-        f"the database, {len(validations)} validations."
+        f"the database, {len(used)} labels, {len(validations)} validations."
     )
 
 
@@ -139,6 +149,7 @@ def main() -> None:
     """Read the files and merge them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", type=Path, nargs="+")
+    parser.add_argument("--labels", type=Path, nargs="*", default=[])
     parser.add_argument("--validations", type=Path)
     parser.add_argument("--renew", action="store_true", help="write the files again")
     options = parser.parse_args()
@@ -147,7 +158,8 @@ def main() -> None:
         return
     rows = [row for path in options.rows for row in read_rows_file(path)]
     documents = json.loads(options.validations.read_text()) if options.validations else []
-    print(merge(rows, [ValidationDocument.model_validate(one) for one in documents]))
+    validations = [ValidationDocument.model_validate(one) for one in documents]
+    print(merge(rows, read_data_sets(options.labels), validations))
 
 
 if __name__ == "__main__":
