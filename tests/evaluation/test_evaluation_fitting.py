@@ -105,6 +105,52 @@ def test_a_feature_that_names_the_chemical_system_does_not_help():
     assert by_system < 0.65
 
 
+def rows_that_name_their_system(*, own_system: bool = False, n_systems: int = 24, seed: int = 1):
+    """Return six rows of each system, alike in every feature and class, and their classes.
+
+    With ``own_system`` the same rows, each called a system of its own.
+    """
+    rng = np.random.default_rng(seed)
+    codes, classes = rng.normal(size=(n_systems, 5)), rng.permutation(n_systems) < n_systems // 2
+    rows, conductors = [], {}
+    for system, (volume, per_ion, connected, published, barrier) in enumerate(codes):
+        for copy in range(6):
+            one = row(
+                f"{system:02d}-{copy}",
+                system=f"Li-X{system:02d}" + f"-Y{copy}" * own_system,
+                fv_disconnected_2eV=float(10**volume),
+                free_volume_2eV_A3_per_ion=float(10**per_ion),
+                fv_connected=float(10**connected),
+                mpe_eV=float(5 + published),
+                barrier_3d_eV=float(5 + barrier),
+            )
+            rows.append(one)
+            conductors[one.material_id] = bool(classes[system])
+    return rows, conductors
+
+
+def auc_of_scores(rows, conductors):
+    scores = held_out_scores(rows, conductors)
+    assert set(scores) == set(conductors)
+    return roc_auc([conductors[name] for name in scores], list(scores.values()))
+
+
+def test_scores_are_held_out_by_chemical_system_and_not_by_material():
+    assert auc_of_scores(*rows_that_name_their_system()) < 0.65
+    assert auc_of_scores(*rows_that_name_their_system(own_system=True)) > 0.8
+
+
+def test_labels_of_a_chemical_system_do_not_reach_its_own_scores():
+    rows, conductors = rows_that_name_their_system()
+    before = held_out_scores(rows, conductors)
+    for system in ("Li-X00", "Li-X07"):
+        own = {one.material_id for one in rows if one.chemical_system == system}
+        flipped = {name: value != (name in own) for name, value in conductors.items()}
+        after = held_out_scores(rows, flipped)
+        assert {name for name in own if after[name] == before[name]} == own
+        assert sum(after[name] != before[name] for name in before) > len(before) / 2
+
+
 def truth(rows):
     return conductors_of(labels_of_rows(rows), 1e-2)
 

@@ -185,6 +185,12 @@ def held_out_scores(
     -------
     dict of str to float
         By the richest model for which the row has the features and enough labels have them.
+
+    Notes
+    -----
+    Features are taken as they are. Where the network's prediction is one of them, those of the
+    training rows come from networks that left out the training row's chemical system, but may have
+    learnt the labels of the one that is predicted here: that feature is not cross-validated twice.
     """
     settings = settings or FitSettings()
     found: dict[str, float] = {}
