@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 CRYSTALS ?= workflows/example_crystals
 TEST_WORKERS ?= 2
+# No default: reference data are not part of the repository.
+REFERENCE = $(or $(SHARED),$(error SHARED=DIR is missing: the folder whose data/ has the reference tables))/data
 
-.PHONY: help screen test soak lint docs clean benchmark-landscape
+.PHONY: help screen test soak lint docs clean benchmark-landscape evaluate
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +18,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    the documentation, in build/docs; warnings are errors"
 	@echo "make benchmark-landscape  time landscapes against the published protocol and dynamics"
+	@echo "make evaluate SHARED=DIR  the tables of docs/evaluation.md and README.md from the published data"
 	@echo "make clean   remove the virtual environment and caches"
 
 screen: $(VENV)/.screen
@@ -58,6 +61,16 @@ $(VENV)/.docs: pyproject.toml $(VENV)/.screen
 
 benchmark-landscape: $(VENV)/.test
 	$(BIN)/python benchmarks/landscape.py --out benchmarks/results
+
+evaluate: $(VENV)/.test
+	$(BIN)/superionic evaluate \
+		--rows datasets/screening_1000K.jsonl --rows datasets/screening_obelix.jsonl \
+		--labels datasets/labels_1000K.jsonl --labels datasets/labels_1000K_longer.jsonl \
+		--held-out benchmarks/results/force_network.json \
+		--obelix $(REFERENCE)/labels_obelix_conductivity.csv \
+		--obelix-match $(REFERENCE)/labels_obelix_to_mp_match.csv \
+		--bvse $(REFERENCE)/labels_bvse_bvlain.csv \
+		--write docs/evaluation.md --headline README.md
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info

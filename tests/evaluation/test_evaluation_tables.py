@@ -134,8 +134,8 @@ def test_tables_compare_scores_on_the_same_materials():
     truths = {f"m{i}": Truth(f"m{i}", i - 3.5, i - 3.5) for i in range(8)}
     truths["m0"] = Truth("m0", -math.inf, 2.0)
     truths["elsewhere"] = Truth("elsewhere", 1.0, 1.0)
-    task = Task("made-up", truths, [10**-1.0, 1e9], "units")
-    first, second, third = tables_of(task, scorers, group.systems(), n_resamples=20)
+    task = Task("made-up", truths, [10**-1.0, 1e9, 10**-2.0], "units")
+    first, second, third, fourth, *last = tables_of(task, scorers, group.systems(), n_resamples=20)
     assert (first.n, first.n_positive, first.n_open) == (6, 4, 1)
     aucs = {line.scorer: line.measures.roc_auc.value for line in first.lines}
     assert aucs["xi"] == aucs["mpe_eV"] == 1.0  # barriers: lower is better
@@ -149,6 +149,14 @@ def test_tables_compare_scores_on_the_same_materials():
         "bond_valence_1d_eV"
     ] == 0.0
     assert (third.threshold, third.n_positive, third.lines) == (1e9, 0, [])
+    assert (fourth.threshold, fourth.n, fourth.lines) == (1e9, 4, [])
+    # The sets of materials are the same at every threshold, the answers are not.
+    assert [(one.threshold, one.materials) for one in last] == [
+        (0.01, first.materials),
+        (0.01, second.materials),
+    ]
+    assert (last[1].n, last[1].n_positive, last[1].n_open) == (3, 2, 1)
+    assert "bond_valence_1d_eV" in {line.scorer for line in last[1].lines}
 
 
 def test_costs_count_each_material_once():

@@ -29,7 +29,7 @@ class Task:
     truths : mapping of str to Truth
         Decimal logarithms, by identifier.
     thresholds : sequence of float
-        Values, not logarithms; the first is looked at on all sets of materials.
+        Values, not logarithms.
     unit : str
         Of the values.
     """
@@ -110,7 +110,7 @@ def tables_of(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> list[Table]:
-    """Return the tables of one task.
+    """Return the tables of one task: at each threshold, one for each set of materials.
 
     Parameters
     ----------
@@ -124,8 +124,8 @@ def tables_of(
         Of the bootstrap.
     """
     found = []
-    for i, threshold in enumerate(task.thresholds):
-        for materials, needs in SETS if i == 0 else SETS[:1]:
+    for threshold in task.thresholds:
+        for materials, needs in SETS:
             used = [scorer for scorer in scorers if scorer.needs in needs]
             if {scorer.needs for scorer in used} != needs:
                 continue

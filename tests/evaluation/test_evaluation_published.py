@@ -1,0 +1,94 @@
+"""Tables that are published are those that the published data give."""
+
+import argparse
+import importlib.util
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from superionic.cli.app import app
+from superionic.evaluation.paths import read_paths
+from superionic.report.evaluation import WRITTEN_BY as EVALUATE
+from superionic.report.tables_page import END, begin_mark
+from superionic.report.validation import WRITTEN_BY as VALIDATE
+from superionic.report.validation import validations_markdown
+from superionic.schemas.validation import ValidationDocument
+
+ROOT = Path(__file__).parents[2]
+INTERVAL = re.compile(r" \[-?\d+\.\d+, -?\d+\.\d+\]")
+
+
+def tables(page: Path, command: str) -> str:
+    return page.read_text().split(begin_mark(command))[1].split(END)[0].strip()
+
+
+def values(page: Path) -> list[str]:
+    """Return the lines of a page's tables without their intervals, which few resamples move."""
+    return INTERVAL.sub("", tables(page, EVALUATE)).splitlines()
+
+
+def command_of(target: str, **variables: str) -> list[str]:
+    """Return the last command of a target of the Makefile, without the program's path."""
+    if shutil.which("make") is None:
+        pytest.skip("there is no make on PATH")
+    settings = [f"{name}={value}" for name, value in variables.items()]
+    said = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", target, *settings],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # A line that goes on in the next one ends in a backslash.
+    return shlex.split(said.stdout.replace("\\\n", " ").splitlines()[-1])[1:]
+
+
+def test_the_evaluation_is_that_of_the_published_rows_and_labels(shared, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    arguments = command_of("evaluate", SHARED=str(shared))
+    pages = {name: tmp_path / name for name in ("evaluation.md", "README.md")}
+    places = [arguments.index(option) + 1 for option in ("--write", "--headline")]
+    published = [ROOT / arguments[place] for place in places]
+    for place, page, copy in zip(places, published, pages.values(), strict=True):
+        shutil.copy(page, copy)
+        arguments[place] = str(copy)
+    result = CliRunner().invoke(app, [*arguments, "--resamples", "10"])
+    assert result.exit_code == 0, result.output
+    for page, copy in zip(published, pages.values(), strict=True):
+        assert values(copy) == values(page)
+        assert tables(copy, EVALUATE) != tables(page, EVALUATE)  # it was written
+
+
+def test_the_evaluation_is_not_run_without_the_reference_data():
+    if shutil.which("make") is None:
+        pytest.skip("there is no make on PATH")
+    said = subprocess.run(
+        ["make", "--dry-run", "evaluate", "SHARED="], cwd=ROOT, capture_output=True, text=True
+    )
+    assert said.returncode != 0
+    assert "SHARED=DIR is missing" in said.stderr
+
+
+def test_the_barriers_of_hops_are_those_of_the_published_rows(shared, tmp_path):
+    path = ROOT / "benchmarks" / "hop_barriers.py"
+    spec = importlib.util.spec_from_file_location("hop_barriers", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    results = ROOT / "benchmarks" / "results"
+    rows = map(json.loads, (results / "hop_barriers.jsonl").read_text().splitlines())
+    paths = read_paths(shared / "data" / "em_li_paths.jsonl")
+    script.write_table(paths, {row["id"]: row for row in rows}, argparse.Namespace(out=tmp_path))
+    written = (tmp_path / "hop_barriers.md").read_text()
+    assert written == (results / "hop_barriers.md").read_text()
+
+
+def test_the_verdicts_are_those_of_the_published_validations():
+    stored = json.loads((ROOT / "datasets" / "validation_best.json").read_text())
+    documents = [ValidationDocument.model_validate(one) for one in stored]
+    assert tables(ROOT / "docs" / "validation.md", VALIDATE) == validations_markdown(documents)
