@@ -69,6 +69,21 @@ def test_rows_of_a_file_are_ranked(folder):
     assert "nothing to tell apart" in refused("precision", "--data", one_row).message
 
 
+def test_held_out_predictions_give_the_network_a_curve(folder):
+    datasets = DATA_SET.parent
+    study = datasets.parent / "benchmarks" / "results" / "force_network.json"
+    files = (datasets / "screening_1000K.jsonl", DATA_SET, datasets / "labels_1000K_longer.jsonl")
+    given = [argument for file in files for argument in ("--data", file)]
+    plot("precision", *given, "--out", "own.html")
+    plot("precision", *given, "--held-out", study, "--out", "held-out.html")
+    own, held_out = (folder / name for name in ("own.html", "held-out.html"))
+    assert '"name":"force network"' not in own.read_text()
+    assert '"name":"force network"' in held_out.read_text()
+    error = refused("precision", "--data", DATA_SET, "--held-out", study)
+    assert "rows of --data" in error.message
+    assert "rows of --data" in refused("msd", "m-1", *given, "--held-out", study).message
+
+
 def test_arrhenius_from_validations(folder):
     file = folder / "verdicts.json"
     file.write_text(validations_json([arrhenius_validation()]))

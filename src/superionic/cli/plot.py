@@ -9,6 +9,7 @@ from superionic.cli.options import DatabaseURI, Policy
 
 if TYPE_CHECKING:
     from superionic.report.figures.kinds import FigureKind
+    from superionic.schemas.screening import ScreeningDocument
 
 
 def plot(
@@ -42,6 +43,17 @@ def plot(
             help="File in place of the database, or beside it: labels or rows (.jsonl), the JSON "
             "of 'superionic train', 'evaluate' or 'validate', a campaign (.yaml); may be given "
             "several times.",
+        ),
+    ] = None,
+    held_out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--held-out",
+            exists=True,
+            dir_okay=False,
+            help="Predictions by networks that had not seen the chemical system, in place of those "
+            "of the rows of --data, as 'superionic evaluate' takes them (ranking, parity, "
+            "precision).",
         ),
     ] = None,
     levels: Annotated[
@@ -96,6 +108,8 @@ def plot(
     )
     options = _options(chosen, levels, compact, interactive)
     sources = read_sources(files or [])
+    if held_out:
+        sources.rows = _with_held_out(sources.rows, held_out, chosen.name)
     data = sources.without_database(request)
     if data is None:
         from superionic.query import opened
@@ -124,6 +138,23 @@ def _options(
             hint="--level-eV and --compact are for 'superionic plot landscape'.",
         )
     return options
+
+
+def _with_held_out(
+    rows: "list[ScreeningDocument]", held_out: list[Path], kind: str
+) -> "list[ScreeningDocument]":
+    """Return rows of files with predictions of networks that had not seen them."""
+    from superionic.errors import FigureError
+    from superionic.evaluation.readers import read_held_out
+    from superionic.evaluation.scorers import with_held_out
+
+    if not rows or kind not in ("ranking", "parity", "precision"):
+        raise FigureError(
+            "Predictions of --held-out stand in for those of rows of --data.",
+            hint="Name rows that 'superionic query --format jsonl' wrote: superionic plot "
+            "precision --data ROWS.jsonl --data LABELS.jsonl --held-out FILE.",
+        )
+    return with_held_out(rows, read_held_out(held_out))
 
 
 def _checked(path: Path) -> Path:
