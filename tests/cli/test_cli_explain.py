@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from superionic.builders.run import run_builder
 from superionic.builders.screening import ScreeningBuilder
 from superionic.cli.app import app
+from superionic.cluster.build import build_screening
 from superionic.errors import SettingsError
 from superionic.query import query
 
@@ -122,6 +123,20 @@ def test_the_build_command_takes_in_every_part(filled):
     assert found["mp-3"] == ["prediction", "label"]
     assert [row.material_id for row in query(present=["validation"], limit=5)] == ["mp-1"]
     assert "0 rows written" in run("build")
+
+
+def test_rows_without_documents_are_named_and_removed_on_request(filled):
+    filled.job_store.docs_store.remove_docs({"output.material_id": "mp-1"})
+    said = run("build")
+    assert "1 rows without any document stay" in said
+    assert "mp-1|Li|chgnet:0.3.0" in said
+    assert {row.material_id: row.rank for row in query()} == {"mp-1": 1, "mp-2": 2, "mp-3": 3}
+    newest = build_screening(filled).newest
+    incremental = build_screening(filled, after=newest, prune=True)
+    assert (incremental.orphans, incremental.pruned) == ((), False)
+    assert "1 rows without any document were removed" in run("build", "--prune")
+    assert {row.material_id: row.rank for row in query()} == {"mp-2": 1, "mp-3": 2}
+    assert run("build", "--prune") == "0 rows written.\n"
 
 
 def test_a_material_without_a_row_is_said_to_have_failed(filled):

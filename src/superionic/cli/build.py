@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from superionic.cluster.build import BuildReport
 
 EXIT_INTERRUPTED = 130
+MOST_NAMED = 20
+"""Rows that are named; of more there is the number."""
 
 
 def build(
@@ -24,6 +26,10 @@ def build(
     processes: Annotated[
         int, typer.Option("--processes", "-n", min=1, help="Processes that write rows.")
     ] = 1,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Remove rows whose documents are all gone, and rank anew."),
+    ] = False,
     database: DatabaseURI = None,
 ) -> None:
     """Bring the screening collection up to date with the results of finished jobs.
@@ -44,10 +50,11 @@ def build(
                     interval_s=interval,
                     full_every_s=full_every,
                     n_processes=processes,
+                    prune=prune,
                     say=_say,
                 )
             else:
-                _say(build_screening(opened, n_processes=processes), always=True)
+                _say(build_screening(opened, n_processes=processes, prune=prune), always=True)
         except KeyboardInterrupt:
             typer.echo("Stopped. Rows that were written stay.", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -63,3 +70,11 @@ def _say(report: "BuildReport", always: bool = False) -> None:
         typer.echo("Another builder is at work; nothing done.")
     elif report.n_rows or always:
         typer.echo(f"{report.n_rows} rows written.")
+    if report.orphans:
+        named = ", ".join(report.orphans[:MOST_NAMED])
+        more = len(report.orphans) - MOST_NAMED
+        what = "were removed" if report.pruned else "stay; 'superionic build --prune' removes them"
+        typer.echo(
+            f"{len(report.orphans)} rows without any document {what}: {named}"
+            + (f" and {more} more." if more > 0 else ".")
+        )

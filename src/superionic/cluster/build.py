@@ -14,6 +14,7 @@ from maggma.core import Store
 from pymongo.errors import DuplicateKeyError
 
 from superionic.builders.documents import IDENTITY, OF_ROWS, key_and_stamp
+from superionic.builders.orphans import orphaned_rows, remove_rows
 from superionic.builders.screening import ScreeningBuilder, changed_keys, found_runs
 from superionic.cluster.owner import is_dead, this_process
 from superionic.cluster.portions import portions
@@ -38,11 +39,17 @@ class BuildReport:
         Whether another builder was at work, so that nothing was done.
     newest : ObjectId or None
         Identifier of the newest document that was seen.
+    orphans : tuple of str
+        Keys of rows that no document stands behind any more; only a look at all documents tells.
+    pruned : bool
+        Whether these were removed.
     """
 
     n_rows: int
     busy: bool = False
     newest: ObjectId | None = None
+    orphans: tuple[str, ...] = ()
+    pruned: bool = False
 
 
 def build_screening(
@@ -50,6 +57,7 @@ def build_screening(
     *,
     after: ObjectId | None = None,
     n_processes: int = 1,
+    prune: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BuildReport:
     """Bring the screening collection up to date.
@@ -67,6 +75,10 @@ def build_screening(
         earlier report. Runs that were repeated under their old identifiers are not seen then.
     n_processes : int
         Processes that read, build and write; it pays from some thousand materials on.
+    prune : bool
+        Whether rows whose documents are all gone are removed. Without it they stay and keep a
+        rank: such a row may be the last that is known of a material. Not with ``after``, which
+        does not look at all documents.
     progress : callable
         Hears of materials done and in all.
     """
@@ -74,7 +86,7 @@ def build_screening(
     with _lease(database) as renew:
         if renew is None:
             return BuildReport(0, busy=True)
-        changed, newest = changed_materials(outputs, database.screening, after)
+        changed, found, newest = changed_materials(outputs, database.screening, after)
         newest = newest or after
         n_done = 0
         chunks = list(portions(changed, CHUNK_SIZE))
@@ -82,16 +94,22 @@ def build_screening(
             n_done += size
             renew()
             progress(n_done, len(changed))
-        if changed:
+        orphans = orphaned_rows(outputs, database.screening, found) if after is None else []
+        pruned = prune and bool(orphans)
+        if pruned:
+            remove_rows(database.screening, orphans)
+        if changed or pruned:
             ScreeningBuilder(outputs, database.screening).finalize()
         link_names(database, None if after is None else changed)
-    return BuildReport(len(changed), newest=newest)
+    return BuildReport(len(changed), newest=newest, orphans=tuple(orphans), pruned=pruned)
 
 
 def changed_materials(
     outputs: Store, screening: Store, after: ObjectId | None = None
-) -> tuple[list[str], ObjectId | None]:
-    """Return the materials with a row that is missing or made from other runs, and the newest one.
+) -> tuple[list[str], set[str], ObjectId | None]:
+    """Return what has news, the keys of all rows with documents, and the newest document.
+
+    Of interest are materials with a row that is missing or made from other runs.
 
     Parameters
     ----------
@@ -108,7 +126,7 @@ def changed_materials(
     found = found_runs(rows)
     changed = changed_keys(screening, found, all_runs=after is None)
     newest = max((row["_id"] for row in rows), default=None)
-    return sorted({key.rsplit("|", 2)[0] for key in changed}), newest
+    return sorted({key.rsplit("|", 2)[0] for key in changed}), set(found), newest
 
 
 class _MaterialsBuilder(ScreeningBuilder):
@@ -202,6 +220,7 @@ def watch_screening(
     interval_s: float,
     full_every_s: float,
     n_processes: int,
+    prune: bool = False,
     say: Callable[[BuildReport], None],
     keep_on: Callable[[], bool] = lambda: True,
 ) -> None:
@@ -217,6 +236,8 @@ def watch_screening(
         Time in s after which all documents are looked at again.
     n_processes : int
         Processes of a build.
+    prune : bool
+        Whether rows whose documents are all gone are removed, when everything is looked at.
     say : callable
         Hears of each build.
     keep_on : callable
@@ -227,7 +248,7 @@ def watch_screening(
     while keep_on():
         if time.monotonic() - last_full > full_every_s:
             newest, last_full = None, time.monotonic()
-        report = build_screening(database, after=newest, n_processes=n_processes)
+        report = build_screening(database, after=newest, n_processes=n_processes, prune=prune)
         newest = report.newest or newest
         say(report)
         if keep_on():
