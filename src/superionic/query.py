@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pymatgen.core import Composition, Structure
 
-from superionic.builders.documents import without_monty
-from superionic.builders.screening import query_screening, read_rows
+from superionic.builders.documents import screening_key, without_monty
+from superionic.builders.screening import query_screening, read_rows, rows_to_rank
 from superionic.campaign.run import database_errors
 from superionic.database.stores import Database, resolve_database
 from superionic.errors import SettingsError
@@ -172,7 +172,14 @@ def standings_of(screening: "Store", row: ScreeningDocument) -> list[Standing]:
         near = {rank_field(name): {"$in": [rank - 1, rank + 1]}, **group}
         by_rank = {other.ranks[name]: other for other in read_rows(screening, near)}
         neighbours[name] = (by_rank.get(rank - 1), by_rank.get(rank + 1))
-    return explain_row(row, screening.count(group), neighbours)
+    # A further name of a crystal has the standing of the one that was computed.
+    own = row if row.duplicate_of is None else row.model_copy(update={"key": _computed_key(row)})
+    rows = list(rows_to_rank(screening, group))
+    return explain_row(own, len(rows), neighbours, rows)
+
+
+def _computed_key(row: ScreeningDocument) -> str:
+    return screening_key(str(row.duplicate_of), row.mobile_species, row.potential)
 
 
 def structures_of(outputs: "Store", rows: Iterable[ScreeningDocument]) -> dict[str, Structure]:

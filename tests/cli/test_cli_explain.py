@@ -1,6 +1,7 @@
 """``superionic explain`` and the policies of ``superionic query`` on a real server."""
 
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -110,6 +111,31 @@ def test_explanations_as_json(filled):
     assert by_policy["network"]["rank"] == 2
     assert by_policy["network"]["above"]["material_id"] == "mp-2"
     assert one["row"]["xi"] == 0.9
+
+
+def test_explanations_show_what_scores_are_made_of(filled):
+    volumes = {"mp-1": (0.5, 3.0), "mp-2": (0.2, 9.0)}
+    for name, (of_cell, of_ion) in volumes.items():
+        fresh = {"fv_disconnected_2eV": of_cell, "free_volume_2eV_A3_per_ion": of_ion}
+        filled.screening._collection.update_one({"material_id": name}, {"$set": fresh})
+    ScreeningBuilder(filled.job_store.docs_store, filled.screening).finalize()
+    lines = run("explain", "mp-1").splitlines()
+    said = next(line for line in lines if line.startswith("free_volume: "))
+    assert said == (
+        "free_volume: 0.500, the mean of the percentiles of fv_disconnected_2eV 0.750 (0.5), "
+        "free_volume_2eV_A3_per_ion 0.250 (3)."
+    )
+    said = next(line for line in lines if line.startswith("calibrated: "))
+    assert "log odds" in said
+    assert "log10_free_volume_2eV_A3_per_ion (0.4771: " in said
+    (one,) = json.loads(run("explain", "mp-2", "--json"))
+    parts = {standing["policy"]: standing["parts"] for standing in one["standings"]}
+    assert [part["name"] for part in parts["consensus"]] == [
+        *("xi", "barrier", "free_volume", "network")
+    ]
+    score = next(s["score"] for s in one["standings"] if s["policy"] == "calibrated")
+    odds = sum(part["share"] for part in parts["calibrated"])
+    assert 1 / (1 + math.exp(-odds)) == pytest.approx(score, rel=1e-4)
 
 
 def test_the_build_command_takes_in_every_part(filled):

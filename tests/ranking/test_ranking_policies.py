@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -253,6 +254,65 @@ def test_an_explanation_names_neighbours_ties_and_what_is_missing():
     everything = explain_row(by_id["a"], 4, {})
     assert [one.policy for one in everything] == list(POLICY_NAMES)
     assert {one.policy for one in everything if one.reason} >= {"network", "free_volume"}
+
+
+def some_rows() -> list[ScreeningDocument]:
+    """Return rows with landscapes, every third without a prediction, and one that has nothing."""
+    found = [
+        row(
+            f"m{i}",
+            xi=0.1 * i,
+            mpe_eV=None if i == 4 else 0.2 + 0.1 * ((7 * i) % 5),
+            barrier_3d_eV=0.9,
+            fv_connected=0.01 * i,
+            fv_disconnected_2eV=0.02 * ((5 * i) % 9),
+            free_volume_2eV_A3_per_ion=1.0 + (i % 3),
+            predicted_log10_msd_slope=None if i % 3 == 0 else -2 + 0.5 * i,
+        )
+        for i in range(9)
+    ]
+    return [*found, row("nothing")]
+
+
+def test_parts_of_a_score_add_up_to_it():
+    rows = ranked(some_rows())
+    n_members = set()
+    for one in rows:
+        for standing in explain_row(one, len(rows), {}, rows):
+            shares = [part.share for part in standing.parts]
+            if standing.policy == "calibrated" and standing.reason is None:
+                assert standing.parts[0].name == "intercept"
+                odds = np.log(standing.score / (1 - standing.score))
+                assert sum(shares) == pytest.approx(odds, abs=1e-4)
+            elif standing.policy in ("free_volume", "consensus") and standing.reason is None:
+                assert sum(shares) == pytest.approx(standing.score, abs=1e-5)
+                assert all(0 < part.relative < 1 for part in standing.parts)
+                n_members.add((standing.policy, len(shares)))
+            else:
+                assert standing.parts == ()
+    assert n_members == {("free_volume", 2), ("consensus", 3), ("consensus", 4)}
+
+
+def test_parts_name_what_is_summed_and_how():
+    rows = ranked(some_rows())
+    by_id = {one.material_id: one for one in rows}
+    best = max(rows, key=lambda one: one.xi or 0.0)
+    found = {one.policy: one.parts for one in explain_row(best, len(rows), {}, rows)}
+    xi, barrier, free_volume, network = found["consensus"]
+    assert (xi.name, xi.value, xi.relative, xi.weight) == ("xi", best.xi, 1 - 0.5 / 9, 0.25)
+    assert (barrier.name, barrier.value) == ("barrier", best.mpe_eV)
+    assert network.value == best.predicted_log10_msd_slope
+    assert free_volume.value == pytest.approx(best.scores["free_volume"], abs=1e-6)
+    lowest = min(rows, key=lambda one: one.mpe_eV or 9.0)
+    highest = {one.policy: one.parts for one in explain_row(lowest, 10, {}, rows)}["consensus"][1]
+    assert highest.relative > 0.7  # a low barrier stands above the others
+    never = {one.policy: one.parts for one in explain_row(by_id["m4"], 10, {}, rows)}
+    assert never["consensus"][1].value is None
+    assert never["consensus"][1].relative == 0.5 / 9
+    # Without the other rows there are no percentiles; the log odds need none.
+    alone = {one.policy: one.parts for one in explain_row(best, len(rows), {})}
+    assert alone["consensus"] == alone["free_volume"] == ()
+    assert alone["calibrated"] == found["calibrated"] != ()
 
 
 def test_equal_sums_of_ranks_are_ties():

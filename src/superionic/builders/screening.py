@@ -132,11 +132,8 @@ class ScreeningBuilder(Builder):
     def rank(self) -> int:
         """Rank rows of one species and potential among each other; return how many moved."""
         groups = defaultdict(list)
-        nothing = dict.fromkeys(_RANKED_BY)
-        for row in self.screening.query({"duplicate_of": None}, properties=_RANKED_BY):
-            # Only what policies look at: a hundred thousand documents would take a minute.
-            light = cast(ScreeningDocument, SimpleNamespace(**(nothing | row)))
-            groups[light.mobile_species, light.potential].append(light)
+        for row in rows_to_rank(self.screening, {"duplicate_of": None}):
+            groups[row.mobile_species, row.potential].append(row)
         moved = []
         for rows in groups.values():
             for row, (ranks, scores) in zip(rows, standings(rows), strict=True):
@@ -238,6 +235,14 @@ def read_rows(screening: Store, criteria: dict[str, Any]) -> list[ScreeningDocum
     """Return the rows that meet MongoDB criteria."""
     found = screening.query(criteria)
     return [ScreeningDocument.model_validate(without_monty(row)) for row in found]
+
+
+def rows_to_rank(screening: Store, criteria: dict[str, Any]) -> Iterator[ScreeningDocument]:
+    """Yield the rows that meet MongoDB criteria, with what policies look at and nothing else."""
+    nothing = dict.fromkeys(_RANKED_BY)
+    for row in screening.query(criteria, properties=_RANKED_BY):
+        # A hundred thousand complete documents would take a minute.
+        yield cast(ScreeningDocument, SimpleNamespace(**(nothing | row)))
 
 
 def rows_of_tasks(

@@ -10,6 +10,7 @@ from typing import Any
 
 from superionic.errors import SettingsError
 from superionic.ranking.features import FEATURES
+from superionic.ranking.parts import ScorePart
 from superionic.schemas.screening import ScreeningDocument
 
 CALIBRATION_FILE = "calibration.json"
@@ -52,16 +53,20 @@ class LogisticModel:
         """Return the names of the features that the row does not have."""
         return [name for name in self.features if FEATURES[name].of(row) is None]
 
-    def probability(self, row: ScreeningDocument) -> float:
-        """Return the probability that the row is a conductor; it must lack nothing."""
-        odds = self.intercept
+    def parts(self, row: ScreeningDocument) -> list[ScorePart]:
+        """Return the terms of the log odds; the row must lack nothing."""
+        found = [ScorePart("intercept", None, 1.0, self.intercept)]
         for name, mean, scale, weight in zip(
             self.features, self.means, self.scales, self.coefficients, strict=True
         ):
             value = FEATURES[name].of(row)
             assert value is not None
-            odds += weight * (value - mean) / scale
-        return logistic(odds)
+            found.append(ScorePart(name, value, (value - mean) / scale, weight))
+        return found
+
+    def probability(self, row: ScreeningDocument) -> float:
+        """Return the probability that the row is a conductor; it must lack nothing."""
+        return logistic(sum(part.share for part in self.parts(row)))
 
 
 @dataclass(frozen=True)

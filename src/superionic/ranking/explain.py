@@ -1,7 +1,9 @@
 """Why a row stands where it stands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from superionic.ranking.parts import ScorePart
 from superionic.ranking.policies import Policy, policies
 from superionic.schemas.screening import ScreeningDocument
 
@@ -27,6 +29,9 @@ class Standing:
         Its neighbours.
     tie : str or None
         Which rule decided between it and neighbours of the same score.
+    parts : tuple of ScorePart
+        What a composite score is made of: their shares add up to it, those of ``calibrated`` to
+        its log odds.
     """
 
     policy: str
@@ -40,6 +45,7 @@ class Standing:
     above: ScreeningDocument | None
     below: ScreeningDocument | None
     tie: str | None
+    parts: tuple[ScorePart, ...] = ()
 
 
 def explain_standing(
@@ -48,6 +54,7 @@ def explain_standing(
     n_rows: int,
     above: ScreeningDocument | None = None,
     below: ScreeningDocument | None = None,
+    rows: Sequence[ScreeningDocument] = (),
 ) -> Standing:
     """Explain the place of a row by one policy.
 
@@ -61,6 +68,9 @@ def explain_standing(
         Rows of the same species and potential.
     above, below : ScreeningDocument, optional
         The rows whose ranks are one less and one more.
+    rows : sequence of ScreeningDocument
+        All rows of the same species and potential, for the parts that depend on them; what
+        policies look at is enough of each.
     """
     rank, score = row.ranks.get(policy.name), row.scores.get(policy.name)
     reason = policy.lacks(row)
@@ -86,6 +96,7 @@ def explain_standing(
         above=above,
         below=below,
         tie=f"the same as {' and '.join(tied)}; then by {policy.ties}" if tied else None,
+        parts=tuple(policy.parts(row, rows)) if reason is None else (),
     )
 
 
@@ -93,6 +104,7 @@ def explain_row(
     row: ScreeningDocument,
     n_rows: int,
     neighbours: dict[str, tuple[ScreeningDocument | None, ScreeningDocument | None]],
+    rows: Sequence[ScreeningDocument] = (),
 ) -> list[Standing]:
     """Explain the place of a row by every policy.
 
@@ -104,8 +116,10 @@ def explain_row(
         Rows of the same species and potential.
     neighbours : dict
         For each policy the rows above and below.
+    rows : sequence of ScreeningDocument
+        All rows of the same species and potential, for the parts that depend on them.
     """
     return [
-        explain_standing(policy, row, n_rows, *neighbours.get(name, (None, None)))
+        explain_standing(policy, row, n_rows, *neighbours.get(name, (None, None)), rows)
         for name, policy in policies().items()
     ]

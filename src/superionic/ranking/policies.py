@@ -18,9 +18,11 @@ from scipy.stats import rankdata
 from superionic.errors import SettingsError
 from superionic.ranking.calibration import Calibration, load_calibration
 from superionic.ranking.indexes import POLICY_NAMES
+from superionic.ranking.parts import ScorePart
 from superionic.schemas.screening import ScreeningDocument
 
 Row = ScreeningDocument
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,19 @@ class Policy(ABC):
     def tie_break(self, row: Row) -> float:
         """Return what orders equal scores, ascending."""
         return 0.0
+
+    def parts(self, row: Row, rows: Sequence[Row]) -> list[ScorePart]:
+        """Return what the score of a row is made of; nothing where it is one number or lacking.
+
+        Parameters
+        ----------
+        row : ScreeningDocument
+            The row.
+        rows : sequence of ScreeningDocument
+            All rows that it is ranked among, itself included; without them, what depends on the
+            other rows has no parts.
+        """
+        return []
 
     def places(self, rows: Sequence[Row]) -> list[Place]:
         """Return the rows in order, with their ranks."""
@@ -126,7 +141,46 @@ class BarrierPolicy(Policy):
         return _barrier(row.barrier_3d_eV)
 
 
-class FreeVolumePolicy(Policy):
+class MeanOfPercentiles(Policy):
+    """The mean of percentiles among rows that lack nothing."""
+
+    quantity = "mean percentile"
+    is_relative = True
+
+    @abstractmethod
+    def columns(self, rows: Sequence[Row]) -> dict[str, tuple[FloatArray, bool]]:
+        """Return for each member the values of rows, and whether lower ones are better.
+
+        A value is NaN where the row lacks one that it need not have.
+        """
+
+    def scores(self, rows: Sequence[Row]) -> list[float]:
+        """Return mean percentiles."""
+        found = [_percentiles(*column) for column in self.columns(rows).values()]
+        known = [np.isfinite(one) for one in found]
+        total = np.sum([np.where(k, one, 0.0) for k, one in zip(known, found, strict=True)], axis=0)
+        return _rounded(total / np.maximum(np.sum(known, axis=0), 1))
+
+    def parts(self, row: Row, rows: Sequence[Row]) -> list[ScorePart]:
+        """Return the percentile of each member."""
+        complete = [one for one in rows if self.lacks(one) is None]
+        place = next((i for i, one in enumerate(complete) if one.key == row.key), None)
+        if place is None:
+            return []
+        found = [
+            (name, values[place], _percentiles(values, lower)[place])
+            for name, (values, lower) in self.columns(complete).items()
+            if not np.isnan(values[place])
+        ]
+        return [
+            ScorePart(
+                name, float(value) if np.isfinite(value) else None, float(level), 1 / len(found)
+            )
+            for name, value, level in found
+        ]
+
+
+class FreeVolumePolicy(MeanOfPercentiles):
     """Sum of two ranks: the free volume below 2 eV per cell, and per mobile ion."""
 
     name = "free_volume"
@@ -134,8 +188,6 @@ class FreeVolumePolicy(Policy):
         "the sum of two ranks: the free volume below 2 eV as a fraction of the cell (union of the "
         "ions), and in A^3 per mobile ion"
     )
-    quantity = "mean percentile"
-    is_relative = True
 
     def lacks(self, row: Row) -> str | None:
         """Return what the row lacks, or None."""
@@ -143,11 +195,10 @@ class FreeVolumePolicy(Policy):
             return _no_landscape(row) or "no free volumes at 2 eV: that threshold was not computed"
         return None
 
-    def scores(self, rows: Sequence[Row]) -> list[float]:
-        """Return the mean of the two percentiles."""
-        of_cell = percentiles([_number(row.fv_disconnected_2eV) for row in rows])
-        of_ion = percentiles([_number(row.free_volume_2eV_A3_per_ion) for row in rows])
-        return _rounded((of_cell + of_ion) / 2)
+    def columns(self, rows: Sequence[Row]) -> dict[str, tuple[FloatArray, bool]]:
+        """Return the two volumes."""
+        names = ("fv_disconnected_2eV", "free_volume_2eV_A3_per_ion")
+        return {name: (np.array([getattr(r, name) for r in rows], float), False) for name in names}
 
 
 class NetworkPolicy(Policy):
@@ -172,7 +223,7 @@ class NetworkPolicy(Policy):
         return float("inf") if low is None else -low
 
 
-class ConsensusPolicy(Policy):
+class ConsensusPolicy(MeanOfPercentiles):
     """Mean percentile over what the other policies say."""
 
     name = "consensus"
@@ -180,8 +231,6 @@ class ConsensusPolicy(Policy):
         "the mean percentile over xi, barrier and free_volume, and over network where there is a "
         "prediction"
     )
-    quantity = "mean percentile"
-    is_relative = True
     members: tuple[Policy, ...] = (XiPolicy(), BarrierPolicy(), FreeVolumePolicy(), NetworkPolicy())
     optional: ClassVar[frozenset[str]] = frozenset({"network"})
 
@@ -190,15 +239,15 @@ class ConsensusPolicy(Policy):
         needed = (member.lacks(row) for member in self.members if member.name not in self.optional)
         return next((reason for reason in needed if reason is not None), None)
 
-    def scores(self, rows: Sequence[Row]) -> list[float]:
-        """Return mean percentiles."""
-        total, count = np.zeros(len(rows)), np.zeros(len(rows))
+    def columns(self, rows: Sequence[Row]) -> dict[str, tuple[FloatArray, bool]]:
+        """Return the scores by each member, of the rows that lack nothing of it."""
+        found = {}
         for member in self.members:
             places = [i for i, row in enumerate(rows) if member.lacks(row) is None]
-            values = np.array(member.scores([rows[i] for i in places]))
-            total[places] += percentiles(-values if member.lower_is_better else values)
-            count[places] += 1
-        return _rounded(total / np.maximum(count, 1))
+            values = np.full(len(rows), np.nan)
+            values[places] = member.scores([rows[i] for i in places])
+            found[member.name] = (values, member.lower_is_better)
+        return found
 
 
 @dataclass(frozen=True)
@@ -236,6 +285,12 @@ class CalibratedPolicy(Policy):
         assert calibration is not None or not rows
         return [] if calibration is None else [calibration.probability(row) for row in rows]
 
+    def parts(self, row: Row, rows: Sequence[Row]) -> list[ScorePart]:
+        """Return the terms of the log odds; the other rows do not matter."""
+        calibration = self.load()
+        model = None if calibration is None else calibration.model_for(row)
+        return [] if model is None else model.parts(row)
+
 
 @cache
 def policies() -> dict[str, Policy]:
@@ -272,6 +327,14 @@ def percentiles(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.flo
     """Return the fraction of values below each, equal ones (itself, too) counted half."""
     found = np.asarray(values, dtype=np.float64)
     return (rankdata(found) - 0.5) / max(found.size, 1)
+
+
+def _percentiles(values: FloatArray, lower_is_better: bool) -> FloatArray:
+    """Return the percentile of each value among those that are known, NaN for the others."""
+    known = ~np.isnan(values)
+    found = np.full(values.size, np.nan)
+    found[known] = percentiles(-values[known] if lower_is_better else values[known])
+    return found
 
 
 def ranked(rows: Iterable[Row], policy: str = "xi") -> list[Row]:

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -25,6 +26,7 @@ def explanation_text(explanation: "Explanation") -> str:
     if row.duplicate_of is not None:
         lines.append(f"The same crystal as {row.duplicate_of}, whose results these are.")
     lines += ["", _standings(explanation.standings), ""]
+    lines += [_sum(standing) for standing in explanation.standings if standing.parts]
     lines += [
         f"{standing.policy}: {standing.tie}." for standing in explanation.standings if standing.tie
     ]
@@ -58,7 +60,25 @@ def _record(standing: Standing) -> dict[str, Any]:
         for name, row in (("above", standing.above), ("below", standing.below))
     }
     plain = {k: v for k, v in vars(standing).items() if k not in neighbours}
-    return plain | neighbours
+    parts = [asdict(part) | {"share": part.share} for part in standing.parts]
+    return plain | neighbours | {"parts": parts}
+
+
+def _sum(standing: Standing) -> str:
+    """Return what a composite score is made of, in one line."""
+    total = sum(part.share for part in standing.parts)
+    if standing.parts[0].name != "intercept":
+        terms = [
+            f"{part.name} {part.relative:.3f} ({_score(part.value)})" for part in standing.parts
+        ]
+        return f"{standing.policy}: {total:.3f}, the mean of the percentiles of {', '.join(terms)}."
+    intercept, *features = standing.parts
+    terms = [
+        f"{part.share:+.2f} {part.name} ({_score(part.value)}: {part.weight:.2f} x "
+        f"{part.relative:.2f} standard deviations)"
+        for part in features
+    ]
+    return f"{standing.policy}: log odds {total:.2f} = {intercept.share:.2f} {', '.join(terms)}."
 
 
 def _standings(standings: Sequence[Standing]) -> str:
