@@ -27,7 +27,9 @@ def test_chained_runs_through_the_launchpad(server, tmp_path, database_name, zyg
     write_crystals(site.folder / "crystals.jsonl", 1)
     settings = {
         "relax_maker": None,
-        "temperatures_K": [700.0],
+        "temperatures_K": [700.0, 900.0],
+        # So short a run bounds little; this threshold lies above even that.
+        "rules.threshold_S_per_cm": 1e4,
         "supercell_maker.min_image_distance_A": 4.0,
         "supercell_maker.production_ps": 0.012,
         "supercell_maker.timestep_fs": 1.0,
@@ -55,17 +57,36 @@ def test_chained_runs_through_the_launchpad(server, tmp_path, database_name, zyg
     document = ValidationDocument.model_validate(without_monty(stored["output"]))
     assert (document.engine, document.dynamics.package_version) == ("vasp", "VASP 6.0.fake")
     assert document.potential.label == TOY
-    (run,) = document.runs
-    assert (run.temperature_K, run.n_steps_done, run.status) == (700.0, 16, "completed")
+    assert [run.temperature_K for run in document.runs] == [700.0, 900.0]
+    for run in document.runs:
+        assert (run.n_steps_done, run.status) == (16, "completed")
+        assert (run.evidence, run.verdict, run.n_hopped) == ("bound", "unconverged", 0)
+        assert (run.slope, run.conductivity_S_per_cm) == (None, None)
+        # Nernst and Einstein, with D a sixth of the largest slope: A^2/ps is 1e-4 cm^2/s.
+        largest_cm2_per_s = run.slope_upper_bound_A2_per_ps / 6 * 1e-4
+        density_per_cm3 = document.n_mobile / document.volume_A3 * 1e24
+        charges = 1.602176634e-19**2 * density_per_cm3
+        bound = charges * largest_cm2_per_s / (1.380649e-23 * run.temperature_K)
+        assert run.conductivity_upper_bound_S_per_cm == pytest.approx(bound, rel=1e-6)
+    # Diffusion does not slow down with temperature: the verdict rests on the lowest bound of all.
+    assert (document.n_values, document.n_bounds) == (0, 2)
+    assert document.verdict == "not_confirmed"
+    assert document.conductivity_S_per_cm is None
+    at_500_K = min(r.conductivity_upper_bound_S_per_cm * r.temperature_K for r in document.runs)
+    assert document.conductivity_high_S_per_cm == pytest.approx(at_500_K / 500.0, rel=1e-6)
+    assert document.conductivity_high_S_per_cm < document.threshold_S_per_cm == 1e4
+    assert "fewer than two temperatures with diffusion" in document.verdict_reason
     folders = (tmp_path / "calls").read_text().splitlines()
-    assert len(folders) == len(set(folders)) == 2
+    assert len(folders) == len(set(folders)) == 4
     # What is kept lies in the data directory, not in folders of jobs, which are gone.
-    (kept,) = (site.folder / "data" / "md").iterdir()
-    assert sorted(path.name for path in kept.glob("*.npz")) == [
-        "segment_00000.npz",
-        "segment_00001.npz",
-    ]
+    kept = list((site.folder / "data" / "md").iterdir())
+    assert len(kept) == 2
+    for folder in kept:
+        assert sorted(path.name for path in folder.glob("*.npz")) == [
+            "segment_00000.npz",
+            "segment_00001.npz",
+        ]
     assert not any(Path(folder).exists() for folder in folders)
-    (trajectory,) = site.database().outputs.find({"output.kind": "trajectory"})
-    assert len(trajectory["output"]["segments"]) == 2
+    trajectories = list(site.database().outputs.find({"output.kind": "trajectory"}))
+    assert [len(one["output"]["segments"]) for one in trajectories] == [2, 2]
     assert site.submit(file).n_queued == 1
