@@ -220,6 +220,34 @@ def test_query_filters_sorts_and_limits():
     assert ids(potential="nequip:x") == []
 
 
+@pytest.mark.parametrize(
+    ("filters", "first"),
+    [
+        ({"present": ["landscape", "label"]}, "present"),
+        ({"max_barrier_eV": 0.2}, "mpe_eV"),
+        ({"present": ["label"], "max_barrier_eV": 0.2}, "present"),
+        ({"formula": "LiCl"}, "formula"),
+        ({"material_ids": ["a"]}, "material_id"),
+    ],
+)
+def test_what_few_rows_meet_is_asked_before_species_and_potential(filters, first, monkeypatch):
+    """The local server reads all rows that the first condition with an index leaves."""
+    screening = screening_store()
+    build(outputs_store(descriptors("a", xi=0.9), descriptors("b", xi=0.5)), screening)
+    asked, query = [], screening.query
+    monkeypatch.setattr(
+        screening,
+        "query",
+        lambda criteria, **more: asked.append(criteria) or query(criteria, **more),
+    )
+    query_screening(screening, mobile_species="Li", potential="chgnet:0.3.0", limit=5, **filters)
+    query_screening(screening, mobile_species="Li", potential="chgnet:0.3.0", **filters)
+    # A range of ranks comes before all else.
+    names = [name for name in map(next, map(iter, asked)) if name != "rank"]
+    assert len(names) >= 2
+    assert set(names) == {first}
+
+
 @pytest.mark.parametrize("rank", ["rank", "ranks.barrier"])
 def test_the_first_rows_are_those_of_a_full_sort(rank):
     barriers = [0.1 * (7 * i % 40) for i in range(40)]

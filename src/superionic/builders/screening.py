@@ -329,24 +329,21 @@ def query_screening(
     limit : int
         Most rows; 0 means all.
     """
-    criteria: dict[str, Any] = {}
-    for name, value in (
-        ("mobile_species", mobile_species),
-        ("potential", potential),
-        ("formula", formula),
-    ):
-        if value is not None:
-            criteria[name] = value
-    if max_barrier_eV is not None:
-        criteria["mpe_eV"] = {"$lte": max_barrier_eV}  # no null is below anything
-    if wanted := list(elements):
-        criteria["elements"] = {"$all": wanted}
+    # The local server takes the first clause that has an index, so the rarer ones come first; most
+    # rows are of one species and potential.
+    criteria: dict[str, Any] = {} if formula is None else {"formula": formula}
+    if material_ids is not None:
+        criteria["material_id"] = {"$in": list(material_ids)}
     if present:
         # The last part is the rarest; equality finds it by an index, "$all" would not everywhere.
         *others, criteria["present"] = sorted(present, key=PARTS.index)
         criteria |= {_FIELD_OF_PART[part]: {"$ne": None} for part in others}
-    if material_ids is not None:
-        criteria["material_id"] = {"$in": list(material_ids)}
+    if max_barrier_eV is not None:
+        criteria["mpe_eV"] = {"$lte": max_barrier_eV}  # no null is below anything
+    if wanted := list(elements):
+        criteria["elements"] = {"$all": wanted}
+    same = {"mobile_species": mobile_species, "potential": potential}
+    criteria |= {name: value for name, value in same.items() if value is not None}
     grouped = mobile_species is not None and potential is not None
     rank = _SAME_ORDER.get(sort, sort) if grouped else sort
     if limit and rank in SORTED_BY and formula is None and material_ids is None:
