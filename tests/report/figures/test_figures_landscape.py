@@ -21,6 +21,7 @@ from superionic.landscape.grid import Grid
 from superionic.report.figures import landscape, path, style, volume
 from superionic.report.figures.isosurface import surface
 from superionic.report.figures.scene import scene_of, scene_of_landscape
+from superionic.report.figures.wrapping import wrapped
 from superionic.report.figures.write import plotly_json
 
 PUBLISHED_BARRIER_eV = 0.22191810607910156
@@ -74,12 +75,110 @@ def test_landscape_figure(published):
         expected.vertices_A, abs=1e-5
     )
     assert np.array_equal(np.stack([meshes[1].i, meshes[1].j, meshes[1].k], 1), expected.faces)
-    line = next(trace for trace in interactive.data if trace.name.startswith("percolation path"))
-    drawn = np.stack([line.x, line.y, line.z], 1)
-    assert np.diff(drawn, axis=0) == pytest.approx(
-        np.diff(published.path.fractional @ published.lattice, axis=0), abs=1e-5
+    assert_path_is_drawn(published, interactive, block)
+
+
+def drawn_path(figure):
+    """Return points in A and energies in eV of the path that a figure draws."""
+    line = next(trace for trace in figure.data if trace.name.startswith("percolation path"))
+    return np.stack([line.x, line.y, line.z], 1), np.asarray(line.customdata)
+
+
+def assert_path_is_drawn(scene, figure, block) -> None:
+    """Check that the pieces of the drawn path make the path, in the block, on the landscape."""
+    drawn, energies = drawn_path(figure)
+    broken = np.isnan(drawn).any(axis=1)
+    assert np.array_equal(broken, np.isnan(energies))
+    fractional = drawn[~broken] @ np.linalg.inv(scene.lattice)
+    assert fractional.min() > -1e-5
+    assert (fractional < np.array(block) + 1e-5).all()
+
+    # Differences within pieces, put one to the other, are those along the path.
+    joined = ~broken[1:] & ~broken[:-1]
+    steps = np.diff(drawn, axis=0)[joined]
+    lengths = np.linalg.norm(steps, axis=1)
+    assert lengths.sum() == pytest.approx(scene.path.distances_A[-1], abs=1e-4)
+    travelled = np.concatenate([[0.0], np.cumsum(lengths)])
+    path_A = scene.path.fractional @ scene.lattice
+    way = np.concatenate([[[0.0] * 3], np.cumsum(steps, axis=0)])
+    for axis in range(3):
+        expected = np.interp(travelled, scene.path.distances_A, path_A[:, axis] - path_A[0, axis])
+        assert way[:, axis] == pytest.approx(expected, abs=1e-4)
+    # Every point of the path is drawn, at an image of where it is, with its energy.
+    at = np.concatenate([[0.0], np.cumsum(np.where(joined, _lengths(drawn), 0.0))])
+    for distance, point, energy in zip(
+        scene.path.distances_A, scene.path.fractional, scene.path.energies_eV, strict=True
+    ):
+        places = np.flatnonzero(~broken & (abs(at - distance) < 1e-4))
+        assert energies[places] == pytest.approx(np.full(len(places), energy), abs=1e-5)
+        seen = drawn[places] @ np.linalg.inv(scene.lattice)
+        assert len(places)
+        assert seen - point == pytest.approx(np.rint(seen - point), abs=1e-4)
+        shape = np.array(scene.grid.shape)
+        index = np.rint((seen - np.array(scene.grid.origin)) * shape).astype(int) % shape
+        assert (scene.shared_eV[tuple(index.T)] <= scene.path.highest_eV + 1e-9).all()
+
+
+def _lengths(points):
+    return np.nan_to_num(np.linalg.norm(np.diff(points, axis=0), axis=1))
+
+
+def winding(origin=(0.0, 0.0, 0.0)):
+    """Return a crystal whose easy channel rises along y, from an ion close to a face.
+
+    ``E = 0.4 sin^2(pi x) + 1.5 (sin^2(pi (y - x - 0.8)) + sin^2(pi (z - 0.9)))``
+    """
+    structure = Structure(Lattice.cubic(5.0), ["Li", "Cl"], [[0, 0.8, 0.9], [0.5, 0.3, 0.4]])
+    grid = Grid(np.array(structure.lattice.matrix), (20, 20, 20), origin)
+    x, y, z = grid.fractional(np.arange(grid.n_points)).T
+    s = [np.sin(np.pi * f) ** 2 for f in (x, y - x - 0.8, z - 0.9)]
+    energies = (BARRIER_eV * s[0] + CHANNEL_eV * (s[1] + s[2])).reshape(grid.shape)
+    return landscape_document([energies], structure, grid)
+
+
+@pytest.mark.parametrize("origin", [(0.0, 0.0, 0.0), (0.025, 0.01, 0.04)])
+def test_path_that_leaves_the_block_comes_in_again(origin):
+    scene = scene_of(winding(origin))
+    for block in ((1, 1, 1), (2, 1, 1)):
+        for compact in (False, True):
+            figure = landscape.plotly(scene, [0.5], repeats=block, compact=compact)
+            assert_path_is_drawn(scene, figure, block)
+        static = landscape.static(scene, [0.5], repeats=block).axes[0]
+        name = f"path, {scene.path.highest_eV:.2f} eV"
+        line = next(one for one in static.lines if one.get_label() == name)
+        assert np.stack(line.get_data_3d(), 1) == pytest.approx(
+            drawn_path(landscape.plotly(scene, [0.5], repeats=block))[0], abs=1e-5, nan_ok=True
+        )
+    drawn, _ = drawn_path(landscape.plotly(scene, [0.5], repeats=(1, 1, 1)))
+    assert np.isnan(drawn).any()  # it does leave a cell
+
+
+def test_path_in_a_narrow_window_is_drawn_in_one_cell(published):
+    """A report shows one cell, of which most of this path lies outside."""
+    compact = landscape.plotly(published, compact=True)
+    assert_path_is_drawn(published, compact, (1, 1, 1))
+    axes = compact.layout.scene
+    corners = landscape._edges(published.lattice, (1, 1, 1))
+    for axis, values in zip((axes.xaxis, axes.yaxis, axes.zaxis), corners.T, strict=True):
+        ends = (np.nanmin(values) - landscape.MARGIN_A, np.nanmax(values) + landscape.MARGIN_A)
+        assert axis.range == pytest.approx(ends, abs=1e-3)
+
+
+def test_line_along_a_face_stays_on_its_side():
+    line = np.array([[0.5, 0.5, 0.5], [1.0, 0.5, 0.5], [1.0, 0.8, 0.5], [1.2, 0.8, 0.5]])
+    points, values = wrapped(line, np.array([0.0, 1.0, 2.0, 3.0]), (1, 1, 1))
+    nothing = [np.nan] * 3
+    expected = [*line[:3], nothing, [0.0, 0.8, 0.5], [0.2, 0.8, 0.5]]
+    assert points == pytest.approx(np.array(expected), nan_ok=True)
+    assert values == pytest.approx([0, 1, 2, np.nan, 2, 3], nan_ok=True)
+    # A segment over an edge is cut at both faces, its value interpolated.
+    points, values = wrapped(
+        np.array([[0.5, 0.5, 0], [2.5, 1.25, 0]]), np.array([0.0, 4.0]), (2, 1, 1)
     )
-    assert line.customdata == pytest.approx(published.path.energies_eV, abs=1e-6)
+    assert values == pytest.approx([0, 8 / 3, np.nan, 8 / 3, 3, np.nan, 3, 4], nan_ok=True)
+    ends = [[0.5, 0.5, 0], [11 / 6, 1, 0], nothing, [11 / 6, 0, 0], [2, 0.0625, 0]]
+    ends += [nothing, [0, 0.0625, 0], [0.5, 0.25, 0]]
+    assert points == pytest.approx(np.array(ends), nan_ok=True)
 
 
 def test_all_atoms_of_the_block_are_drawn(easy):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superionic.report.figures.isosurface import Surface, simplified, surface
-from superionic.report.figures.scene import LandscapeScene
+from superionic.report.figures.scene import LandscapeScene, PathProfile
 from superionic.report.figures.style import (
     BLACK,
     BLUE,
@@ -24,6 +24,7 @@ from superionic.report.figures.style import (
     plain,
     plotly_figure,
 )
+from superionic.report.figures.wrapping import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -144,12 +145,13 @@ def plotly(
         showlegend=False,
     )
     if scene.path is not None:
-        x, y, z = _path(scene, block).T
+        line_A, energies_eV = _path(scene.path, scene.lattice, block)
+        x, y, z = line_A.T
         figure.add_scatter3d(
             x=_short(x),
             y=_short(y),
             z=_short(z),
-            customdata=_short(scene.path.energies_eV),
+            customdata=_short(energies_eV),
             mode="lines",
             line={"color": VERMILLION, "width": 9},
             name=f"percolation path, {scene.path.highest_eV:.2f} eV",
@@ -219,7 +221,8 @@ def static(
         )
     if scene.path is not None:
         name = f"path, {scene.path.highest_eV:.2f} eV"
-        panel.plot(*_path(scene, block).T, color=VERMILLION, lw=2, label=name, zorder=4)
+        line_A, _ = _path(scene.path, scene.lattice, block)
+        panel.plot(*line_A.T, color=VERMILLION, lw=2, label=name, zorder=4)
     low, high = np.nanmin(edges, axis=0), np.nanmax(edges, axis=0)
     panel.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
     panel.set_box_aspect(tuple(high - low), zoom=1.05)
@@ -274,11 +277,8 @@ def _mesh(found: Surface, level_eV: float, colour: str) -> dict[str, Any]:
 
 def _view(scene: LandscapeScene, block: Block) -> dict[str, Any]:
     """Return axes, shape and camera of the scene, so that the block fills the figure."""
-    drawn = [_edges(scene.lattice, block)]
-    if scene.path is not None:
-        drawn.append(_path(scene, block))
-    every = np.concatenate(drawn)
-    low, high = np.nanmin(every, axis=0) - MARGIN_A, np.nanmax(every, axis=0) + MARGIN_A
+    edges = _edges(scene.lattice, block)
+    low, high = np.nanmin(edges, axis=0) - MARGIN_A, np.nanmax(edges, axis=0) + MARGIN_A
     ratio = FILLED * (high - low) / (high - low).max()
     style = {"backgroundcolor": "white", "gridcolor": "#E8E8E8", "showspikes": False}
     axes = {
@@ -346,12 +346,16 @@ def _in_block(fractional: FloatArray, block: Block) -> FloatArray:
     return kept
 
 
-def _path(scene: LandscapeScene, block: Block) -> FloatArray:
-    """Return the path in A, moved by whole cells to the middle of the block."""
-    assert scene.path is not None
-    middle = scene.path.fractional.mean(axis=0) - np.array(block) / 2
-    moved: FloatArray = (scene.path.fractional - np.rint(middle)) @ scene.lattice
-    return moved
+def _path(path: PathProfile, lattice: FloatArray, block: Block) -> tuple[FloatArray, FloatArray]:
+    """Return the path in A, within the block, and its energies in eV; NaN where it breaks.
+
+    It is moved by whole cells to the middle of the block; what sticks out comes in again at the
+    opposite face.
+    """
+    middle = path.fractional.mean(axis=0) - np.array(block) / 2
+    moved = path.fractional - np.rint(middle)
+    points, energies_eV = wrapped(moved, path.energies_eV, block)
+    return points @ lattice, energies_eV
 
 
 def _edges(lattice: FloatArray, block: Block) -> FloatArray:
