@@ -11,11 +11,13 @@ from superionic.cli.app import app
 from superionic.errors import FigureError
 from superionic.report.export import rows_jsonl
 from superionic.report.figures.kinds import KINDS
+from superionic.report.labels import write_data_set
 from superionic.report.validation import validations_json
+from superionic.schemas.label import LabelRow
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report" / "figures"))
 
-from figure_documents import arrhenius_validation, channel, rows
+from figure_documents import arrhenius_validation, channel, document, labelled, rows
 
 DATA_SET = Path(__file__).parents[2] / "datasets" / "labels_1000K.jsonl"
 
@@ -136,6 +138,94 @@ def test_what_does_not_fit_is_refused_before_anything_is_read():
     options = ("ranking", "--data", DATA_SET, "--level-eV", "0.5")
     assert "no isosurfaces" in refused(*options).message
     assert plot("msd", "m-1", "--out", "nowhere/a.html", code=2)
+
+
+def drawn_bars(page: Path) -> dict[str, int]:
+    """Return name and number of every bar of an interactive figure of the pipeline."""
+    text = page.read_text()
+    start = text.index("[", text.index("Plotly.newPlot("))
+    traces, _ = json.JSONDecoder().raw_decode(text[start:])
+    numbers = {}
+    for trace in traces:
+        assert isinstance(trace["x"], list)
+        numbers |= {n.strip(): x for n, x in zip(trace["y"], trace["x"], strict=True)}
+    return numbers
+
+
+def campaign_file(folder: Path, n: int = 5) -> Path:
+    """Return a campaign of crystals m-1 and so on, of which the last has two filtered elements."""
+    from pymatgen.core import Lattice, Structure
+
+    crystals = folder / "crystals"
+    crystals.mkdir(parents=True)
+    sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    for i in range(n):
+        anion = ["Cl", "Br", "I", "H", "F"][i]
+        salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5), ["Li", anion], sites)
+        salt.to(filename=str(crystals / f"m-{i + 1}.cif"))
+    campaign = folder / "campaign.yaml"
+    campaign.write_text(
+        "crystals: [crystals]\nfilters: [{filter: elements, exclude: [F]}]\nmobile_species: Li\n"
+    )
+    return campaign
+
+
+def test_pipeline_counts_rows_and_labels_of_files(folder):
+    campaign = campaign_file(folder)
+    file, labels = folder / "rows.jsonl", folder / "labels.jsonl"
+    found = [
+        one.model_copy(update={"label_verdict": None, "label_temperature_K": None})
+        for one in rows()[:3]
+    ]
+    file.write_text(rows_jsonl(found) + "\n")
+    write_data_set([LabelRow.from_document(document(labelled("m-2", 2.0)))], labels)
+    plot("pipeline", *(x for path in (campaign, file, labels) for x in ("--data", path)))
+    assert drawn_bars(folder / "pipeline.html") == {
+        "found": 5,
+        "elements exclude F": 1,
+        "candidates": 4,
+        "not computed yet": 1,
+        "screened: landscape": 3,
+        "predicted: force network": 2,
+        "labelled: dynamics at 1000 K": 1,
+        "diffusing": 1,
+        "validated: several temperatures": 1,
+        "confirmed": 1,
+    }
+
+
+def test_a_file_that_would_not_be_used_is_refused(folder):
+    file, labels, campaign = folder / "rows.jsonl", folder / "labels.jsonl", campaign_file(folder)
+    file.write_text(rows_jsonl(rows()) + "\n")
+    write_data_set([LabelRow.from_document(document(labelled("m-9")))], labels)
+    for kind in ("ranking", "precision", "parity", "conductivities", "learning_curves"):
+        caught = refused(kind, "--data", campaign)
+        assert f"{campaign} (a campaign file) would not be used" in caught.message
+    for kind in ("landscape", "path", "volume", "arrhenius", "msd"):
+        caught = refused(kind, "m-1", "--data", file)
+        assert f"{file} (rows of the screening collection) would not be used" in caught.message
+    assert "It is drawn from the database alone" in refused("path", "m-1", "--data", file).hint
+    evaluation = folder / "evaluation.json"
+    evaluation.write_text('{"tables": [], "costs": []}')
+    caught = refused("precision", "--data", file, "--data", evaluation, "--data", labels)
+    assert f"{evaluation} (an evaluation) would not be used" in caught.message
+    assert "beside the others" in caught.message
+    assert "not the only file" in refused("pipeline", *("--data", campaign) * 2).message
+    for kind in ("pipeline", "ranking"):  # labels of other materials
+        caught = refused(kind, "--data", file, "--data", labels)
+        assert "None of 1 labels is of one of 4 rows" in caught.message
+
+
+@pytest.mark.process
+def test_a_campaign_in_an_empty_database_has_nothing_lost(database, folder):
+    plot("pipeline", "--data", campaign_file(folder))
+    bars = drawn_bars(folder / "pipeline.html")
+    assert (bars["candidates"], bars["not computed yet"], bars["screened: landscape"]) == (4, 4, 0)
+    text = (folder / "pipeline.html").read_text()
+    assert "\N{MINUS SIGN}4" not in text
+    assert "\\u22124" not in text
+    caught = refused("pipeline", "--data", campaign_file(folder / "x"), "--data", DATA_SET)
+    assert "None of 220 labels is of one of 0 rows" in caught.message
 
 
 @pytest.mark.process

@@ -318,6 +318,21 @@ def test_pipeline_of_nothing_is_refused():
         pipeline.counts_of([], [])
 
 
+def test_what_is_not_computed_yet_is_not_lost():
+    """A campaign that was not begun has no negative number: nothing of it is lost."""
+    data = pipeline.counts_of([], [], campaign_selection())
+    assert data.stage("screened: landscape").count == 0
+    static, interactive = pipeline.static(data), pipeline.plotly(data)
+    waiting = next(t for t in interactive.data if t.name == "not computed yet")
+    assert (waiting.x, waiting.base, waiting.text) == ((7,), (0,), ("7",))
+    assert "7" in [text.get_text() for text in static.axes[0].texts]
+    for some in (data, pipeline.counts_of(rows(), [failure("m-5", "x")], campaign_selection())):
+        assert all(stage.count >= 0 for stage in some.stages)
+        assert all(loss.count >= 0 for stage in some.stages for loss in stage.lost)
+        for trace in pipeline.plotly(some).data:
+            assert min(trace.base) >= 0
+
+
 def test_rows_with_predictions_alone_are_not_screened():
     data = pipeline.counts_of([row(prediction("p-1", 1.0)), *rows()])
     assert data.stage("screened: landscape").count == 4

@@ -17,6 +17,7 @@ from superionic.report.figures.msd import MSDCurve, curve_of
 from superionic.report.figures.pipeline import PipelineCounts, counts_of
 from superionic.report.figures.ranking import ranking_data
 from superionic.report.figures.scene import LandscapeScene, PathProfile, scene_of
+from superionic.report.figures.simulated import refuse_strangers
 from superionic.report.figures.volume import VolumeCurve, curve_of_descriptors
 from superionic.schemas.common import MaterialDocument
 from superionic.schemas.failure import FailureDocument
@@ -73,7 +74,7 @@ def gather(
     Raises
     ------
     FigureError
-        When there is no such kind or material, or it lacks the data.
+        When there is no such kind or material, it lacks the data, or labels are of no row.
     """
     scope = get_kind(kind).scope
     if scope == "material":
@@ -91,6 +92,7 @@ def gather(
             "Learning curves are not in the database.",
             hint="Name the summary.json that 'superionic train' wrote.",
         )
+    refuse_strangers(rows, labels)
     if kind == "pipeline":
         return pipeline_counts(database, rows, selection, labels)
     rows = one_group(rows)

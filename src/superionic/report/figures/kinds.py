@@ -27,6 +27,9 @@ class FigureKind:
         What must be in the database.
     files : str
         Files that may stand in place of it, empty where there are none.
+    sorts : tuple of frozenset of str
+        Sorts of those files, as :class:`~superionic.report.figures.sources.Sources` names them;
+        files of one set go together.
     """
 
     name: str
@@ -34,6 +37,7 @@ class FigureKind:
     scope: Literal["material", "campaign"]
     needs: str
     files: str = ""
+    sorts: tuple[frozenset[str], ...] = ()
 
     def plotly(self, data: Any, **options: Any) -> "PlotlyFigure":
         """Draw it, interactive."""
@@ -50,6 +54,9 @@ class FigureKind:
 
 
 _LANDSCAPE = "a landscape with its arrays"
+_LABELS, _VALIDATIONS = frozenset({"labels"}), frozenset({"validations"})
+_STUDY, _EVALUATION = frozenset({"study"}), frozenset({"evaluation"})
+_ROWS = frozenset({"rows", "labels"})
 _ALL = (
     FigureKind(
         "landscape",
@@ -70,6 +77,7 @@ _ALL = (
         "material",
         "a label",
         "labels as JSON lines ('superionic label --export')",
+        (_LABELS,),
     ),
     FigureKind(
         "arrhenius",
@@ -77,6 +85,7 @@ _ALL = (
         "material",
         "a validation",
         "validations as JSON ('superionic validate --json')",
+        (_VALIDATIONS,),
     ),
     FigureKind(
         "conductivities",
@@ -84,13 +93,15 @@ _ALL = (
         "campaign",
         "validations",
         "validations as JSON ('superionic validate --json')",
+        (_VALIDATIONS,),
     ),
     FigureKind(
         "ranking",
         "the best materials with scores and uncertainties",
         "campaign",
         "rows of the screening collection",
-        "rows as JSON lines ('superionic query --format jsonl')",
+        "rows as JSON lines ('superionic query --format jsonl'), and labels beside them",
+        (_ROWS,),
     ),
     FigureKind(
         "parity",
@@ -98,6 +109,7 @@ _ALL = (
         "campaign",
         "rows with a prediction and a label",
         "summary.json of 'superionic train'; rows, and labels beside them",
+        (_STUDY, _ROWS),
     ),
     FigureKind(
         "learning_curves",
@@ -105,6 +117,7 @@ _ALL = (
         "campaign",
         "nothing: it is drawn from a file",
         "summary.json of 'superionic train'",
+        (_STUDY,),
     ),
     FigureKind(
         "precision",
@@ -112,13 +125,15 @@ _ALL = (
         "campaign",
         "rows with labels",
         "rows, and labels beside them; the JSON of 'superionic evaluate'",
+        (_EVALUATION, _ROWS),
     ),
     FigureKind(
         "pipeline",
         "how many materials a campaign found, left out, screened, labelled and confirmed",
         "campaign",
         "rows of the screening collection",
-        "a campaign file, whose crystals are counted again",
+        "rows, and labels beside them; a campaign file, whose crystals are counted again",
+        (_ROWS | {"campaign"},),
     ),
 )
 KINDS: dict[str, FigureKind] = {kind.name: kind for kind in _ALL}

@@ -15,6 +15,7 @@ from superionic.report.figures.style import (
     GREY,
     LEGEND_ABOVE,
     ORANGE,
+    PURPLE,
     SKY_BLUE,
     VERMILLION,
     axes,
@@ -51,11 +52,14 @@ class Loss:
         How many.
     failed : bool
         Whether they failed; the others were not wanted.
+    waiting : bool
+        Whether they are not lost: nothing was computed of them so far.
     """
 
     reason: str
     count: int
     failed: bool = False
+    waiting: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def counts_of(
             stages.append(Stage("computed or tried", len(known | set(by_material))))
     else:
         waiting = stages[-1].count - len(known) - len(by_material)
-        failed += [Loss("not computed yet", waiting)] if waiting > 0 else []
+        failed += [Loss("not computed yet", waiting, waiting=True)] if waiting > 0 else []
     only_other = len(known - screened)
     failed += [Loss("computed without a landscape", only_other)] if only_other else []
     stages.append(Stage("screened: landscape", len(screened), tuple(failed)))
@@ -230,7 +234,7 @@ class _Bar:
 
     @property
     def sign(self) -> str:
-        return "" if self.kind in ("stage", "branch") else "\N{MINUS SIGN}"
+        return "" if self.kind in ("stage", "branch", "waiting") else "\N{MINUS SIGN}"
 
 
 _KINDS = {
@@ -238,6 +242,7 @@ _KINDS = {
     "branch": ("chosen from them", SKY_BLUE),
     "left out": ("left out", GREY),
     "failed": ("failed", VERMILLION),
+    "waiting": ("not computed yet", PURPLE),
     "other verdict": ("other verdicts", ORANGE),
 }
 
@@ -257,12 +262,16 @@ def _bars(data: PipelineCounts) -> list[_Bar]:
     for stage in data.stages:
         for loss in stage.lost:
             end -= loss.count
-            verdict = stage.name in _VERDICT_STAGES
-            kind = "failed" if loss.failed else ("other verdict" if verdict else "left out")
-            add(f"   {loss.reason}", end, loss.count, kind)
+            add(f"   {loss.reason}", end, loss.count, _kind(stage, loss))
         end = stage.count
         add(stage.name, 0, stage.count, "branch" if stage.branch else "stage")
     return bars
+
+
+def _kind(stage: Stage, loss: Loss) -> str:
+    if loss.failed or loss.waiting:
+        return "failed" if loss.failed else "waiting"
+    return "other verdict" if stage.name in _VERDICT_STAGES else "left out"
 
 
 _VERDICT_STAGES = ("diffusing", "confirmed")
@@ -276,7 +285,7 @@ def _before(selection: "Selection") -> tuple[list[Stage], set[str]]:
     lost = [Loss("could not be read or ordered", n_unreadable, failed=True)] if n_unreadable else []
     if selection.n_without_ion:
         lost.append(Loss("without the mobile ion", selection.n_without_ion))
-    lost += [Loss(reason, count) for reason, count in selection.removed if count]
+    lost += [Loss(plain_name(reason), count) for reason, count in selection.removed if count]
     if duplicates:
         lost.append(Loss("the same as another", len(duplicates)))
     found = len(candidates) + sum(loss.count for loss in lost)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log10
 
+from superionic.errors import FigureError
 from superionic.evaluation.truth import SMALLEST_SLOPE_A2_per_ps
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
@@ -76,3 +77,33 @@ def simulated_of(
         elif other is not None:
             found[row.key] = other
     return found
+
+
+def refuse_strangers(rows: Sequence[ScreeningDocument], labels: Sequence[LabelRow]) -> None:
+    """Refuse labels of a data set none of which is of any row: none of them would be shown.
+
+    Parameters
+    ----------
+    rows : sequence of ScreeningDocument
+        The rows.
+    labels : sequence of LabelRow
+        Labels of a data set.
+
+    Raises
+    ------
+    FigureError
+        When there are labels, and none is of a row's material, mobile species and potential at
+        1000 K.
+    """
+    known = {(row.material_id, row.mobile_species, row.potential) for row in rows}
+    if labels and not any(
+        (one.material_id, one.mobile_species, one.potential) in known
+        and one.temperature_K == LABEL_TEMPERATURE_K
+        for one in labels
+    ):
+        raise FigureError(
+            f"None of {len(labels)} labels is of one of {len(rows)} rows at "
+            f"{LABEL_TEMPERATURE_K:g} K.",
+            hint="Name the rows that the labels belong to: --data ROWS.jsonl "
+            "('superionic query --format jsonl').",
+        )

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", ScreeningDocument, ValidationDocument)
 
+_SORTS = {
+    "labels": "labels",
+    "rows": "rows of the screening collection",
+    "study": "the summary of a study",
+    "evaluation": "an evaluation",
+    "validations": "validations",
+    "campaign": "a campaign file",
+}
+_ONE_ALONE = ("study", "evaluation", "campaign")
 _HINT = (
     "Name labels or rows (.jsonl), the JSON of 'superionic train', 'superionic evaluate' or "
     "'superionic validate', or a campaign file (.yaml)."
@@ -84,6 +93,8 @@ class Sources:
         What ``superionic validate --json`` wrote.
     campaign : Path or None
         A campaign file.
+    files : list of tuple
+        Every file with its sort: labels, rows, study, evaluation, validations or campaign.
     """
 
     labels: list[LabelRow] = field(default_factory=list)
@@ -92,6 +103,7 @@ class Sources:
     evaluation: dict[str, Any] | None = None
     validations: list[ValidationDocument] = field(default_factory=list)
     campaign: Path | None = None
+    files: list[tuple[Path, str]] = field(default_factory=list)
 
     def without_database(self, request: Request) -> Any | None:
         """Return what a figure is drawn from, None where the files do not have it.
@@ -99,18 +111,21 @@ class Sources:
         Raises
         ------
         FigureError
-            When a file is of the right sort, but lacks the data.
+            When a file is not of a sort that the figure is drawn from, or lacks the data.
         """
         from superionic.report.figures import (
             gather,
             learning_curves,
             msd,
             parity,
+            pipeline,
             precision,
             ranking,
         )
+        from superionic.report.figures.simulated import refuse_strangers
 
         kind = request.kind
+        self._refuse_unused(kind)
         if kind == "msd" and self.labels:
             return msd.curve_of(self._one_of(self.labels, request))
         if kind == "arrhenius" and self.validations:
@@ -128,9 +143,13 @@ class Sources:
             return parity.of_study(self.study)
         if kind == "precision" and self.evaluation is not None:
             return precision.of_evaluation(self.evaluation)
-        if not self.rows or kind not in ("ranking", "parity", "precision"):
+        if not self.rows or kind not in ("ranking", "parity", "precision", "pipeline"):
             return None
-        rows = gather.one_group(_wanted(self.rows, request))
+        rows = _wanted(self.rows, request)
+        refuse_strangers(rows, self.labels)
+        if kind == "pipeline":
+            return pipeline.counts_of(rows, (), self.selection(), self.labels)
+        rows = gather.one_group(rows)
         if kind == "ranking":
             return ranking.ranking_data(rows, request.policy, request.limit, self.labels)
         return (parity if kind == "parity" else precision).of_rows(rows, self.labels)
@@ -160,6 +179,21 @@ class Sources:
             limit=request.limit,
             labels=self.labels,
             selection=self.selection() if request.kind == "pipeline" else None,
+        )
+
+    def _refuse_unused(self, kind: str) -> None:
+        """Refuse files that the figure is not drawn from: their content would be missed in it."""
+        given = {sort for _, sort in self.files}
+        sorts = get_kind(kind).sorts
+        if not given or any(given <= together for together in sorts):
+            return
+        most = max(sorts, key=lambda together: len(given & together), default=frozenset())
+        path, sort = next((path, sort) for path, sort in self.files if sort not in most)
+        files = get_kind(kind).files
+        raise FigureError(
+            f"{path} ({_SORTS[sort]}) would not be used: a figure of the kind '{kind}' is not "
+            f"drawn from it{' beside the others' if given & most else ''}.",
+            hint=f"It is drawn from {files or 'the database alone'}: leave the file out.",
         )
 
     def selection(self) -> "Selection | None":
@@ -218,28 +252,41 @@ def read_sources(paths: Sequence[Path]) -> Sources:
     """
     found = Sources()
     for path in paths:
-        if path.suffix.lower() in (".yaml", ".yml"):
-            found.campaign = path
-            continue
-        content = _content(path)
-        if isinstance(content, list):
-            found.validations += _validations(content, path)
-            continue
-        if "msd" in content and "verdict" in content:
-            from superionic.report.labels import longest_runs, read_data_set
-
-            found.labels = longest_runs([*found.labels, *read_data_set(path)])
-        elif "key" in content and "material_id" in content:
-            from superionic.report.export import read_rows_file
-
-            found.rows += read_rows_file(path)
-        elif "models" in content and "parity" in content:
-            found.study = dict(content)
-        elif "tables" in content and "costs" in content:
-            found.evaluation = dict(content)
-        else:
-            raise FigureError(f"No figure is drawn from {path}.", hint=_HINT)
+        sort = _add(found, path)
+        if sort in _ONE_ALONE and any(sort == other for _, other in found.files):
+            raise FigureError(
+                f"{path} is not the only file that is {_SORTS[sort]}.", hint="Name one of them."
+            )
+        found.files.append((path, sort))
     return found
+
+
+def _add(found: Sources, path: Path) -> str:
+    """Add what a file holds, and return its sort."""
+    if path.suffix.lower() in (".yaml", ".yml"):
+        found.campaign = path
+        return "campaign"
+    content = _content(path)
+    if isinstance(content, list):
+        found.validations += _validations(content, path)
+        return "validations"
+    if "msd" in content and "verdict" in content:
+        from superionic.report.labels import longest_runs, read_data_set
+
+        found.labels = longest_runs([*found.labels, *read_data_set(path)])
+        return "labels"
+    if "key" in content and "material_id" in content:
+        from superionic.report.export import read_rows_file
+
+        found.rows += read_rows_file(path)
+        return "rows"
+    if "models" in content and "parity" in content:
+        found.study = dict(content)
+        return "study"
+    if "tables" in content and "costs" in content:
+        found.evaluation = dict(content)
+        return "evaluation"
+    raise FigureError(f"No figure is drawn from {path}.", hint=_HINT)
 
 
 def _validations(content: list[Any], path: Path) -> list[ValidationDocument]:
