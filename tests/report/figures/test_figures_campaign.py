@@ -1,5 +1,6 @@
 """Figures of campaigns: ranking, parity, learning curves, precision, pipeline."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from superionic.evaluation.evaluate import EvaluationSettings
 from superionic.ranking.policies import ranked
 from superionic.report.figures import learning_curves, parity, pipeline, precision, ranking
 from superionic.report.figures.sources import read_sources
+from superionic.report.figures.style import VERMILLION
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screen import OrderingsSummary, Spread
@@ -56,6 +58,78 @@ def test_ranking_by_the_network_has_its_intervals():
     (trace, *_) = ranking.plotly(data).data
     assert trace.error_x.array == pytest.approx([1.0, 1.0])
     assert data.quantity == "predicted slope (log₁₀ Å²/ps)"
+
+
+def ranked_melt():
+    """Return rows of which the second melts, and the first one's elements were learnt."""
+    return ranked(
+        [
+            row(
+                descriptors("m-1", xi=0.9, mpe_eV=0.2),
+                prediction("m-1", 0.7, in_training=True),
+                labelled("m-1", 3.0),
+            ),
+            row(
+                descriptors("m-2", xi=0.8, mpe_eV=0.3),
+                prediction("m-2", 0.1, in_training=False),
+                label("m-2", None, verdict="melted"),
+            ),
+            row(descriptors("m-3", xi=0.7, mpe_eV=0.4)),
+        ]
+    )
+
+
+def test_ranking_marks_what_melted_apart_from_what_was_not_simulated():
+    data = ranking.ranking_data(ranked_melt(), "xi")
+    static, interactive = ranking.static(data), ranking.plotly(data)
+    assert_well_drawn(static, interactive)
+    melts = next(t for t in interactive.data if t.name == "dynamics, melted (no slope)")
+    assert [name.split()[-1] for name in melts.y] == ["m-2"]
+    assert (melts.marker.symbol, melts.marker.color) == ("x", VERMILLION)
+    axis = interactive.layout[f"xaxis{melts.xaxis[1:]}"]
+    assert axis.range[0] < 0.9 < melts.x[0] < axis.range[1]  # at the edge, whatever the slopes
+    assert axis.overlaying == "x2"
+    assert interactive.layout.xaxis.title.text == "Ξ<br>(no unit)"
+    assert interactive.layout.xaxis2.title.text == "MSD slope at<br>1000 K (Å²/ps)"
+    drawn = [y for t in interactive.data if t.xaxis in ("x2", "x3") for y in t.y]
+    assert not any(name.endswith("m-3") for name in drawn)
+    line = next(one for one in static.axes[1].lines if one.get_label() == "melted (no slope)")
+    assert line.get_marker() == "X"
+    assert 0.9 < line.get_xdata()[0] < 1
+    assert abs(line.get_ydata()[0] - 1) < 0.5
+    static.canvas.draw()
+    x, _ = static.axes[1].transAxes.inverted().transform(line.get_transform().transform((0.97, 1)))
+    assert x == pytest.approx(0.97)
+    assert "melted (no slope)" in legend_texts(static)
+    nothing = replace(data, materials=data.materials[2:])
+    assert len(ranking.static(nothing).axes) == 1
+    # Melts alone make a panel, too.
+    only = [one for one in data.materials if one.verdict == "melted"]
+    alone = replace(data, materials=(replace(only[0], predicted=None),))
+    assert alone.has_slopes
+    assert "melted (no slope)" in legend_texts(ranking.static(alone))
+    assert {t.xaxis for t in ranking.plotly(alone).data} == {None, "x2", "x3"}
+
+
+def legend_texts(figure) -> list[str]:
+    return [text.get_text() for one in figure.legends for text in one.get_texts()]
+
+
+def test_ranking_tells_predictions_of_what_the_network_has_learnt():
+    data = ranking.ranking_data(ranked_melt(), "xi")
+    drawn = {trace.name: trace for trace in ranking.plotly(data).data}
+    learnt = drawn["force network, chemical system learnt"]
+    assert (learnt.x, learnt.marker.symbol) == (pytest.approx([10**0.7]), "square-open")
+    other = drawn["force network"]
+    assert (other.x, other.marker.symbol) == (pytest.approx([10**0.1]), "square")
+    texts = legend_texts(ranking.static(data))
+    assert {"network", "network, chemical system learnt"} < set(texts)
+    data = ranking.ranking_data(ranked_melt(), "network")
+    drawn = {trace.name: trace for trace in ranking.plotly(data).data}
+    assert drawn["network, chemical system learnt"].marker.symbol == "diamond-open"
+    assert drawn["network"].x == pytest.approx([0.1])
+    texts = legend_texts(ranking.static(data))
+    assert {"network", "network, chemical system learnt", "melted (no slope)"} < set(texts)
 
 
 def test_ranking_takes_labels_of_a_data_set_and_the_first_only():

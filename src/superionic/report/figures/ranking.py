@@ -8,14 +8,19 @@ import numpy as np
 
 from superionic.errors import FigureError
 from superionic.ranking.policies import get_policy
+from superionic.report.figures.ranking_slopes import (
+    LEARNT,
+    Value,
+    add_slopes,
+    bars,
+    draw_slopes,
+)
 from superionic.report.figures.simulated import Simulated, clipped_log10, simulated_of
 from superionic.report.figures.style import (
     BLUE,
     GREY,
     LEGEND_ABOVE,
-    ORANGE,
-    VERDICT_COLOURS,
-    VERDICT_SYMBOLS,
+    SMALLEST_PT,
     axes,
     formula_text,
     label,
@@ -31,7 +36,6 @@ from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
@@ -41,28 +45,10 @@ _QUANTITIES = {
     "network": "predicted slope (log₁₀ Å²/ps)",
     "calibrated": "probability (no unit)",
 }
-_SLOPE = "MSD slope at 1000 K (Å²/ps)"
 _ROW_IN = 0.145
 _ROW_PX = 20
-
-
-@dataclass(frozen=True)
-class Value:
-    """A number with the ends of its 95 % interval, where they are known."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def below(self) -> float:
-        """Distance to the lower end, 0 where it is not known."""
-        return 0.0 if self.low is None else max(0.0, self.value - self.low)
-
-    @property
-    def above(self) -> float:
-        """Distance to the upper end."""
-        return 0.0 if self.high is None else max(0.0, self.high - self.value)
+_ABOVE_PX = 150
+"""Height of title and legend, which has a row for each entry on the width of a phone."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +66,11 @@ class RankedMaterial:
     orderings : tuple of float or None
         Smallest and largest value over the orderings of a disordered crystal.
     predicted, simulated : Value or None
-        Decimal logarithm of the slope at the temperature of the labels, in A^2/ps.
+        Decimal logarithm of the slope at the temperature of the labels, in A^2/ps; a melt has none.
     verdict : str or None
-        Of the simulation.
+        Of the simulation; None where there was none.
+    learnt : bool
+        Whether the network that predicts has learnt a crystal of this chemical system.
     """
 
     material_id: str
@@ -93,6 +81,7 @@ class RankedMaterial:
     predicted: Value | None
     simulated: Value | None
     verdict: str | None
+    learnt: bool
 
     @property
     def name(self) -> str:
@@ -129,8 +118,8 @@ class RankingData:
 
     @property
     def has_slopes(self) -> bool:
-        """Whether any material has a prediction or a simulation."""
-        return any(one.predicted or one.simulated for one in self.materials)
+        """Whether any material has a prediction or a simulation, a melt included."""
+        return any(one.predicted or one.verdict for one in self.materials)
 
 
 def ranking_data(
@@ -184,17 +173,19 @@ def plotly(data: RankingData) -> "PlotlyFigure":
     """Draw the ranking, interactive: scores, and slopes where there are any."""
     figure = plotly_figure(
         f"Ranking by {plain_name(data.policy)}: {len(data.materials)} of {data.n_materials}",
-        height_px=140 + _ROW_PX * len(data.materials),
+        height_px=_ABOVE_PX + 60 + _ROW_PX * len(data.materials),
     )
     names = [plain(one.name) for one in data.materials]
-    figure.add_scatter(
-        x=[one.score.value for one in data.materials],
-        y=names,
-        mode="markers",
-        name=plain_name(data.policy),
-        marker={"color": BLUE, "size": 9, "symbol": "diamond"},
-        error_x=_bars([one.score for one in data.materials], BLUE),
-    )
+    for name, learnt, places in _scores(data):
+        scores = [data.materials[place].score for place in places]
+        figure.add_scatter(
+            x=[one.value for one in scores],
+            y=[names[place] for place in places],
+            mode="markers",
+            name=name,
+            marker={"color": BLUE, "size": 9, "symbol": "diamond-open" if learnt else "diamond"},
+            error_x=bars(scores, BLUE),
+        )
     spans = [(n, one.orderings) for n, one in zip(names, data.materials, strict=True)]
     if any(span for _, span in spans):
         figure.add_scatter(
@@ -204,27 +195,14 @@ def plotly(data: RankingData) -> "PlotlyFigure":
             name="over orderings",
             line={"color": GREY, "width": 3},
         )
-    if data.has_slopes:
-        _add_slopes(figure, data, names)
-    plotly_axes(figure, data.quantity, "material (rank)")
+    plotly_axes(figure, data.quantity.replace(" (", "<br>("), "material (rank)")
     figure.update_yaxes(autorange="reversed", title=None, tickfont={"size": 11})
     if data.lower_is_better:
         figure.update_xaxes(rangemode="tozero")
     if data.has_slopes:
-        figure.update_layout(
-            xaxis={"domain": [0, 0.42]},
-            xaxis2={
-                "domain": [0.5, 1.0],
-                "type": "log",
-                "title": {"text": _SLOPE},
-                "exponentformat": "power",
-                "dtick": 1,
-                "showline": True,
-                "linecolor": "#444444",
-                "gridcolor": "#E8E8E8",
-            },
-        )
-    figure.update_layout(margin={"t": 80}, legend=LEGEND_ABOVE)
+        add_slopes(figure, data, names)
+    top = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 12}}
+    figure.update_layout(margin={"t": _ABOVE_PX}, title=top, legend=LEGEND_ABOVE)
     return figure
 
 
@@ -233,27 +211,30 @@ def static(data: RankingData) -> "Figure":
     n = len(data.materials)
     height = (1.05 if data.has_slopes else 0.8) + _ROW_IN * n
     figure, panels = axes(height_in=height, columns=2 if data.has_slopes else 1)
-    places = np.arange(n)
-    scores = [one.score for one in data.materials]
-    panels[0].errorbar(
-        [one.value for one in scores],
-        places,
-        xerr=np.array([[one.below for one in scores], [one.above for one in scores]]),
-        fmt="D",
-        ms=3,
-        lw=0.8,
-        color=BLUE,
-    )
+    for name, learnt, places in _scores(data):
+        scores = [data.materials[place].score for place in places]
+        panels[0].errorbar(
+            [one.value for one in scores],
+            places,
+            xerr=np.array([[one.below for one in scores], [one.above for one in scores]]),
+            fmt="D",
+            ms=3,
+            mfc="none" if learnt else BLUE,
+            lw=0.8,
+            color=BLUE,
+            label=name,
+        )
     for place, one in enumerate(data.materials):
         if one.orderings:
             panels[0].plot(one.orderings, [place, place], color=GREY, lw=2, zorder=0)
-    panels[0].set_yticks(places, [literal(_short(one)) for one in data.materials])
-    panels[0].tick_params(axis="y", labelsize=5.5)
+    panels[0].set_yticks(range(n), [literal(_short(one)) for one in data.materials])
+    panels[0].tick_params(axis="y", labelsize=SMALLEST_PT)
     title = f"{plain_name(data.policy)}, {n} of {data.n_materials}"
     label(panels[0], data.quantity, "material (rank)", title)
     if data.has_slopes:
-        _draw_slopes(panels[1], data)
-        legend_below(figure, panels[1])
+        draw_slopes(panels[1], data)
+    # The title names the policy; open and filled marks of the network's need the legend.
+    legend_below(figure, *panels[0 if data.policy == "network" else 1 :], columns=2)
     for panel in panels:
         panel.set_ylim(n - 0.5, -0.5)
         panel.grid(axis="y", lw=0.3, color="0.9")
@@ -261,78 +242,18 @@ def static(data: RankingData) -> "Figure":
     return figure
 
 
-def _add_slopes(figure: "PlotlyFigure", data: RankingData, names: list[str]) -> None:
-    """Add predicted and simulated slopes on a second horizontal axis, logarithmic."""
-    pairs = list(zip(names, data.materials, strict=True))
-    found = [(name, _linear(one.predicted)) for name, one in pairs if one.predicted]
-    if found:
-        figure.add_scatter(
-            x=[value.value for _, value in found],
-            y=[name for name, _ in found],
-            xaxis="x2",
-            mode="markers",
-            name="force network",
-            marker={"color": ORANGE, "size": 8, "symbol": "square-open"},
-            error_x=_bars([value for _, value in found], ORANGE),
-        )
-    for verdict in dict.fromkeys(one.verdict for _, one in pairs if one.simulated):
-        of_verdict = [
-            (name, _linear(one.simulated))
-            for name, one in pairs
-            if one.simulated and one.verdict == verdict
-        ]
-        colour = VERDICT_COLOURS.get(str(verdict), GREY)
-        figure.add_scatter(
-            x=[value.value for _, value in of_verdict],
-            y=[name for name, _ in of_verdict],
-            xaxis="x2",
-            mode="markers",
-            name=f"dynamics, {plain_name(str(verdict))}",
-            marker={
-                "color": colour,
-                "size": 9,
-                "symbol": VERDICT_SYMBOLS.get(str(verdict), ("o", "circle"))[1],
-            },
-            error_x=_bars([value for _, value in of_verdict], colour),
-        )
+def _scores(data: RankingData) -> list[tuple[str, bool, list[int]]]:
+    """Return name, whether the network has learnt the like, and places of the scores' marks.
 
-
-def _draw_slopes(panel: "Axes", data: RankingData) -> None:
-    for place, one in enumerate(data.materials):
-        if one.predicted:
-            value = _linear(one.predicted)
-            panel.errorbar(
-                value.value,
-                place + 0.18,
-                xerr=[[value.below], [value.above]],
-                fmt="s",
-                mfc="none",
-                ms=2.5,
-                lw=0.7,
-                color=ORANGE,
-            )
-        if one.simulated:
-            value = _linear(one.simulated)
-            colour = VERDICT_COLOURS.get(str(one.verdict), GREY)
-            mark = VERDICT_SYMBOLS.get(str(one.verdict), ("o", ""))[0]
-            panel.errorbar(
-                value.value,
-                place - 0.18,
-                xerr=[[value.below], [value.above]],
-                fmt=mark,
-                ms=2.8,
-                lw=0.8,
-                color=colour,
-            )
-    if any(one.predicted for one in data.materials):
-        panel.plot([], [], "s", mfc="none", ms=3, color=ORANGE, label="network")
-    for verdict in dict.fromkeys(one.verdict for one in data.materials if one.simulated):
-        mark = VERDICT_SYMBOLS.get(str(verdict), ("o", ""))[0]
-        colour = VERDICT_COLOURS.get(str(verdict), GREY)
-        panel.plot([], [], mark, ms=3, color=colour, label=plain_name(str(verdict)))
-    panel.set_xscale("log")
-    panel.set_yticks([])
-    label(panel, "slope (Å$^2$/ps)", "", "dynamics at 1000 K")
+    Scores of other policies than the network's are all of one mark.
+    """
+    places = range(len(data.materials))
+    if data.policy != "network":
+        return [(plain_name(data.policy), False, list(places))]
+    learnt = [place for place in places if data.materials[place].learnt]
+    others = [place for place in places if not data.materials[place].learnt]
+    both = (("network", False, others), (f"network, {LEARNT}", True, learnt))
+    return [one for one in both if one[2]]
 
 
 def _material(row: ScreeningDocument, policy: str, simulated: Simulated | None) -> RankedMaterial:
@@ -355,6 +276,7 @@ def _material(row: ScreeningDocument, policy: str, simulated: Simulated | None) 
         predicted=None if policy == "network" else predicted,
         simulated=_logarithms(simulated),
         verdict=simulated.verdict if simulated else None,
+        learnt=bool(row.prediction_in_training),
     )
 
 
@@ -377,25 +299,6 @@ def _logarithms(one: Simulated | None) -> Value | None:
     ends = (one.low_A2_per_ps, one.high_A2_per_ps)
     low, high = (None if end is None else clipped_log10(end) for end in ends)
     return Value(one.log10_slope, low, high)
-
-
-def _linear(value: Value | None) -> Value:
-    assert value is not None
-    low, high = (None if end is None else 10**end for end in (value.low, value.high))
-    return Value(10**value.value, low, high)
-
-
-def _bars(values: Sequence[Value], colour: str) -> dict:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [one.above for one in values],
-        "arrayminus": [one.below for one in values],
-        "color": colour,
-        "thickness": 1.2,
-        "width": 3,
-        "visible": any(one.below or one.above for one in values),
-    }
 
 
 def _short(one: RankedMaterial) -> str:

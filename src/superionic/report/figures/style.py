@@ -57,7 +57,7 @@ LEGEND_ABOVE: Mapping[str, Any] = {"orientation": "h", "y": 1.0, "yanchor": "bot
 
 COLUMN_WIDTH_IN = 3.37
 """Width of one column of a journal: 86 mm."""
-LABEL_PT, TICK_PT = 8.0, 7.0
+LABEL_PT, TICK_PT, SMALLEST_PT = 8.0, 7.0, 6.0
 DPI = 300
 Place = Literal["best", "upper left", "upper right", "lower left", "lower right"]
 _PACKAGES = {"plotly": "plotly", "matplotlib": "matplotlib", "skimage": "scikit-image"}
@@ -174,9 +174,11 @@ def legend(panel: "Axes", *, columns: int = 1, where: Place = "best") -> None:
         )
 
 
-def legend_below(figure: "Figure", panel: "Axes", *, columns: int = 3) -> None:
-    """Show the legend of a panel below the figure, where it hides nothing."""
-    handles, names = panel.get_legend_handles_labels()
+def legend_below(figure: "Figure", *panels: "Axes", columns: int = 3) -> None:
+    """Show the legend of panels below the figure, where it hides nothing."""
+    found = [panel.get_legend_handles_labels() for panel in panels]
+    handles = [one for part, _ in found for one in part]
+    names = [name for _, part in found for name in part]
     if names:
         figure.legend(
             handles,

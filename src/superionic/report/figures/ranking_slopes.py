@@ -1,0 +1,216 @@
+"""The second panel of a ranking: diffusion at 1000 K, predicted and simulated."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from superionic.report.figures.style import (
+    GREY,
+    ORANGE,
+    VERDICT_COLOURS,
+    VERDICT_SYMBOLS,
+    label,
+    plain_name,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from plotly.graph_objects import Figure as PlotlyFigure
+
+    from superionic.report.figures.ranking import RankedMaterial, RankingData
+
+_SLOPE = "MSD slope at<br>1000 K (Å²/ps)"
+_LEFT, _RIGHT = (0.0, 0.42), (0.5, 1.0)
+LEARNT = "chemical system learnt"
+"""What is said of a prediction by a network that has learnt crystals of the same elements."""
+_EDGE = 0.97
+"""Where along the panel, from 0 to 1, what has no slope is marked."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number with the ends of its 95 % interval, where they are known."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def below(self) -> float:
+        """Distance to the lower end, 0 where it is not known."""
+        return 0.0 if self.low is None else max(0.0, self.value - self.low)
+
+    @property
+    def above(self) -> float:
+        """Distance to the upper end."""
+        return 0.0 if self.high is None else max(0.0, self.high - self.value)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Materials of one mark in the panel.
+
+    Parameters
+    ----------
+    name, short : str
+        What it means, for interactive figures and for print.
+    colour : str
+        Of mark and interval.
+    mark : tuple of str
+        For matplotlib and for plotly.
+    filled : bool
+        Whether it is filled.
+    places : tuple of int
+        Which materials, by their place in the figure.
+    values : tuple of Value
+        Their slopes in A^2/ps, none where there are none.
+    """
+
+    name: str
+    short: str
+    colour: str
+    mark: tuple[str, str]
+    filled: bool
+    places: tuple[int, ...]
+    values: tuple[Value, ...]
+
+
+def marks_of(materials: Sequence["RankedMaterial"]) -> list[Marks]:
+    """Return what the panel shows: predictions, slopes by verdict, and what has no slope.
+
+    Parameters
+    ----------
+    materials : sequence of RankedMaterial
+        In the order of the figure.
+    """
+    found = []
+    for learnt in (False, True):
+        of = {i: one.predicted for i, one in enumerate(materials) if one.learnt is learnt}
+        what = f", {LEARNT}" if learnt else ""
+        names = f"force network{what}", f"network{what}"
+        found.append(_marks(names, ORANGE, ("s", "square"), not learnt, of))
+    for verdict in dict.fromkeys(one.verdict for one in materials if one.verdict is not None):
+        colour = VERDICT_COLOURS.get(verdict, GREY)
+        mark = VERDICT_SYMBOLS.get(verdict, ("o", "circle"))
+        of = {i: one.simulated for i, one in enumerate(materials) if one.verdict == verdict}
+        name = plain_name(verdict)
+        found.append(_marks((f"dynamics, {name}", name), colour, mark, True, of))
+        nothing = tuple(place for place, value in of.items() if value is None)
+        name = f"{name} (no slope)"
+        found.append(Marks(f"dynamics, {name}", name, colour, mark, True, nothing, ()))
+    return [one for one in found if one.places]
+
+
+def add_slopes(figure: "PlotlyFigure", data: "RankingData", names: Sequence[str]) -> None:
+    """Add predicted and simulated slopes on a second horizontal axis, logarithmic.
+
+    What has no slope is marked at the right edge, on an axis that is not shown.
+
+    Parameters
+    ----------
+    figure : plotly.graph_objects.Figure
+        With the scores.
+    data : RankingData
+        The ranking.
+    names : sequence of str
+        Of the materials on the vertical axis.
+    """
+    marks = marks_of(data.materials)
+    for one in marks:
+        x = [value.value for value in one.values] or [_EDGE] * len(one.places)
+        figure.add_scatter(
+            x=x,
+            y=[names[place] for place in one.places],
+            xaxis="x2" if one.values else "x3",
+            mode="markers",
+            name=one.name,
+            marker={
+                "color": one.colour,
+                "size": 9,
+                "symbol": one.mark[1] if one.filled else f"{one.mark[1]}-open",
+            },
+            error_x=bars(one.values, one.colour) if one.values else None,
+        )
+    figure.update_layout(
+        xaxis={"domain": _LEFT},
+        xaxis2={
+            "domain": _RIGHT,
+            "type": "log",
+            "title": {"text": _SLOPE},
+            "exponentformat": "power",
+            "dtick": 1,
+            "showline": True,
+            "linecolor": "#444444",
+            "gridcolor": "#E8E8E8",
+        },
+    )
+    if any(not one.values for one in marks):
+        figure.update_layout(
+            xaxis3={
+                "overlaying": "x2",
+                "range": [0, 1],
+                "fixedrange": True,
+                "visible": False,
+            }
+        )
+        if not any(one.values for one in marks):  # an axis without data would not be shown
+            figure.add_scatter(x=[None], y=[names[0]], xaxis="x2", showlegend=False)
+
+
+def draw_slopes(panel: "Axes", data: "RankingData") -> None:
+    """Draw predicted and simulated slopes; what has none is marked at the right edge."""
+    for one in marks_of(data.materials):
+        shift = 0.18 if one.mark[0] == "s" and one.colour == ORANGE else -0.18
+        style: dict[str, Any] = {
+            "ms": 3.2,
+            "color": one.colour,
+            "mfc": one.colour if one.filled else "none",
+            "label": one.short,
+        }
+        places = [place + shift for place in one.places]
+        if one.values:
+            panel.errorbar(
+                [value.value for value in one.values],
+                places,
+                xerr=[[v.below for v in one.values], [v.above for v in one.values]],
+                fmt=one.mark[0],
+                lw=0.75,
+                **style,
+            )
+        else:
+            across = panel.get_yaxis_transform()
+            panel.plot([_EDGE] * len(places), places, one.mark[0], transform=across, **style)
+    panel.set_xscale("log")
+    panel.set_yticks([])
+    label(panel, "slope (Å$^2$/ps)", "", "dynamics at 1000 K")
+
+
+def bars(values: Sequence[Value], colour: str) -> dict[str, Any]:
+    """Return the intervals of values as plotly's error bars."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [one.above for one in values],
+        "arrayminus": [one.below for one in values],
+        "color": colour,
+        "thickness": 1.2,
+        "width": 3,
+        "visible": any(one.below or one.above for one in values),
+    }
+
+
+def _marks(
+    names: tuple[str, str],
+    colour: str,
+    mark: tuple[str, str],
+    filled: bool,
+    of: Mapping[int, Value | None],
+) -> Marks:
+    """Return the marks of materials that have a value, given as its decimal logarithm."""
+    there = {place: _linear(value) for place, value in of.items() if value is not None}
+    return Marks(*names, colour, mark, filled, tuple(there), tuple(there.values()))
+
+
+def _linear(value: Value) -> Value:
+    low, high = (None if end is None else 10**end for end in (value.low, value.high))
+    return Value(10**value.value, low, high)
