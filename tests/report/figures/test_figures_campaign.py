@@ -247,6 +247,67 @@ def test_learning_curves_of_a_study():
         learning_curves.of_study(STUDY, "accuracy")
 
 
+HELD_BACK = "epoch chosen by crystals held back"
+
+
+def loss_curves(variant: str | None, learnt: float, validation: float | None, **fields):
+    """Return a training of three epochs as studies keep it, older ones without its variant."""
+    epochs = [
+        {"epoch": e, "train_loss": learnt, "validation_loss": validation, "learning_rate": 0.1}
+        for e in range(3)
+    ]
+    named = {} if variant is None else {"variant": variant}
+    return {"split": "random", "seed": 0, "fold": 0, "epochs": epochs} | named | fields
+
+
+def lines_of(figure) -> dict[str, list]:
+    """Return the lines of the panels of losses by their names, however often they come."""
+    found: dict[str, list] = {}
+    for trace in figure.data:
+        found.setdefault(trace.name, []).append(trace)
+    return found
+
+
+def test_losses_that_are_not_there_have_no_legend_entry():
+    curves = [loss_curves(None, 0.5, None), loss_curves(None, 0.6, None, fold=1)]
+    data = learning_curves.of_study({"models": [], "learning_curves": curves})
+    static, interactive = learning_curves.static(data), learning_curves.plotly(data)
+    assert list(lines_of(interactive)) == ["learnt"]
+    assert legend_texts(static) == ["learnt"]
+    assert len(static.axes[0].lines) == 2
+
+
+def test_losses_of_a_variant_with_crystals_held_back_are_drawn_by_themselves():
+    curves = [
+        loss_curves(None, 0.5, None),
+        loss_curves("force network", 0.4, None, split="chemical_system"),
+        loss_curves(HELD_BACK, 0.7, 0.8),
+        loss_curves(HELD_BACK, 0.6, 0.9, split="chemical_system"),
+        loss_curves("30 crystals", 0.1, None),
+    ]
+    data = learning_curves.of_study({"models": [], "learning_curves": curves})
+    static, interactive = learning_curves.static(data), learning_curves.plotly(data)
+    assert_well_drawn(static, interactive)
+    drawn = lines_of(interactive)
+    expected = {
+        "learnt": [0.5, 0.4],
+        f"learnt, {HELD_BACK}": [0.7, 0.6],
+        f"validation, {HELD_BACK}": [0.8, 0.9],
+    }
+    assert {name: [t.y[0] for t in traces] for name, traces in drawn.items()} == expected
+    for traces in drawn.values():  # one panel a split, one entry of the legend for both
+        assert [t.xaxis for t in traces] == ["x", "x2"]
+        assert [t.showlegend for t in traces] == [True, False]
+    assert len({traces[0].line.color for traces in drawn.values()}) == 3
+    assert sorted(legend_texts(static)) == sorted(expected)
+    assert [panel.get_title(loc="left") for panel in static.axes] == [
+        "random: force network, 1 training",
+        "chemical system: force network, 1 training",
+    ]
+    shown = [[line.get_ydata()[0] for line in panel.lines] for panel in static.axes]
+    assert shown == [[0.5, 0.7, 0.8], [0.4, 0.6, 0.9]]
+
+
 def labelled_rows(n: int = 12):
     """Return rows whose Xi finds the four conductors first, all but one."""
     found = []

@@ -9,13 +9,23 @@ from numpy.typing import NDArray
 
 from superionic.errors import FigureError
 from superionic.report.figures.style import (
+    BLACK,
     BLUE,
+    GREEN,
     GREY,
+    LEGEND_BELOW,
     ORANGE,
+    PURPLE,
+    SKY_BLUE,
+    VERMILLION,
     axes,
     faded,
     label,
     legend,
+    legend_below,
+    literal,
+    plain,
+    plain_name,
     plotly_axes,
     plotly_figure,
 )
@@ -31,13 +41,18 @@ METRICS = {
     "r_squared": ("R² (no unit)", 0.0),
 }
 """Measures that can be shown, with their axis and what a model that knows nothing has."""
+MAIN = "force network"
+"""Variant of the main network, of which studies speak where they name none."""
+_COLOURS = ((GREY, BLUE), (ORANGE, VERMILLION), (SKY_BLUE, GREEN), (PURPLE, BLACK))
+"""What is learnt and what is held back: of the main network, then of variants."""
 _EPOCH, _LOSS, _CRYSTALS = "epoch (number)", "loss (no unit)", "crystals learnt (number)"
 
 
 @dataclass(frozen=True)
 class LossCurve:
-    """Losses of one fold by epoch."""
+    """Losses of one training, of one fold, by epoch; NaN where there is none."""
 
+    variant: str
     split: str
     seed: int
     fold: int
@@ -64,7 +79,7 @@ class LearningCurves:
     Parameters
     ----------
     losses : tuple of LossCurve
-        One for each fold.
+        One for each training of the main network, and of variants that have validation losses.
     qualities : tuple of Quality
         By number of crystals.
     metric : str
@@ -95,11 +110,12 @@ def of_study(summary: Mapping[str, Any], metric: str = "roc_auc") -> LearningCur
         raise FigureError(
             f"There is no measure '{metric}'.", hint=f"There are: {', '.join(METRICS)}."
         )
-    losses = []
+    every = []
     for one in summary.get("learning_curves") or []:
         epochs = one["epochs"]
-        losses.append(
+        every.append(
             LossCurve(
+                variant=one.get("variant") or MAIN,
                 split=one["split"],
                 seed=one["seed"],
                 fold=one["fold"],
@@ -110,6 +126,8 @@ def of_study(summary: Mapping[str, Any], metric: str = "roc_auc") -> LearningCur
                 ),
             )
         )
+    held_back = {one.variant for one in every if np.isfinite(one.validation).any()}
+    losses = [one for one in every if one.variant in held_back | {MAIN}]
     qualities = _qualities(summary, metric)
     if not losses and not qualities:
         raise FigureError(
@@ -120,100 +138,90 @@ def of_study(summary: Mapping[str, Any], metric: str = "roc_auc") -> LearningCur
 
 
 def plotly(data: LearningCurves) -> "PlotlyFigure":
-    """Draw the curves, interactive."""
-    figure = plotly_figure("Learning curves of the force network")
-    for number, one in enumerate(data.losses):
-        for name, values, colour in (
-            ("learnt", one.train, GREY),
-            ("validation", one.validation, BLUE),
-        ):
+    """Draw the curves, interactive: losses for each way of splitting, and quality."""
+    splits, shown = _loss_splits(data), _shown(data)
+    n = max(1, len(splits))
+    figure = plotly_figure("Learning curves of the force network", height_px=220 + 220 * n)
+    quality: list[dict[str, Any]] = [{"rowspan": n}] if shown else []
+    specs: list[Any] = [([{}] if splits else []) + quality]
+    specs += [[{}, *([None] if shown else [])] for _ in splits[1:]]
+    titles = [_panel_title(data, split) for split in splits]
+    figure.set_subplots(
+        rows=n,
+        cols=len(specs[0]),
+        specs=specs,
+        horizontal_spacing=0.14,
+        vertical_spacing=0.2,
+        subplot_titles=[*titles[:1], *([""] if shown else []), *titles[1:]],
+    )
+    figure.update_annotations(font={"size": 13})
+    named: set[str] = set()
+    for row, split in enumerate(splits, start=1):
+        for one in _drawn(data, split):
             figure.add_scatter(
                 x=one.epochs,
-                y=values,
+                y=one.losses,
                 mode="lines",
-                line={"color": faded(colour, 0.5), "width": 1},
-                name=name,
-                legendgroup=name,
-                showlegend=number == 0,
-                hovertemplate=f"{one.split} fold {one.fold}, seed {one.seed}: %{{y:.3f}}"
-                "<extra></extra>",
+                line={"color": faded(one.colour, 0.6), "width": 1},
+                name=plain(one.name),
+                legendgroup=one.name,
+                showlegend=one.name not in named,
+                hovertemplate=f"{one.training}: %{{y:.3f}}<extra></extra>",
+                row=row,
+                col=1,
             )
-    plotly_axes(figure, _EPOCH, _LOSS)
-    shown = _shown(data)
+            named.add(one.name)
+        plotly_axes(figure, _EPOCH, _LOSS, row=row, col=1)
     if shown:
-        axis, chance = METRICS[data.metric]
-        if data.losses:
-            figure.update_layout(xaxis={"domain": [0, 0.44]})
-        place = "2" if data.losses else ""
-        for split, colour in zip(
-            dict.fromkeys(q.split for q in shown), (BLUE, ORANGE), strict=False
-        ):
-            several = [q for q in shown if q.split == split]
-            figure.add_scatter(
-                x=[q.n_crystals for q in several],
-                y=[q.value for q in several],
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [q.high - q.value for q in several],
-                    "arrayminus": [q.value - q.low for q in several],
-                },
-                mode="lines+markers",
-                line={"color": colour},
-                name=split.replace("_", " "),
-                xaxis=f"x{place}",
-                yaxis=f"y{place}",
-            )
-        style = {
-            "showline": True,
-            "linecolor": "#444444",
-            "gridcolor": "#E8E8E8",
-            "zeroline": False,
-        }
-        figure.update_layout(
-            {
-                f"xaxis{place}": {
-                    "title": {"text": _CRYSTALS},
-                    "domain": [0.56, 1] if data.losses else [0, 1],
-                    "rangemode": "tozero",
-                    **style,
-                },
-                f"yaxis{place}": {"title": {"text": axis}, "anchor": f"x{place}", **style},
-            }
-        )
-        figure.add_shape(
-            type="line",
-            xref=f"x{place} domain",
-            yref=f"y{place}",
-            x0=0,
-            x1=1,
-            y0=chance,
-            y1=chance,
-            line={"color": GREY, "dash": "dash", "width": 1},
-        )
+        _add_quality(figure, data, shown, len(specs[0]))
+    figure.update_layout(margin={"t": 90}, legend=LEGEND_BELOW)
     return figure
+
+
+def _add_quality(
+    figure: "PlotlyFigure", data: LearningCurves, shown: list[Quality], column: int
+) -> None:
+    axis, chance = METRICS[data.metric]
+    for split, colour in zip(_splits(shown), (BLUE, ORANGE), strict=False):
+        several = [q for q in shown if q.split == split]
+        figure.add_scatter(
+            x=[q.n_crystals for q in several],
+            y=[q.value for q in several],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [q.high - q.value for q in several],
+                "arrayminus": [q.value - q.low for q in several],
+            },
+            mode="lines+markers",
+            line={"color": colour},
+            name=plain_name(split),
+            row=1,
+            col=column,
+        )
+    plotly_axes(figure, _CRYSTALS, axis, row=1, col=column)
+    figure.update_xaxes(rangemode="tozero", row=1, col=column)
+    line = {"color": GREY, "dash": "dash", "width": 1}
+    figure.add_hline(y=chance, line=line, row=1, col=column)
 
 
 def static(data: LearningCurves) -> "Figure":
     """Draw the curves for print."""
-    shown = _shown(data)
-    both = bool(data.losses) and bool(shown)
-    figure, panels = axes(height_in=3.8 if both else 2.4, rows=2 if both else 1)
-    if data.losses:
-        panel = panels[0]
-        for number, one in enumerate(data.losses):
-            names = ("learnt", "validation") if number == 0 else (None, None)
-            panel.plot(one.epochs, one.train, color=GREY, lw=0.6, alpha=0.6, label=names[0])
-            panel.plot(one.epochs, one.validation, color=BLUE, lw=0.6, alpha=0.6, label=names[1])
-        label(panel, _EPOCH, _LOSS, f"force network, {len(data.losses)} trainings")
-        legend(panel)
+    splits, shown = _loss_splits(data), _shown(data)
+    n = len(splits) + bool(shown)
+    figure, panels = axes(height_in=2.4 if n == 1 else 0.4 + 1.7 * n, rows=n)
+    named: set[str] = set()
+    for panel, split in zip(panels, splits, strict=False):
+        for one in _drawn(data, split):
+            name = None if one.name in named else literal(one.name)
+            panel.plot(one.epochs, one.losses, color=one.colour, lw=0.6, alpha=0.6, label=name)
+            named.add(one.name)
+        label(panel, _EPOCH, _LOSS, _panel_title(data, split))
     if shown:
         axis, chance = METRICS[data.metric]
         panel = panels[-1]
         panel.axhline(chance, color=GREY, lw=0.7, ls="--")
-        for split, colour in zip(
-            dict.fromkeys(q.split for q in shown), (BLUE, ORANGE), strict=False
-        ):
+        for split, colour in zip(_splits(shown), (BLUE, ORANGE), strict=False):
             several = [q for q in shown if q.split == split]
             values = np.array([q.value for q in several])
             errors = np.array(
@@ -227,12 +235,52 @@ def static(data: LearningCurves) -> "Figure":
                 ms=3.5,
                 lw=1,
                 color=colour,
-                label=split.replace("_", " "),
+                label=plain_name(split),
             )
         panel.set_xlim(left=0)
         label(panel, _CRYSTALS, axis)
         legend(panel)
+    legend_below(figure, *panels[: len(splits)], columns=1)
     return figure
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """One line of a panel of losses."""
+
+    name: str
+    colour: str
+    training: str
+    epochs: FloatArray
+    losses: FloatArray
+
+
+def _drawn(data: LearningCurves, split: str) -> list[_Drawn]:
+    """Return the lines of a way of splitting: of each training what it has losses of."""
+    variants = sorted({one.variant for one in data.losses} - {MAIN})
+    colours = {MAIN: _COLOURS[0]}
+    colours |= {v: _COLOURS[1 + i % (len(_COLOURS) - 1)] for i, v in enumerate(variants)}
+    found = []
+    for one in data.losses:
+        of = "" if one.variant == MAIN else f", {one.variant}"
+        parts = (("learnt", one.train), ("validation", one.validation))
+        for (name, losses), colour in zip(parts, colours[one.variant], strict=True):
+            there = np.isfinite(losses)
+            if one.split == split and there.any():
+                training = f"fold {one.fold}, seed {one.seed}"
+                found.append(
+                    _Drawn(f"{name}{of}", colour, training, one.epochs[there], losses[there])
+                )
+    return found
+
+
+def _loss_splits(data: LearningCurves) -> list[str]:
+    return list(dict.fromkeys(one.split for one in data.losses))
+
+
+def _panel_title(data: LearningCurves, split: str) -> str:
+    n = sum(one.split == split and one.variant == MAIN for one in data.losses)
+    return f"{plain_name(split)}: force network, {n} training{'' if n == 1 else 's'}"
 
 
 def _shown(data: LearningCurves) -> list[Quality]:

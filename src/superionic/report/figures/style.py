@@ -55,6 +55,14 @@ VERDICT_SYMBOLS: Mapping[str, tuple[str, str]] = {
 LEGEND_ABOVE: Mapping[str, Any] = {"orientation": "h", "y": 1.0, "yanchor": "bottom"}
 """Place of the legend of figures with many rows."""
 
+LEGEND_BELOW: Mapping[str, Any] = {
+    "orientation": "h",
+    "yref": "container",
+    "y": 0.0,
+    "yanchor": "bottom",
+}
+"""Place of the legend below all panels."""
+
 COLUMN_WIDTH_IN = 3.37
 """Width of one column of a journal: 86 mm."""
 LABEL_PT, TICK_PT, SMALLEST_PT = 8.0, 7.0, 6.0
