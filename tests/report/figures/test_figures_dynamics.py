@@ -165,6 +165,46 @@ def test_conductivities_of_materials_share_an_axis_and_are_told_apart_by_marks()
     np.testing.assert_allclose(lines[0].y, expected.value)
 
 
+@pytest.mark.parametrize("n", [8, 12])
+def test_many_materials_all_have_marks_of_their_own(n):
+    several = [arrhenius_validation(bound_K=400.0) for _ in range(n)]
+    static, interactive = conductivities.static(several), conductivities.plotly(several)
+    assert_well_drawn(static, interactive)
+    points = [trace for trace in interactive.data if trace.error_y.array is not None]
+    for which in (0, -1):  # values, and upper bounds
+        marks = {(trace.marker.color, trace.marker.symbol[which]) for trace in points}
+        assert len(marks) == n
+    assert len({trace.marker.symbol[-1] for trace in points[:7]}) == 1
+    fits = [trace for trace in interactive.data if trace.mode == "lines"]
+    assert len({(trace.line.color, trace.line.dash) for trace in fits}) == n
+    lines = static.axes[0].lines
+    drawn = {
+        (one.get_color(), one.get_marker(), one.get_fillstyle())
+        for one in lines
+        if one.get_marker() not in ("None", None, "", "x", "_")
+    }
+    assert len(drawn) == 2 * n
+    dashed = [one for one in lines if one.get_linestyle() != "None" and len(one.get_xdata()) == 60]
+    assert len({(one.get_color(), one.get_linestyle()) for one in dashed}) == n
+    # Side by side: no two at one place, at 500 K none more than 8 K from it.
+    for place, temperature in enumerate((500.0, 700.0, 1000.0)):
+        x = [trace.x[place] for trace in points]
+        assert len(set(x)) == n
+        assert np.mean(x) == pytest.approx(1000 / temperature)
+        assert max(abs(1000 / one - temperature) for one in x) < 8 * (temperature / 500) ** 2
+        assert {trace.customdata[place] for trace in points} == {f"{temperature:g} K"}
+    assert all(trace.x[0] != 2.0 for trace in points)
+
+
+def test_a_single_material_stays_at_its_temperatures():
+    (points,) = [
+        trace
+        for trace in conductivities.plotly([arrhenius_validation(bound_K=None)]).data
+        if trace.error_y.array is not None
+    ]
+    assert points.x == pytest.approx([2.0, 1000 / 700, 1.0])
+
+
 def test_validations_that_say_nothing_have_no_figure_of_conductivities():
     with pytest.raises(FigureError, match="None of 1 validations"):
         conductivities.plotly([arrhenius_validation((), bound_K=None)])

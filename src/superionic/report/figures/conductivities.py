@@ -1,6 +1,7 @@
 """Conductivities of several materials against temperature, with their Arrhenius fits."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from superionic.errors import FigureError
@@ -33,7 +34,56 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure as PlotlyFigure
 
 _COLOURS = [colour for colour in PALETTE if colour not in (YELLOW, BLACK)]
-_MARKS = (("o", "circle"), ("s", "square"), ("D", "diamond"), ("^", "triangle-up"), ("X", "x"))
+_MARKS = (
+    *(("o", "circle"), ("s", "square"), ("D", "diamond"), ("^", "triangle-up"), ("X", "x")),
+    *(("P", "cross"), ("*", "star")),
+)
+_ROUNDS = (
+    (("-", "solid"), ("none", "triangle-down-open")),
+    (("--", "dash"), ("bottom", "triangle-down-open-dot")),
+    ((":", "dot"), ("left", "star-triangle-down-open")),
+)
+"""Line, and filling of the triangle of an upper bound, once all colours are taken."""
+_SPREAD = 0.03
+"""How far marks of materials are moved at most, in 1000/K: 7 K at 500 K."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a material is drawn, each but the colour for matplotlib and for plotly.
+
+    Parameters
+    ----------
+    colour : str
+        Of everything.
+    mark, line : tuple of str
+        Of the values, and of the fit.
+    bound : tuple of str
+        Filling of the triangle, and the symbol.
+    """
+
+    colour: str
+    mark: tuple[str, str]
+    line: tuple[str, str]
+    bound: tuple[str, str]
+
+
+def style_of(number: int) -> Style:
+    """Return how the material of a number is drawn; the first 21 all differ without colour, too."""
+    turn, place = divmod(number, len(_COLOURS))
+    line, bound = _ROUNDS[turn % len(_ROUNDS)]
+    return Style(_COLOURS[place], _MARKS[(place + turn) % len(_MARKS)], line, bound)
+
+
+def shift_of(number: int, n: int) -> float:
+    """Return by how much 1000/T of one of n materials is moved, so that intervals do not overlap.
+
+    Parameters
+    ----------
+    number, n : int
+        Which material, of how many.
+    """
+    return 0.0 if n == 1 else _SPREAD * (2 * number / (n - 1) - 1)
 
 
 def plotly(documents: Sequence[ValidationDocument]) -> "PlotlyFigure":
@@ -45,8 +95,9 @@ def plotly(documents: Sequence[ValidationDocument]) -> "PlotlyFigure":
         When there are no validations, or none of their runs says anything.
     """
     figure = plotly_figure(height_px=520)
-    for number, one in enumerate(_with_something(documents)):
-        colour, mark = _style(number)
+    drawn = _with_something(documents)
+    for number, one in enumerate(drawn):
+        style, shift = style_of(number), shift_of(number, len(drawn))
         name = plain(_name(one))
         line = fitted_line(one)
         if line is not None:
@@ -54,7 +105,7 @@ def plotly(documents: Sequence[ValidationDocument]) -> "PlotlyFigure":
                 x=1000 / line.temperatures_K,
                 y=line.value,
                 mode="lines",
-                line={"color": colour, "width": 1.5},
+                line={"color": style.colour, "width": 1.5, "dash": style.line[1]},
                 legendgroup=name,
                 showlegend=False,
                 hoverinfo="skip",
@@ -63,7 +114,10 @@ def plotly(documents: Sequence[ValidationDocument]) -> "PlotlyFigure":
         middle, below, above = with_errors(one, values)
         bounds = bounds_of(one)
         figure.add_scatter(
-            x=[1000 / run.temperature_K for run in values] + [1000 / t for t, _ in bounds],
+            x=[
+                1000 / temperature + shift
+                for temperature in [run.temperature_K for run in values] + [t for t, _ in bounds]
+            ],
             y=middle + [bound for _, bound in bounds],
             error_y={
                 "type": "data",
@@ -77,9 +131,9 @@ def plotly(documents: Sequence[ValidationDocument]) -> "PlotlyFigure":
             name=name,
             legendgroup=name,
             marker={
-                "color": colour,
+                "color": style.colour,
                 "size": 8,
-                "symbol": [mark[1]] * len(values) + ["triangle-down-open"] * len(bounds),
+                "symbol": [style.mark[1]] * len(values) + [style.bound[1]] * len(bounds),
             },
             hovertemplate="%{customdata}: %{y:.2g} S/cm",
         )
@@ -108,24 +162,33 @@ def static(documents: Sequence[ValidationDocument]) -> "Figure":
     drawn = _with_something(documents)
     figure, (panel,) = axes(height_in=2.8 + 0.13 * (len(drawn) + 1) / 2)
     for number, one in enumerate(drawn):
-        colour, mark = _style(number)
+        style, shift = style_of(number), shift_of(number, len(drawn))
         line = fitted_line(one)
         if line is not None:
-            panel.plot(1000 / line.temperatures_K, line.value, color=colour, lw=0.8)
+            x = 1000 / line.temperatures_K
+            panel.plot(x, line.value, style.line[0], color=style.colour, lw=0.8)
         values = [run for run in one.runs if run.evidence == "value"]
         middle, below, above = with_errors(one, values)
         panel.errorbar(
-            [1000 / run.temperature_K for run in values],
+            [1000 / run.temperature_K + shift for run in values],
             middle,
             yerr=[below, above],
-            fmt=mark[0],
+            fmt=style.mark[0],
             ms=3.5,
+            mew=0.5,
             lw=0.7,
-            color=colour,
+            color=style.colour,
             label=literal(_name(one)),
         )
         for temperature_K, bound in bounds_of(one):
-            panel.plot(1000 / temperature_K, bound, "v", mfc="none", color=colour, ms=4.5)
+            x_bound = 1000 / temperature_K + shift
+            panel.plot(
+                *([x_bound], [bound], "v"),
+                fillstyle=style.bound[0],
+                markerfacecoloralt="white",
+                color=style.colour,
+                ms=4.5,
+            )
     for temperature_K, threshold in sorted(_thresholds(documents)):
         name = f"{threshold:g} S/cm at {temperature_K:g} K"
         panel.plot(1000 / temperature_K, threshold, "x", color=BLACK, ms=5, mew=1.5, label=name)
@@ -148,11 +211,6 @@ def _with_something(documents: Sequence[ValidationDocument]) -> list[ValidationD
 
 def _thresholds(documents: Sequence[ValidationDocument]) -> set[tuple[float, float]]:
     return {(one.deciding_temperature_K, one.threshold_S_per_cm) for one in documents}
-
-
-def _style(number: int) -> tuple[str, tuple[str, str]]:
-    """Return colour and mark of a material: none of them is told by its colour alone."""
-    return _COLOURS[number % len(_COLOURS)], _MARKS[number % len(_MARKS)]
 
 
 def _name(one: ValidationDocument) -> str:
