@@ -1,6 +1,9 @@
 """Counts of a report: what became of crystals, failures, settings, agreement."""
 
+import json
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pymatgen.core import Lattice, Structure
@@ -18,8 +21,16 @@ from superionic.builders.documents import read_document
 from superionic.builders.relations import duplicate_row
 from superionic.campaign.selection import Selection
 from superionic.errors import UnreadableFileError
-from superionic.report.html.agreement import agreements, distributions, separations
+from superionic.report.html.agreement import (
+    DISTRIBUTIONS,
+    METHODS,
+    agreements,
+    distributions,
+    separations,
+)
+from superionic.report.html.drawing import agreement_data, distribution_figures
 from superionic.report.html.numbers import duration, plain, with_error, with_interval
+from superionic.report.html.payload import Payloads
 from superionic.report.html.published import with_published
 from superionic.report.html.reading import read_failures, read_rows
 from superionic.report.html.scope import Scope, fate
@@ -36,6 +47,10 @@ from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import LabelRow
 from superionic.structures.candidate import Candidate
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
+
+from figure_documents import UNIT
+
 CRYSTAL = Structure(Lattice.cubic(3), ["Li"], [[0, 0, 0]])
 
 
@@ -50,6 +65,21 @@ def scope(names, first=None, **fields):
     )
     values = {"name": "c", "flow": "screen", "file": "c.yaml", "mobile_species": "Li"}
     return Scope(**values, potential="chgnet:0.3.0", selection=chosen, **fields)
+
+
+def test_axes_of_distributions_and_of_the_scatter_plot_have_units():
+    """As all other figures have them."""
+    rows = [row_of(descriptors("m-1", xi=0.5), prediction("m-1", 0.3), label("m-1", 2.0))]
+    payloads = Payloads()
+    slots = distribution_figures(payloads, distributions(rows))
+    assert [slot.reason for slot in slots] == [""] * len(slots)
+    layouts = [json.loads(payloads.texts[slot.key])["layout"] for slot in slots]
+    titles = [one[axis]["title"]["text"] for one in layouts for axis in ("xaxis", "yaxis")]
+    titles += [method["text"] for method in agreement_data(rows)["methods"]]
+    titles += [text for _, text in DISTRIBUTIONS] + [method.text for method in METHODS]
+    assert {"materials (number)", "Xi (no unit)"} < set(titles)
+    for text in titles:
+        assert UNIT.search(text), text
 
 
 def steps(found):

@@ -114,7 +114,7 @@ def _feature(name: str, text: str) -> Feature:
 
 
 METHODS: tuple[Feature, ...] = (
-    _feature("xi", "Xi"),
+    _feature("xi", "Xi (no unit)"),
     _feature("mpe_eV", "barrier (eV)"),
     _feature("barrier_3d_eV", "barrier in 3D (eV)"),
     _feature("free_volume_2eV_A3_per_ion", "free volume below 2 eV (Å³ per ion)"),
@@ -131,7 +131,7 @@ _LEARNT = (
 """The network repeats dynamics, and does not predict it, where it was trained on the chemistry."""
 
 DISTRIBUTIONS: tuple[tuple[str, str], ...] = (
-    ("xi", "Xi"),
+    ("xi", "Xi (no unit)"),
     ("mpe_eV", "barrier (eV)"),
     ("barrier_1d_eV", "barrier in 1D (eV)"),
     ("barrier_2d_eV", "barrier in 2D (eV)"),

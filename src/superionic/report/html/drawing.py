@@ -72,7 +72,7 @@ def distribution_figures(payloads: Payloads, found: Sequence[Distribution]) -> l
     def draw(one: Distribution) -> "Figure":
         figure = style.plotly_figure(height_px=260)
         figure.add_histogram(x=one.values, nbinsx=30, marker={"color": style.BLUE})
-        style.plotly_axes(figure, one.text, "materials")
+        style.plotly_axes(figure, one.text, "materials (number)")
         figure.update_layout(bargap=0.05, showlegend=False)
         return figure
 
