@@ -6,8 +6,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from matplotlib.colors import to_hex
+from matplotlib.collections import Collection
+from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from pymatgen.core import Lattice, Structure
 
 from superionic.builders.rows import screening_document
@@ -203,13 +208,63 @@ def assert_well_drawn(static: Figure, interactive, *, without_unit: tuple[str, .
     assert len(named) >= 4
     for text in named:
         assert UNIT.search(text), text
-    colours = {to_hex(line.get_color()).upper() for p in static.axes for line in p.lines}
-    assert all(_allowed(colour) for colour in colours), colours
+    assert_static_style(static)
     for trace in interactive.data:
         for part in (trace, getattr(trace, "line", None), getattr(trace, "marker", None)):
             colour = getattr(part, "color", None) if part is not None else None
             if isinstance(colour, str):
                 assert _allowed(_hex(colour)), colour
+
+
+SMALLEST_PT = 6.0
+
+
+def assert_static_style(static: Figure) -> None:
+    """Check that all that is drawn for print has the palette's colours, and texts can be read."""
+    static.canvas.draw()
+    colours = {to_hex(colour).upper() for colour in _drawn_colours(static)}
+    assert colours
+    assert all(_allowed(colour) for colour in colours), colours
+    for text in static.findobj(Text):
+        if text.get_visible() and text.get_text().strip():
+            assert text.get_fontsize() >= SMALLEST_PT, text
+
+
+def _drawn_colours(static: Figure) -> list:
+    """Return the colours of lines, patches, collections and texts that can be seen."""
+    found = []
+    for panel in static.axes:
+        for artist in [*panel.lines, *panel.patches, *panel.collections, *panel.texts]:
+            if isinstance(artist, Line2D):
+                colours = [artist.get_color()]
+                if artist.get_marker() not in ("None", None, "", " "):
+                    colours += [artist.get_markerfacecolor(), artist.get_markeredgecolor()]
+            elif isinstance(artist, Patch):
+                colours = [artist.get_facecolor(), artist.get_edgecolor()]
+            elif isinstance(artist, Text):
+                colours = [artist.get_color()]
+            elif isinstance(artist, Poly3DCollection):
+                # Light and shade change how bright a surface is, not its hue.
+                colours = _unshaded(artist.get_facecolor())
+            elif isinstance(artist, Collection):
+                colours = [*artist.get_facecolor(), *artist.get_edgecolor()]
+            found += [one for one in colours if not _unseen(one)]
+    return found
+
+
+def _unseen(colour) -> bool:
+    return to_rgba(colour)[3] == 0
+
+
+def _unshaded(colours) -> list:
+    """Return the palette's colours that shaded ones were made from; others as they are."""
+    found = []
+    light = np.linspace(0.6, 1.1, 501)[:, None]
+    shades = {one: np.clip(light * to_rgba(one)[:3], 0, 1) for one in PALETTE}
+    for rgb in np.unique(np.round(np.asarray(colours)[:, :3], 3), axis=0):
+        made = [one for one, all_of in shades.items() if np.abs(all_of - rgb).max(1).min() < 3e-3]
+        found += made[:1] or [rgb]
+    return found
 
 
 def _axis_labels(panel) -> list[str]:

@@ -5,7 +5,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from figure_documents import assert_well_drawn, descriptors, label, labelled, prediction, row, rows
+from figure_documents import (
+    assert_static_style,
+    assert_well_drawn,
+    descriptors,
+    label,
+    labelled,
+    prediction,
+    row,
+    rows,
+)
 from pymatgen.core import Lattice, Structure
 
 from superionic.campaign.selection import Selection
@@ -444,8 +453,26 @@ def test_pipeline_figure_draws_its_counts():
 
 def assert_well_drawn_bars(static, interactive) -> None:
     """The stages are named by themselves: only the number of materials has an axis."""
+    assert_static_style(static)
     assert static.axes[0].get_xlabel() == "materials (number)"
     assert interactive.layout.xaxis.title.text == "materials (number)"
+
+
+def test_check_of_figures_sees_strange_colours_and_small_print():
+    """Of patches and collections, too."""
+    data = pipeline.counts_of(rows(), [failure("m-9", "disorder")])
+    panel = (figure := pipeline.static(data)).axes[0]
+    panel.patches[0].set_facecolor("#123456")
+    with pytest.raises(AssertionError, match="123456"):
+        assert_static_style(figure)
+    panel = (figure := pipeline.static(data)).axes[0]
+    panel.fill_between([0, 1], [0, 1], color="#654321")
+    with pytest.raises(AssertionError, match="654321"):
+        assert_static_style(figure)
+    panel = (figure := pipeline.static(data)).axes[0]
+    panel.get_yticklabels()[0].set_fontsize(5.5)
+    with pytest.raises(AssertionError, match="computed or tried"):
+        assert_static_style(figure)
 
 
 def test_pipeline_of_nothing_is_refused():

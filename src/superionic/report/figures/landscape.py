@@ -17,6 +17,7 @@ from superionic.report.figures.style import (
     ORANGE,
     PURPLE,
     SKY_BLUE,
+    SMALLEST_PT,
     TICK_PT,
     VERMILLION,
     YELLOW,
@@ -394,7 +395,7 @@ def _dress_3d(panel: Any) -> None:
         axis.pane.set_visible(False)
         axis.set_label_text(f"{name} (Å)", fontsize=TICK_PT)
         axis.labelpad = -10
-        axis.set_tick_params(labelsize=TICK_PT - 1.5, pad=-4)
+        axis.set_tick_params(labelsize=SMALLEST_PT, pad=-4)
     panel.grid(False)
 
 
