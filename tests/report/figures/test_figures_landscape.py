@@ -241,6 +241,16 @@ def test_landscape_without_a_way_out_is_drawn_without_path():
     landscape.static(scene)
 
 
+def test_path_ends_at_a_face_of_the_window_not_at_a_minimum(published):
+    """Along one vector it moved by a whole cell; along the others it need not have."""
+    found = published.path
+    assert found.energies_eV[0] == pytest.approx(0, abs=1e-12)
+    assert found.energies_eV[-1] > 0.1
+    moved = found.fractional[-1] - found.fractional[0]
+    assert abs(moved).max() == pytest.approx(1)
+    assert not np.allclose(moved, np.rint(moved), atol=0.01)
+
+
 def test_path_figure(published):
     static, interactive = path.static(published.path), path.plotly(published.path)
     assert_well_drawn(static, interactive)
