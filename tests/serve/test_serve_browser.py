@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from io import BytesIO
 
 import pytest
+from PIL import Image, ImageChops
 from pymatgen.core import Structure
 from serve_fixtures import HOSTILE, N_PLAIN, Served, real_documents
 
@@ -168,6 +170,98 @@ def test_a_material_with_its_landscape(page, served):
     until(page, "document.querySelector('#figure-landscape .main-svg').clientWidth <= 375")
     assert page.evaluate("document.querySelector('#figure-landscape .main-svg').clientWidth") > 250
     assert page.evaluate(FITS)
+
+
+def legend_and_scene(page) -> tuple[dict, dict]:
+    """Return where the legend of the landscape and its scene are."""
+    box = "#figure-landscape .plot"
+    return (
+        page.locator(f"{box} .infolayer .legend").bounding_box(),
+        page.locator(f"{box} .gl-container > div").bounding_box(),
+    )
+
+
+def apart(legend: dict, scene: dict) -> bool:
+    return legend["y"] >= scene["y"] + scene["height"]
+
+
+def test_legend_of_the_landscape_is_below_it_on_a_phone(page, served):
+    page.set_viewport_size(PHONE)
+    opened_table(page, served, "?material_id=licl")
+    page.click("#rows tbody a")
+    page.wait_for_selector(DRAWN)
+    page.locator(DRAWN).scroll_into_view_if_needed()
+    legend, scene = legend_and_scene(page)
+    assert apart(legend, scene)
+    assert legend["x"] + legend["width"] <= PHONE["width"]
+    assert scene["height"] > 200
+    assert page.evaluate(FITS)
+
+    # Texts of a scene are painted: what changes with the name of an axis is that name.
+    def painted(name: str) -> Image.Image:
+        page.evaluate(
+            "name => Plotly.relayout(document.querySelector('#figure-landscape .plot'),"
+            " {'scene.zaxis.title.text': name})",
+            name,
+        )
+        page.wait_for_timeout(700)
+        picture = page.screenshot(clip=legend_and_scene(page)[1])
+        return Image.open(BytesIO(picture)).convert("RGB")
+
+    title = "document.querySelector('#figure-landscape .plot')._fullLayout.scene.zaxis.title.text"
+    assert page.evaluate(title) == "z (Å)"
+    with_name, without = painted("z (Å)"), painted(" ")
+    left, upper, right, lower = ImageChops.difference(with_name, without).getbbox()
+    assert min(right - left, lower - upper) >= 5
+    assert min(left, upper, with_name.width - right, with_name.height - lower) > 0, "not cut off"
+
+    page.set_viewport_size({"width": 700, "height": 640})
+    until(page, "document.querySelector('#figure-landscape .main-svg').clientWidth > 400")
+    assert not apart(*legend_and_scene(page)), "beside the surfaces where there is room"
+    page.set_viewport_size(PHONE)
+    until(page, "document.querySelector('#figure-landscape .main-svg').clientWidth <= 375")
+    page.wait_for_timeout(500)
+    assert apart(*legend_and_scene(page))
+
+
+def active(page) -> str:
+    """Return what has the focus: its identifier, else its text."""
+    return page.evaluate(
+        "(document.activeElement.id || document.activeElement.getAttribute('aria-label')"
+        " || document.activeElement.textContent || '').trim()"
+    )
+
+
+def tab_to(page, name: str, most: int = 80) -> None:
+    """Press Tab until something has the focus, as somebody without a mouse does."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if active(page) == name:
+            return
+    pytest.fail(f"{most} times Tab does not reach {name}")
+
+
+def test_from_the_table_to_a_level_of_a_landscape_by_tab_enter_and_arrows(page, served):
+    page.set_viewport_size({"width": 700, "height": 640})
+    opened_table(page, served, "?material_id=licl")
+    tab_to(page, "LiCl")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/material?key=*")
+    page.wait_for_selector(DRAWN)
+    slider = page.get_by_label("Level of the surface in eV", exact=True)
+    vertices, level = page.evaluate(VERTICES), float(slider.input_value())
+    tab_to(page, "Level of the surface in eV")
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    until(page, f"{VERTICES} !== {vertices}")
+    assert float(slider.input_value()) == pytest.approx(level + 0.2, abs=1e-6)
+    assert active(page) == "Level of the surface in eV", "focus stays"
+    before = page.evaluate(CAMERA)
+    tab_to(page, "Turn right", 5)
+    page.keyboard.press("Enter")
+    until(page, f"Math.abs({CAMERA}.x - {before['x']}) > 0.01")
+    page.keyboard.press("Shift+Tab")
+    assert active(page) == "Turn left"
 
 
 def test_by_keyboard_alone(page, served):

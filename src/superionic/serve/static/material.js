@@ -4,6 +4,9 @@ const key = new URLSearchParams(location.search).get("key") ?? "";
 const find = (id) => document.getElementById(id);
 const HIGHEST_LEVEL_eV = 5;  // higher ones can be typed
 const TURN = Math.PI / 12;
+const NARROW = window.matchMedia("(max-width: 500px)");
+// Beside the scene there is no room on a phone, and over it the legend would hide it.
+const LEGEND_BELOW = { orientation: "h", x: 0, xanchor: "left", y: -0.02, yanchor: "top" };
 const NUMBERS = [
   ["Percolation barrier (published)", "mpe_eV", "eV"],
   ["Barrier in one dimension", "barrier_1d_eV", "eV"],
@@ -120,7 +123,14 @@ class FigureBox {
     left.addEventListener("click", () => this.turn(-TURN));
     right.addEventListener("click", () => this.turn(TURN));
     const cube = element("a", { class: "button plain", href: "/api/material/cube?key=" + encodeURIComponent(key), download: true }, "Cube file");
+    NARROW.addEventListener("change", () => {
+      if (this.plot.layout) window.Plotly.relayout(this.plot, { legend: this.placed() });
+    });
     this.controls.append(element("label", { class: "level" }, "Level (eV)", this.slider), this.entry, left, right, cube);
+  }
+
+  placed() {
+    return NARROW.matches ? { ...this.legend, ...LEGEND_BELOW } : this.legend;
   }
 
   async turn(angle) {
@@ -144,6 +154,10 @@ class FigureBox {
       }
       const camera = this.plot._fullLayout?.scene?.camera;
       if (camera && layout.scene) layout.scene.camera = camera;
+      if (layout.scene) {
+        this.legend = layout.legend;
+        layout.legend = this.placed();
+      }
       delete layout.width;
       delete layout.height;
       this.plot.classList.add("shown");
