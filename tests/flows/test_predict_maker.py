@@ -28,6 +28,7 @@ from superionic.errors import (
 from superionic.flows.predict import PredictMaker
 from superionic.jobs import network as networks
 from superionic.jobs.network import load_network
+from superionic.jobs.prediction import PredictDiffusionMaker
 from superionic.jobs.shakes import ShakeMaker
 from superionic.potentials.registry import load_potential
 from superionic.schemas.shakes import ShakesDocument
@@ -140,6 +141,37 @@ def test_documents_say_what_the_ensemble_says(maker, candidate, store):
         np.testing.assert_array_equal(stored.shakes().to_arrays()[name], value)
     row = store.query_one({"output.kind": "shakes"}, load=False)
     assert "zlib_base64" not in json.dumps(row["output"]["arrays"])
+
+
+def test_a_relabelled_crystal_with_the_same_accelerations_is_the_same_to_the_last_bit(
+    maker, candidate, store, file
+):
+    """The document of the shakes knows the crystal's elements; the prediction must not."""
+    found = outputs(maker.make(candidate), store)["shakes"]
+    stored = {name: value for name, value in found.items() if not name.startswith("@")}
+
+    def predict(species: list[str]):
+        structure = Structure.from_dict(found["structure"])
+        relabelled = Structure(structure.lattice, species, structure.frac_coords)
+        document = ShakesDocument.model_validate(stored | {"structure": relabelled})
+        predictor = PredictDiffusionMaker(network=str(file))
+        return PredictDiffusionMaker.make.original(predictor, document)
+
+    own = predict(["Li", "Cl"])
+    for species in (["Cl", "Li"], ["Cs", "Pb"], ["Li", "H"]):
+        other = predict(species)
+        assert (other.chemical_system == own.chemical_system) is (set(species) == {"Li", "Cl"})
+        for name in (
+            "log10_msd_slope",
+            "log10_msd_slope_low",
+            "log10_msd_slope_high",
+            "log10_msd_slope_by_shake",
+            "spread_shakes",
+            "spread_ensemble",
+            "novelty",
+            "flags",
+        ):
+            assert getattr(other, name) == getattr(own, name), name
 
 
 def test_uncalibrated_far_and_other_potentials_are_said_and_make_rows(candidate, store, tmp_path):
