@@ -40,7 +40,13 @@ from superionic.surrogate.study import (
     read_study,
     run_all,
 )
-from superionic.surrogate.summary import markdown, repeatability, summarise
+from superionic.surrogate.summary import (
+    difference,
+    markdown,
+    out_of_fold,
+    repeatability,
+    summarise,
+)
 
 TINY = NetworkSettings(cutoff_A=3.0, l_max=1, n_layers=1, channels=2, readout_hidden=4)
 QUICK = TrainingSettings(max_epochs=2, patience=0)
@@ -176,6 +182,38 @@ def test_summary_and_table(done, data):
     assert "| floor | 1 |" in other
     assert "| mean |" not in other
     assert "| shakes |" not in other
+
+
+def test_differences_are_of_the_seeds_that_both_have(done, data):
+    """A mean over two seeds is no match for one: 'deep' has seed 0 alone."""
+    runs, results, _ = done
+    summary = summarise(runs, results, (1e-4,), 20)
+    rows = {row["variant"]: row for row in summary["models"] if row["split"] == "random"}
+    main, deep = (rows[name]["metrics"]["0.0001"]["r_squared"] for name in (MAIN, "deep"))
+    gain = rows["deep"]["gain_of_reference"]["0.0001"]
+    assert gain["seeds"] == [0]
+    assert gain["r_squared"]["value"] == pytest.approx(main["per_seed"][0] - deep["value"])
+    assert gain["r_squared"]["value"] != pytest.approx(main["value"] - deep["value"])
+    assert rows["mean"]["gain_of_reference"]["0.0001"]["seeds"] == [0, 1]
+    predictions = out_of_fold(runs, results)[MAIN, "random"]
+    one, other = {0: predictions[0]}, {1: predictions[1]}
+    assert difference(one, other, data.crystals, 1e-4, 5) is None
+    same = difference(predictions, one, data.crystals, 1e-4, 5)
+    assert (same["r_squared"]["value"], same["roc_auc"]["value"]) == (0.0, 0.0)
+
+
+def test_a_model_without_a_common_seed_has_no_difference(done):
+    runs, results, _ = done
+    pairs = [
+        (run, result)
+        for run, result in zip(runs, results, strict=True)
+        if run.variant not in (MAIN, "mean") or run.task.seed == (run.variant == "mean")
+    ]
+    summary = summarise(*map(list, zip(*pairs, strict=True)), (1e-4,), 5)
+    mean = next(row for row in summary["models"] if row["variant"] == "mean")
+    assert mean["gain_of_reference"] == {}
+    line = next(x for x in markdown(summary, 1e-4).splitlines() if x.startswith("| mean |"))
+    assert line.split(" | ")[4].strip() == ""
 
 
 def test_a_class_that_is_not_there_leaves_a_gap(data, tmp_path):

@@ -113,14 +113,36 @@ def difference(
     crystals: Sequence[LabelledCrystal],
     floor_A2_per_ps: float,
     n_resamples: int,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Return how much better the main model is than another one on the same crystals.
 
-    Resamples are paired: an interval that lies above zero is a difference that the choice of
-    crystals does not explain.
+    Only seeds that both have count: of these both have the same folds, and means over as many
+    networks. A mean over three seeds is better than one seed, whatever the models. Resamples are
+    paired: an interval that lies above zero is a difference that the choice of crystals does not
+    explain.
+
+    Parameters
+    ----------
+    main, other : dict
+        Predictions by seed and material.
+    crystals : sequence of LabelledCrystal
+        Labels.
+    floor_A2_per_ps : float
+        Labels are clipped from below at this.
+    n_resamples : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict or None
+        The common ``seeds``, and the differences of ``r_squared`` and ``roc_auc``; None without a
+        common seed.
     """
+    seeds = sorted(main.keys() & other.keys())
+    if not seeds:
+        return None
     names = [c.material_id for c in crystals]
-    a, b = (np.mean([[p[n] for n in names] for p in m.values()], axis=0) for m in (main, other))
+    a, b = (np.mean([[m[s][n] for n in names] for s in seeds], axis=0) for m in (main, other))
     truth = np.array([math.log10(max(c.slope_A2_per_ps, floor_A2_per_ps)) for c in crystals])
     groups = np.array([c.chemical_system for c in crystals])
     decided = np.array([c.diffusing is not None for c in crystals])
@@ -130,6 +152,7 @@ def difference(
         return lambda y, p, q: function(y, p) - function(y, q)
 
     return {
+        "seeds": seeds,
         "r_squared": _plain(
             bootstrap_interval(gain(r_squared), [truth, a, b], n_resamples, 0, groups)
         ),
@@ -209,11 +232,15 @@ def summarise(
                 },
                 "floor_A2_per_ps": floor_of[variant],
                 "gain_of_reference": {
-                    key: difference(
-                        complete[reference, split], by_seed, crystals, float(key), n_resamples
-                    )
+                    key: gain
                     for key, reference in references.items()
-                    if reference not in (None, variant) and (reference, split) in complete
+                    if reference not in (None, variant)
+                    and (reference, split) in complete
+                    and (
+                        gain := difference(
+                            complete[reference, split], by_seed, crystals, float(key), n_resamples
+                        )
+                    )
                 },
             }
         )
