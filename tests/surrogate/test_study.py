@@ -413,7 +413,7 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
         potential='ase:ase.calculators.morse.MorsePotential?{"r0": 2.5}',
         shakes={"n_shakes": 2, "min_image_distance_A": 4.0},
         network={"n_layers": 1, "channels": 2, "l_max": 1, "cutoff_A": 3.0},
-        training={"max_epochs": 2},
+        training={"max_epochs": 2, "validation_fraction": 0.0},
         splits=["random"],
         seeds=[0],
         labels={"targets": ["log10_msd_slope", "mpe_eV"], "temperature_K": 1000.0},
@@ -422,6 +422,7 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
         pretraining={"crystals": ["crystals.jsonl"], "epochs": 1},
         variants=[
             {"name": "mean", "kind": "mean"},
+            {"name": "held back", "training": {"validation_fraction": 0.3}},
             {
                 "name": "from atoms",
                 "pretrained": True,
@@ -445,7 +446,14 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
     assert kept.read_text() == (tmp_path / "out" / "summary.json").read_text()
     summary = json.loads(kept.read_text(), parse_constant=pytest.fail)  # no NaN
     assert summary["n_crystals"] == 8
-    assert len(summary["learning_curves"]) == 2
+    curves = summary["learning_curves"]
+    assert [curve["variant"] for curve in curves] == 2 * ["force network"] + 2 * ["held back"]
+    assert [curve["fold"] for curve in curves] == [0, 1, 0, 1]
+    for curve in curves:
+        assert [epoch["epoch"] for epoch in curve["epochs"]] == [0, 1]
+        held_back = curve["variant"] == "held back"
+        assert all((e["validation_loss"] is not None) is held_back for e in curve["epochs"])
+        assert all(epoch["train_loss"] > 0 for epoch in curve["epochs"])
     assert str(tmp_path) not in json.dumps(summary)
     file = tmp_path / "out" / "force_network.pt"
     card = (tmp_path / "out" / "README.md").read_text()

@@ -300,20 +300,25 @@ def _published(study: StudySettings) -> dict[str, Any]:
 
 
 def _learning_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return the losses of each epoch of the main network's folds."""
+    """Return the losses of each epoch: of the main network's folds, and of all with a validation.
+
+    Losses that are not there are null.
+    """
     from superionic.surrogate.training import read_history
 
     curves = []
     for run in runs:
         path = run.directory / "training" / "metrics.csv"
-        if run.variant == MAIN and path.exists():
+        history = read_history(path) if path.exists() else []
+        validated = any(math.isfinite(epoch["validation_loss"]) for epoch in history)
+        if validated or (run.variant == MAIN and history):
             task = run.task
-            place = {"split": task.split, "seed": task.seed, "fold": task.fold}
             epochs = [
                 {name: value if math.isfinite(value) else None for name, value in epoch.items()}
-                for epoch in read_history(path)
+                for epoch in history
             ]
-            curves.append(place | {"epochs": epochs})
+            place = {"split": task.split, "seed": task.seed, "fold": task.fold}
+            curves.append({"variant": run.variant} | place | {"epochs": epochs})
     return curves
 
 
