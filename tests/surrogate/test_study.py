@@ -41,7 +41,7 @@ from superionic.surrogate.study import (
     run_all,
 )
 from superionic.surrogate.summary import (
-    difference,
+    difference_of_common_seeds,
     markdown,
     out_of_fold,
     repeatability,
@@ -197,8 +197,8 @@ def test_differences_are_of_the_seeds_that_both_have(done, data):
     assert rows["mean"]["gain_of_reference"]["0.0001"]["seeds"] == [0, 1]
     predictions = out_of_fold(runs, results)[MAIN, "random"]
     one, other = {0: predictions[0]}, {1: predictions[1]}
-    assert difference(one, other, data.crystals, 1e-4, 5) is None
-    same = difference(predictions, one, data.crystals, 1e-4, 5)
+    assert difference_of_common_seeds(one, other, data.crystals, 1e-4, 5) is None
+    same = difference_of_common_seeds(predictions, one, data.crystals, 1e-4, 5)
     assert (same["r_squared"]["value"], same["roc_auc"]["value"]) == (0.0, 0.0)
 
 

@@ -107,19 +107,41 @@ def metrics(
     }
 
 
-def difference(
+def difference_of_common_seeds(
     main: dict[int, dict[str, float]],
     other: dict[int, dict[str, float]],
     crystals: Sequence[LabelledCrystal],
     floor_A2_per_ps: float,
     n_resamples: int,
 ) -> dict[str, Any] | None:
+    """Return how much better the main model is on the folds that both models have.
+
+    Of a seed that both have, both have the same folds; and a mean over three networks is better
+    than one network, whatever they are. Parameters are those of :func:`difference`.
+
+    Returns
+    -------
+    dict or None
+        What :func:`difference` returns, with the common ``seeds``; None without any.
+    """
+    seeds = sorted(main.keys() & other.keys())
+    if not seeds:
+        return None
+    a, b = ({seed: model[seed] for seed in seeds} for model in (main, other))
+    return {"seeds": seeds} | difference(a, b, crystals, floor_A2_per_ps, n_resamples)
+
+
+def difference(
+    main: dict[int, dict[str, float]],
+    other: dict[int, dict[str, float]],
+    crystals: Sequence[LabelledCrystal],
+    floor_A2_per_ps: float,
+    n_resamples: int,
+) -> dict[str, Any]:
     """Return how much better the main model is than another one on the same crystals.
 
-    Only seeds that both have count: of these both have the same folds, and means over as many
-    networks. A mean over three seeds is better than one seed, whatever the models. Resamples are
-    paired: an interval that lies above zero is a difference that the choice of crystals does not
-    explain.
+    Each is taken as the mean over its seeds. Resamples are paired: an interval that lies above zero
+    is a difference that the choice of crystals does not explain.
 
     Parameters
     ----------
@@ -134,15 +156,11 @@ def difference(
 
     Returns
     -------
-    dict or None
-        The common ``seeds``, and the differences of ``r_squared`` and ``roc_auc``; None without a
-        common seed.
+    dict
+        Differences of ``r_squared`` and ``roc_auc`` with their intervals.
     """
-    seeds = sorted(main.keys() & other.keys())
-    if not seeds:
-        return None
     names = [c.material_id for c in crystals]
-    a, b = (np.mean([[m[s][n] for n in names] for s in seeds], axis=0) for m in (main, other))
+    a, b = (np.mean([[p[n] for n in names] for p in m.values()], axis=0) for m in (main, other))
     truth = np.array([math.log10(max(c.slope_A2_per_ps, floor_A2_per_ps)) for c in crystals])
     groups = np.array([c.chemical_system for c in crystals])
     decided = np.array([c.diffusing is not None for c in crystals])
@@ -152,7 +170,6 @@ def difference(
         return lambda y, p, q: function(y, p) - function(y, q)
 
     return {
-        "seeds": seeds,
         "r_squared": _plain(
             bootstrap_interval(gain(r_squared), [truth, a, b], n_resamples, 0, groups)
         ),
@@ -237,7 +254,7 @@ def summarise(
                     if reference not in (None, variant)
                     and (reference, split) in complete
                     and (
-                        gain := difference(
+                        gain := difference_of_common_seeds(
                             complete[reference, split], by_seed, crystals, float(key), n_resamples
                         )
                     )
