@@ -30,6 +30,7 @@ def write_network(
     n_members: int = 2,
     calibration: Calibration | None = NEAR,
     chemical_systems: tuple[str, ...] | None = None,
+    labels: LabelRules | None = None,
 ) -> Path:
     """Write an ensemble whose weights and reference features are random."""
     members = []
@@ -41,7 +42,7 @@ def write_network(
         network=SHAPE,
         shakes=SHAKES,
         training=TrainingSettings(),
-        labels=LabelRules(),
+        labels=labels or LabelRules(),
         potential=potential,
         training_set_sha256="t" * 64,
         n_crystals=20,

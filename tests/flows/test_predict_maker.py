@@ -34,6 +34,7 @@ from superionic.potentials.registry import load_potential
 from superionic.schemas.shakes import ShakesDocument
 from superionic.structures.candidate import Candidate
 from superionic.surrogate.inference import Ensemble
+from superionic.surrogate.settings import LabelRules
 from superionic.surrogate.shakes import shake_crystal
 
 
@@ -134,6 +135,7 @@ def test_documents_say_what_the_ensemble_says(maker, candidate, store):
     assert (document.n_atoms, document.n_mobile) == (2, 1)
     assert document.provenance == {"licence": "CC BY 4.0"}
     assert document.network_sha256 == load_network(maker.network).sha256
+    assert document.temperature_K == 1000.0
     # They are those of the potential, and not in the document itself.
     atoms = Atoms("LiCl", positions=crystal.cart_coords, cell=crystal.lattice.matrix, pbc=True)
     direct = shake_crystal(atoms, load_potential(TOY), SHAKES)
@@ -206,6 +208,13 @@ def test_a_document_says_whether_its_chemical_system_was_learnt(
     document = predicted(PredictMaker(potential=TOY, network=str(network)).make(candidate), store)
     assert document.in_training is expected
     assert screening_document([document]).prediction_in_training is expected
+
+
+def test_a_document_is_of_the_temperature_of_the_labels(candidate, store, tmp_path):
+    rules = LabelRules(temperature_K=700.0)
+    network = write_network(tmp_path / "cold.pt", load_potential(TOY).info, labels=rules)
+    document = predicted(PredictMaker(potential=TOY, network=str(network)).make(candidate), store)
+    assert document.temperature_K == 700.0
 
 
 def test_another_network_reads_shakes_that_are_known(maker, candidate, store, tmp_path):

@@ -13,14 +13,16 @@ pytest.importorskip("e3nn")
 
 from superionic.potentials.registry import load_potential
 from superionic.report.labels import read_data_set
+from superionic.report.tables_page import write_page
 from superionic.structures.readers import read_candidates
+from superionic.surrogate.card import model_card
 from superionic.surrogate.data import LabelSet
 from superionic.surrogate.inference import Ensemble, shipped_ensemble
 from superionic.surrogate.labels import read_labels
 from superionic.surrogate.settings import settings_to_dict
 from superionic.surrogate.shakes import shake_crystal
 from superionic.surrogate.study import StudySettings, read_study
-from superionic.surrogate.summary import SPLIT_TEXT
+from superionic.surrogate.summary import SPLIT_TEXT, markdown
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -114,6 +116,32 @@ def test_card_and_study_are_of_this_file(shipped):
     line = next(line for line in card.splitlines() if line.startswith(named))
     for measure in ("r_squared", "spearman", "roc_auc"):
         assert f"| {measured[measure]['value']:.2f} [" in line
+
+
+def test_the_card_is_what_the_study_and_the_file_make(shipped, study, labels):
+    """Written again from both, it is the same text."""
+    summary = json.loads((RESULTS / "force_network.json").read_text())
+    assert shipped.header.training_set_sha256 == summary["training_set_sha256"]
+    card = model_card(
+        shipped.header,
+        summary,
+        study.ensemble.variant,
+        hashlib.sha256(shipped_ensemble().read_bytes()).hexdigest(),
+        " and ".join(summary["settings"]["data"]),
+        labels,
+    )
+    assert (shipped_ensemble().parent / "README.md").read_text() == card
+    assert "of small cells and of 30 ps at most" in card
+    assert "30 without a label at 1000 K (melted)" in card
+
+
+def test_the_page_has_the_tables_of_the_study(tmp_path):
+    summary = json.loads((RESULTS / "force_network.json").read_text())
+    page, again = ROOT / "docs" / "force_network.md", tmp_path / "page.md"
+    again.write_text(page.read_text())
+    tables = "\n".join(markdown(summary, float(floor)) for floor in summary["references"])
+    write_page(again, tables, "superionic train")
+    assert again.read_text() == page.read_text()
 
 
 @pytest.mark.real_potential

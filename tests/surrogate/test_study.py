@@ -394,6 +394,7 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
             "mobile_species": "Li",
             "verdict": "diffusing" if number % 2 else "not_diffusing",
             "label_A2_per_ps": float(10 ** rng.uniform(-3, 1)),
+            "production_ps": 7.0 + number,
             "structure": structure,
             "potential": "ase",
         }
@@ -459,8 +460,22 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
     card = (tmp_path / "out" / "README.md").read_text()
     assert hashlib.sha256(file.read_bytes()).hexdigest() in card
     assert "8 crystals of labels.jsonl" in card
+    assert "squared displacement at 1000 K, in A^2/ps" in card
+    assert "| labels | molecular dynamics at 1000 K with ase (9 of another potential than" in card
+    assert "Labels are those of ase (9 of another" in card
+    assert "of small cells and of 14 ps at most" in card
+    assert "Warning: 8 labels are not of ase:ase.calculators.morse" in ended.output
+    assert summary["labels"] == {
+        "potentials": {"ase": 8},
+        "n_of_other_potential": 8,
+        "longest_ps": 14.0,
+    }
     assert "| learnt beside the slope | `mpe_eV` |" in card
-    assert "| crystals learnt beside those | 2, hash" in card  # the molten one, and "unlabelled"
+    assert (
+        "| crystals learnt beside those | 1 without a label at 1000 K (melted), by their slope "
+        "at a lower temperature, taken up with an activation energy of 0.2 eV; 1 without any "
+        "label, by their further targets; hash"
+    ) in card
     row = next(r for r in summary["models"] if r["variant"] == "from atoms")
     error = row["metrics"]["0.0001"]["mean_absolute_error"]["value"]
     assert f"| {error:.2f} [" in next(x for x in card.splitlines() if "**this network**" in x)

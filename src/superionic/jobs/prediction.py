@@ -12,6 +12,9 @@ from superionic.schemas.common import Warning_
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.shakes import ShakesDocument
 
+LABELS_K = 1000.0
+"""Temperature of the published labels in K, for networks whose header names none."""
+
 
 @dataclass
 class PredictDiffusionMaker(Maker):
@@ -72,6 +75,7 @@ def _document(
     header = network.ensemble.header
     found = network.ensemble.predict(shakes.shakes())
     composition = shakes.structure.composition
+    temperature_K = header.labels.temperature_K
     joined = f"{shakes.task_key} {network.sha256}"
     return PredictionDocument(
         material_id=shakes.material_id,
@@ -94,6 +98,8 @@ def _document(
         network=network.name,
         network_sha256=network.sha256,
         training_set_sha256=header.training_set_sha256,
+        # A network whose labels are of one temperature need not say which: it was that of all.
+        temperature_K=LABELS_K if temperature_K is None else temperature_K,
         log10_msd_slope=found.log10_msd_slope,
         log10_msd_slope_low=found.low,
         log10_msd_slope_high=found.high,

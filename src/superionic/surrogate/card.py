@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from superionic.surrogate.checkpoint import NetworkHeader
+from superionic.surrogate.data import LabelSet
 from superionic.surrogate.shakes import REFERENCE_MASS_U
 from superionic.surrogate.summary import SPLIT_TEXT, metric_cell
 
@@ -16,8 +17,17 @@ _MEASURES = {
 }
 
 
+DOCUMENTATION = "docs/force_network.md"
+"""Where untouched tests of the network that the package has are told, with what they found."""
+
+
 def model_card(
-    header: NetworkHeader, summary: dict[str, Any], variant: str, file_sha256: str, data: str
+    header: NetworkHeader,
+    summary: dict[str, Any],
+    variant: str,
+    file_sha256: str,
+    data: str,
+    labels: LabelSet,
 ) -> str:
     """Return the card as Markdown.
 
@@ -33,6 +43,9 @@ def model_card(
         Hash of the file.
     data : str
         Name of the file of labels.
+    labels : LabelSet
+        What that file holds by the header's rules: it knows the potentials of the labels and the
+        lengths of their runs.
     """
     key = f"{header.labels.floor_A2_per_ps:g}"
     network, shakes = header.network, header.shakes
@@ -44,8 +57,8 @@ def model_card(
     lines = [
         "# Card of the force network",
         "",
-        "Predicts log10 of the slope of the mobile ion's mean squared displacement at 1000 K, in "
-        "A^2/ps, from positions and accelerations of a shaken crystal. It never sees species. "
+        f"Predicts log10 of the slope of the mobile ion's mean squared displacement {_at(header)}, "
+        "in A^2/ps, from positions and accelerations of a shaken crystal. It never sees species. "
         f"Written by superionic {header.superionic_version}.",
         "",
         "| | |",
@@ -54,9 +67,9 @@ def model_card(
         f"| training set | {header.n_crystals} crystals of {data}"
         + (f" ({left_out} left out)" if left_out else "")
         + f", hash `{header.training_set_sha256[:16]}` |",
-        *_beside(header),
-        f"| labels | molecular dynamics with {header.potential.label}, slopes clipped from below "
-        f"at {key} A^2/ps |",
+        *_beside(header, labels),
+        f"| labels | molecular dynamics {_at(header)} with {_potentials(header, labels)}, slopes "
+        f"clipped from below at {key} A^2/ps |",
         f"| accelerations | {header.potential.label}, {shakes.n_shakes} shakes of {amplitudes} A"
         f"{by_mass} |",
         f"| network | l up to {network.l_max}, {network.n_layers} layers, {network.channels} "
@@ -81,22 +94,54 @@ def model_card(
         "at most that slope.",
         "- Crystals unlike those learnt (flag `far_from_training_set`), accelerations of another "
         "potential (`other_potential`), other shakes (`other_shakes`).",
-        "- Labels are those of the potential, of small cells and of ten picoseconds at most; where "
-        "the potential is wrong, so is the network.",
+        f"- Labels are those of {_potentials(header, labels)}, of small cells and of "
+        f"{_length(labels)}; where the potential is wrong, so is the network.",
+        "- Neither the interval nor the flags are a promise: how they did on crystals that were "
+        "predicted first and labelled then, by networks that came with superionic, stands in "
+        f"[{DOCUMENTATION}](../../../../{DOCUMENTATION}).",
         "- Where a control of the table is better, use the control.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _beside(header: NetworkHeader) -> list[str]:
+def _at(header: NetworkHeader) -> str:
+    """Return the temperature of the labels as words."""
+    temperature_K = header.labels.temperature_K
+    return "at the labels' temperature" if temperature_K is None else f"at {temperature_K:g} K"
+
+
+def _potentials(header: NetworkHeader, labels: LabelSet) -> str:
+    """Return what gave the labels, which need not be what shakes."""
+    names = " and ".join(sorted(labels.potentials))
+    other = labels.n_not_of(header.potential.weights_sha256)
+    if not other:
+        return names
+    return f"{names} ({other} of another potential than the accelerations)"
+
+
+def _length(labels: LabelSet) -> str:
+    longest_ps = labels.longest_ps
+    return "tens of picoseconds" if longest_ps is None else f"{longest_ps:g} ps at most"
+
+
+def _beside(header: NetworkHeader, labels: LabelSet) -> list[str]:
     """Return what was learnt beside the slopes, as rows of a table."""
-    lines = []
+    lines, rules = [], header.labels
     if len(header.targets) > 1:
         names = ", ".join(f"`{name}`" for name in header.targets[1:])
         lines.append(f"| learnt beside the slope | {names} |")
     if header.n_unlabelled:
+        kinds = []
+        if n_colder := len(labels.beside):
+            kinds.append(
+                f"{n_colder} without a label {_at(header)} ({', '.join(rules.exclude_verdicts)}), "
+                f"by their slope at a lower temperature, taken up with an activation energy of "
+                f"{rules.activation_energy_eV:g} eV"
+            )
+        if n_further := header.n_unlabelled - n_colder:
+            kinds.append(f"{n_further} without any label, by their further targets")
         lines.append(
-            f"| crystals learnt beside those | {header.n_unlabelled}, hash "
+            f"| crystals learnt beside those | {'; '.join(kinds)}; hash "
             f"`{header.unlabelled_sha256[:16]}` |"
         )
     return lines

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,6 +39,8 @@ class LabelledCrystal:
         What is learnt; NaN where unknown.
     potential, potential_weights_sha256 : str
         What gave the label.
+    production_ps : float
+        Length of the run that gave the label, in ps; NaN where unknown.
     """
 
     material_id: str
@@ -51,6 +54,7 @@ class LabelledCrystal:
     potential_weights_sha256: str
     raw_slope_A2_per_ps: float = math.nan
     slope_error_A2_per_ps: float = math.nan
+    production_ps: float = math.nan
 
     @property
     def chemical_system(self) -> str:
@@ -96,6 +100,26 @@ class LabelSet:
 
     def __len__(self) -> int:
         return len(self.crystals)
+
+    @property
+    def potentials(self) -> dict[str, int]:
+        """Number of labels that each potential gave, those learnt beside included."""
+        return dict(Counter(c.potential for c in (*self.crystals, *self.beside)))
+
+    def n_not_of(self, weights_sha256: str) -> int:
+        """Return the number of labels that another potential gave, those beside included."""
+        everything = (*self.crystals, *self.beside)
+        return sum(c.potential_weights_sha256 != weights_sha256 for c in everything)
+
+    @property
+    def longest_ps(self) -> float | None:
+        """Length of the longest run that gave a label, in ps; None where none says its length."""
+        known = [
+            c.production_ps
+            for c in (*self.crystals, *self.beside)
+            if math.isfinite(c.production_ps)
+        ]
+        return max(known, default=None)
 
 
 @dataclass(frozen=True)

@@ -231,6 +231,7 @@ def _crystal(
         potential_weights_sha256=row.get("potential_weights_sha256", ""),
         raw_slope_A2_per_ps=_number(row.get("msd_slope_A2_per_ps")),
         slope_error_A2_per_ps=_number(row.get("msd_slope_error_A2_per_ps")),
+        production_ps=_number(row.get("production_ps")),
     )
 
 

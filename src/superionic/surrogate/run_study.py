@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from superionic import __version__
 from superionic.errors import SettingsError
@@ -17,7 +17,7 @@ from superionic.potentials.registry import load_potential
 from superionic.surrogate.card import model_card
 from superionic.surrogate.checkpoint import save_ensemble
 from superionic.surrogate.crossvalidation import FoldResult
-from superionic.surrogate.data import LabelledCrystal, LabelSet, TrainingSet
+from superionic.surrogate.data import LabelSet
 from superionic.surrogate.descriptors import read_descriptors
 from superionic.surrogate.ensemble import calibration_of, train_ensemble
 from superionic.surrogate.inference import Ensemble
@@ -28,7 +28,6 @@ from superionic.surrogate.settings import (
     ShakeSettings,
     settings_to_dict,
 )
-from superionic.surrogate.shake_cache import shake_all
 from superionic.surrogate.study import (
     MAIN,
     Run,
@@ -36,23 +35,13 @@ from superionic.surrogate.study import (
     plan,
     run_all,
 )
+from superionic.surrogate.study_data import StudyData, StudyReporter
 from superionic.surrogate.summary import markdown, summarise
-from superionic.surrogate.unlabelled import read_crystals
 
 SUMMARY_FILE = "summary.json"
 TABLE_FILE = "table.md"
 ENSEMBLE_FILE = "force_network.pt"
 CARD_FILE = "README.md"
-
-
-class StudyReporter(Protocol):
-    """Who hears how far a study is."""
-
-    def say(self, text: str) -> None:
-        """Hear one line."""
-
-    def step(self, name: str, done: int, total: int, text: str = "") -> None:
-        """Hear how much of a step is done."""
 
 
 @dataclass(frozen=True)
@@ -126,38 +115,20 @@ def run_study(
     reporter.say(_label_line(labels))
     device = resolve_device(device)
     potential = load_potential(study.potential, device=device)
-    if any(c.potential_weights_sha256 != potential.info.weights_sha256 for c in labels.crystals):
+    n_other = labels.n_not_of(potential.info.weights_sha256)
+    if n_other:
         reporter.say(
-            f"Warning: some labels are not of {potential.info.label}, which shakes the crystals."
+            f"Warning: {n_other} labels are not of {potential.info.label}, which shakes the "
+            f"crystals, but of {' and '.join(sorted(labels.potentials))}."
         )
-
-    def shaken(
-        crystals: Sequence[LabelledCrystal], shakes: ShakeSettings, rules: LabelRules
-    ) -> TrainingSet:
-        found = shake_all(
-            [crystal.atoms for crystal in crystals],
-            potential,
-            shakes,
-            shake_directory,
-            lambda done, total: reporter.step(f"shakes of {_amplitudes(shakes)} A", done, total),
-        )
-        return TrainingSet(tuple(crystals), tuple(found), rules)
-
-    def training_set_of(shakes: ShakeSettings, rules: LabelRules) -> TrainingSet:
-        return shaken(labels_of(rules).crystals, shakes, rules)
+    data = StudyData(study, labels_of, known, potential, shake_directory, reporter)
 
     def pretrained(network: NetworkSettings, shakes: ShakeSettings) -> tuple[Path, str]:
         from superionic.surrogate.pretraining import pretrain
         from superionic.surrogate.training import read_weights, weights_hash
 
         assert study.pretraining is not None, "checked when the file was read"
-        crystals = read_crystals(
-            study.pretraining,
-            shakes,
-            potential,
-            shake_directory,
-            lambda done, total: reporter.step("shakes of the pretraining", done, total),
-        )
+        crystals = data.for_pretraining(shakes)
         content = [
             crystals.sha256(),
             settings_to_dict(network),
@@ -169,35 +140,15 @@ def run_study(
         path = pretrain(crystals, network, study.pretraining, shakes, place, device)
         return path, weights_hash(read_weights(path) or {})
 
-    def beside_of(
-        shakes: ShakeSettings, rules: LabelRules, with_unlabelled: bool
-    ) -> TrainingSet | None:
-        colder = labels_of(rules).beside
-        found = shaken(colder, shakes, rules) if colder else None
-        if not with_unlabelled:
-            return found
-        assert study.unlabelled is not None, "checked when the file was read"
-        unlabelled = read_crystals(
-            study.unlabelled,
-            shakes,
-            potential,
-            shake_directory,
-            lambda done, total: reporter.step("shakes without labels", done, total),
-            rules=rules,
-            descriptors=known,
-            leave_out={crystal.material_id for crystal in (*labels.crystals, *colder)},
-        )
-        return unlabelled if found is None else found.joined(unlabelled)
-
     wanted = [MAIN, *only] if only else []
     runs = plan(
         study,
-        training_set_of,
+        data.training_set,
         directory,
         known,
         wanted,
         pretrained,
-        beside_of,
+        data.beside,
         device,
     )
     results = run_all(
@@ -205,11 +156,17 @@ def run_study(
         n_workers,
         lambda done, run, result: reporter.step("folds", done, len(runs), _fold_line(run, result)),
     )
+    learnt = data.learnt(study.shakes, study.labels)
     summary = {
         "superionic_version": __version__,
         "potential": vars(potential.info),
         "settings": _published(study),
-        "left_out": labels.left_out,
+        "left_out": learnt.left_out,
+        "labels": {
+            "potentials": learnt.potentials,
+            "n_of_other_potential": learnt.n_not_of(potential.info.weights_sha256),
+            "longest_ps": learnt.longest_ps,
+        },
         **summarise(runs, results, study.floors_A2_per_ps, study.n_resamples),
         "learning_curves": _learning_curves(runs),
     }
@@ -221,8 +178,9 @@ def run_study(
     if ensemble is not None and study.ensemble is not None:
         header = Ensemble.load(ensemble).header
         digest = hashlib.sha256(ensemble.read_bytes()).hexdigest()
-        data = " and ".join(file.name for file in files)
-        card = model_card(header, summary, study.ensemble.variant, digest, data)
+        source = " and ".join(file.name for file in files)
+        of_ensemble = data.learnt(header.shakes, header.labels)
+        card = model_card(header, summary, study.ensemble.variant, digest, source, of_ensemble)
         _write(directory / CARD_FILE, card)
     tables = [markdown(summary, floor) for floor in study.floors_A2_per_ps]
     _write(directory / TABLE_FILE, "\n".join(tables))
@@ -331,10 +289,6 @@ def _fold_line(run: Run, result: FoldResult) -> str:
     task = run.task
     epoch = "" if result.best_epoch is None else f", best epoch {result.best_epoch}"
     return f"{run.variant}: {task.split} fold {task.fold} of seed {task.seed}{epoch}"
-
-
-def _amplitudes(shakes: ShakeSettings) -> str:
-    return ", ".join(f"{amplitude:g}" for amplitude in shakes.amplitudes_A)
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from superionic.errors import SuperionicError
 from superionic.potentials.base import Potential
 from superionic.surrogate.settings import ShakeSettings
 from superionic.surrogate.shakes import Shakes, shake_crystal, shakes_key
@@ -46,16 +47,23 @@ def shake_all(
     settings: ShakeSettings,
     directory: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Shakes]:
-    """Return the shakes of several crystals.
+) -> list[Shakes | SuperionicError]:
+    """Return the shakes of several crystals, or for one that cannot be shaken its error.
 
     Parameters
     ----------
+    crystals : sequence of Atoms
+        At equilibrium.
+    potential, settings, directory
+        As for :func:`cached_shakes`.
     progress : callable
         Called with the numbers of crystals done and of all.
     """
-    found = []
+    found: list[Shakes | SuperionicError] = []
     for number, atoms in enumerate(crystals, start=1):
-        found.append(cached_shakes(atoms, potential, settings, directory))
+        try:
+            found.append(cached_shakes(atoms, potential, settings, directory))
+        except SuperionicError as error:
+            found.append(error)
         progress(number, len(crystals))
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ase import Atoms
 
-from superionic.errors import InputError, NetworkError, SuperionicError
+from superionic.errors import DisorderError, InputError, NetworkError, SuperionicError
 from superionic.potentials.base import Potential
 from superionic.structures.readers import read_candidates
 from superionic.surrogate.data import LabelledCrystal, TrainingSet
@@ -33,11 +33,13 @@ def read_crystals(
     rules: LabelRules | None = None,
     descriptors: Descriptors | None = None,
     leave_out: Collection[str] = (),
+    failed: Callable[[str, SuperionicError], object] = lambda name, error: None,
 ) -> TrainingSet:
     """Read crystals and shake them; their slopes are unknown (NaN).
 
-    Crystals that cannot be used (disordered, without the mobile ion, too large, unknown elements)
-    are left out, and so are those of which no further target is known, where there are any.
+    Crystals that cannot be used (unreadable, disordered, too large, unknown elements, forces that
+    are no numbers) are left out, and ``failed`` hears of each. So are those without the mobile ion,
+    and those of which no further target is known, where there are any: these were not asked for.
 
     Parameters
     ----------
@@ -57,6 +59,8 @@ def read_crystals(
         Where these come from.
     leave_out : collection of str
         Identifiers of crystals that are left out, since they have labels.
+    failed : callable
+        Called with the name of a crystal that cannot be used, and its error.
 
     Raises
     ------
@@ -70,20 +74,28 @@ def read_crystals(
     shaken: list[Shakes] = []
     for number, candidate in enumerate(read, start=1):
         progress(number, len(read))
-        if isinstance(candidate, InputError) or not candidate.structure.is_ordered:
+        if isinstance(candidate, InputError):
+            failed(candidate.material_id or "a crystal", candidate)
             continue
         further = further_targets(candidate.material_id, rules, descriptors)
         unknown = bool(further) and not any(math.isfinite(value) for value in further.values())
         if unknown or candidate.material_id in leave_out:
             continue
         structure = candidate.structure
-        symbols = [site.specie.symbol for site in structure]
-        if settings.mobile_species not in symbols:
+        if settings.mobile_species not in {one.symbol for one in structure.elements}:
             continue
+        if not structure.is_ordered:
+            failed(
+                candidate.material_id,
+                DisorderError("It has partial occupancies.", hint="Order it first."),
+            )
+            continue
+        symbols = [site.specie.symbol for site in structure]
         atoms = Atoms(symbols, structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
         try:
             found = cached_shakes(atoms, potential, chosen, directory)
-        except SuperionicError:
+        except SuperionicError as error:
+            failed(candidate.material_id, error)
             continue
         crystals.append(
             LabelledCrystal(
