@@ -13,7 +13,7 @@ from superionic_docs.commands import commands as all_commands
 from superionic.cluster.campaign_file import read_campaign
 from superionic.errors import SettingsError
 from superionic.structures.filters import parse_filters
-from superionic.surrogate.study import read_study
+from superionic.surrogate.study_settings import read_study
 
 OPTIONS = {
     command.name: {name: one for one in command.parameters for name in one.names}

@@ -21,7 +21,7 @@ from superionic.surrogate.inference import Ensemble, shipped_ensemble
 from superionic.surrogate.labels import read_labels
 from superionic.surrogate.settings import settings_to_dict
 from superionic.surrogate.shakes import shake_crystal
-from superionic.surrogate.study import StudySettings, read_study
+from superionic.surrogate.study_settings import StudySettings, read_study
 from superionic.surrogate.summary import SPLIT_TEXT, markdown
 
 ROOT = Path(__file__).parents[2]

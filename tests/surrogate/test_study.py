@@ -33,13 +33,8 @@ from superionic.surrogate.inference import Ensemble
 from superionic.surrogate.model import ForceNetwork
 from superionic.surrogate.processes import in_processes
 from superionic.surrogate.settings import NetworkSettings, ShakeSettings, TrainingSettings
-from superionic.surrogate.study import (
-    MAIN,
-    StudySettings,
-    plan,
-    read_study,
-    run_all,
-)
+from superionic.surrogate.study import plan, run_all
+from superionic.surrogate.study_settings import MAIN, StudySettings, read_study
 from superionic.surrogate.summary import (
     difference_of_common_seeds,
     markdown,
@@ -314,6 +309,37 @@ def write_study(tmp_path, **changes):
         ({"variants": [{"name": "a", "pretrained": True}]}, "there is no pretraining"),
         ({"variants": [{"name": "a", "unlabelled": True}]}, "but there are none"),
         ({"splits": ["by luck"]}, "splits cannot be"),
+        ({"data": []}, r"data = \(\)"),
+        ({"splits": []}, r"splits = \(\)"),
+        ({"seeds": []}, r"seeds = \(\)"),
+        ({"seeds": [1, 1]}, r"seeds = \(1, 1\)"),
+        ({"seeds": [-1]}, r"seeds = \(-1,\)"),
+        ({"n_folds": 0}, "n_folds = 0"),
+        ({"n_folds": 1}, "n_folds = 1"),
+        ({"n_resamples": -1}, "n_resamples = -1"),
+        ({"floors_A2_per_ps": []}, r"floors_A2_per_ps = \(\)"),
+        ({"floors_A2_per_ps": [0.05, 0.0]}, r"floors_A2_per_ps = \(0.05, 0.0\)"),
+        ({"floors_A2_per_ps": [0.05, float("inf")]}, r"floors_A2_per_ps = \(0.05, inf\)"),
+        (
+            {"labels": {"floor_A2_per_ps": 0.07}},
+            r"'force network' learns with labels\.floor_A2_per_ps = 0\.07.*\(0\.0001, 0\.05\)",
+        ),
+        (
+            {"variants": [{"name": "a", "labels": {"floor_A2_per_ps": 0.07}}]},
+            r"'a' learns with labels\.floor_A2_per_ps = 0\.07",
+        ),
+        ({"variants": [{"name": "a", "n_learnt": 0}]}, "n_learnt = 0"),
+        ({"variants": [{"name": "a", "seeds": []}]}, r"seeds = \(\)"),
+        ({"variants": [{"name": "a", "splits": []}]}, r"splits = \(\)"),
+        ({"ensemble": {"variant": "nope"}}, r"ensemble\.variant cannot be 'nope'.*force network"),
+        (
+            {"variants": [{"name": "a", "kind": "mean"}], "ensemble": {"variant": "a"}},
+            r"ensemble\.variant cannot be 'a'",
+        ),
+        ({"ensemble": {"n_members": 0}}, "n_members = 0"),
+        ({"training": {"weight_decay": float("inf")}}, "weight_decay = inf"),
+        ({"training": {"learning_rate": float("nan")}}, "learning_rate = nan"),
+        ({"shakes": {"amplitudes_A": [0.2, float("inf")]}}, r"amplitudes_A = \(0.2, inf\)"),
     ],
 )
 def test_study_files_that_are_wrong(tmp_path, changes, message):

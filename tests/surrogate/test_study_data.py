@@ -18,8 +18,8 @@ from superionic.surrogate.settings import (
     UnlabelledSettings,
 )
 from superionic.surrogate.shake_cache import cached_shakes, shake_all
-from superionic.surrogate.study import StudySettings
 from superionic.surrogate.study_data import StudyData
+from superionic.surrogate.study_settings import StudySettings
 
 SHAKES = ShakeSettings(n_shakes=2, min_image_distance_A=4.0)
 RULES = LabelRules()

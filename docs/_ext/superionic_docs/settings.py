@@ -48,7 +48,7 @@ def roots() -> list[type]:
     from superionic.jobs.shakes import ShakeMaker
     from superionic.landscape.settings import AdaptiveSettings
     from superionic.surrogate.settings import PretrainingSettings, UnlabelledSettings
-    from superionic.surrogate.study import StudySettings, Variant
+    from superionic.surrogate.study_settings import StudySettings, Variant
 
     return [
         *(AdaptiveSettings, ShakeMaker, VaspEngine, HopMaker, BandSettings),

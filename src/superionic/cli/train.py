@@ -60,7 +60,7 @@ def train(
 
     _require_network_extra()
     from superionic.surrogate.run_study import SUMMARY_FILE, TABLE_FILE, run_study
-    from superionic.surrogate.study import read_study
+    from superionic.surrogate.study_settings import read_study
 
     study = read_study(campaign)
     settings = get_settings()

@@ -28,14 +28,9 @@ from superionic.surrogate.settings import (
     ShakeSettings,
     settings_to_dict,
 )
-from superionic.surrogate.study import (
-    MAIN,
-    Run,
-    StudySettings,
-    plan,
-    run_all,
-)
+from superionic.surrogate.study import Run, plan, run_all
 from superionic.surrogate.study_data import StudyData, StudyReporter
+from superionic.surrogate.study_settings import MAIN, StudySettings
 from superionic.surrogate.summary import markdown, summarise
 
 SUMMARY_FILE = "summary.json"
@@ -197,12 +192,8 @@ def _ensemble(
 ) -> Path | None:
     wanted = study.ensemble
     assert wanted is not None
-    variant = next((v for v in study.all_variants() if v.name == wanted.variant), None)
-    if variant is None or variant.kind != "network":
-        raise SettingsError(
-            f"The ensemble cannot be of the variant '{wanted.variant}'.",
-            hint="Name a variant of the kind 'network'.",
-        )
+    variant = study.ensemble_variant()
+    assert variant is not None
     chosen = [
         (run, result)
         for run, result in zip(runs, results, strict=True)

@@ -1,6 +1,7 @@
 """Settings of shakes, network and training; every field changes numbers and is stored."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any, Literal, Self, TypeVar, get_args, get_type_hints
@@ -59,7 +60,7 @@ class ShakeSettings:
     max_atoms: int = 400
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self,
             amplitudes_A=bool(self.amplitudes_A) and min(self.amplitudes_A) > 0,
             n_shakes=self.n_shakes >= 1,
@@ -112,7 +113,7 @@ class NetworkSettings:
     readout_hidden: int = 32
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self,
             cutoff_A=self.cutoff_A > 0,
             l_max=1 <= self.l_max <= 4,
@@ -158,7 +159,7 @@ class LabelRules:
 
     def __post_init__(self) -> None:
         temperature_K, energy_eV = self.temperature_K, self.activation_energy_eV
-        _require(
+        require(
             self,
             floor_A2_per_ps=self.floor_A2_per_ps > 0,
             temperature_K=temperature_K > 0 if temperature_K is not None else energy_eV is None,
@@ -215,7 +216,7 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self,
             max_epochs=self.max_epochs >= 1,
             patience=self.patience >= 0,
@@ -253,7 +254,7 @@ class UnlabelledSettings:
     max_atoms: int = 100
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self,
             crystals=bool(self.crystals),
             n_shakes=self.n_shakes >= 1,
@@ -289,7 +290,7 @@ class PretrainingSettings(UnlabelledSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(
+        require(
             self,
             epochs=self.epochs >= 1,
             learning_rate=self.learning_rate > 0,
@@ -360,17 +361,32 @@ def settings_to_dict(settings: Any) -> dict[str, Any]:
     return plain
 
 
-def _require(settings: Any, **holds: bool) -> None:
-    """Raise for the fields whose condition does not hold.
+def require(settings: Any, **holds: bool) -> None:
+    """Raise for the fields whose condition does not hold, or that are not finite.
+
+    Parameters
+    ----------
+    settings : dataclass
+        What is checked.
+    **holds : bool
+        For each field that can be wrong whether it is right.
 
     Raises
     ------
     SettingsError
         Naming them with their values.
     """
-    bad = [f"{name} = {getattr(settings, name)!r}" for name, good in holds.items() if not good]
-    if bad:
+    endless = [f.name for f in fields(settings) if not _finite(getattr(settings, f.name))]
+    wrong = [name for name, good in holds.items() if not good]
+    if bad := dict.fromkeys(wrong + endless):
+        shown = ", ".join(f"{name} = {getattr(settings, name)!r}" for name in bad)
         raise SettingsError(
-            f"These settings make no sense: {', '.join(bad)}.",
-            hint=f"See superionic.surrogate.settings.{type(settings).__name__}.",
+            f"These settings make no sense: {shown}.",
+            hint=f"See {type(settings).__module__}.{type(settings).__name__}.",
         )
+
+
+def _finite(value: Any) -> bool:
+    """Return whether a number, or all of a tuple, are finite; what is no number is."""
+    values = value if isinstance(value, tuple) else (value,)
+    return all(math.isfinite(one) for one in values if isinstance(one, float))

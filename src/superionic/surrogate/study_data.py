@@ -12,7 +12,7 @@ from superionic.surrogate.data import LabelledCrystal, LabelSet, TrainingSet
 from superionic.surrogate.descriptors import Descriptors
 from superionic.surrogate.settings import LabelRules, ShakeSettings, UnlabelledSettings
 from superionic.surrogate.shake_cache import shake_all
-from superionic.surrogate.study import StudySettings
+from superionic.surrogate.study_settings import StudySettings
 from superionic.surrogate.unlabelled import read_crystals
 
 

@@ -19,7 +19,8 @@ from superionic.statistics import (
 )
 from superionic.surrogate.crossvalidation import FoldResult
 from superionic.surrogate.data import LabelledCrystal
-from superionic.surrogate.study import MAIN, Run
+from superionic.surrogate.study import Run
+from superionic.surrogate.study_settings import MAIN
 
 FloatArray = NDArray[np.float64]
 TOP = 0.1
