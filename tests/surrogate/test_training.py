@@ -1,5 +1,6 @@
 """Training: it learns, it sees no test crystal, and a killed run ends as one that was not."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 import torch
 from synthetic import synthetic_set
 
-from superionic.errors import NetworkError
+from superionic.errors import CellTooLargeError, NetworkError
 from superionic.statistics import r_squared
 from superionic.surrogate.batches import GraphTable
 from superionic.surrogate.data import TrainingSet
@@ -95,6 +96,92 @@ def test_a_finished_run_is_not_run_again_and_another_is_refused(tmp_path):
             fit(data, tmp_path, **change)
 
 
+@pytest.mark.parametrize("name", ["network.pt", "run.json"])
+def test_a_finished_run_that_cannot_be_read_is_run_again(tmp_path, caplog, name):
+    data = synthetic_set(10)
+    first = fit(data, tmp_path)
+    path = tmp_path / name
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"[1]"):
+        path.write_bytes(damaged)
+        caplog.clear()
+        again = fit(data, tmp_path)
+        assert torch.equal(weights_of(first), weights_of(again))
+        assert again.history == first.history
+        assert f"{path} cannot be read" in caplog.text
+        assert "this training starts again" in caplog.text
+        assert path.read_bytes()[:40] == whole[:40]
+
+
+def test_other_weights_and_missing_metrics_are_no_finished_run(tmp_path, caplog):
+    data = synthetic_set(10)
+    first = fit(data, tmp_path)
+    torch.save({"weights": {"other": torch.zeros(1)}, "best_epoch": 1}, tmp_path / "network.pt")
+    assert torch.equal(weights_of(first), weights_of(fit(data, tmp_path)))
+    (tmp_path / "metrics.csv").unlink()
+    assert fit(data, tmp_path).history == first.history
+    assert caplog.text.count("this training starts again") == 2
+    # What was there is put aside, not lost.
+    assert (tmp_path / "network.pt.unreadable").exists()
+
+
+def test_a_run_of_another_format_is_run_again_and_one_without_a_number_is_of_the_first(
+    tmp_path, caplog
+):
+    data = synthetic_set(10)
+    fit(data, tmp_path)
+    path = tmp_path / "run.json"
+    stored = json.loads(path.read_text())
+    assert stored.pop("format") == 1
+    path.write_text(json.dumps(stored))
+    trained = (tmp_path / "network.pt").stat().st_mtime_ns
+    fit(data, tmp_path)
+    assert (tmp_path / "network.pt").stat().st_mtime_ns == trained
+    assert not caplog.records
+    path.write_text(json.dumps(stored | {"format": 2}))
+    fit(data, tmp_path)
+    assert "is of format 2, not 1: this training starts again" in caplog.text
+    assert json.loads(path.read_text()) == {"format": 1} | stored
+
+
+@pytest.mark.parametrize("damage", ["half", "empty", "text", "weights", "state"])
+def test_a_state_that_cannot_be_gone_on_from_is_not(tmp_path, caplog, damage, monkeypatch):
+    data = synthetic_set(10)
+    whole = fit(data, tmp_path / "whole")
+
+    class StoppedError(Exception):
+        pass
+
+    inner = GraphTable.epoch
+
+    def epoch(self, crystals, number, **settings):
+        if number == 2:
+            raise StoppedError
+        return inner(self, crystals, number, **settings)
+
+    monkeypatch.setattr(GraphTable, "epoch", epoch)
+    with pytest.raises(StoppedError):
+        fit(data, tmp_path / "run")
+    monkeypatch.undo()
+    path = tmp_path / "run" / "last.ckpt"
+    content = path.read_bytes()
+    state = torch.load(path, weights_only=True)
+    if damage == "weights":
+        state["state_dict"].popitem()
+        torch.save(state, path)
+    elif damage == "state":
+        del state["superionic"]["averages"]
+        torch.save(state, path)
+    else:
+        halves = {"half": content[: len(content) // 2], "empty": b"", "text": b"no state"}
+        path.write_bytes(halves[damage])
+    again = fit(data, tmp_path / "run")
+    assert [row["epoch"] for row in again.history] == [0, 1, 2, 3]
+    assert again.history == whole.history
+    assert torch.equal(weights_of(again), weights_of(whole))
+    assert f"{path} cannot be gone on from" in caplog.text
+
+
 def test_early_stopping_and_no_validation(tmp_path):
     data = synthetic_set(10)
     still = replace(QUICK, max_epochs=30, patience=2, learning_rate=1e-12)
@@ -119,6 +206,39 @@ def test_targets_may_be_unknown_and_constant(tmp_path):
     unknown = tuple(replace(c, targets=c.targets | {DIFFUSING: float("nan")}) for c in crystals)
     with pytest.raises(NetworkError, match="unknown for all"):
         fit(TrainingSet(unknown, data.shakes, both.rules), tmp_path / "x")
+
+
+def test_shakes_that_do_not_fit_together_are_predicted_in_parts(tmp_path, monkeypatch):
+    data = synthetic_set(10, n_shakes=5)
+    network, table = fit(data, tmp_path).network, GraphTable(data, TINY.cutoff_A)
+    chosen = np.array([1, 7])
+    values, features = predict_crystals(network, table, chosen)
+    # What fits is one batch a crystal, as by the network itself.
+    for row, (batch, _) in enumerate(table.by_crystal(chosen)):
+        with torch.no_grad():
+            found = network(batch)
+        np.testing.assert_array_equal(values[row], found["targets"].numpy().astype(np.float64))
+        mean = found["graph_features"].mean(dim=0).numpy().astype(np.float64)
+        np.testing.assert_array_equal(features[row], mean)
+    inner, limit, sizes = table.batch, 2, []
+
+    def small(pairs):
+        if len(pairs) > limit:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        sizes.append(len(pairs))
+        return inner(pairs)
+
+    monkeypatch.setattr(table, "batch", small)
+    again, same = predict_crystals(network, table, chosen)
+    assert sizes == [2, 1, 2] * 2
+    for one, other in zip(again, values, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+    np.testing.assert_allclose(same, features, rtol=1e-4, atol=1e-6)
+    few, _ = predict_crystals(network, table, chosen, max_shakes=2)
+    np.testing.assert_allclose(few[0], values[0][:2], rtol=1e-5)
+    limit = 0
+    with pytest.raises(CellTooLargeError, match="8 atoms"):
+        predict_crystals(network, table, chosen)
 
 
 KILLED = """

@@ -1,6 +1,7 @@
 """One fold of a cross-validation, of any kind of model, as a result on disk."""
 
 import json
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from superionic.surrogate.data import TrainingSet
 from superionic.surrogate.descriptors import Descriptors, descriptor_columns
 from superionic.surrogate.folds import hold_out, make_folds
 from superionic.surrogate.settings import NetworkSettings, ShakeSettings, TrainingSettings
+
+logger = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 Split = Literal["random", "chemical_system"]
@@ -108,7 +111,7 @@ def run_fold(
     *,
     device: str = "cpu",
 ) -> FoldResult:
-    """Run one fold, or return its result if it is there.
+    """Run one fold, or return its result if it is there and can be read.
 
     Parameters
     ----------
@@ -129,8 +132,8 @@ def run_fold(
         Where networks are trained.
     """
     path = directory / "result.json"
-    if path.exists():
-        return FoldResult(**json.loads(path.read_text()))
+    if (done := _read_result(path)) is not None:
+        return done
     start = time.perf_counter()
     groups = training_set.groups if task.split == "chemical_system" else None
     # By the published label, so that variants with another floor have the same folds.
@@ -165,6 +168,18 @@ def run_fold(
     fresh.write_text(json.dumps(vars(result)) + "\n")
     fresh.replace(path)
     return result
+
+
+def _read_result(path: Path) -> FoldResult | None:
+    """Return the result of a fold; None, with a warning, where it cannot be read."""
+    if not path.exists():
+        return None
+    try:
+        found = FoldResult(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        logger.warning("%s cannot be read (%s): this fold is run again.", path, error)
+        return None
+    return found
 
 
 def _share_of(n_crystals: int, share: float, rng: np.random.Generator) -> list[int]:

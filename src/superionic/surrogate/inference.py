@@ -1,11 +1,12 @@
 """Predictions of an ensemble: mean, spreads, a calibrated interval, and whether to believe it."""
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,8 +20,11 @@ from superionic.surrogate.settings import TARGET
 from superionic.surrogate.shakes import Shakes, is_out_of_memory
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from superionic.surrogate.model import ForceNetwork
 
+Item = TypeVar("Item")
 FloatArray = NDArray[np.float64]
 
 NEIGHBOURS_IN_FEATURES = 5
@@ -197,27 +201,66 @@ def evaluate(network: "ForceNetwork", graphs: list[Graph]) -> tuple[FloatArray, 
     CellTooLargeError
         When one graph does not fit.
     """
+    parameter = next(network.parameters())
+
+    def batch(part: Sequence[Graph]) -> "Mapping[str, Tensor]":
+        return collate(part, parameter.dtype, str(parameter.device))
+
+    found = in_parts(network, graphs, batch, len(graphs[0]))
+    values, features = (one.cpu().numpy().astype(np.float64) for one in found)
+    return values, features
+
+
+def in_parts(
+    network: "ForceNetwork",
+    items: Sequence[Item],
+    batch: "Callable[[Sequence[Item]], Mapping[str, Tensor]]",
+    n_atoms: int,
+) -> "tuple[Tensor, Tensor]":
+    """Return predictions and features of shakes of one crystal, halved until they fit in memory.
+
+    Parameters
+    ----------
+    network : ForceNetwork
+        In evaluation mode.
+    items : sequence
+        What stands for the shakes.
+    batch : callable
+        Makes a batch of some of them.
+    n_atoms : int
+        Of the supercell, for the message.
+
+    Returns
+    -------
+    values : Tensor, shape (n_items, n_targets)
+        In the units of the targets.
+    features : Tensor, shape (n_items, n_features)
+        Of the last layer.
+
+    Raises
+    ------
+    CellTooLargeError
+        When one does not fit.
+    """
     import torch
 
-    parameter = next(network.parameters())
     try:
         with torch.no_grad():
-            found = network(collate(graphs, parameter.dtype, str(parameter.device)))
+            found = network(batch(items))
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        if len(graphs) == 1:
+        if len(items) == 1:
             raise CellTooLargeError(
-                f"The network does not fit in memory for a supercell of {len(graphs[0])} atoms.",
+                f"The network does not fit in memory for a supercell of {n_atoms} atoms.",
                 hint="Use a larger machine or a smaller supercell.",
             ) from error
     else:
-        names = (keys.TARGETS, keys.GRAPH_FEATURES)
-        values, features = (found[name].cpu().numpy().astype(np.float64) for name in names)
-        return values, features
-    half = len(graphs) // 2
-    parts = [evaluate(network, part) for part in (graphs[:half], graphs[half:])]
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+        return found[keys.TARGETS], found[keys.GRAPH_FEATURES]
+    half = len(items) // 2
+    parts = [in_parts(network, part, batch, n_atoms) for part in (items[:half], items[half:])]
+    values, features = (torch.cat(both) for both in zip(*parts, strict=True))
+    return values, features
 
 
 def feature_distance(features: ArrayLike, reference: ArrayLike) -> FloatArray:

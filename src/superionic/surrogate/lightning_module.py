@@ -26,6 +26,8 @@ _LOSSES: dict[str, Callable[..., Tensor]] = {
 }
 
 VALIDATION_SHAKES = 4
+STATE_KEYS = frozenset({"averages", "best_weights", "best_epoch", "best_loss", "history"})
+"""What the state of a run holds beside lightning's own."""
 WARM_UP_EPOCHS = 3
 
 
@@ -148,13 +150,7 @@ class TrainingModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is ours to the state of a run."""
-        checkpoint["superionic"] = {
-            "averages": self.averages,
-            "best_weights": self.best_weights,
-            "best_epoch": self.best_epoch,
-            "best_loss": self.best_loss,
-            "history": self.history,
-        }
+        checkpoint["superionic"] = {name: getattr(self, name) for name in sorted(STATE_KEYS)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back what is ours."""

@@ -129,9 +129,8 @@ def pretrain(
     )
     weights = fitted.network.state_dict()
     kept = {name: value.cpu() for name, value in weights.items() if name.startswith(_KEPT)}
-    path = directory / "pretrained.pt"
-    if not path.exists():
-        fresh = directory / "pretrained.pt.new"
-        torch.save(kept, fresh)
-        fresh.replace(path)
+    # Written each time: one that is damaged does not stay.
+    path, fresh = directory / "pretrained.pt", directory / "pretrained.pt.new"
+    torch.save(kept, fresh)
+    fresh.replace(path)
     return path

@@ -8,12 +8,12 @@ was not.
 
 import csv
 import hashlib
-import json
 import logging
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from superionic.errors import NetworkError
-from superionic.surrogate import keys
+from superionic.surrogate import run_files
 from superionic.surrogate.batches import GraphTable
-from superionic.surrogate.lightning_module import RunKeeper, TrainingModule
+from superionic.surrogate.inference import in_parts
+from superionic.surrogate.lightning_module import STATE_KEYS, RunKeeper, TrainingModule
 from superionic.surrogate.model import ForceNetwork
 from superionic.surrogate.settings import NetworkSettings, TrainingSettings, settings_to_dict
 
@@ -97,26 +98,31 @@ def fit_network(
     Raises
     ------
     NetworkError
-        When there is nothing to learn, the directory holds another run, or the loss is NaN.
+        When there is nothing to learn, the directory holds another run, or the loss is NaN. What
+        cannot be read in the directory is no error: it is said, and the training starts again.
     """
     if len(learnt) == 0:
         raise NetworkError("No crystal is left to learn from.", hint="Hold fewer out.")
     if initial is not None:
         identity += weights_hash(initial)
-    _claim(directory, table, learnt, held_out, network_settings, settings, identity)
-    finished = directory / "network.pt"
+    known = _identity(table, learnt, held_out, network_settings, settings, identity)
+    run_files.claim(directory, known)
+    done = _finished(directory, lambda: make_network(network_settings, targets), device)
+    if done is not None:
+        return done
     torch.manual_seed(settings.seed)
     network = make_network(network_settings, targets)
-    if finished.exists():
-        stored = torch.load(finished, weights_only=True, map_location=device)
-        network.load_state_dict(stored["weights"])
-        history = read_history(directory / "metrics.csv")
-        return FittedNetwork(network.to(device).eval(), stored["best_epoch"], history)
     if initial is not None:
         _load_fitting(network, initial)
     _standardise(network, table, learnt)
     module = TrainingModule(network, table, learnt, held_out, settings)
-    last = directory / "last.ckpt"
+    last = directory / run_files.STATE
+    if last.exists():
+        try:
+            run_files.check_state(last, module.state_dict(), STATE_KEYS)
+        except run_files.UNREADABLE as error:
+            reason = f"{last} cannot be gone on from ({_first_line(error)})"
+            run_files.start_again(directory, reason)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lightning's advice on loaders of data
         trainer = _trainer(settings, directory, len(held_out) > 0, progress, device)
@@ -125,7 +131,8 @@ def fit_network(
             trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         except SystemExit:  # what lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
-    fresh = directory / "network.pt.new"
+    finished = directory / run_files.WEIGHTS
+    fresh = directory / f"{run_files.WEIGHTS}.new"
     best = {name: value.cpu() for name, value in module.best_weights.items()}
     torch.save({"weights": best, "best_epoch": module.best_epoch}, fresh)
     fresh.replace(finished)
@@ -139,20 +146,28 @@ def predict_crystals(
 ) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
     """Return predictions for each shake of some crystals, and their features.
 
+    Shakes of a crystal that do not fit in memory together are computed in parts.
+
     Returns
     -------
     values : list of ndarray, shape (n_shakes, n_targets)
         One for each crystal, in the units of the targets.
     features : ndarray, shape (n_crystals, n_features)
         Means over shakes.
+
+    Raises
+    ------
+    CellTooLargeError
+        When one shake does not fit in memory.
     """
     values, features = [], []
     network.eval()
-    with torch.no_grad():
-        for batch, _ in table.by_crystal(crystals, max_shakes):
-            found = network(batch)
-            values.append(found[keys.TARGETS].cpu().numpy().astype(np.float64))
-            features.append(found[keys.GRAPH_FEATURES].mean(dim=0).cpu().numpy())
+    for crystal in crystals.tolist():
+        graphs = table.graphs[crystal][:max_shakes]
+        pairs = [(crystal, shake) for shake in range(len(graphs))]
+        found, of_shakes = in_parts(network, pairs, table.batch, len(graphs[0]))
+        values.append(found.cpu().numpy().astype(np.float64))
+        features.append(of_shakes.mean(dim=0).cpu().numpy())
     return values, np.array(features, dtype=np.float64)
 
 
@@ -217,23 +232,16 @@ def _load_fitting(network: ForceNetwork, weights: Mapping[str, Tensor]) -> None:
     network.load_state_dict(own | fitting)
 
 
-def _claim(
-    directory: Path,
+def _identity(
     table: GraphTable,
     learnt: IntArray,
     held_out: IntArray,
     network: NetworkSettings,
     training: TrainingSettings,
     identity: str,
-) -> None:
-    """Write what a run is into its directory, or check that it is the same run.
-
-    Raises
-    ------
-    NetworkError
-        When the directory holds another run.
-    """
-    content = {
+) -> dict[str, Any]:
+    """Return what tells a training from others."""
+    return {
         "identity": identity,
         "learnt": learnt.tolist(),
         "held_out": held_out.tolist(),
@@ -241,18 +249,28 @@ def _claim(
         "training": settings_to_dict(training),
         "targets": np.round(np.nan_to_num(table.targets[learnt], nan=-99.0), 8).tolist(),
     }
-    path = directory / "run.json"
-    if path.exists():
-        if json.loads(path.read_text()) != content:
-            raise NetworkError(
-                f"{directory} holds a training with other settings or data.",
-                hint="Use another directory, or remove it.",
-            )
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    fresh = directory / "run.json.new"
-    fresh.write_text(json.dumps(content) + "\n")
-    fresh.replace(path)
+
+
+def _finished(
+    directory: Path, make: Callable[[], ForceNetwork], device: str
+) -> FittedNetwork | None:
+    """Return the network that a directory holds; None where there is none that can be read."""
+    path = directory / run_files.WEIGHTS
+    if not path.exists():
+        return None
+    network = make()
+    try:
+        stored = torch.load(path, weights_only=True, map_location="cpu")
+        network.load_state_dict(stored["weights"])
+        best_epoch, history = int(stored["best_epoch"]), read_history(directory / run_files.METRICS)
+    except run_files.UNREADABLE as error:
+        run_files.start_again(directory, f"{path} cannot be read ({_first_line(error)})")
+        return None
+    return FittedNetwork(network.to(device).eval(), best_epoch, history)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def weights_hash(weights: Mapping[str, Tensor]) -> str:
