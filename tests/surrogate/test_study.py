@@ -29,6 +29,7 @@ from superionic.surrogate.controls import (
 )
 from superionic.surrogate.descriptors import descriptor_columns, read_descriptors
 from superionic.surrogate.ensemble import calibration_of, train_ensemble
+from superionic.surrogate.fold_metrics import fold_metrics, without_conductors
 from superionic.surrogate.inference import Ensemble
 from superionic.surrogate.model import ForceNetwork
 from superionic.surrogate.processes import in_processes
@@ -110,6 +111,21 @@ def test_what_is_done_is_not_done_again(done, data, monkeypatch):
     larger = replace(STUDY, network=replace(TINY, channels=3))
     others = plan(larger, lambda shakes, rules: replace(data, rules=rules), directory)
     assert not {run.directory for run in others} & {run.directory for run in runs}
+
+
+@pytest.mark.parametrize("damaged", ["{", "", "[1, 2]", '{"material_ids": []}', '{"other": 1}'])
+def test_a_result_that_cannot_be_read_is_made_again(done, tmp_path, caplog, damaged):
+    runs, results, _ = done
+    chosen = next(i for i, run in enumerate(runs) if run.variant == "mean")
+    run = replace(runs[chosen], directory=tmp_path / "fold")
+    expected = run_all([run], 1)[0].predictions
+    assert expected == results[chosen].predictions
+    path = tmp_path / "fold" / "result.json"
+    path.write_text(damaged)
+    assert run_all([run], 1)[0].predictions == expected
+    assert f"{path} cannot be read" in caplog.text
+    assert "this fold is run again" in caplog.text
+    assert json.loads(path.read_text())["predictions"] == expected
 
 
 def test_blind_trees_learn_what_composition_does_not_hold(tmp_path):
@@ -218,6 +234,40 @@ def test_a_class_that_is_not_there_leaves_a_gap(data, tmp_path):
     summary = summarise(runs, run_all(runs, 1), (1e-4,), 5)
     assert summary["models"][0]["metrics"]["0.0001"]["roc_auc"]["value"] is None
     assert "| - |" in markdown(summary, 1e-4)
+
+
+def test_folds_without_a_conductor_are_named(done, data):
+    runs, results, _ = done
+    folds = fold_metrics(runs, results)
+    assert [(f["split"], f["seed"], f["fold"]) for f in folds] == [
+        ("random", seed, fold) for seed in (0, 1) for fold in (0, 1)
+    ]
+    assert [f["n_crystals"] for f in folds] == [len(r.material_ids) for r in results[:4]]
+    assert sum(f["n_crystals"] for f in folds) == 2 * len(data)
+    assert all(0 <= f["roc_auc"] <= 1 for f in folds)
+    assert sum(f["n_diffusing"] for f in folds) == 2 * sum(c.diffusing for c in data.crystals)
+    assert without_conductors(folds) is None
+    tested = set(results[0].material_ids)
+
+    def told(slow):
+        verdict = {True: "not_diffusing", False: "diffusing"}
+        crystals = tuple(replace(c, verdict=verdict[slow(c.material_id)]) for c in data.crystals)
+        changed = [replace(run, training_set=replace(data, crystals=crystals)) for run in runs[:2]]
+        return fold_metrics(changed, results[:2])
+
+    one = told(lambda name: name in tested)
+    assert [f["n_diffusing"] for f in one] == [0, len(results[1].material_ids)]
+    assert [f["roc_auc"] for f in one] == [None, None]  # the other holds nothing else
+    assert without_conductors(one).startswith(
+        "Without a diffusing crystal: random fold 0 of seed 0."
+    )
+    none = told(lambda name: True)
+    assert without_conductors(none).startswith("No crystal is diffusing")
+    # By hand: the mean over shakes against the targets.
+    truth = {c.material_id: t[0] for c, t in zip(data.crystals, data.targets, strict=True)}
+    pairs = zip(results[0].material_ids, results[0].predictions, strict=True)
+    errors = [abs(np.mean(values) - truth[name]) for name, values in pairs]
+    assert folds[0]["mean_absolute_error"] == pytest.approx(np.mean(errors))
 
 
 def test_repeatability_of_labels():
@@ -481,6 +531,7 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
         held_back = curve["variant"] == "held back"
         assert all((e["validation_loss"] is not None) is held_back for e in curve["epochs"])
         assert all(epoch["train_loss"] > 0 for epoch in curve["epochs"])
+    assert [fold["fold"] for fold in summary["folds"]] == [0, 1]
     assert str(tmp_path) not in json.dumps(summary)
     file = tmp_path / "out" / "force_network.pt"
     card = (tmp_path / "out" / "README.md").read_text()

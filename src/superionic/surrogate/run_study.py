@@ -20,6 +20,7 @@ from superionic.surrogate.crossvalidation import FoldResult
 from superionic.surrogate.data import LabelSet
 from superionic.surrogate.descriptors import read_descriptors
 from superionic.surrogate.ensemble import calibration_of, train_ensemble
+from superionic.surrogate.fold_metrics import fold_metrics, without_conductors
 from superionic.surrogate.inference import Ensemble
 from superionic.surrogate.labels import read_labels
 from superionic.surrogate.settings import (
@@ -152,6 +153,9 @@ def run_study(
         lambda done, run, result: reporter.step("folds", done, len(runs), _fold_line(run, result)),
     )
     learnt = data.learnt(study.shakes, study.labels)
+    folds = fold_metrics(runs, results)
+    if (line := without_conductors(folds)) is not None:
+        reporter.say(line)
     summary = {
         "superionic_version": __version__,
         "potential": vars(potential.info),
@@ -163,6 +167,7 @@ def run_study(
             "longest_ps": learnt.longest_ps,
         },
         **summarise(runs, results, study.floors_A2_per_ps, study.n_resamples),
+        "folds": folds,
         "learning_curves": _learning_curves(runs),
     }
     directory.mkdir(parents=True, exist_ok=True)
