@@ -69,7 +69,7 @@ evaluate: $(VENV)/.test
 		--held-out benchmarks/results/force_network.json \
 		--obelix $(REFERENCE)/labels_obelix_conductivity.csv \
 		--obelix-match $(REFERENCE)/labels_obelix_to_mp_match.csv \
-		--bvse $(REFERENCE)/labels_bvse_bvlain.csv \
+		--bvse $(REFERENCE)/labels_bvse_bvlain.csv --bvse datasets/bond_valence.csv \
 		--write docs/evaluation.md --headline README.md
 
 clean:
