@@ -80,10 +80,7 @@ def metrics(
     """
     names = [c.material_id for c in crystals]
     every = np.array([[predictions[name] for name in names] for predictions in by_seed.values()])
-    truth = np.array([math.log10(max(c.slope_A2_per_ps, floor_A2_per_ps)) for c in crystals])
-    groups = np.array([c.chemical_system for c in crystals])
-    decided = np.array([c.diffusing is not None for c in crystals])
-    positive = np.array([bool(c.diffusing) for c in crystals])
+    truth, groups, decided, positive = _of_labels(crystals, floor_A2_per_ps)
 
     def measure(
         function: Callable[..., float], label: FloatArray, rows: NDArray[np.bool_]
@@ -106,6 +103,18 @@ def metrics(
         "roc_auc": measure(roc_auc, positive, decided),
         "precision_at_tenth": measure(lambda p, s: precision_at(p, s, TOP), positive, decided),
     }
+
+
+def _of_labels(
+    crystals: Sequence[LabelledCrystal], floor_A2_per_ps: float
+) -> tuple[FloatArray, NDArray[np.str_], NDArray[np.bool_], NDArray[Any]]:
+    """Return clipped logarithms, chemical systems, which are decided, and which are diffusing."""
+    return (
+        np.array([math.log10(max(c.slope_A2_per_ps, floor_A2_per_ps)) for c in crystals]),
+        np.array([c.chemical_system for c in crystals]),
+        np.array([c.diffusing is not None for c in crystals]),
+        np.array([bool(c.diffusing) for c in crystals]),
+    )
 
 
 def difference_of_common_seeds(
@@ -162,10 +171,7 @@ def difference(
     """
     names = [c.material_id for c in crystals]
     a, b = (np.mean([[p[n] for n in names] for p in m.values()], axis=0) for m in (main, other))
-    truth = np.array([math.log10(max(c.slope_A2_per_ps, floor_A2_per_ps)) for c in crystals])
-    groups = np.array([c.chemical_system for c in crystals])
-    decided = np.array([c.diffusing is not None for c in crystals])
-    positive = np.array([bool(c.diffusing) for c in crystals])
+    truth, groups, decided, positive = _of_labels(crystals, floor_A2_per_ps)
 
     def gain(function: Callable[..., float]) -> Callable[..., float]:
         return lambda y, p, q: function(y, p) - function(y, q)
