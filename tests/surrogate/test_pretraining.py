@@ -12,7 +12,7 @@ from superionic.surrogate.data import TrainingSet
 from superionic.surrogate.model import ForceNetwork
 from superionic.surrogate.pretraining import AtomNetwork, AtomTable, pretrain
 from superionic.surrogate.settings import NetworkSettings, PretrainingSettings, ShakeSettings
-from superionic.surrogate.training import read_history, read_weights
+from superionic.surrogate.training import read_history, read_weights, weights_hash
 from superionic.surrogate.unlabelled import read_crystals
 
 NETWORK = NetworkSettings(cutoff_A=3.5, l_max=1, n_layers=1, channels=6)
@@ -63,6 +63,9 @@ def test_weights_go_from_atoms_to_labels(crystals, tmp_path):
     modified = path.stat().st_mtime_ns
     assert pretrain(crystals, NETWORK, settings, SHAKES, tmp_path / "pre") == path
     assert path.stat().st_mtime_ns == modified
+    path.write_bytes(path.read_bytes()[:100])  # cut off
+    again = read_weights(pretrain(crystals, NETWORK, settings, SHAKES, tmp_path / "pre"))
+    assert weights_hash(again) == weights_hash(weights)
 
 
 def test_it_is_as_blind_as_the_network(crystals):

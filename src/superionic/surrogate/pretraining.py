@@ -18,13 +18,14 @@ from superionic.surrogate import keys
 from superionic.surrogate.batches import GraphTable
 from superionic.surrogate.data import TrainingSet
 from superionic.surrogate.model import ForceNetwork
+from superionic.surrogate.run_files import UNREADABLE
 from superionic.surrogate.settings import (
     NetworkSettings,
     PretrainingSettings,
     ShakeSettings,
     TrainingSettings,
 )
-from superionic.surrogate.training import fit_network
+from superionic.surrogate.training import fit_network, read_weights, weights_hash
 
 ATOM_TARGETS = ("log10_mass", "mobile")
 _KEPT = ("embedding.", "layers.", "readout.")
@@ -129,8 +130,19 @@ def pretrain(
     )
     weights = fitted.network.state_dict()
     kept = {name: value.cpu() for name, value in weights.items() if name.startswith(_KEPT)}
-    # Written each time: one that is damaged does not stay.
     path, fresh = directory / "pretrained.pt", directory / "pretrained.pt.new"
-    torch.save(kept, fresh)
-    fresh.replace(path)
+    if not _holds(path, kept):
+        torch.save(kept, fresh)
+        fresh.replace(path)
     return path
+
+
+def _holds(path: Path, weights: Mapping[str, Tensor]) -> bool:
+    """Return whether a file holds these weights; one that is damaged does not."""
+    if not path.exists():
+        return False
+    try:
+        stored = read_weights(path)
+        return stored is not None and weights_hash(stored) == weights_hash(weights)
+    except UNREADABLE:
+        return False
