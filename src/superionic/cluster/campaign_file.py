@@ -7,13 +7,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from superionic.cluster.flows import FlowKind, flow_kind
 from superionic.errors import SettingsError
 from superionic.flows.base import FlowMaker
 from superionic.structures.filters import AnyFilter
+from superionic.yaml_file import read_yaml
 
 
 class Campaign(BaseModel):
@@ -104,18 +104,10 @@ def read_campaign(path: Path) -> Campaign:
     SettingsError
         When it cannot be read, or holds an unknown or wrong field.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(
-            f"The campaign file {path} cannot be read ({type(error).__name__}).",
-            hint="See workflows/screen_examples.yaml for an example.",
-        ) from error
+    hint = "See workflows/screen_examples.yaml for an example."
+    content = read_yaml(path, f"The campaign file {path} cannot be read", hint)
     if not isinstance(content, dict):
-        raise SettingsError(
-            f"The campaign file {path} is not a mapping.",
-            hint="See workflows/screen_examples.yaml for an example.",
-        )
+        raise SettingsError(f"The campaign file {path} is not a mapping.", hint=hint)
     try:
         campaign = Campaign.model_validate({"name": path.stem, **content})
     except ValidationError as error:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from superionic.cluster.launchpad import CLIENT_KWARGS, CampaignLaunchPad
 from superionic.cluster.patience import Patience
 from superionic.database.addresses import hosts_of
@@ -24,6 +22,7 @@ from superionic.database.stores import (
 )
 from superionic.errors import DatabaseError, SettingsError
 from superionic.settings import SuperionicSettings
+from superionic.yaml_file import read_yaml
 
 _UNAUTHORIZED = (13, 18)
 _SETTINGS = frozenset(
@@ -101,17 +100,10 @@ def read_launchpad(path: Path) -> LaunchpadSpec:
     SettingsError
         When it cannot be read. No value of the file is repeated.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(
-            f"{path} cannot be read as a launchpad file ({type(error).__name__}).",
-            hint="'superionic init' writes one.",
-        ) from None
+    hint = "'superionic init' writes one."
+    content = read_yaml(path, f"{path} cannot be read as a launchpad file", hint)
     if not isinstance(content, dict) or "host" not in content:
-        raise SettingsError(
-            f"{path} is no launchpad file: it names no host.", hint="'superionic init' writes one."
-        )
+        raise SettingsError(f"{path} is no launchpad file: it names no host.", hint=hint)
     if unknown := sorted(set(content) - _SETTINGS):
         raise SettingsError(
             f"{path} holds fields that FireWorks does not know: {', '.join(map(str, unknown))}.",

@@ -15,7 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pymatgen.core import Composition, Element
 
@@ -24,6 +23,7 @@ from superionic.structures.abundance import CRUST_PPM
 from superionic.structures.candidate import Candidate
 from superionic.structures.checks import cell_widths
 from superionic.structures.species import element_composition, parse_mobile_species
+from superionic.yaml_file import read_yaml
 
 TOXIC = ("As", "Be", "Cd", "Hg", "Pb", "Tl")
 """Elements whose common compounds are acutely toxic or carcinogenic in small amounts."""
@@ -298,12 +298,7 @@ def read_filters(path: Path) -> list[AnyFilter]:
     SettingsError
         When the file cannot be read, has no such list, or an entry is wrong.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(
-            f"{path} cannot be read ({type(error).__name__}).", hint="Give a YAML file."
-        ) from None
+    content = read_yaml(path, f"{path} cannot be read", "Give a YAML file.")
     if not isinstance(content, dict) or "filters" not in content:
         raise SettingsError(f"{path} holds no list 'filters'.", hint="Write one, or leave it out.")
     return parse_filters(content["filters"], str(path))

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from superionic.errors import SettingsError
 from superionic.surrogate.crossvalidation import FoldTask, Kind, Split
 from superionic.surrogate.settings import (
@@ -20,6 +18,7 @@ from superionic.surrogate.settings import (
     settings_from_dict,
     settings_to_dict,
 )
+from superionic.yaml_file import read_yaml
 
 MAIN = "force network"
 
@@ -276,13 +275,11 @@ def read_study(path: Path) -> StudySettings:
     SettingsError
         When it cannot be read, or holds an unknown or wrong field.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(
-            f"The study file {path} cannot be read ({type(error).__name__}).",
-            hint="See workflows/train_force_network.yaml for an example.",
-        ) from error
+    content = read_yaml(
+        path,
+        f"The study file {path} cannot be read",
+        "See workflows/train_force_network.yaml for an example.",
+    )
     if not isinstance(content, dict) or "data" not in content:
         raise SettingsError(
             f"The study file {path} names no labels.",
