@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from superionic.builders.documents import screening_key
-from superionic.schemas.common import MaterialDocument, Warning_
+from superionic.schemas.common import LABEL_TEMPERATURE_K, MaterialDocument, Warning_
 from superionic.schemas.label import DiffusionDocument
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.screen import DescriptorsDocument, Origins
@@ -23,7 +23,6 @@ from superionic.schemas.validation import ValidationDocument
 
 D = TypeVar("D", bound=MaterialDocument)
 
-LABEL_TEMPERATURE_K = 1000.0
 VOLUME_THRESHOLD_eV = 2.0
 _COPIED = [
     "mpe_eV",

@@ -8,12 +8,9 @@ from jobflow import Maker, job
 
 from superionic.errors import NetworkError
 from superionic.jobs.network import NamedNetwork, load_network
-from superionic.schemas.common import Warning_
+from superionic.schemas.common import LABEL_TEMPERATURE_K, Warning_
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.shakes import ShakesDocument
-
-LABELS_K = 1000.0
-"""Temperature of the published labels in K, for networks whose header names none."""
 
 
 @dataclass
@@ -99,7 +96,7 @@ def _document(
         network_sha256=network.sha256,
         training_set_sha256=header.training_set_sha256,
         # A network whose labels are of one temperature need not say which: it was that of all.
-        temperature_K=LABELS_K if temperature_K is None else temperature_K,
+        temperature_K=LABEL_TEMPERATURE_K if temperature_K is None else temperature_K,
         log10_msd_slope=found.log10_msd_slope,
         log10_msd_slope_low=found.low,
         log10_msd_slope_high=found.high,

@@ -15,6 +15,8 @@ from superionic.potentials.base import PotentialInfo
 from superionic.structures.remark import Remark
 
 SCHEMA_VERSION = "1.0"
+LABEL_TEMPERATURE_K = 1000.0
+"""Temperature of the labels: of several, the one nearest to it stands for a material."""
 
 
 def utc_now() -> datetime:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from superionic.schemas.common import MaterialDocument, PotentialDocument
+from superionic.schemas.common import LABEL_TEMPERATURE_K, MaterialDocument, PotentialDocument
 
 
 class PredictionDocument(MaterialDocument):
@@ -34,7 +34,9 @@ class PredictionDocument(MaterialDocument):
     network: str = Field(description="Name of the network.")
     network_sha256: str = Field(description="SHA-256 of the network's file.")
     training_set_sha256: str = Field("", description="Hash of what the network was trained on.")
-    temperature_K: float = Field(1000.0, description="Temperature of the predicted diffusion in K.")
+    temperature_K: float = Field(
+        LABEL_TEMPERATURE_K, description="Temperature of the predicted diffusion in K."
+    )
     log10_msd_slope: float = Field(
         description="Decimal logarithm of the predicted MSD slope in A^2/ps; mean over shakes and "
         "over the networks of the ensemble."

@@ -6,10 +6,9 @@ from math import log10
 
 from superionic.errors import FigureError
 from superionic.evaluation.truth import SMALLEST_SLOPE_A2_per_ps
+from superionic.schemas.common import LABEL_TEMPERATURE_K
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
-
-LABEL_TEMPERATURE_K = 1000.0
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from superionic.report.html.reading import Fault
+from superionic.schemas.common import LABEL_TEMPERATURE_K
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import PARTS, LabelSummary, ScreeningDocument
-
-LABEL_TEMPERATURE_K = 1000.0
 
 
 def with_published(
