@@ -13,12 +13,14 @@ computed again.
 
 import argparse
 import csv
-import json
 import sys
 import time
 from pathlib import Path
 
 from pymatgen.core import Structure
+
+from superionic.errors import InputError
+from superionic.structures import read_candidates
 
 COLUMNS = ["id", "E_1D_eV", "E_2D_eV", "E_3D_eV", "source"]
 RESOLUTION_A, CUTOFF_A, HIGHEST_eV = 0.2, 10.0, 10.0
@@ -47,26 +49,25 @@ def main() -> None:
     if options.out.exists():
         with options.out.open() as stream:
             done = {row["id"]: row for row in csv.DictReader(stream)}
-    for path in options.crystals:
-        for line in path.read_text().splitlines():
-            row = json.loads(line)
-            name, found = row["material_id"], row["structure"]
-            if name in done or (options.only and name not in options.only):
-                continue
-            structure = Structure(found["lattice"], found["species"], found["frac_coords"])
-            start = time.perf_counter()
-            try:
-                values = barriers_eV(structure, options.mobile)
-            except Exception as error:  # one crystal must not stop the others
-                print(f"{name}: left out ({type(error).__name__}: {error})", file=sys.stderr)
-                continue
-            numbers = [f"{value:.4f}" for value in values]
-            done[name] = dict(zip(COLUMNS, [name, *numbers, options.source], strict=True))
-            print(f"{name}: {' '.join(numbers)} ({time.perf_counter() - start:.1f} s)", flush=True)
-            with options.out.open("w", newline="") as stream:
-                writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(done.values())
+    for candidate in read_candidates(options.crystals):
+        name = candidate.material_id
+        if name in done or (options.only and name not in options.only):
+            continue
+        start = time.perf_counter()
+        try:
+            if isinstance(candidate, InputError):
+                raise candidate
+            values = barriers_eV(candidate.structure, options.mobile)
+        except Exception as error:  # one crystal must not stop the others
+            print(f"{name}: left out ({type(error).__name__}: {error})", file=sys.stderr)
+            continue
+        numbers = [f"{value:.4f}" for value in values]
+        done[name] = dict(zip(COLUMNS, [name, *numbers, options.source], strict=True))
+        print(f"{name}: {' '.join(numbers)} ({time.perf_counter() - start:.1f} s)", flush=True)
+        with options.out.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(done.values())
 
 
 if __name__ == "__main__":

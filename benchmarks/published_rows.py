@@ -16,6 +16,7 @@ ranks that follow.
 
 import argparse
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ import numpy as np
 from superionic.builders.run import run_builder
 from superionic.builders.screening import ScreeningBuilder, read_rows
 from superionic.query import opened
-from superionic.ranking.policies import standings
+from superionic.ranking.policies import ranked
 from superionic.report.export import read_rows_file
 from superionic.report.html.published import with_published
 from superionic.report.labels import read_data_sets
@@ -92,23 +93,15 @@ def renew(path: Path) -> str:
     published = read_rows_file(path)
     with opened() as database:
         held = {row.key: row for row in read_rows(database.screening, {})}
-    rows = [
-        with_prediction(row, held[row.key])
-        if row.key in held and "prediction" in held[row.key].present
-        else row
-        for row in published
-    ]
-    groups: dict[tuple[str, str], list[ScreeningDocument]] = {}
-    for row in rows:
-        groups.setdefault((row.mobile_species, row.potential), []).append(row)
-    ranked = {
-        row.key: row.model_copy(update={"rank": ranks["xi"], "ranks": ranks, "scores": scores})
-        for group in groups.values()
-        for row, (ranks, scores) in zip(group, standings(group), strict=True)
-    }
-    path.write_text("".join(ranked[row.key].model_dump_json() + "\n" for row in rows))
-    n_renewed = sum(row.key in held for row in rows)
-    return f"{path}: {n_renewed} of {len(rows)} rows with the predictions of the database."
+    predicted = {key: row for key, row in held.items() if "prediction" in row.present}
+    groups: dict[tuple[str, str], list[ScreeningDocument]] = defaultdict(list)
+    for row in published:
+        fresh = with_prediction(row, predicted[row.key]) if row.key in predicted else row
+        groups[row.mobile_species, row.potential].append(fresh)
+    complete = {row.key: row for group in groups.values() for row in ranked(group)}
+    path.write_text("".join(complete[row.key].model_dump_json() + "\n" for row in published))
+    n_renewed = sum(row.key in predicted for row in published)
+    return f"{path}: {n_renewed} of {len(published)} rows with the predictions of the database."
 
 
 def merge(
