@@ -86,13 +86,13 @@ class GraphTable:
         chunks = [shuffled[i : i + batch_size] for i in range(0, len(shuffled), batch_size)]
         return [(self.batch(chunk), self.targets_of([c for c, _ in chunk])) for chunk in chunks]
 
+    def shakes_of(self, crystal: int, max_shakes: int | None = None) -> list[tuple[int, int]]:
+        """Return the pairs of a crystal and its (first) shakes, as batches are made of them."""
+        return [(crystal, shake) for shake in range(len(self.graphs[crystal][:max_shakes]))]
+
     def by_crystal(
         self, crystals: IntArray, max_shakes: int | None = None
     ) -> "Iterator[tuple[dict[str, Tensor], Tensor]]":
         """Yield for each crystal a batch of its (first) shakes, and its targets, (1, n_targets)."""
-        for crystal in crystals:
-            shakes = range(len(self.graphs[crystal][:max_shakes]))
-            yield (
-                self.batch([(int(crystal), shake) for shake in shakes]),
-                self.targets_of([int(crystal)]),
-            )
+        for crystal in crystals.tolist():
+            yield self.batch(self.shakes_of(crystal, max_shakes)), self.targets_of([crystal])

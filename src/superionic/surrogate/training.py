@@ -163,9 +163,8 @@ def predict_crystals(
     values, features = [], []
     network.eval()
     for crystal in crystals.tolist():
-        graphs = table.graphs[crystal][:max_shakes]
-        pairs = [(crystal, shake) for shake in range(len(graphs))]
-        found, of_shakes = in_parts(network, pairs, table.batch, len(graphs[0]))
+        pairs, n_atoms = table.shakes_of(crystal, max_shakes), len(table.graphs[crystal][0])
+        found, of_shakes = in_parts(network, pairs, table.batch, n_atoms)
         values.append(found.cpu().numpy().astype(np.float64))
         features.append(of_shakes.mean(dim=0).cpu().numpy())
     return values, np.array(features, dtype=np.float64)

@@ -307,7 +307,7 @@ def _qualities(summary: Mapping[str, Any], metric: str) -> list[Quality]:
     everything = round(summary.get("n_crystals", 0) * (n_folds - 1) / n_folds)
     found = []
     for row in summary.get("models") or []:
-        n = everything if row["variant"] == "force network" else learnt.get(row["variant"])
+        n = everything if row["variant"] == MAIN else learnt.get(row["variant"])
         if n is None or not floors:
             continue
         measure = row["metrics"][f"{floors[0]:g}"][metric]
