@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from crystal_lines import crystal_line
 from spring_potential import Springs
 from synthetic import synthetic_set
 
@@ -117,14 +118,6 @@ def test_of_those_beside_the_bad_are_left_out_too(tmp_path, crystals):
 
 
 def test_those_without_labels_that_fail_are_named(tmp_path, crystals):
-    def row(name, species):
-        structure = {
-            "lattice": (np.eye(3) * 4).tolist(),
-            "species": species,
-            "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]],
-        }
-        return json.dumps({"material_id": name, "structure": structure})
-
     partial = {"Li": 0.5, "Na": 0.5}
     path = tmp_path / "crystals.jsonl"
     structure = {
@@ -137,7 +130,11 @@ def test_those_without_labels_that_fail_are_named(tmp_path, crystals):
         ],
     }
     disordered = json.dumps({"material_id": "mixed", "structure": structure})
-    rows = [row("good", ["Li", "F"]), row("noble", ["Li", "Xe"]), row("other", ["Na", "Cl"])]
+    rows = [
+        crystal_line("good", ["Li", "F"]),
+        crystal_line("noble", ["Li", "Xe"]),
+        crystal_line("other", ["Na", "Cl"]),
+    ]
     path.write_text("\n".join([*rows, disordered]))
     settings = {"crystals": (str(path),), "n_shakes": 2}
     data, listener = study_data(

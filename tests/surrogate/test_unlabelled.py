@@ -1,11 +1,11 @@
 """Crystals without labels: which are learnt, and that none tells of the fold that is tested."""
 
-import json
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from crystal_lines import crystal_line
 from synthetic import synthetic_set
 
 from superionic.errors import NetworkError
@@ -59,17 +59,9 @@ def labelled():
 
 
 def test_crystals_with_a_descriptor_and_no_label(tmp_path, springs):
-    def row(name, species):
-        structure = {
-            "lattice": (np.eye(3) * 4).tolist(),
-            "species": species,
-            "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]],
-        }
-        return json.dumps({"material_id": name, "structure": structure})
-
     path = tmp_path / "crystals.jsonl"
     names = {"a": ["Li", "Cl"], "b": ["Li", "F"], "c": ["Li", "Br"], "d": ["Na", "Br"]}
-    path.write_text("\n".join(row(name, species) for name, species in names.items()))
+    path.write_text("\n".join(crystal_line(name, species) for name, species in names.items()))
     settings = UnlabelledSettings(crystals=(str(path),), n_shakes=2)
     known = {name: {"mpe_eV": 0.3} for name in "abd"}
     shakes = ShakeSettings(min_image_distance_A=4.0)
