@@ -138,3 +138,19 @@ def test_fits_a_phone(page):
     page.wait_for_selector("[data-figure='m1-landscape'][data-drawn=yes]")
     page.wait_for_function(fits)
     assert page.get_by_role("button", name="Xi", exact=True).is_visible()
+
+
+def test_the_legend_of_a_scene_is_below_it_on_a_phone(page):
+    box = "[data-figure='m1-landscape']"
+    below = f"""(() => {{
+        const part = (name) => document.querySelector("{box} " + name).getBoundingClientRect();
+        return part(".infolayer .legend").top >= part(".gl-container > div").bottom;
+    }})()"""
+    page.set_viewport_size({"width": 375, "height": 700})
+    page.locator("#m1 > summary").click()
+    page.wait_for_selector(f"{box}[data-drawn=yes]")
+    page.wait_for_function(below)
+    page.set_viewport_size({"width": 1200, "height": 900})
+    page.wait_for_function(f"!{below}")
+    page.set_viewport_size({"width": 375, "height": 700})
+    page.wait_for_function(below)
