@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,10 @@ from superionic.surrogate.data import TrainingSet
 from superionic.surrogate.descriptors import Descriptors, descriptor_columns
 from superionic.surrogate.folds import hold_out, make_folds
 from superionic.surrogate.settings import NetworkSettings, ShakeSettings, TrainingSettings
+
+if TYPE_CHECKING:
+    from superionic.surrogate.batches import GraphTable
+    from superionic.surrogate.model import ForceNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -135,19 +139,7 @@ def run_fold(
     if (done := _read_result(path)) is not None:
         return done
     start = time.perf_counter()
-    groups = training_set.groups if task.split == "chemical_system" else None
-    # By the published label, so that variants with another floor have the same folds.
-    slopes = np.log10([crystal.slope_A2_per_ps for crystal in training_set.crystals])
-    folds = make_folds(len(training_set), task.n_folds, task.seed, groups, slopes)
-    test = folds[task.fold]
-    train = np.concatenate([fold for k, fold in enumerate(folds) if k != task.fold])
-    if task.n_learnt is not None:
-        rng = np.random.default_rng([task.seed, task.fold, 5])
-        share = min(1.0, task.n_learnt / len(train))
-        train = rng.permutation(np.sort(train))[: task.n_learnt]
-        if beside is not None:
-            beside = beside.subset(_share_of(len(beside), share, rng))
-    train = np.sort(train)
+    train, test, beside = divide(task, training_set, beside)
     found: dict[str, Any]
     if task.kind in NETWORKS:
         found = _network_fold(task, training_set, train, test, directory, initial, beside, device)
@@ -170,6 +162,32 @@ def run_fold(
     return result
 
 
+def divide(
+    task: FoldTask, training_set: TrainingSet, beside: TrainingSet | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], TrainingSet | None]:
+    """Return which crystals are learnt, which are tested, and those learnt beside.
+
+    Parameters
+    ----------
+    task : FoldTask
+        Which division, and how many are learnt.
+    training_set, beside : TrainingSet
+        As for :func:`run_fold`.
+    """
+    groups = training_set.groups if task.split == "chemical_system" else None
+    # By the published label, so that variants with another floor have the same folds.
+    slopes = np.log10([crystal.slope_A2_per_ps for crystal in training_set.crystals])
+    folds = make_folds(len(training_set), task.n_folds, task.seed, groups, slopes)
+    train = np.concatenate([fold for k, fold in enumerate(folds) if k != task.fold])
+    if task.n_learnt is not None:
+        rng = np.random.default_rng([task.seed, task.fold, 5])
+        share = min(1.0, task.n_learnt / len(train))
+        train = rng.permutation(np.sort(train))[: task.n_learnt]
+        if beside is not None:
+            beside = beside.subset(_share_of(len(beside), share, rng))
+    return np.sort(train), folds[task.fold], beside
+
+
 def _read_result(path: Path) -> FoldResult | None:
     """Return the result of a fold; None, with a warning, where it cannot be read."""
     if not path.exists():
@@ -188,21 +206,39 @@ def _share_of(n_crystals: int, share: float, rng: np.random.Generator) -> list[i
     return sorted(chosen.tolist())
 
 
-def _network_fold(
+def fit_fold(
     task: FoldTask,
     training_set: TrainingSet,
     train: NDArray[np.int64],
     test: NDArray[np.int64],
     directory: Path,
-    initial: Path | None,
-    beside: TrainingSet | None,
-    device: str,
-) -> dict[str, Any]:
+    initial: Path | None = None,
+    beside: TrainingSet | None = None,
+    *,
+    device: str = "cpu",
+) -> "tuple[ForceNetwork, GraphTable, int]":
+    """Train the network of a fold, or read it if it is there.
+
+    Parameters
+    ----------
+    train, test : ndarray of int
+        As :func:`divide` gives them.
+    task, training_set, directory, initial, beside, device
+        As for :func:`run_fold`.
+
+    Returns
+    -------
+    network : ForceNetwork
+        In evaluation mode.
+    table : GraphTable
+        Graphs of the labelled crystals, in their order, and of those learnt beside.
+    best_epoch : int
+        Counted from 0.
+    """
     from superionic.surrogate.batches import GraphTable
     from superionic.surrogate.controls import WithoutAccelerations, WithSpecies, species_extras
-    from superionic.surrogate.inference import feature_distance, feature_scale
     from superionic.surrogate.model import ForceNetwork
-    from superionic.surrogate.training import fit_network, predict_crystals, read_weights
+    from superionic.surrogate.training import fit_network, read_weights
 
     groups = training_set.groups if task.split == "chemical_system" else None
     make = {
@@ -231,13 +267,32 @@ def _network_fold(
         identity=training_set.sha256() + task.beside,
         device=device,
     )
-    values, features = predict_crystals(fitted.network, table, test)
-    _, reference = predict_crystals(fitted.network, table, train)
+    return fitted.network, table, fitted.best_epoch
+
+
+def _network_fold(
+    task: FoldTask,
+    training_set: TrainingSet,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    directory: Path,
+    initial: Path | None,
+    beside: TrainingSet | None,
+    device: str,
+) -> dict[str, Any]:
+    from superionic.surrogate.inference import feature_distance, feature_scale
+    from superionic.surrogate.training import predict_crystals
+
+    network, table, best_epoch = fit_fold(
+        task, training_set, train, test, directory, initial, beside, device=device
+    )
+    values, features = predict_crystals(network, table, test)
+    _, reference = predict_crystals(network, table, train)
     novelty = feature_distance(features, reference) / feature_scale(reference)
     return {
         "predictions": [value[:, 0].tolist() for value in values],
         "novelty": novelty.tolist(),
-        "best_epoch": fitted.best_epoch,
+        "best_epoch": best_epoch,
     }
 
 
