@@ -1,5 +1,7 @@
 """Options and errors of ``superionic predict``, without computing anything."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from campaign_fixtures import write_crystals
@@ -59,6 +61,17 @@ def test_campaign_files_and_options_reach_the_maker(tmp_path, monkeypatch):
     assert selection.n_orderings == 2
     for arguments in ([], [str(tmp_path / "crystals"), "--campaign", str(file)]):
         assert CliRunner().invoke(app, ["predict", *arguments]).exit_code == 2
+    usual = PredictMaker().relax_maker
+    for word, expected in (
+        ("auto", usual),
+        ("cell", replace(usual, relax_cell=True)),
+        ("never", None),
+    ):
+        for what in (["--campaign", str(file)], [str(tmp_path / "crystals")]):
+            CliRunner().invoke(app, ["predict", *what, "--relax", word])
+            assert asked[-1][1].relax_maker == expected
+    CliRunner().invoke(app, ["predict", str(tmp_path / "crystals")])
+    assert asked[-1][1].relax_maker == usual
     file.write_text("flow: label\ncrystals: [crystals]\n")
     result = CliRunner().invoke(app, ["predict", "--campaign", str(file)])
     assert "flow 'label'" in str(result.exception)

@@ -84,6 +84,20 @@ def test_the_flow_has_the_jobs_in_order_and_survives_serialisation(maker, candid
     assert few.jobs[1].maker.settings == replace(SHAKES, n_shakes=2)
 
 
+@pytest.mark.parametrize("relax", [True, False])
+def test_a_crystal_that_is_not_at_rest_is_relaxed_or_flagged(maker, store, relax):
+    crystal = rock_salt("Cl", 5.1)
+    crystal.translate_sites([0], [0.12, 0.05, 0.02])
+    candidate = Candidate("strained", crystal, "strained.cif", {})
+    used = maker if relax else replace(maker, relax_maker=None)
+    document = predicted(used.make(candidate), store)
+    assert document.relaxed is relax
+    assert document.n_evaluations > 5 if relax else document.n_evaluations == 4
+    assert (document.residual_force_eV_per_A < 0.1) is relax
+    assert document.flags == ([] if relax else ["not_at_rest"])
+    assert ("relaxed" in document.settings) is relax
+
+
 @pytest.mark.parametrize(
     "change",
     [

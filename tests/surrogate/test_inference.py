@@ -91,6 +91,10 @@ def test_remarks(ensemble, data):
     assert [remark.code for remark in ensemble.predict(larger).remarks] == ["other_shakes"]
     by_mass = replace(shakes, mass_exponent=0.5)
     assert [remark.code for remark in ensemble.predict(by_mass).remarks] == ["other_shakes"]
+    for force, codes in ((0.99, []), (1.01, ["not_at_rest"])):
+        found = ensemble.predict(replace(shakes, residual_force_eV_per_A=force))
+        assert [remark.code for remark in found.remarks] == codes
+    assert "1.0 eV/A" in found.remarks[0].text
     strange = replace(shakes, accelerations_A_per_ps2=shakes.accelerations_A_per_ps2 * 1e6)
     found = ensemble.predict(strange)
     assert found.far is True

@@ -1,10 +1,20 @@
 """Options that several commands share."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Relax(StrEnum):
+    """When a crystal is relaxed before it is computed."""
+
+    auto = "auto"
+    cell = "cell"
+    never = "never"
+
 
 Potential = Annotated[
     str | None,

@@ -1,12 +1,15 @@
 """``superionic predict``: diffusion from a handful of force evaluations, by the force network."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from superionic.cli.campaign_file import campaign_of_flow
-from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Potential
+from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Potential, Relax
+
+if TYPE_CHECKING:
+    from superionic.jobs.relax import RelaxIfNeededMaker
 
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
@@ -45,6 +48,15 @@ def predict(
             min=1,
             help="Shakes of each crystal, a force evaluation each.",
             show_default="as the network was trained",
+        ),
+    ] = None,
+    relax: Annotated[
+        Relax | None,
+        typer.Option(
+            "--relax",
+            help="auto: relax positions where a force exceeds 0.1 eV/A; cell: the cell, too; "
+            "never: shake crystals as they come, most of the cost saved.",
+            show_default="auto",
         ),
     ] = None,
     potential: Potential = None,
@@ -94,6 +106,8 @@ def predict(
         maker = replace(maker, network=str(network))
     if shakes is not None:
         maker = replace(maker, n_shakes=shakes)
+    if relax is not None:
+        maker = replace(maker, relax_maker=_relax_maker(relax))
     with ConsoleReporter() as reporter:
         try:
             result = predict_paths(
@@ -123,3 +137,14 @@ def predict(
     if result.failures:
         typer.echo(failures_table(result.failures), err=to_stdout)
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _relax_maker(relax: Relax) -> "RelaxIfNeededMaker | None":
+    from dataclasses import replace
+
+    from superionic.flows.predict import PredictMaker
+
+    usual = PredictMaker().relax_maker
+    if relax is Relax.never or usual is None:
+        return None
+    return replace(usual, relax_cell=relax is Relax.cell)

@@ -1,6 +1,5 @@
 """``superionic screen``: from crystals to a ranked table."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,19 +13,12 @@ from superionic.cli.options import (
     MinWidth,
     Policy,
     Potential,
+    Relax,
     Step,
 )
 
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
-
-
-class Relax(StrEnum):
-    """When a crystal is relaxed before its landscape is computed."""
-
-    auto = "auto"
-    cell = "cell"
-    never = "never"
 
 
 def screen(

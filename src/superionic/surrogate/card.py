@@ -93,7 +93,8 @@ def model_card(
         f"- A prediction near log10({key}) = {math.log10(header.labels.floor_A2_per_ps):.1f} means "
         "at most that slope.",
         "- Crystals unlike those learnt (flag `far_from_training_set`), accelerations of another "
-        "potential (`other_potential`), other shakes (`other_shakes`).",
+        "potential (`other_potential`), other shakes (`other_shakes`), crystals that were not "
+        "relaxed and need it (`not_at_rest`).",
         f"- Labels are those of {_potentials(header, labels)}, of small cells and of "
         f"{_length(labels)}; where the potential is wrong, so is the network.",
         "- Neither the interval nor the flags are a promise: how they did on crystals that were "

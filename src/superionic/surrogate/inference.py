@@ -29,6 +29,9 @@ FloatArray = NDArray[np.float64]
 
 NEIGHBOURS_IN_FEATURES = 5
 """Nearest training crystals whose mean distance measures how far a crystal is from them."""
+AT_REST_eV_PER_A = 1.0
+"""Largest force of a crystal at rest up to which predictions change little by relaxing it (the page
+on the force network has the table)."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,14 @@ class Ensemble:
                     f"The network was trained on shakes of {_numbers(taught.amplitudes_A)} A "
                     f"(exponent of the mass {taught.mass_exponent:g}), these are of "
                     f"{_numbers(shakes.amplitudes_A)} A ({shakes.mass_exponent:g}).",
+                )
+            )
+        if shakes.residual_force_eV_per_A > AT_REST_eV_PER_A:
+            found.append(
+                Remark(
+                    "not_at_rest",
+                    f"Before the shakes a force of {shakes.residual_force_eV_per_A:.1f} eV/A acts "
+                    f"on an atom (limit {AT_REST_eV_PER_A:g}): relax the crystal.",
                 )
             )
         calibration = self.header.calibration

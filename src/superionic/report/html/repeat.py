@@ -11,7 +11,8 @@ from superionic.report.html.summary import flat
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.validation import ValidationDocument
 
-_RELAX_ALWAYS_eV_PER_A = 0.5
+_SCREENED_ABOVE_eV_PER_A = 0.5
+_PREDICTED_ABOVE_eV_PER_A = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,11 @@ def repeat_commands(found: MaterialDocuments, crystal_file: str) -> list[Command
         words = ["superionic", "screen", crystal_file, *common, *options]
         commands.append(Command("landscape", shlex.join(words), beyond))
     if found.prediction is not None:
-        shakes = ["--shakes", str(found.prediction.n_shakes)]
-        words = ["superionic", "predict", crystal_file, *common, *shakes]
-        beyond = [("network", f"{found.prediction.network}, {found.prediction.network_sha256}")]
+        relax, unusual = _relax_options(found.prediction.settings, _PREDICTED_ABOVE_eV_PER_A)
+        options = ["--shakes", str(found.prediction.n_shakes), *relax]
+        words = ["superionic", "predict", crystal_file, *common, *options]
+        network = f"{found.prediction.network}, {found.prediction.network_sha256}"
+        beyond = [("network", network), *flat(unusual)]
         commands.append(Command("prediction", shlex.join(words), beyond))
     for label in found.all_labels:
         words = ["superionic", "label", crystal_file, *common, *_label_options(label)]
@@ -89,17 +92,25 @@ def _screen_options(settings: Mapping[str, Any]) -> tuple[list[str], list[tuple[
     usual = vars(LandscapeSettings())
     different = {name: value for name, value in landscape.items() if usual.get(name) != value}
     beyond["landscape_maker.settings"] = different
-    relaxed = settings.get("relaxed")
-    if relaxed is None or relaxed.get("max_force_eV_per_A") is None:
-        options += ["--relax", "never"]
-    else:
-        options += ["--relax", "cell" if relaxed.get("relax_cell") else "auto"]
-        if relaxed["max_force_eV_per_A"] != _RELAX_ALWAYS_eV_PER_A:
-            beyond["relax_maker"] = {"max_force_eV_per_A": relaxed["max_force_eV_per_A"]}
+    relax, beyond_relax = _relax_options(settings, _SCREENED_ABOVE_eV_PER_A)
+    options, beyond = options + relax, beyond | beyond_relax
     width = (settings.get("prepared") or {}).get("supercell_min_width_A")
     if width is not None:
         options += ["--min-width", f"{width:g}"]
     return options, flat({name: value for name, value in beyond.items() if value})
+
+
+def _relax_options(
+    settings: Mapping[str, Any], usual_eV_per_A: float
+) -> tuple[list[str], dict[str, Any]]:
+    """Return the option that says when crystals are relaxed, and the force where it is unusual."""
+    relaxed = settings.get("relaxed")
+    if relaxed is None or relaxed.get("max_force_eV_per_A") is None:
+        return ["--relax", "never"], {}
+    beyond = {}
+    if relaxed["max_force_eV_per_A"] != usual_eV_per_A:
+        beyond["relax_maker"] = {"max_force_eV_per_A": relaxed["max_force_eV_per_A"]}
+    return ["--relax", "cell" if relaxed.get("relax_cell") else "auto"], beyond
 
 
 def _label_options(label: DiffusionDocument | LabelRow) -> list[str]:

@@ -1,0 +1,34 @@
+"""Commands that compute again what a report shows."""
+
+import pytest
+from report_documents import documents_of, landscape_parts, prediction, row_of
+
+from superionic.report.html.repeat import repeat_commands
+
+
+@pytest.mark.parametrize(
+    ("relaxed", "option", "beyond"),
+    [
+        (None, "--relax never", {}),
+        ({"max_force_eV_per_A": None}, "--relax never", {}),
+        ({"max_force_eV_per_A": 0.1, "relax_cell": False}, "--relax auto", {}),
+        ({"max_force_eV_per_A": 0.1, "relax_cell": True}, "--relax cell", {}),
+        (
+            {"max_force_eV_per_A": 0.3, "relax_cell": False},
+            "--relax auto",
+            {"relax_maker.max_force_eV_per_A": "0.3"},
+        ),
+    ],
+)
+def test_the_command_of_a_prediction_relaxes_as_it_did(relaxed, option, beyond):
+    parts = [landscape_parts("a", 0.5), prediction("a", 0.3)]
+    parts[1]["settings"] = {} if relaxed is None else {"relaxed": relaxed}
+    row = row_of(*parts)
+    (command,) = (
+        one
+        for one in repeat_commands(documents_of(row, *parts), "a.cif")
+        if one.part == "prediction"
+    )
+    assert option in command.text
+    assert dict(command.beyond).keys() == {"network", *beyond}
+    assert beyond.items() <= dict(command.beyond).items()
