@@ -15,8 +15,10 @@ import json
 import resource
 import time
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -73,7 +75,8 @@ def relaxation_s(candidate: Candidate, potential: Potential) -> float:
         fmax_eV_per_A=maker.fmax_eV_per_A,
         steps=maker.steps,
     )
-    return found + best_s(lambda: relax.run_ase(structure), 3)
+    with TemporaryDirectory() as folder, chdir(folder):  # atomate2 leaves a file where it runs
+        return found + best_s(lambda: relax.run_ase(structure), 3)
 
 
 def measure(
