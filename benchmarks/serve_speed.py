@@ -1,6 +1,6 @@
 """Response times of `superionic serve` with many rows.
 
-    python benchmarks/serve_speed.py [--rows 100000] [--uri mongodb://...] [--json FILE]
+    python benchmarks/serve_speed.py [--rows 100000] [--uri mongodb://...] [--write]
 
 Made-up rows of two groups, three quarters of them of one species and potential, are written to a
 database of its own on the local server, or on that of --uri, which is dropped at the end (with
@@ -39,6 +39,7 @@ CATIONS = ("P", "Si", "Ge", "Al", "Zr", "Ti", "Nb", "Sb", "B", "Y", "In", "Sn")
 GROUPS = (("Li", "chgnet:0.3.0", 0.75), ("Na", "chgnet:0.3.0", 0.25))
 POLICIES = ("xi", "barrier", "free_volume", "network", "consensus", "calibrated")
 CHUNK = 2000
+RESULTS = Path(__file__).parent / "results"
 
 
 def made_up_rows(n: int, seed: int) -> Iterator[dict[str, Any]]:
@@ -313,7 +314,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=12)
     parser.add_argument("--uri")
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--write", action="store_true", help="keep the results")
     asked = parser.parse_args()
     with database(asked.uri, asked.keep) as spec:
         filling_s = fill(spec, asked.rows)
@@ -332,10 +333,10 @@ def main() -> None:
         "filling_s": round(filling_s, 1),
         "results": results,
     }
-    text = json.dumps(content, indent=1)
     print(table(results))
-    if asked.json is not None:
-        asked.json.write_text(text + "\n")
+    if asked.write:
+        (RESULTS / "serve_speed.json").write_text(json.dumps(content, indent=1) + "\n")
+        (RESULTS / "serve_speed.md").write_text(table(results) + "\n")
 
 
 if __name__ == "__main__":
