@@ -85,7 +85,10 @@ def test_the_flow_has_the_jobs_in_order_and_survives_serialisation(maker, candid
 
 
 @pytest.mark.parametrize("relax", [True, False])
-def test_a_crystal_that_is_not_at_rest_is_relaxed_or_flagged(maker, store, relax):
+def test_a_crystal_that_is_not_at_rest_is_relaxed_or_flagged(
+    maker, store, relax, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # atomate2 leaves a file where it runs
     crystal = rock_salt("Cl", 5.1)
     crystal.translate_sites([0], [0.12, 0.05, 0.02])
     candidate = Candidate("strained", crystal, "strained.cif", {})
