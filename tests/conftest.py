@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 
 # Before anything imports NumPy or torch: tests run side by side on few cores.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -30,6 +31,13 @@ def session_cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
         get_settings.cache_clear()
         yield path
     get_settings.cache_clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hear_ctrl_c() -> None:
+    """Let processes that tests start hear Ctrl-C, which a shell ignores in the background."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

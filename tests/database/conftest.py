@@ -12,14 +12,11 @@ import pytest
 from superionic.database.server import server_status, stop_server
 
 USER = """
-import signal
 import sys
 from pathlib import Path
 from pymongo import MongoClient
 from superionic.database.server import local_server
 
-# Tests that a shell runs in the background have it ignored.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 with local_server(Path(sys.argv[1])) as uri:
     items = MongoClient(uri).test.items
     print(uri, flush=True)
