@@ -18,6 +18,7 @@ from superionic.errors import CellTooLargeError, NetworkError
 from superionic.statistics import r_squared
 from superionic.surrogate.batches import GraphTable
 from superionic.surrogate.data import TrainingSet
+from superionic.surrogate.model import ForceNetwork
 from superionic.surrogate.settings import (
     DIFFUSING,
     TARGET,
@@ -180,6 +181,28 @@ def test_a_state_that_cannot_be_gone_on_from_is_not(tmp_path, caplog, damage, mo
     assert again.history == whole.history
     assert torch.equal(weights_of(again), weights_of(whole))
     assert f"{path} cannot be gone on from" in caplog.text
+
+
+def test_a_batch_that_does_not_fit_in_memory_is_explained(tmp_path, monkeypatch):
+    forward, calls = ForceNetwork.forward, []
+
+    def too_large(self, batch):
+        calls.append(batch)
+        if len(calls) > 6:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 TB")
+        return forward(self, batch)
+
+    monkeypatch.setattr(ForceNetwork, "forward", too_large)
+    with pytest.raises(CellTooLargeError, match="batch of 8 shakes") as caught:
+        fit(synthetic_set(12), tmp_path)
+    assert "batch_size" in caught.value.hint
+
+    def wrong(self, batch):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(ForceNetwork, "forward", wrong)
+    with pytest.raises(RuntimeError, match="shapes"):
+        fit(synthetic_set(12), tmp_path / "other")
 
 
 def test_early_stopping_and_no_validation(tmp_path):

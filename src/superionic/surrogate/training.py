@@ -22,13 +22,14 @@ from lightning.pytorch.callbacks import EarlyStopping
 from numpy.typing import NDArray
 from torch import Tensor
 
-from superionic.errors import NetworkError
+from superionic.errors import CellTooLargeError, NetworkError
 from superionic.surrogate import run_files
 from superionic.surrogate.batches import GraphTable
 from superionic.surrogate.inference import in_parts
 from superionic.surrogate.lightning_module import STATE_KEYS, RunKeeper, TrainingModule
 from superionic.surrogate.model import ForceNetwork
 from superionic.surrogate.settings import NetworkSettings, TrainingSettings, settings_to_dict
+from superionic.surrogate.shakes import is_out_of_memory
 
 IntArray = NDArray[np.int64]
 MakeNetwork = Callable[[NetworkSettings, tuple[str, ...]], ForceNetwork]
@@ -100,6 +101,8 @@ def fit_network(
     NetworkError
         When there is nothing to learn, the directory holds another run, or the loss is NaN. What
         cannot be read in the directory is no error: it is said, and the training starts again.
+    CellTooLargeError
+        When a batch does not fit in memory.
     """
     if len(learnt) == 0:
         raise NetworkError("No crystal is left to learn from.", hint="Hold fewer out.")
@@ -131,6 +134,13 @@ def fit_network(
             trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         except SystemExit:  # what lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise CellTooLargeError(
+                f"A batch of {settings.batch_size} shakes does not fit in memory.",
+                hint="Lower batch_size, or max_atoms of the shakes.",
+            ) from error
     finished = directory / run_files.WEIGHTS
     fresh = directory / f"{run_files.WEIGHTS}.new"
     best = {name: value.cpu() for name, value in module.best_weights.items()}
