@@ -41,7 +41,7 @@ class ShakeMaker(Maker):
         Parameters
         ----------
         crystal : RelaxedDocument or PreparedDocument
-            The crystal, at equilibrium under the potential.
+            The crystal, at equilibrium under the potential or near it.
         potential : str
             Specification of the potential.
         prepared : PreparedDocument, optional

@@ -156,12 +156,12 @@ def displacements(masses_u: FloatArray, shake: int, settings: ShakeSettings) -> 
 def shake_crystal(
     atoms: Atoms, potential: Potential, settings: ShakeSettings | None = None
 ) -> Shakes:
-    """Shake a crystal at equilibrium and evaluate the forces.
+    """Shake a crystal and evaluate the forces.
 
     Parameters
     ----------
     atoms : Atoms
-        The crystal, its atoms at equilibrium under the potential (relax it first).
+        The crystal, its atoms at equilibrium under the potential or near it.
     potential : Potential
         Gives the forces, ``n_shakes + 1`` evaluations.
     settings : ShakeSettings, optional
