@@ -3,7 +3,19 @@
 import pytest
 from report_documents import documents_of, landscape_parts, prediction, row_of
 
+from superionic.flows.predict import PredictMaker
+from superionic.flows.screen import ScreenMaker
+from superionic.report.html import repeat
 from superionic.report.html.repeat import repeat_commands
+
+
+def test_the_usual_forces_are_those_of_the_makers():
+    usual = {
+        ScreenMaker: repeat._SCREENED_ABOVE_eV_PER_A,
+        PredictMaker: repeat._PREDICTED_ABOVE_eV_PER_A,
+    }
+    for maker, force in usual.items():
+        assert maker().relax_maker.max_force_eV_per_A == force
 
 
 @pytest.mark.parametrize(
