@@ -14,15 +14,16 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
 from ase import Atoms
+from ase.geometry import find_mic
 from numpy.typing import NDArray
 
+from superionic.cli.study_progress import StudyProgress
 from superionic.cores import usable_cores
 from superionic.errors import SuperionicError
 from superionic.potentials.base import Potential
@@ -34,8 +35,9 @@ from superionic.surrogate.data import LabelledCrystal, LabelSet, TrainingSet
 from superionic.surrogate.labels import read_labels
 from superionic.surrogate.settings import LabelRules, ShakeSettings
 from superionic.surrogate.shake_cache import shake_all
+from superionic.surrogate.shakes import atoms_of
 from superionic.surrogate.study import Run, plan, run_all
-from superionic.surrogate.study_data import StudyData
+from superionic.surrogate.study_data import StudyData, StudyReporter
 from superionic.surrogate.study_settings import MAIN, StudySettings, read_study
 from superionic.surrogate.summary import difference, metric_cell, metrics
 from superionic.surrogate.training import predict_crystals
@@ -46,17 +48,6 @@ FORCES_eV_PER_A = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, np.inf)
 PUBLISHED = ROOT / "datasets/screening_obelix.jsonl"
 SLOPE = "predicted_log10_msd_slope"
 Predictions = dict[int, dict[str, float]]
-
-
-class Printer:
-    """Says what a study says."""
-
-    def say(self, text: str) -> None:
-        print(text, flush=True)
-
-    def step(self, name: str, done: int, total: int, text: str = "") -> None:
-        if done == total:
-            print(f"{name}: {total}", flush=True)
 
 
 @dataclass(frozen=True)
@@ -87,8 +78,13 @@ def main() -> None:
     study = read_study(options.campaign)
     shaken = options.shakes_directory or options.directory / "shakes"
     potential = load_potential(study.potential)
-    runs = planned(study, potential, options.directory, shaken)
-    run_all(runs, options.workers)
+    with StudyProgress() as reporter:
+        runs = planned(study, potential, options.directory, shaken, reporter)
+        run_all(
+            runs,
+            options.workers,
+            lambda done, run, result: reporter.step("folds", done, len(runs)),
+        )
     given, displaced_A = as_given(
         runs[0].training_set, options.crystals, potential, study.shakes, shaken
     )
@@ -101,15 +97,20 @@ def main() -> None:
         (ROOT / "benchmarks/results/unrelaxed_shakes.md").write_text(f"{text}\n")
 
 
-def planned(study: StudySettings, potential: Potential, directory: Path, shaken: Path) -> list[Run]:
+def planned(
+    study: StudySettings,
+    potential: Potential,
+    directory: Path,
+    shaken: Path,
+    reporter: StudyReporter,
+) -> list[Run]:
     """Return the runs of the main network on folds by chemical system."""
     files = [Path(name) for name in study.label_files]
 
-    @cache
     def labels_of(rules: LabelRules) -> LabelSet:
         return read_labels(*files, rules=rules)
 
-    data = StudyData(study, labels_of, None, potential, shaken, Printer())
+    data = StudyData(study, labels_of, None, potential, shaken, reporter)
     only = replace(study, splits=("chemical_system",))
     return plan(only, data.training_set, directory, only=[MAIN], beside_of=data.beside)
 
@@ -127,11 +128,10 @@ def as_given(
     given = {c.material_id: c for c in read_candidates([crystals]) if isinstance(c, Candidate)}
     changed, displaced_A = [], {}
     for crystal in relaxed.crystals:
-        structure = given[crystal.material_id].structure
-        symbols = [site.specie.symbol for site in structure]
-        atoms = Atoms(symbols, structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
+        atoms = atoms_of(given[crystal.material_id].structure)
         same_cell = np.allclose(atoms.cell.array, crystal.atoms.cell.array, atol=1e-3)
-        if symbols != crystal.atoms.get_chemical_symbols() or not same_cell:
+        same_atoms = np.array_equal(atoms.numbers, crystal.atoms.numbers)
+        if not (same_atoms and same_cell):
             raise ValueError(f"{crystal.material_id} of {crystals} is another crystal.")
         displaced_A[crystal.material_id] = largest_displacement_A(crystal.atoms, atoms)
         changed.append(replace(crystal, atoms=atoms))
@@ -144,9 +144,7 @@ def as_given(
 
 def largest_displacement_A(one: Atoms, other: Atoms) -> float:
     """Return how far an atom is from where it is in the other crystal, of the same cell."""
-    apart = one.get_scaled_positions() - other.get_scaled_positions()
-    apart -= np.round(apart)
-    return float(np.linalg.norm(apart @ one.cell.array, axis=1).max())
+    return float(find_mic(one.positions - other.positions, one.cell)[1].max())
 
 
 def predicted(run: Run, given: TrainingSet) -> list[Pair]:

@@ -3,15 +3,13 @@
 import time
 from dataclasses import dataclass, field
 
-from ase import Atoms
 from jobflow import Maker, job
-from pymatgen.core import Structure
 
 from superionic.potentials.registry import load_potential
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
 from superionic.schemas.shakes import ShakesDocument
 from superionic.surrogate.settings import ShakeSettings, settings_to_dict
-from superionic.surrogate.shakes import shake_crystal
+from superionic.surrogate.shakes import atoms_of, shake_crystal
 
 
 @dataclass
@@ -57,7 +55,9 @@ class ShakeMaker(Maker):
             When the supercell is larger than the settings or the memory allow.
         """
         start = time.perf_counter()
-        shakes = shake_crystal(_atoms(crystal.structure), load_potential(potential), self.settings)
+        shakes = shake_crystal(
+            atoms_of(crystal.structure), load_potential(potential), self.settings
+        )
         if prepared is None and isinstance(crystal, PreparedDocument):
             prepared = crystal
         steps = [prepared] if prepared is not None else []
@@ -81,9 +81,3 @@ class ShakeMaker(Maker):
             n_evaluations_before=sum(step.n_evaluations for step in before),
             total_wall_time_s=elapsed + sum(step.wall_time_s for step in before),
         )
-
-
-def _atoms(structure: Structure) -> Atoms:
-    """Return an ASE crystal with nothing but elements, positions and cell."""
-    symbols = [site.specie.symbol for site in structure]
-    return Atoms(symbols, positions=structure.cart_coords, cell=structure.lattice.matrix, pbc=True)

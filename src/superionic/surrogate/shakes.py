@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from ase import Atoms
@@ -30,6 +30,9 @@ from superionic.errors import (
 from superionic.potentials.base import Potential, PotentialInfo
 from superionic.surrogate.settings import ShakeSettings, settings_to_dict
 from superionic.units import EV_PER_A_AMU_TO_A_PER_PS2
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
 
 FloatArray = NDArray[np.float64]
 
@@ -151,6 +154,12 @@ def displacements(masses_u: FloatArray, shake: int, settings: ShakeSettings) -> 
     # Uniform in a ball of radius R: <r^2> = 3/5 R^2.
     radius = rms * np.sqrt(5.0 / 3.0) * rng.uniform(size=(n_atoms, 1)) ** (1.0 / 3.0)
     return radius * normal / np.linalg.norm(normal, axis=1, keepdims=True)
+
+
+def atoms_of(structure: "Structure") -> Atoms:
+    """Return an ASE crystal with nothing but elements, positions and cell."""
+    symbols = [site.specie.symbol for site in structure]
+    return Atoms(symbols, positions=structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
 
 
 def shake_crystal(

@@ -5,8 +5,6 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
-from ase import Atoms
-
 from superionic.errors import DisorderError, InputError, NetworkError, SuperionicError
 from superionic.potentials.base import Potential
 from superionic.structures.readers import read_candidates
@@ -20,7 +18,7 @@ from superionic.surrogate.settings import (
     UnlabelledSettings,
 )
 from superionic.surrogate.shake_cache import cached_shakes
-from superionic.surrogate.shakes import Shakes
+from superionic.surrogate.shakes import Shakes, atoms_of
 
 
 def read_crystals(
@@ -90,8 +88,7 @@ def read_crystals(
                 DisorderError("It has partial occupancies.", hint="Order it first."),
             )
             continue
-        symbols = [site.specie.symbol for site in structure]
-        atoms = Atoms(symbols, structure.cart_coords, cell=structure.lattice.matrix, pbc=True)
+        atoms = atoms_of(structure)
         try:
             found = cached_shakes(atoms, potential, chosen, directory)
         except SuperionicError as error:
