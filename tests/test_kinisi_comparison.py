@@ -1,8 +1,6 @@
 """Our slopes against kinisi's, on thinned trajectories of four crystals at 1000 K."""
 
-import importlib.util
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +13,8 @@ TRAJECTORIES = sorted((HERE / "data" / "trajectories").glob("*.npz"))
 
 
 @pytest.fixture(scope="module")
-def comparison():
-    path = HERE.parent / "benchmarks" / "kinisi_comparison.py"
-    spec = importlib.util.spec_from_file_location("kinisi_comparison", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["kinisi_comparison"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def comparison(load_benchmark):
+    return load_benchmark("kinisi_comparison")
 
 
 def test_slopes_agree_within_the_joint_error(comparison):

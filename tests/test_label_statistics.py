@@ -1,11 +1,9 @@
 """Tables of the data card of labels: what they count, how they compare, where they are put."""
 
 import csv
-import importlib.util
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,15 +13,11 @@ from superionic.report.labels import read_data_set, write_data_set
 from superionic.structures import read_candidates
 
 ROOT = Path(__file__).parents[1]
-SCRIPT = ROOT / "benchmarks" / "label_statistics.py"
 
 
 @pytest.fixture(scope="module")
-def statistics():
-    spec = importlib.util.spec_from_file_location("label_statistics", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["label_statistics"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
+def statistics(load_benchmark):
+    module = load_benchmark("label_statistics")
     module.N_RESAMPLES = 100
     return module
 

@@ -1,6 +1,5 @@
 """The test of predictions that were there before the labels: nothing of it is learnt."""
 
-import importlib.util
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +16,8 @@ RULES = LabelRules(floor_A2_per_ps=0.05, exclude_verdicts=("melted",), temperatu
 
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location(
-        "untouched_test", ROOT / "benchmarks" / "untouched_test.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def script(load_benchmark):
+    module = load_benchmark("untouched_test")
     module.SEEDS, module.N_RESAMPLES = (1,), 50
     return module
 

@@ -1,13 +1,11 @@
 """Builders that are killed, and two at once."""
 
-import importlib.util
 import signal
 import subprocess
 import time
 from collections import Counter
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,15 +16,12 @@ from superionic.cluster.build import build_screening
 
 pytestmark = pytest.mark.process
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "cluster_overhead.py"
 N = 500
 
 
 @pytest.fixture(scope="module")
-def outputs():
-    spec = importlib.util.spec_from_file_location("cluster_overhead", BENCHMARK)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def outputs(load_benchmark):
+    module = load_benchmark("cluster_overhead")
     rng = np.random.default_rng(1)
     return [jsanitize(module.descriptors_output(i, rng), allow_bson=True) for i in range(N)]
 

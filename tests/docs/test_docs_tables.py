@@ -1,6 +1,5 @@
 """Tables of benchmarks: each is on a page, as its command wrote it."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -19,12 +18,9 @@ def test_each_table_is_on_a_page_and_on_no_other():
     assert sorted(included) == sorted(tables)
 
 
-def test_the_speed_of_the_page_is_the_measured_one():
+def test_the_speed_of_the_page_is_the_measured_one(load_benchmark):
     pytest.importorskip("psutil")
-    path = ROOT / "benchmarks" / "serve_speed.py"
-    spec = importlib.util.spec_from_file_location("serve_speed", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_benchmark("serve_speed")
     measured = json.loads((RESULTS / "serve_speed.json").read_text())
     assert measured["n_rows"] == 100_000
     assert (RESULTS / "serve_speed.md").read_text() == f"{module.table(measured['results'])}\n"

@@ -1,7 +1,6 @@
 """Tables that are published are those that the published data give."""
 
 import argparse
-import importlib.util
 import json
 import re
 import shlex
@@ -75,11 +74,8 @@ def test_the_evaluation_is_not_run_without_the_reference_data():
     assert "SHARED=DIR is missing" in said.stderr
 
 
-def test_the_barriers_of_hops_are_those_of_the_published_rows(shared, tmp_path):
-    path = ROOT / "benchmarks" / "hop_barriers.py"
-    spec = importlib.util.spec_from_file_location("hop_barriers", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+def test_the_barriers_of_hops_are_those_of_the_published_rows(shared, tmp_path, load_benchmark):
+    script = load_benchmark("hop_barriers")
     results = ROOT / "benchmarks" / "results"
     rows = map(json.loads, (results / "hop_barriers.jsonl").read_text().splitlines())
     paths = read_paths(shared / "data" / "em_li_paths.jsonl")

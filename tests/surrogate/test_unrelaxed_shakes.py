@@ -1,9 +1,7 @@
 """What the comparison of relaxed crystals with those as they were given says of known numbers."""
 
-import importlib.util
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,16 +10,10 @@ from synthetic import synthetic_set
 
 from superionic.surrogate.data import TrainingSet
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
-def script():
-    path = ROOT / "benchmarks" / "unrelaxed_shakes.py"
-    spec = importlib.util.spec_from_file_location("unrelaxed_shakes", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_benchmark):
+    return load_benchmark("unrelaxed_shakes")
 
 
 def rows(text: str) -> list[list[str]]:
