@@ -8,6 +8,8 @@ import pytest
 import yaml
 from cluster_site import DATABASE, PASSWORD, USER, Site
 
+from superionic.cluster.patience import Patience
+from superionic.cluster.site import read_launchpad
 from superionic.cluster.site_files import (
     EXAMPLE,
     EXAMPLE_PASSWORD,
@@ -79,6 +81,61 @@ def test_a_password_file_that_others_may_read_is_refused(tmp_path):
     assert PASSWORD not in str(caught.value)
     path.chmod(0o600)
     assert read_password(path) == PASSWORD
+
+
+TEMPLATE = {
+    "host": "127.0.0.1",
+    "port": 27999,
+    "name": "fireworks_test",
+    **dict.fromkeys(["username", "password", "logdir"]),
+    "user_indices": [],
+    "wf_user_indices": [],
+    "authsource": "admin",
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "ignored"),
+    [
+        ({"Istrm_lvl": "DEBUG"}, ("Istrm_lvl",)),  # the misspelling of many templates
+        ({"ssl_ca_file": None, "Istrm_lvl": "DEBUG"}, ("Istrm_lvl", "ssl_ca_file")),
+        ({"ssl": False, "retry": True, 7: "seven"}, ("7", "retry", "ssl")),
+        ({"port": "27999", "username": "", "password": ""}, ()),
+        ({"strm_lvl": "INFO"}, ()),
+    ],
+)
+def test_launchpad_files_that_lpad_takes_are_taken(tmp_path, fields, ignored):
+    path = tmp_path / "my_launchpad.yaml"
+    path.write_text(yaml.safe_dump(TEMPLATE | fields))
+    spec = read_launchpad(path)
+    assert spec.description == "127.0.0.1:27999/fireworks_test"
+    assert spec.ignored == ignored
+    launchpad = spec.open(Patience(0))
+    assert launchpad.db.name == "fireworks_test"
+    launchpad.client.close()
+    path.write_text(yaml.safe_dump({"host": "h"}))
+    assert read_launchpad(path).description == "h:27017/fireworks"
+    uri = f"mongodb://{USER}:{PASSWORD}@h:27999/x?authSource=admin"
+    path.write_text(yaml.safe_dump({"host": uri, "uri_mode": True, "name": "x"} | fields))
+    assert read_launchpad(path).description == "h:27999/x"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (TEMPLATE | {"ssl_ca_file": "k3ep"}, "encryption that FireWorks passes over: ssl_ca_file"),
+        (TEMPLATE | {"tls": True}, "encryption that FireWorks passes over: tls"),
+        (TEMPLATE | {"port": "k3ep"}, "is no number"),
+        ({"uri": "k3ep"}, "names no host"),
+        ("k3ep", "names no host"),
+    ],
+)
+def test_launchpad_files_that_would_mislead_are_refused(tmp_path, content, said):
+    path = tmp_path / "my_launchpad.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(SettingsError, match=said) as caught:
+        read_launchpad(path)
+    assert "k3ep" not in str(caught.value)
 
 
 @pytest.mark.process

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 
+from superionic.cluster.spool import Result, Spool
 from superionic.database import engines
 from superionic.database.engines import find_engine
 from superionic.database.server import (
@@ -18,7 +19,9 @@ from superionic.database.server import (
     start_server,
     stop_server,
 )
+from superionic.database.state import ServerFiles
 from superionic.errors import DatabaseError
+from superionic.serve.settings import find_token
 
 pytestmark = pytest.mark.process
 
@@ -47,7 +50,11 @@ def test_server_runs_within_the_context_only(data_dir):
 def test_data_is_private(data_dir):
     with local_server(data_dir):
         pass
-    for path in (data_dir, find_engine(data_dir).storage):
+    files = data_dir / "serve" / "below" / "serve_token"
+    find_token("0.0.0.0", None, files)  # what else is made in a data directory
+    Spool(data_dir / "spool" / "mine").write(Result("", 1, 1, "COMPLETED", "{}", "", ()))
+    made = (files.parent, files.parents[1], data_dir / "spool", data_dir / "spool" / "mine")
+    for path in (data_dir, find_engine(data_dir).storage, *made):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
@@ -194,6 +201,31 @@ def test_stale_record_is_ignored(data_dir, record):
     with local_server(data_dir):
         assert server_status(data_dir).answers
     assert server_status(data_dir).server is None
+
+
+@pytest.mark.parametrize("record", ["", '{"pid": 1}', "[1]", '{"pid": "1", "port": null}'])
+def test_garbled_record_is_written_anew_by_the_keeper(data_dir, start_user, wait_for_end, record):
+    user = start_user()
+    uri = user.uri()
+    server = server_status(data_dir).server
+    (data_dir / "server.json").write_text(record)
+    with local_server(data_dir) as same:  # it comes in, though nobody could say to where
+        assert same == uri
+        assert server_status(data_dir).server == server
+    (data_dir / "server.json").write_text(record)
+    user.leave()
+    assert server_status(data_dir).server is None  # nothing is left behind its last user
+
+
+def test_garbled_record_of_a_server_whose_last_user_is_killed(data_dir, start_user, wait_for_end):
+    user = start_user()
+    user.uri()
+    (data_dir / "server.json").write_text("{")
+    user.kill()
+    deadline = time.monotonic() + 20
+    while ServerFiles(data_dir).is_alive():
+        assert time.monotonic() < deadline, "the server still runs"
+        time.sleep(0.05)
 
 
 def test_server_of_another_machine(data_dir):

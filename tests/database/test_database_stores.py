@@ -17,6 +17,7 @@ from jobflow import job, run_locally
 from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError
 
+from superionic.cluster.site import launchpad_in
 from superionic.database.addresses import hosts_of
 from superionic.database.diagnosis import diagnose_database
 from superionic.database.engines import find_engine
@@ -302,6 +303,7 @@ def test_refused_password(data_dir, tmp_path):
 
 
 MONGO = {"type": "MongoStore", "database": "d", "host": "127.0.0.1", "password": "secret"}
+GRID = {"type": "GridFSStore"}
 
 
 @pytest.mark.parametrize(
@@ -319,6 +321,7 @@ MONGO = {"type": "MongoStore", "database": "d", "host": "127.0.0.1", "password":
         (mongo_job_store(MONGO, {"type": "MemoryStore"}), "no additional store 'data'"),
         (mongo_job_store({**MONGO, "type": "MongoStor"}, MONGO), "cannot be read"),
         (mongo_job_store({**MONGO, "secret": 1}, MONGO), "cannot be read"),
+        (mongo_job_store({**MONGO, "port": "secret"}, MONGO | GRID), "is no number"),
         ({"JOB_STORE": ["secret"]}, "cannot be read"),
         ({"JOB_STORE": None}, "cannot be read"),
         ("- secret\n", "not a mapping"),
@@ -344,6 +347,56 @@ def test_host_that_is_a_uri_hides_its_password(tmp_path, monkeypatch):
     content = mongo_job_store({"type": "MongoStore", **place}, {"type": "GridFSStore", **place})
     write_jobflow_file(monkeypatch, tmp_path, content)
     assert configured_database(SuperionicSettings()).description == "cluster.example/d"
+
+
+def in_quotes(place):
+    return {**place, "port": str(place["port"]), "username": "", "password": ""}
+
+
+@process
+def test_job_stores_as_others_write_them(data_dir, tmp_path, monkeypatch):
+    """Ports in quotes and empty names, as templates fill them in; other stores for the arrays."""
+    with local_server(data_dir) as uri, MongoClient(uri) as client:
+        place = {"database": "d", "host": "127.0.0.1", "port": client.address[1]}
+        docs, data = {"type": "MongoStore", **place}, {"type": "GridFSStore", **place}
+        write_jobflow_file(monkeypatch, tmp_path, mongo_job_store(in_quotes(docs), in_quotes(data)))
+        with resolve_database(SuperionicSettings()) as database:
+            assert database.job_store.count() == 0
+        index = {**in_quotes(docs), "collection_name": "outputs_blobs", "key": "blob_uuid"}
+        bucket = {"type": "S3Store", "index": index, "bucket": "b", "key": "blob_uuid"}
+        content = mongo_job_store(docs, {**bucket, "endpoint_url": "https://127.0.0.1:9"})
+        del content["JOB_STORE"]["additional_stores"]["data"]["collection_name"]
+        write_jobflow_file(monkeypatch, tmp_path, content)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+            monkeypatch.delenv(name, raising=False)
+        with (
+            pytest.raises(DatabaseError, match="cannot be opened") as caught,
+            resolve_database(SuperionicSettings()),
+        ):
+            pass
+        assert "NoCredentialsError" in caught.value.message
+
+
+def test_an_ssh_tunnel_that_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    tunnel = {
+        "@module": "maggma.stores.ssh_tunnel",
+        "@class": "SSHTunnel",
+        "tunnel_server_address": "127.0.0.1:1",
+        "username": "me",
+        "password": "secret",
+        "remote_server_address": "mongo.example:27017",
+    }
+    path = write_jobflow_file(
+        monkeypatch, tmp_path, mongo_job_store({**MONGO, "ssh_tunnel": tunnel}, MONGO | GRID)
+    )
+    spec = configured_database(SuperionicSettings())
+    assert spec.description == "mongo.example:27017/d, through an SSH tunnel over 127.0.0.1:1"
+    with pytest.raises(DatabaseError, match="the tunnel cannot be opened") as caught:
+        check_connection(spec)
+    assert "secret" not in str(caught.value)
+    assert str(path) in caught.value.message
+    with pytest.raises(SettingsError, match="which FireWorks cannot use"):
+        launchpad_in(spec)
 
 
 def test_named_jobflow_file_that_is_missing(tmp_path, monkeypatch):

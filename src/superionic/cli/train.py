@@ -55,6 +55,7 @@ def train(
     """
     from superionic.cli.study_progress import StudyProgress
     from superionic.cores import usable_cores
+    from superionic.directories import made_private
     from superionic.report.tables_page import write_page
     from superionic.settings import get_settings
 
@@ -70,7 +71,7 @@ def train(
             result = run_study(
                 study,
                 directory,
-                settings.data_dir / "shakes",
+                made_private(settings.data_dir) / "shakes",
                 reporter,
                 n_workers=workers or settings.workers or usable_cores(),
                 only=only or (),

@@ -37,6 +37,9 @@ def diagnose_launchpad(settings: SuperionicSettings, *, timeout_s: float = 5.0) 
         else:
             found = read_launchpad(path)
         findings = [Finding(None, "launchpad", f"{found.description}, from {found.source}.")]
+        if found.ignored:
+            text = f"{found.source} holds fields without effect: {', '.join(found.ignored)}."
+            findings.append(Finding(None, "launchpad", text))
     except SuperionicError as error:
         return [Finding(False, "launchpad", error.message, error.hint)]
     try:

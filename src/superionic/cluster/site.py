@@ -25,11 +25,10 @@ from superionic.settings import SuperionicSettings
 from superionic.yaml_file import read_yaml
 
 _UNAUTHORIZED = (13, 18)
-_SETTINGS = frozenset(
-    (
-        *("host", "port", "name", "username", "password", "authsource", "uri_mode"),
-        *("mongoclient_kwargs", "logdir", "strm_lvl", "user_indices", "wf_user_indices"),
-    )
+_CONNECTION = ("host", "port", "name", "username", "password", "authsource", "uri_mode")
+_KNOWN = (
+    *(*_CONNECTION, "mongoclient_kwargs"),
+    *("logdir", "strm_lvl", "user_indices", "wf_user_indices"),
 )
 
 
@@ -45,11 +44,14 @@ class LaunchpadSpec:
         Where this was said.
     description : str
         Hosts and database name, without secrets.
+    ignored : tuple of str
+        Fields of the file that have no effect.
     """
 
     settings: dict[str, Any] = field(repr=False)
     source: str
     description: str
+    ignored: tuple[str, ...] = ()
 
     def open(self, patience: Patience) -> CampaignLaunchPad:
         """Return the launchpad. Nothing is sent before the first query."""
@@ -93,28 +95,48 @@ def launchpad_file(named: Path | None) -> Path | None:
 
 
 def read_launchpad(path: Path) -> LaunchpadSpec:
-    """Return the launchpad of a ``my_launchpad.yaml``.
+    """Return the launchpad of a ``my_launchpad.yaml``; what FireWorks passes over is passed over.
 
     Raises
     ------
     SettingsError
-        When it cannot be read. No value of the file is repeated.
+        When it cannot be read, or asks for an encryption that FireWorks would leave out without
+        a word. No value of the file is repeated.
     """
     hint = "'superionic init' writes one."
     content = read_yaml(path, f"{path} cannot be read as a launchpad file", hint)
     if not isinstance(content, dict) or "host" not in content:
         raise SettingsError(f"{path} is no launchpad file: it names no host.", hint=hint)
-    if unknown := sorted(set(content) - _SETTINGS):
+    ignored = sorted(str(name) for name in content if name not in _KNOWN)
+    lost = [name for name in ignored if name.startswith(("ssl", "tls")) and content.get(name)]
+    if lost:
         raise SettingsError(
-            f"{path} holds fields that FireWorks does not know: {', '.join(map(str, unknown))}.",
-            hint=f"It knows {', '.join(sorted(_SETTINGS))}.",
+            f"{path} asks for an encryption that FireWorks passes over: {', '.join(lost)}.",
+            hint="Write, for example:\nmongoclient_kwargs:\n  tls: true\n  tlsCAFile: ...",
         )
-    return LaunchpadSpec(content, str(path), _describe(content))
+    settings = {name: content[name] for name in _KNOWN if content.get(name) not in (None, "")}
+    try:
+        settings["port"] = int(settings.get("port") or 27017)
+        return LaunchpadSpec(settings, str(path), _describe(settings), tuple(ignored))
+    except (ValueError, TypeError):
+        raise SettingsError(f"The port in {path} is no number.", hint=hint) from None
 
 
 def launchpad_in(database: DatabaseSpec) -> LaunchpadSpec:
-    """Return the launchpad that lives in the results database itself."""
+    """Return the launchpad that lives in the results database itself.
+
+    Raises
+    ------
+    SettingsError
+        When FireWorks cannot reach that database.
+    """
     docs = deepcopy(database.job_store["docs_store"])
+    if docs.get("ssh_tunnel"):
+        raise SettingsError(
+            f"The results are reached through an SSH tunnel (from: {database.source}), which "
+            "FireWorks cannot use.",
+            hint="Open the tunnel with 'ssh -L', and name its end in a my_launchpad.yaml.",
+        )
     kwargs = docs.get("mongoclient_kwargs") or {}
     address = docs.get("uri") or docs.get("host")
     if address and "://" in address:

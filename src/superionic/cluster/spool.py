@@ -24,6 +24,7 @@ from maggma.core import Store
 
 from superionic.cluster.owner import is_dead
 from superionic.cluster.patience import Patience
+from superionic.directories import made_private
 from superionic.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Spool:
         name = f"{result.fw_id}-{result.launch_id}-{os.getpid()}{_SUFFIX}"
         path = self.directory / name
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            made_private(self.directory)
             # Named after its process, so that what a dead one left can be told from the rest.
             descriptor, temporary = tempfile.mkstemp(  # mode 600
                 dir=self.directory, prefix=f"{quote(result.owner, safe='')}~", suffix=_PART

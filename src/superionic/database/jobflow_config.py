@@ -67,6 +67,8 @@ def read_jobflow_job_store(path: Path) -> "JobStore | None":
     if "JOB_STORE" not in content:
         return None
     store = _build(path, content["JOB_STORE"])
+    for one in (store.docs_store, *store.additional_stores.values()):
+        _number_port(path, one)
     _check(path, store)
     return store
 
@@ -105,6 +107,20 @@ def _build(path: Path, spec: Any) -> "JobStore":
         raise
     except Exception as error:
         raise _unreadable(path, error) from None
+
+
+def _number_port(path: Path, store: Any) -> None:
+    """Read a port in quotes as a number, as the server's own tools do; pymongo does not."""
+    port = getattr(store, "port", None)
+    if isinstance(port, str):
+        try:
+            store.port = int(port)
+        except ValueError:
+            raise SettingsError(
+                f"A port in {path} is no number.", hint=f"Write, for example:\n{EXAMPLE}"
+            ) from None
+    if (index := getattr(store, "index", None)) is not None:  # of a store of objects
+        _number_port(path, index)
 
 
 def _check(path: Path, store: "JobStore") -> None:

@@ -16,7 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from superionic.database.locks import lock, try_lock
-from superionic.database.state import ServerFiles, ServerState, end_if_abandoned
+from superionic.database.state import (
+    ServerFiles,
+    ServerState,
+    UnreadableRecordError,
+    end_if_abandoned,
+    read_state,
+)
 from superionic.errors import DatabaseError
 
 _POLL_S = 1.0
@@ -25,7 +31,7 @@ _STARTED = b"+"
 
 def start_process(
     files: ServerFiles, port: int, engine: str, command: Sequence[str]
-) -> subprocess.Popen[bytes]:
+) -> tuple[subprocess.Popen[bytes], ServerState]:
     """Start the server so that it alone holds the alive lock, and record it."""
     # Others try this lock for moments to see whether the server lives: hence the patience.
     descriptor = lock(files.alive_lock, exclusive=True, timeout_s=5)
@@ -33,11 +39,12 @@ def start_process(
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(descriptor,))
     finally:
         os.close(descriptor)
-    ServerState(process.pid, port, engine, socket.gethostname()).write(files)
-    return process
+    state = ServerState(process.pid, port, engine, socket.gethostname())
+    state.write(files)
+    return process, state
 
 
-def keep(files: ServerFiles, process: subprocess.Popen[bytes]) -> None:
+def keep(files: ServerFiles, process: subprocess.Popen[bytes], state: ServerState) -> None:
     """Wait for the server's end, and bring it about when it is abandoned."""
     while process.poll() is None:
         time.sleep(_POLL_S)
@@ -49,9 +56,19 @@ def keep(files: ServerFiles, process: subprocess.Popen[bytes]) -> None:
             continue
         try:
             with suppress(DatabaseError):  # nobody listens; it tries again
+                state = _recorded(files, state)
                 end_if_abandoned(files)
         finally:
             os.close(decision)
+
+
+def _recorded(files: ServerFiles, known: ServerState) -> ServerState:
+    """Return the record of the server; one that is garbled is written anew, by who knows it."""
+    try:
+        return read_state(files) or known
+    except UnreadableRecordError:
+        known.write(files)
+        return known
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,10 +80,10 @@ def main(arguments: Sequence[str]) -> int:
         os.close(report)
         return 0 if os.read(result, 1) == _STARTED else 1
     os.close(result)
-    process = start_process(files, int(port), engine, command)
+    process, state = start_process(files, int(port), engine, command)
     os.write(report, _STARTED)
     os.close(report)
-    keep(files, process)
+    keep(files, process, state)
     return 0
 
 

@@ -9,10 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from superionic.database.engines import Engine, find_engine
 from superionic.database.locks import lock, locked
@@ -20,6 +22,7 @@ from superionic.database.state import (
     HOST,
     ServerFiles,
     ServerState,
+    UnreadableRecordError,
     accepts,
     end_if_abandoned,
     end_process,
@@ -27,8 +30,12 @@ from superionic.database.state import (
 )
 from superionic.errors import DatabaseError
 
+T = TypeVar("T")
+
 READY_TIMEOUT_S = 60.0
 _DECISION_TIMEOUT_S = 2 * READY_TIMEOUT_S  # another command may be starting the server
+_RECORD_TIMEOUT_S = 5.0  # the keeper looks every second
+_RECORD_POLL_S = 0.3
 _POLL_S = 0.02
 _LARGEST_LOG_BYTES = 5_000_000
 _LOG_TAIL_LINES = 12
@@ -84,16 +91,36 @@ def local_server(data_dir: Path, *, ready_timeout_s: float = READY_TIMEOUT_S) ->
         When no server program is installed, or the server does not start.
     """
     files = ServerFiles.at(data_dir)
-    with locked(files.decision_lock, timeout_s=_DECISION_TIMEOUT_S):
-        server = _running_server(files, ready_timeout_s)
-        user = lock(files.users_lock, exclusive=False, timeout_s=5)
+
+    def join() -> tuple[ServerState, int]:
+        return (
+            _running_server(files, ready_timeout_s),
+            lock(files.users_lock, exclusive=False, timeout_s=5),
+        )
+
+    server, user = _decided(files, join)
     try:
         yield server.uri
     finally:
         # If this is cut short (a second Ctrl-C), the keeper stops the server a second later.
         os.close(user)
-        with locked(files.decision_lock, timeout_s=_DECISION_TIMEOUT_S):
-            end_if_abandoned(files)
+        _decided(files, partial(end_if_abandoned, files))
+
+
+def _decided(files: ServerFiles, decide: Callable[[], T]) -> T:
+    """Decide about the server while nobody else does.
+
+    A record that is garbled is given time to be written anew by the server's keeper.
+    """
+    deadline = time.monotonic() + _RECORD_TIMEOUT_S
+    while True:
+        try:
+            with locked(files.decision_lock, timeout_s=_DECISION_TIMEOUT_S):
+                return decide()
+        except UnreadableRecordError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_RECORD_POLL_S)
 
 
 def start_server(data_dir: Path, *, ready_timeout_s: float = READY_TIMEOUT_S) -> ServerState:
@@ -105,10 +132,13 @@ def start_server(data_dir: Path, *, ready_timeout_s: float = READY_TIMEOUT_S) ->
         When no server program is installed, or the server does not start.
     """
     files = ServerFiles.at(data_dir)
-    with locked(files.decision_lock, timeout_s=_DECISION_TIMEOUT_S):
+
+    def start() -> ServerState:
         server = replace(_running_server(files, ready_timeout_s), persistent=True)
         server.write(files)
-    return server
+        return server
+
+    return _decided(files, start)
 
 
 def stop_server(data_dir: Path, *, force: bool = False) -> ServerStatus:
@@ -132,13 +162,16 @@ def stop_server(data_dir: Path, *, force: bool = False) -> ServerStatus:
         When the server does not end.
     """
     files = ServerFiles.at(data_dir)
-    with locked(files.decision_lock, timeout_s=_DECISION_TIMEOUT_S):
+
+    def stop() -> None:
         server = read_state(files)
         if server is not None and force:
             end_process(files, server)
         elif server is not None:
             replace(server, persistent=False).write(files)
             end_if_abandoned(files)
+
+    _decided(files, stop)
     return server_status(data_dir)
 
 

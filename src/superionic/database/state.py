@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from superionic.database.locks import is_locked
+from superionic.directories import made_private
 from superionic.errors import DatabaseError
 
 HOST = "127.0.0.1"
@@ -45,7 +46,7 @@ class ServerFiles:
         """
         path = data_dir.expanduser().absolute()
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            made_private(path)
         except OSError as error:
             raise DatabaseError(
                 f"The data directory {path} cannot be made: {error.strerror}.",
@@ -123,22 +124,30 @@ class ServerState:
         temporary.replace(files.state)
 
 
+class UnreadableRecordError(DatabaseError):
+    """A server lives, and its record is garbled; its keeper writes it anew."""
+
+
 def read_state(files: ServerFiles) -> ServerState | None:
     """Return the living server of a data directory, or None.
 
     Raises
     ------
+    UnreadableRecordError
+        When a server lives but left no readable record.
     DatabaseError
-        When a server lives but left no readable record, or lives on another machine.
+        When it lives on another machine.
     """
     if not files.is_alive():
         return None
     try:
         state = ServerState(**json.loads(files.state.read_text()))
+        if not (isinstance(state.pid, int) and isinstance(state.port, int)):
+            raise TypeError
     except (OSError, ValueError, TypeError):
         if not files.is_alive():  # it ended in between
             return None
-        raise DatabaseError(
+        raise UnreadableRecordError(
             f"A database server holds {files.data_dir} but its record {files.state.name} "
             "cannot be read.",
             hint=f"Find its process with 'fuser {files.alive_lock}' and end it.",

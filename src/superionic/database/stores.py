@@ -69,8 +69,16 @@ class DatabaseSpec:
             screening=mongo_store(docs, SCREENING_COLLECTION, key="key"),
             failures=mongo_store(docs, FAILURES_COLLECTION, key="key"),
         )
+        # 'from None' throughout: the texts of drivers may repeat parts of a URI.
         for store in database.stores:
-            store.connect()
+            try:
+                store.connect()
+            except Exception as error:
+                raise DatabaseError(
+                    f"A store of {self.description} (from: {self.source}) cannot be opened "
+                    f"({type(error).__name__}).",
+                    hint="Check its host, its credentials, and that what it needs is installed.",
+                ) from None
         return database
 
 
@@ -235,7 +243,7 @@ def check_connection(spec: DatabaseSpec, *, timeout_s: float = CONNECTION_TIMEOU
     """
     from jobflow import JobStore
     from maggma.stores import GridFSStore
-    from pymongo.errors import OperationFailure, PyMongoError
+    from pymongo.errors import OperationFailure
 
     job_store = JobStore.from_dict(deepcopy(spec.job_store))
     data = job_store.additional_stores["data"]
@@ -262,7 +270,12 @@ def check_connection(spec: DatabaseSpec, *, timeout_s: float = CONNECTION_TIMEOU
                 f"{place} refuses the user name or password, or the user may not read it.",
                 hint="Check them, and the authSource of the user, with its administrator.",
             ) from None
-        except (PyMongoError, OSError, ValueError) as error:
+        except Exception as error:
+            if store.ssh_tunnel is not None and store._coll is None:
+                raise DatabaseError(
+                    f"{place}: the tunnel cannot be opened ({type(error).__name__}).",
+                    hint="Check its address, its user and its key, with 'ssh'.",
+                ) from None
             raise DatabaseError(
                 f"{place} does not answer within {timeout_s:g} s ({type(error).__name__}).",
                 hint="Check that the server runs and that host and port are right.",
@@ -344,4 +357,10 @@ def _describe(store: "MongoStore | GridFSStore") -> str:
     """Return hosts and database of a store; its host may be a URI, too."""
     address = store.uri or store.host
     hosts = hosts_of(address) if "://" in address else f"{address}:{store.port}"
-    return f"{hosts}/{store.database}"
+    if store.ssh_tunnel is None:
+        return f"{hosts}/{store.database}"
+    tunnel = store.ssh_tunnel
+    return (
+        f"{tunnel.remote_server_address}/{store.database}, through an SSH tunnel over "
+        f"{tunnel.tunnel_server_address}"
+    )

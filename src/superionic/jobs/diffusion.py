@@ -32,6 +32,7 @@ from superionic.diffusion.slope import SlopeSettings, conductivity, diffusivity
 from superionic.diffusion.stopping import StopRules, crystal_of
 from superionic.diffusion.supercell import make_supercell, shortest_vector
 from superionic.diffusion.verdict import DiffusionAnalysis, VerdictRules, analyse
+from superionic.directories import made_private
 from superionic.errors import NoMobileIonError, SettingsError
 from superionic.jobs.descriptors import finite
 from superionic.potentials.registry import load_potential
@@ -282,7 +283,9 @@ class DiffusionMDMaker(ForceFieldMDMaker):
                 material_id=about["material_id"],
             )
         folder = f"{about['task_key'][:32]}-{potential.weights_sha256[:8]}"
-        directory = Path(prev_dir) if prev_dir else get_settings().data_dir / "md" / folder
+        directory = (
+            Path(prev_dir) if prev_dir else made_private(get_settings().data_dir) / "md" / folder
+        )
         atoms = as_started(atoms, directory)
         settings = self.md_settings(has_hydrogen="H" in atoms.get_chemical_symbols())
         task = MDTask(atoms, mobile, settings, directory, self.stop)

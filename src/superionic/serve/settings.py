@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from superionic.directories import made_private
 from superionic.errors import SettingsError
 
 TOKEN_VARIABLE = "SUPERIONIC_SERVE_TOKEN"
@@ -157,7 +158,7 @@ def _read_token(path: Path) -> str:
 
 def _write_token(path: Path, token: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        made_private(path.parent)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(token + "\n")

@@ -10,6 +10,7 @@ from superionic.diffusion.forces import force_field_maker
 from superionic.diffusion.integrators import Thermostat
 from superionic.diffusion.md_settings import MDSettings
 from superionic.diffusion.trajectory import read_frames
+from superionic.directories import made_private
 from superionic.errors import DiffusionError
 from superionic.jobs.diffusion import as_started, with_progress
 from superionic.jobs.engines.base import (
@@ -127,7 +128,7 @@ class AseEngine(EngineMaker):
         _, atoms = cell_and_atoms(structure)
         require_ion(document, atoms.get_chemical_symbols())
         directory = (
-            get_settings().data_dir
+            made_private(get_settings().data_dir)
             / "md"
             / folder_name(document["task_key"], temperature_K, seed, identity.weights_sha256)
         )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 
 from superionic.diffusion.trajectory import write_atomically
+from superionic.directories import made_private
 from superionic.errors import DiffusionError
 from superionic.units import BOLTZMANN_eV_per_K
 
@@ -191,7 +192,7 @@ def keep_files(folder: Path, index: int, work: Path, names: Sequence[str]) -> No
     target = files_of_segment(folder, index)
     fresh = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        fresh.mkdir(parents=True, exist_ok=True)
+        made_private(fresh)
         for name in names:
             for file in (work / name, work / f"{name}.gz"):
                 if file.is_file():
@@ -214,7 +215,7 @@ def keep_segment(folder: Path, index: int, segment: Segment) -> None:
     DiffusionError
         When it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    made_private(folder)
     buffer = io.BytesIO()
     temperatures = segment.temperatures_K
     np.savez_compressed(
