@@ -8,18 +8,19 @@ processes run.
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import yaml
 from platformdirs import user_cache_path, user_config_path, user_data_path
 from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 
 from superionic.errors import SettingsError
+from superionic.yaml_file import read_yaml
 
 CONFIG_FILE_VARIABLE = "SUPERIONIC_CONFIG_FILE"
 
@@ -78,8 +79,16 @@ class SuperionicSettings(BaseSettings):
         return (
             init_settings,
             env_settings,
-            YamlConfigSettingsSource(settings_cls, yaml_file=config_file()),
+            InitSettingsSource(settings_cls, init_kwargs=_read_config(config_file())),
         )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    hint = "Write one 'name: value' a line, or remove the file."
+    content = read_yaml(path, f"{path} is not a YAML mapping", hint) if path.is_file() else None
+    if content is not None and not isinstance(content, dict):
+        raise SettingsError(f"{path} is not a YAML mapping.", hint=hint)
+    return content or {}
 
 
 @lru_cache(maxsize=1)
@@ -101,9 +110,4 @@ def get_settings() -> SuperionicSettings:
         raise SettingsError(
             f"The configuration is wrong: {faults}.",
             hint=f"Look at {config_file()} and at the environment variables SUPERIONIC_*.",
-        ) from None
-    except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise SettingsError(
-            f"{config_file()} is not a YAML mapping ({type(error).__name__}).",
-            hint="Write one 'name: value' a line, or remove the file.",
         ) from None

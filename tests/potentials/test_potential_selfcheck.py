@@ -175,15 +175,16 @@ def test_a_pass_is_kept_and_not_checked_again(monkeypatch, cache_dir):
     assert len(calls) == 1
 
     (kept,) = cache_dir.rglob("*.json")
-    kept.write_text(kept.read_text()[:20])  # a torn file
-    registry._prove.cache_clear()
-    load_potential(spec)
-    assert len(calls) == 2
+    for n_calls, garbage in enumerate((kept.read_bytes()[:20], b"\xff\xfe garbage \0"), start=2):
+        kept.write_bytes(garbage)
+        registry._prove.cache_clear()
+        load_potential(spec)
+        assert len(calls) == n_calls
 
     monkeypatch.setattr(selfcheck, "CHECK_VERSION", selfcheck.CHECK_VERSION + 1)
     registry._prove.cache_clear()
     load_potential(spec)
-    assert len(calls) == 3
+    assert len(calls) == 4
 
 
 def test_a_cache_that_cannot_be_written_is_no_fault(monkeypatch, tmp_path, caplog):

@@ -51,6 +51,18 @@ def test_csv_can_be_read_back():
     assert (other["mpe_eV"], other["warnings"]) == ("", "relaxed;relaxed;ordered")
 
 
+def test_names_are_neither_formulas_nor_commands():
+    formula, command = "=HYPERLINK(A1)", "\x1b[2J\u202eb"
+    outputs = [descriptors(name, xi=0.5, mpe_eV=-0.5) for name in (formula, command)]
+    found = ranked(screening_document([DescriptorsDocument.model_validate(o)]) for o in outputs)
+    read = list(csv.DictReader(io.StringIO(ranking_csv(found))))
+    assert {row["material_id"] for row in read} == {f"'{formula}", r"\x1b[2J\u202eb"}
+    assert {row["mpe_eV"] for row in read} == {"-0.5"}
+    table = ranking_table(found)
+    assert all(line.isprintable() for line in table.splitlines())
+    assert formula in table
+
+
 def test_table_shows_each_warning_once_and_no_markup():
     head, first, second = ranking_table(rows()).splitlines()
     assert head.split()[:3] == ["rank", "formula", "id"]

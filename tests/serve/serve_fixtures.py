@@ -86,6 +86,14 @@ def real_documents() -> tuple[DescriptorsDocument, LandscapeDocument]:
     return DescriptorsDocument.model_validate(made), document
 
 
+def store_landscape(database: Database, landscape: LandscapeDocument) -> None:
+    """Write a landscape and its arrays as its job does."""
+    output = landscape.model_dump() | {"structure": landscape.structure.as_dict()}
+    database.job_store.update(
+        {"uuid": landscape.job_uuid, "index": 1, "output": output}, save={"data": ["arrays"]}
+    )
+
+
 def fill(database: Database) -> None:
     """Write the rows and documents of the tests."""
     made, landscape = real_documents()
@@ -95,17 +103,8 @@ def fill(database: Database) -> None:
         groups.setdefault(output.potential.label, []).append(screening_document([output]))
     rows = [row for group in groups.values() for row in ranked(group)]
     database.screening.update([row.model_dump() for row in rows], key="key")
-    database.job_store.update(
-        [
-            {"uuid": made.job_uuid, "index": 1, "output": made.model_dump()},
-            {
-                "uuid": "landscape of licl",
-                "index": 1,
-                "output": landscape.model_dump() | {"structure": landscape.structure.as_dict()},
-            },
-        ],
-        save={"data": ["arrays"]},
-    )
+    database.job_store.update({"uuid": made.job_uuid, "index": 1, "output": made.model_dump()})
+    store_landscape(database, landscape)
     failure = FailureDocument(
         key="broken",
         material_id="broken",
@@ -157,16 +156,14 @@ class Served:
     """A server in a thread of its own, on a free port of the loopback."""
 
     def __init__(self, spec: DatabaseSpec, **settings: object) -> None:
-        import uvicorn
-
-        from superionic.serve.app import create_app, listen
+        from superionic.serve.app import create_app, listen, make_server
 
         plain = {"port": 0, "rate_per_s": 1e5, "burst": 1e5}
         self.listener = listen(ServeSettings(**(plain | settings)))
         self.port = self.listener.getsockname()[1]
-        app = create_app(spec, ServeSettings(**(plain | settings | {"port": self.port})))
+        own = ServeSettings(**(plain | settings | {"port": self.port}))
         self.url = f"http://127.0.0.1:{self.port}"
-        self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        self.server = make_server(create_app(spec, own), own)
         self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
 
     def __enter__(self) -> "Served":

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,9 +18,12 @@ from serve_fixtures import (
     REAL_KEY,
     SEEN_BY_A_BROWSER,
     real_documents,
+    store_landscape,
 )
 
+from superionic.builders.rows import screening_document
 from superionic.database.stores import spec_from_uri
+from superionic.schemas.common import PackedArray
 from superionic.serve.filters import Filters
 from superionic.serve.reading import RowCounter
 from superionic.serve.source import for_reading
@@ -146,6 +150,8 @@ def test_the_collection_is_described(api):
         "formula[$ne]=1",
         "elements=Xx",
         "after=nonsense",
+        "after=" + urlsafe_b64encode(b'["ranks.xi","\\ud800","\\ud800"]').decode().rstrip("="),
+        "after=" + urlsafe_b64encode(b'["ranks.xi",1,"\\ud800"]').decode().rstrip("="),
         "present=everything",
         "unknown=1",
     ],
@@ -188,6 +194,51 @@ def test_figures_are_drawn_from_arrays(api):
     missing = api.get("/api/material/figure", params={"key": REAL_KEY, "kind": "msd"})
     assert missing.status_code == 404
     assert "superionic label" in missing.json()["error"]["hint"]
+
+
+def test_a_landscape_that_was_replaced_is_drawn_anew(client, server_uri):
+    spec = spec_from_uri(server_uri, "serve_tests_replaced", source="test")
+    made, landscape = real_documents()
+    try:
+        with spec.open() as database:
+            database.screening.update([screening_document([made]).model_dump()], key="key")
+            store_landscape(database, landscape)
+            asked = {"key": REAL_KEY, "kind": "landscape"}
+            shown = client(spec)
+            before = shown.get("/api/material/figure", params=asked).json()["highest_eV"]
+            # The job runs once more under the same identifier, with another result.
+            doubled = [PackedArray.pack(2 * one.unpack()) for one in landscape.arrays.energies_eV]
+            arrays = landscape.arrays.model_copy(update={"energies_eV": doubled})
+            store_landscape(database, landscape.model_copy(update={"arrays": arrays}))
+            after = shown.get("/api/material/figure", params=asked).json()["highest_eV"]
+        assert after == pytest.approx(2 * before, abs=0.02)
+    finally:
+        MongoClient(server_uri).drop_database("serve_tests_replaced")
+
+
+def test_whatever_is_listed_can_be_opened(client, server_uri):
+    spec = spec_from_uri(server_uri, "serve_tests_long", source="test")
+    made, _ = real_documents()
+    names = ["日" * 3900 + str(n) for n in range(4)] + ["x" * 4001]
+    rows = [
+        screening_document([made.model_copy(update={"material_id": name})]).model_dump()
+        for name in names
+    ]
+    try:
+        with spec.open() as database:
+            ranks = [row | {"rank": n, "ranks": {"xi": n}} for n, row in enumerate(rows, start=1)]
+            database.screening.update(ranks, key="key")
+        shown = client(spec)
+        for sort in ("rank", "material_id"):
+            listed = list(pages(shown, limit=1, sort=sort, material_id="日"))
+            assert [row["material_id"] for row in listed] == names[:4]
+        for row in listed:
+            answer = shown.get("/api/material", params={"key": row["key"]})
+            assert answer.json()["row"]["material_id"] == row["material_id"]
+        too_long = shown.get("/api/rows", params={"limit": 200}).json()["data"][-1]
+        assert too_long["unreadable"]
+    finally:
+        MongoClient(server_uri).drop_database("serve_tests_long")
 
 
 def test_downloads(api, tmp_path):

@@ -1,5 +1,6 @@
 """Pages of rows against a plain sort in Python, and the survey that puts the questions."""
 
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import mongomock
@@ -238,6 +239,7 @@ def test_few_rows_are_read_where_ranges_hold_them():
         Position("rank", float("nan"), "key").encode(),
         Position("rank", 10**400, "key").encode(),
         Position("rank", 1, {"$ne": 1}).encode(),
+        urlsafe_b64encode(b'["rank",1,"\\ud800"]').decode(),
         "A" * 3000,
         "é",
     ],

@@ -35,7 +35,9 @@ from superionic.cli import (
     validate,
     worker,
 )
+from superionic.cli.console import echo
 from superionic.errors import SuperionicError
+from superionic.text import PrintableFormatter
 
 EXIT_INTERRUPTED = 130
 
@@ -73,7 +75,7 @@ app.add_typer(fetch.app, name="fetch")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"superionic {__version__}")
+        echo(f"superionic {__version__}")
         raise typer.Exit
 
 
@@ -89,12 +91,14 @@ def options(
 def main() -> None:
     """Run the command line; errors that a user may cause end in one line and exit code 1."""
     warnings.filterwarnings("ignore")
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         app(standalone_mode=True)
     except SuperionicError as error:
-        typer.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from superionic.cli.cluster_options import settings_with
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def build(
             else:
                 _say(build_screening(opened, n_processes=processes, prune=prune), always=True)
         except KeyboardInterrupt:
-            typer.echo("Stopped. Rows that were written stay.", err=True)
+            echo("Stopped. Rows that were written stay.", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except PyMongoError as error:
             raise DatabaseError(
@@ -67,14 +68,14 @@ def build(
 
 def _say(report: "BuildReport", always: bool = False) -> None:
     if report.busy:
-        typer.echo("Another builder is at work; nothing done.")
+        echo("Another builder is at work; nothing done.")
     elif report.n_rows or always:
-        typer.echo(f"{report.n_rows} rows written.")
+        echo(f"{report.n_rows} rows written.")
     if report.orphans:
         named = ", ".join(report.orphans[:MOST_NAMED])
         more = len(report.orphans) - MOST_NAMED
         what = "were removed" if report.pruned else "stay; 'superionic build --prune' removes them"
-        typer.echo(
+        echo(
             f"{len(report.orphans)} rows without any document {what}: {named}"
             + (f" and {more} more." if more > 0 else ".")
         )

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from superionic.cli.console import echo
 from superionic.cli.options import Mobile
 
 
@@ -54,13 +55,13 @@ def candidates(
         ),
     )
     for line in chosen.lines():
-        typer.echo(line)
+        echo(line)
     if reasons:
         for error in chosen.unreadable:
-            typer.echo(str(error))
+            echo(str(error))
         for name, reason in chosen.reasons.items():
-            typer.echo(f"{name}: {reason}")
+            echo(f"{name}: {reason}")
         for name, same in chosen.duplicates().items():
-            typer.echo(f"{name}: the same as {same}")
+            echo(f"{name}: the same as {same}")
     if out is not None:
         write_candidates(chosen, out)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from superionic.cli.console import echo
 from superionic.database.server import ServerStatus, server_status, start_server, stop_server
 from superionic.settings import get_settings
 
@@ -28,7 +29,7 @@ def start(data_dir: DataDir = None) -> None:
     start, and keeps the database reachable for other programs.
     """
     server = start_server(_data_dir(data_dir))
-    typer.echo(f"{server.engine} runs at {server.uri} (process {server.pid}).")
+    echo(f"{server.engine} runs at {server.uri} (process {server.pid}).")
 
 
 @app.command()
@@ -43,11 +44,11 @@ def stop(
     ran = server_status(path).server is not None
     status = stop_server(path, force=force) if ran else None
     if status is None:
-        typer.echo(f"No server runs in {path}.")
+        echo(f"No server runs in {path}.")
     elif status.server is None:
-        typer.echo("The server is stopped.")
+        echo("The server is stopped.")
     else:
-        typer.echo("Other commands use the server; it stops when the last of them ends.")
+        echo("Other commands use the server; it stops when the last of them ends.")
 
 
 @app.command()
@@ -55,7 +56,7 @@ def status(data_dir: DataDir = None) -> None:
     """Say whether the server runs, and where; exit status 1 if it does not run or answer."""
     found = server_status(_data_dir(data_dir))
     for line in describe(found):
-        typer.echo(line)
+        echo(line)
     if not found.answers:
         raise typer.Exit(1)
 

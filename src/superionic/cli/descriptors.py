@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from superionic.cli.console import echo
 from superionic.cli.options import (
     Adaptive,
     ExclusionRadius,
@@ -70,4 +71,4 @@ def descriptors(
         PrepareSettings(primitive=not reference, supercell_min_width_A=min_width),
         replace(landscape, exclusion_radius_A=exclusion_radius_A(ion, exclusion_radius)),
     )
-    typer.echo(json.dumps(result, indent=2, allow_nan=False))
+    echo(json.dumps(result, indent=2, allow_nan=False))

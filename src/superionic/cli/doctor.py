@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superionic.cli.console import echo
 from superionic.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def doctor(
         findings.append(Finding(False, "superionic configuration", error.message, error.hint))
     marks = {True: "ok  ", False: "BAD ", None: "    "}
     for finding in findings:
-        typer.echo(f"{marks[finding.ok]} {finding.subject}: {finding.text}")
+        echo(f"{marks[finding.ok]} {finding.subject}: {finding.text}")
         if finding.hint:
-            typer.echo(f"       {finding.hint}")
+            echo(f"       {finding.hint}")
     if any(finding.ok is False for finding in findings):
         raise typer.Exit(1)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, JsonFile
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def evaluate(
     if fit_calibrated is not None:
         names = [file.name for file in labels or []] or ["the rows' own labels"]
         said = _fit(rows, known, mobile_species, potential, settings, fit_calibrated, names)
-        typer.echo(said, err=True)
+        echo(said, err=True)
     measurements = [
         *(read_obelix(obelix) if obelix is not None else []),
         *(read_matches(matches) if matches is not None else []),
@@ -169,7 +170,7 @@ def evaluate(
     to_stdout = json_file is not None and str(json_file) == "-"
     if json_file is not None and not to_stdout:
         json_file.write_text(evaluation_json(found) + "\n")
-    typer.echo(evaluation_json(found) if to_stdout else text)
+    echo(evaluation_json(found) if to_stdout else text)
 
 
 def _fit(

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI
 
 
@@ -30,6 +31,6 @@ def explain(
         database_uri=database,
     )
     if as_json:
-        typer.echo(explanations_json(found))
+        echo(explanations_json(found))
     else:
-        typer.echo("\n\n".join(explanation_text(one) for one in found))
+        echo("\n\n".join(explanation_text(one) for one in found))

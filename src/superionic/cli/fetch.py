@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superionic.cli.console import echo
+
 if TYPE_CHECKING:
     from superionic.structures.sources.download import Download, Source
 
@@ -135,11 +137,11 @@ def _fetch(source: "Source", out: Path, restart: bool) -> None:
     from superionic.structures.sources.download import download
 
     result = download(source, out, restart=restart, report=_say)
-    typer.echo(summary(result))
+    echo(summary(result))
 
 
 def _say(done: int, total: int | None) -> None:
-    typer.echo(f"{done} of {'?' if total is None else total} crystals", err=True)
+    echo(f"{done} of {'?' if total is None else total} crystals", err=True)
 
 
 def summary(result: "Download") -> str:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from superionic.cli.console import echo
+
 
 def init(
     directory: Annotated[Path, typer.Argument(help="Where the files go.")],
@@ -71,5 +73,5 @@ def init(
         cores=cores,
     )
     for path in write_site(site_files(options, password), target, overwrite=force):
-        typer.echo(str(path))
-    typer.echo(f"Now: source {target / 'environment.sh'} && superionic doctor")
+        echo(str(path))
+    echo(f"Now: source {target / 'environment.sh'} && superionic doctor")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from superionic.cli.campaign_file import campaign_of_flow
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Potential
 
 EXIT_SOME_FAILED = 3
@@ -136,7 +137,7 @@ def label(
     to_stdout = json_file is not None and str(json_file) == "-"
     if json_file is not None and not to_stdout:
         json_file.write_text(labels_json(result.rows) + "\n")
-    typer.echo(labels_json(result.rows) if to_stdout else label_table(result.rows))
+    echo(labels_json(result.rows) if to_stdout else label_table(result.rows))
     if result.failures:
-        typer.echo(failures_table(result.failures), err=to_stdout)
+        echo(failures_table(result.failures), err=to_stdout)
         raise typer.Exit(EXIT_SOME_FAILED)

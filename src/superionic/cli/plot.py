@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, Policy
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def plot(
     from superionic.report.figures.kinds import KINDS, get_kind
 
     if list_kinds or kind is None:
-        typer.echo("\n".join(_lines(list(KINDS.values()))))
+        echo("\n".join(_lines(list(KINDS.values()))))
         return
     from superionic.report.figures.sources import Request, read_sources
     from superionic.report.figures.write import is_interactive, write_figure
@@ -118,7 +119,7 @@ def plot(
             data = sources.with_database(request, found)
     figure = (chosen.plotly if interactive else chosen.static)(data, **options)
     write_figure(figure, path, dpi=dpi)
-    typer.echo(f"Wrote {path} ({path.stat().st_size / 1000:.0f} kB).", err=True)
+    echo(f"Wrote {path} ({path.stat().st_size / 1000:.0f} kB).", err=True)
 
 
 def _options(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from superionic.cli.campaign_file import campaign_of_flow
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Potential, Relax
 
 if TYPE_CHECKING:
@@ -133,9 +134,9 @@ def predict(
     if json_file is not None and not to_stdout:
         json_file.write_text(predictions_json(result.documents) + "\n")
     show = predictions_json if to_stdout else prediction_table
-    typer.echo(show(result.documents))
+    echo(show(result.documents))
     if result.failures:
-        typer.echo(failures_table(result.failures), err=to_stdout)
+        echo(failures_table(result.failures), err=to_stdout)
         raise typer.Exit(EXIT_SOME_FAILED)
 
 

@@ -1,12 +1,10 @@
 """Progress of a campaign: a bar on a terminal, plain lines in a log."""
 
-import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -17,6 +15,8 @@ from rich.progress import (
 )
 
 from superionic.campaign.outcome import Outcome, Task
+from superionic.cli.console import ProgressConsole
+from superionic.text import printable
 
 LEAST_SHARE = 0.03
 """Share of the work that must be done before the time left is guessed."""
@@ -31,7 +31,7 @@ class ConsoleReporter:
     """
 
     def __init__(self) -> None:
-        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True, emoji=False)
+        self._console = ProgressConsole()
         self._bars: Progress | None = None
         self._total: TaskID | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -55,14 +55,14 @@ class ConsoleReporter:
     def say(self, text: str) -> None:
         """Write one line."""
         self._stop()
-        self._console.print(text, markup=False)
+        self._console.say(text)
 
     def planned(self, *, n_materials: int, n_finished: int, todo: Sequence[Task]) -> None:
         """Say what there is to do."""
         text = f"{n_materials} materials"
         if n_finished:
             text += f", {n_finished} of them in the database already"
-        self._console.print(f"{text}; {len(todo)} to compute.", markup=False)
+        self._console.say(f"{text}; {len(todo)} to compute.")
         self._n_todo = len(todo)
         self._start = time.monotonic()
         self._weights = {task.key: task.candidate.work for task in todo}
@@ -85,7 +85,7 @@ class ConsoleReporter:
         """Show a bar for the material."""
         if self._bars is not None:
             self._tasks[task.key] = self._bars.add_task(
-                task.candidate.material_id, total=1.0, note=""
+                printable(task.candidate.material_id), total=1.0, note=""
             )
 
     def progress(self, task: Task, done: int, planned: int) -> None:
@@ -107,14 +107,13 @@ class ConsoleReporter:
             self._bars.remove_task(self._tasks.pop(outcome.task.key))
             self._move_total()
             if failure is not None:
-                self._console.print(f"{name} failed: {failure.message}", markup=False)
+                self._console.say(f"{name} failed: {failure.message}")
             return
         elapsed_s = time.monotonic() - self._start
         text = "done" if failure is None else f"failed: {failure.message}"
         left = self._time_left(elapsed_s)
-        self._console.print(
-            f"[{self._n_done}/{self._n_todo}] {name}: {text} ({elapsed_s:.0f} s{left})",
-            markup=False,
+        self._console.say(
+            f"[{self._n_done}/{self._n_todo}] {name}: {text} ({elapsed_s:.0f} s{left})"
         )
 
     def _share_done(self) -> float:

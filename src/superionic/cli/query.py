@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, Policy
 
 if TYPE_CHECKING:
@@ -106,13 +107,13 @@ def query(
             from superionic.report.export import optimade_response
 
             structures = structures_of(found.job_store.docs_store, rows)
-            typer.echo(json.dumps(optimade_response(rows, structures), allow_nan=False))
+            echo(json.dumps(optimade_response(rows, structures), allow_nan=False))
             if left_out := [row.key for row in rows if row.key not in structures]:
-                typer.echo(f"Without a structure, left out: {', '.join(left_out)}", err=True)
+                echo(f"Without a structure, left out: {', '.join(left_out)}", err=True)
             return
-    typer.echo(_written(rows, output, policy))
+    echo(_written(rows, output, policy))
     if note := _several_groups(rows):
-        typer.echo(note, err=True)
+        echo(note, err=True)
 
 
 def _written(rows: "list[ScreeningDocument]", output: Format, policy: str) -> str:

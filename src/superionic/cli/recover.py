@@ -10,6 +10,7 @@ from superionic.cli.cluster_options import (
     settings_with,
     spool_directory,
 )
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI
 
 
@@ -69,10 +70,10 @@ def recover(
     )
     for fw_ids, text in lines:
         if fw_ids:
-            typer.echo(f"{len(fw_ids)} {text}: {', '.join(map(str, fw_ids))}")
+            echo(f"{len(fw_ids)} {text}: {', '.join(map(str, fw_ids))}")
     if found.submissions:
-        typer.echo(f"{found.submissions} half-submitted materials were removed; submit them again.")
+        echo(f"{found.submissions} half-submitted materials were removed; submit them again.")
     if found.results_refused:
-        typer.echo(f"{found.results_refused} results on disk cannot be sent (*.refused).")
+        echo(f"{found.results_refused} results on disk cannot be sent (*.refused).")
     if not found:
-        typer.echo("Nothing to put right.")
+        echo("Nothing to put right.")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, Policy, writable
 
 
@@ -72,9 +73,9 @@ def report(
             progress=lambda done, total: say(f"{done} of {total} materials drawn"),
         )
     size = write_report(content, out)
-    typer.echo(
+    echo(
         f"{out}: {len(content.table.rows)} materials, {len(content.sections)} with figures, "
         f"{size / 1e6:.1f} MB."
     )
     if content.faults:
-        typer.echo(f"{len(content.faults)} things could not be shown; the report lists them.")
+        echo(f"{len(content.faults)} things could not be shown; the report lists them.")

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from superionic.cli.cluster_options import LaunchpadFile, settings_with
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI
 
 
@@ -46,4 +47,4 @@ def rerun(
             all_first_jobs(site.launchpad) if everything else failed_jobs(site.launchpad, causes)
         )
         n_rerun = len(fw_ids) if dry_run else rerun_jobs(site.launchpad, fw_ids)
-    typer.echo(f"{n_rerun} jobs {'would' if dry_run else 'will'} run again.")
+    echo(f"{n_rerun} jobs {'would' if dry_run else 'will'} run again.")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from superionic.cli.console import echo
 from superionic.cli.options import (
     Adaptive,
     DatabaseURI,
@@ -152,14 +153,14 @@ def screen(
     if json_file is not None and not to_stdout:
         json_file.write_text(together + "\n")
     if to_stdout:
-        typer.echo(together)
+        echo(together)
     else:
         for ion, group in zip(ions, rows, strict=True):
             if len(ions) > 1:
-                typer.echo(f"\nMobile {ion}")
-            typer.echo(ranking_table(group, policy))
+                echo(f"\nMobile {ion}")
+            echo(ranking_table(group, policy))
             if any(row.orderings for row in group):
-                typer.echo(orderings_table(group))
+                echo(orderings_table(group))
     if failures:
-        typer.echo(failures_table(failures), err=to_stdout)
+        echo(failures_table(failures), err=to_stdout)
         raise typer.Exit(EXIT_SOME_FAILED)

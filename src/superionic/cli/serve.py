@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from superionic.cli.cluster_options import LaunchpadFile, settings_with
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI
 
 
@@ -42,7 +43,7 @@ def serve(
 
     from superionic.database.server import local_server
     from superionic.database.stores import configured_database, spec_from_uri
-    from superionic.serve.app import create_app, listen, require_packages, run
+    from superionic.serve.app import create_app, listen, make_server, require_packages
     from superionic.serve.settings import ServeSettings, find_token
 
     require_packages()
@@ -65,7 +66,7 @@ def serve(
             spec = spec_from_uri(uri, settings.database_name, source="local server")
         app = create_app(spec, chosen)
         shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
-        typer.echo(f"http://{shown}:{chosen.port} shows {spec.description}; Ctrl-C ends it.")
+        echo(f"http://{shown}:{chosen.port} shows {spec.description}; Ctrl-C ends it.")
         if token is not None:
-            typer.echo(f"Its token is that of {token_source}.")
-        run(app, listener)
+            echo(f"Its token is that of {token_source}.")
+        make_server(app, chosen).run(sockets=[listener])

@@ -12,6 +12,7 @@ from superionic.cli.cluster_options import (
     settings_with,
     spool_directory,
 )
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI
 
 if TYPE_CHECKING:
@@ -42,14 +43,14 @@ def status(
     waiting = Spool(directory)
     n_waiting, n_refused = waiting.count(), len(waiting.refused())
     if as_json:
-        typer.echo(json.dumps({**asdict(found), "n_on_disk": n_waiting, "n_refused": n_refused}))
+        echo(json.dumps({**asdict(found), "n_on_disk": n_waiting, "n_refused": n_refused}))
         return
     for line in describe(found):
-        typer.echo(line)
+        echo(line)
     if n_waiting:
-        typer.echo(f"{n_waiting} results wait in {directory}.")
+        echo(f"{n_waiting} results wait in {directory}.")
     if n_refused:
-        typer.echo(f"{n_refused} results in {directory} could not be sent (*.refused).")
+        echo(f"{n_refused} results in {directory} could not be sent (*.refused).")
 
 
 def describe(status: "Status") -> list[str]:

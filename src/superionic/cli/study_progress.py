@@ -1,10 +1,8 @@
 """Progress of a training: a bar for each step on a terminal, plain lines in a log."""
 
-import sys
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,17 +13,19 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from superionic.cli.console import ProgressConsole
+
 
 class StudyProgress:
     """Show the steps of a study on standard error."""
 
     def __init__(self) -> None:
-        self._console = Console(file=sys.stderr, highlight=False, soft_wrap=True, emoji=False)
+        self._console = ProgressConsole()
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         if self._console.is_terminal:
             self._bars = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
@@ -49,7 +49,7 @@ class StudyProgress:
 
     def say(self, text: str) -> None:
         """Write one line."""
-        self._console.print(text, markup=False)
+        self._console.say(text)
 
     def step(self, name: str, done: int, total: int, text: str = "") -> None:
         """Show how much of a step is done."""

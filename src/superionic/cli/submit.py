@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from superionic.cli.cluster_options import LaunchpadFile, settings_with
+from superionic.cli.console import echo
 from superionic.cli.counting import counting
 from superionic.cli.options import DatabaseURI, Mobile, Potential
 
@@ -102,23 +103,23 @@ def submit(
                 hint="The same command goes on from where it was stopped.",
             ) from None
         verb = "would be submitted" if dry_run else "submitted"
-        typer.echo(f"{done.n_submitted} materials {verb} ({done.n_jobs} jobs).")
+        echo(f"{done.n_submitted} materials {verb} ({done.n_jobs} jobs).")
         for label, n_removed in sieve.removed:
-            typer.echo(f"{n_removed} were removed by {label}.")
+            echo(f"{n_removed} were removed by {label}.")
         if done.n_duplicates:
-            typer.echo(f"{done.n_duplicates} are the same as another, which stands for them.")
+            echo(f"{done.n_duplicates} are the same as another, which stands for them.")
         if done.n_finished:
-            typer.echo(f"{done.n_finished} are finished already.")
+            echo(f"{done.n_finished} are finished already.")
         if done.n_queued:
-            typer.echo(f"{done.n_queued} are in the launchpad already.")
+            echo(f"{done.n_queued} are in the launchpad already.")
         if done.n_failed_before:
-            typer.echo(f"{done.n_failed_before} of them have failed: 'superionic rerun'.")
+            echo(f"{done.n_failed_before} of them have failed: 'superionic rerun'.")
         if dry_run and done.n_submitted and wanted.flow == "screen":  # judged by landscapes
-            typer.echo(estimate_time_s(site.database, info, done.work).text)
+            echo(estimate_time_s(site.database, info, done.work).text)
     for fault in done.unreadable[:_SHOWN]:
-        typer.echo(f"Not submitted: {fault}", err=True)
+        echo(f"Not submitted: {fault}", err=True)
     if len(done.unreadable) > _SHOWN:
-        typer.echo(f"... and {len(done.unreadable) - _SHOWN} more.", err=True)
+        echo(f"... and {len(done.unreadable) - _SHOWN} more.", err=True)
     if done.unreadable:
         raise typer.Exit(EXIT_SOME_UNREADABLE)
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from superionic.cli.console import echo
 from superionic.cli.options import JsonFile
 
 EXIT_INTERRUPTED = 130
@@ -87,8 +88,8 @@ def train(
     to_stdout = json_file is not None and str(json_file) == "-"
     if json_file is not None and not to_stdout:
         json_file.write_text(summary)
-    typer.echo(summary if to_stdout else tables)
-    typer.echo(f"Results are in {result.directory}.", err=True)
+    echo(summary if to_stdout else tables)
+    echo(f"Results are in {result.directory}.", err=True)
 
 
 def _require_network_extra() -> None:

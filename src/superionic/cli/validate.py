@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from superionic.cli.campaign_file import campaign_of_flow
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Policy, Potential
 
 if TYPE_CHECKING:
@@ -148,9 +149,9 @@ def validate(
     if write is not None:
         write_page(write, validations_markdown(result.documents), WRITTEN_BY)
     show = validations_json if to_stdout else validation_table
-    typer.echo(show(result.documents))
+    echo(show(result.documents))
     if result.failures:
-        typer.echo(failures_table(result.failures), err=to_stdout)
+        echo(failures_table(result.failures), err=to_stdout)
         raise typer.Exit(EXIT_SOME_FAILED)
 
 

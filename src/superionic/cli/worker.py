@@ -11,6 +11,7 @@ from superionic.cli.cluster_options import (
     settings_with,
     spool_directory,
 )
+from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI
 
 if TYPE_CHECKING:
@@ -103,14 +104,14 @@ def worker(
             site.launchpad,
             n_processes=n_processes,
             limits=Limits(time_limit, memory_limit, grace),
-            say=lambda line: typer.echo(line, err=True),
+            say=lambda line: echo(line, err=True),
         )
-    typer.echo(
+    echo(
         f"{report.n_completed} jobs done, {report.n_failed} failed, {report.n_handed_back} handed "
         f"back, {report.n_deaths} processes died."
     )
     if report.n_failed:
-        typer.echo("'superionic status' groups failures by cause.")
+        echo("'superionic status' groups failures by cause.")
 
 
 def _fworker(path: Path | None) -> "FWorker | None":
@@ -118,17 +119,18 @@ def _fworker(path: Path | None) -> "FWorker | None":
     from fireworks.fw_config import FWORKER_LOC
 
     from superionic.errors import SettingsError
+    from superionic.yaml_file import read_yaml
 
     found = path or (Path(FWORKER_LOC) if FWORKER_LOC else None)
     if found is None:
         return None
+    hint = "'superionic init' writes one."
+    complaint = f"{found} cannot be read as a FireWorker file"
+    content = read_yaml(found, complaint, hint)
     try:
-        return FWorker.from_file(str(found))
+        return FWorker.from_dict(content)
     except Exception as error:
-        raise SettingsError(
-            f"{found} cannot be read as a FireWorker file ({type(error).__name__}).",
-            hint="'superionic init' writes one.",
-        ) from None
+        raise SettingsError(f"{complaint} ({type(error).__name__}).", hint=hint) from None
 
 
 def _categories(fworker: "FWorker | None") -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def _secrets(path: Path | None) -> list[Finding]:
     open_files = [
         file
         for file in (path, jobflow_config_file())
-        if file is not None and file.stat().st_mode & 0o077 and "password" in file.read_text()
+        if file is not None and file.stat().st_mode & 0o077 and b"password" in file.read_bytes()
     ]
     return [
         Finding(False, "secrets", f"Others may read {file}.", f"Run: chmod 600 {file}")

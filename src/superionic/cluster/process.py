@@ -21,6 +21,7 @@ from superionic.cluster.patience import DatabaseAwayError, Patience
 from superionic.cluster.site import LaunchpadSpec
 from superionic.cluster.spool import Result, Spool, SpoolingJobStore, send
 from superionic.database.stores import DatabaseSpec
+from superionic.text import PrintableFormatter
 
 logger = logging.getLogger(__name__)
 
@@ -230,7 +231,9 @@ def serve(connection: Connection, setup: ProcessSetup) -> None:
     signal.signal(signal.SIGTERM, stop)
     _exit_with_parent()
     warnings.filterwarnings("ignore")
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in ("launchpad", "rocket.launcher", "jobflow"):
         logging.getLogger(name).propagate = False
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - FireWorks and jobflow log there

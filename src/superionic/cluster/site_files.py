@@ -167,9 +167,9 @@ def read_password(password_file: Path | None) -> str | None:
                 hint=f"Run: chmod 600 {password_file}",
             )
         return password_file.read_text().strip()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"The password file {password_file} cannot be read: {error.strerror}.",
+            f"The password file {password_file} cannot be read ({type(error).__name__}).",
             hint="Check the path.",
         ) from None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superionic.errors import SettingsError
+from superionic.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -31,6 +32,7 @@ JOB_STORE:
       database: superionic
       collection_name: outputs_blobs
 """
+_EXAMPLE_HINT = f"Write, for example:\n{EXAMPLE}"
 
 
 def jobflow_config_file() -> Path | None:
@@ -78,6 +80,9 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
     if path.stat().st_size == 0:
         return {}
+    if path.suffix != ".json":
+        # jobflow's own reader has no bounds; that it is YAML 1.2 decides what values mean.
+        read_yaml(path, f"{path} cannot be read as a jobflow configuration", _EXAMPLE_HINT)
     try:
         content = loadfn(path)
     except Exception as error:
@@ -85,9 +90,7 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise SettingsError(
-            f"{path} is not a mapping of jobflow settings.", hint=f"Write, for example:\n{EXAMPLE}"
-        )
+        raise SettingsError(f"{path} is not a mapping of jobflow settings.", hint=_EXAMPLE_HINT)
     return content
 
 
@@ -146,5 +149,5 @@ def _check(path: Path, store: "JobStore") -> None:
 def _unreadable(path: Path, error: Exception) -> SettingsError:
     return SettingsError(
         f"{path} cannot be read as a jobflow configuration ({type(error).__name__}).",
-        hint=f"Write, for example:\n{EXAMPLE}",
+        hint=_EXAMPLE_HINT,
     )

@@ -94,8 +94,15 @@ def read_paths(file: Path) -> list[ReferencePath]:
     InputError
         Naming the line that cannot be read.
     """
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"The paths {file} cannot be read ({type(error).__name__}).",
+            hint="Name a file of JSON lines.",
+        ) from None
     paths = []
-    for number, line in enumerate(file.read_text().splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:

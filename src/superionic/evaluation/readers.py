@@ -132,7 +132,7 @@ def _fold(path: Path) -> list[tuple[str, list[float]]]:
             means = [[value] for value in study["predicted"]]
             return list(zip(study["material_id"], means, strict=True))
         return list(zip(content["material_ids"], content["predictions"], strict=True))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SettingsError(
             f"{path} is no result of a fold ({type(error).__name__}).",
             hint="Name JSON files that 'superionic train' wrote (folds by chemical system) or CSV.",

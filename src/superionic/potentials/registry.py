@@ -161,7 +161,7 @@ def parse_spec(spec: str) -> PotentialSpec:
 def _canonical_settings(spec: str, text: str, family: Family) -> str:
     try:
         settings = json.loads(text or "{}")
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         settings = error
     if not isinstance(settings, dict):
         raise PotentialError(

@@ -42,7 +42,7 @@ from typing import Final
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from scipy.spatial.transform import Rotation
 
 from superionic.errors import SelfCheckError, SuperionicError, UnknownElementError
@@ -304,7 +304,7 @@ def require_self_check(potential: Potential) -> SelfCheckReport:
     path = _cache_path(potential)
     try:
         return SelfCheckReport.model_validate_json(path.read_text())
-    except (OSError, ValidationError):
+    except (OSError, ValueError):  # no file, no text, or no report
         pass
     report = self_check(potential)
     if not report.passed:

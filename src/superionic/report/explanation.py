@@ -1,15 +1,12 @@
 """Why a material stands where it stands, as text and JSON."""
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
 from superionic.ranking.explain import Standing
+from superionic.report.text_table import text_table
 from superionic.schemas.screening import ScreeningDocument
 
 if TYPE_CHECKING:
@@ -82,24 +79,22 @@ def _sum(standing: Standing) -> str:
 
 
 def _standings(standings: Sequence[Standing]) -> str:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("policy", "rank", "better than", "value", "above", "below"):
-        table.add_column(name, no_wrap=True)
+    cells = []
     for one in standings:
         rank = "not ranked yet" if one.rank is None else f"{one.rank} of {one.n_rows}"
         rank = "last" if one.reason else rank
-        table.add_row(
-            one.policy,
-            rank,
-            "-" if one.percentile is None else f"{one.percentile:.0f} %",
-            one.reason or (f"{_score(one.score)} {one.quantity}"),
-            "-" if one.reason else _neighbour(one.policy, one.above),
-            "-" if one.reason else _neighbour(one.policy, one.below),
+        cells.append(
+            (
+                one.policy,
+                rank,
+                "-" if one.percentile is None else f"{one.percentile:.0f} %",
+                one.reason or (f"{_score(one.score)} {one.quantity}"),
+                "-" if one.reason else _neighbour(one.policy, one.above),
+                "-" if one.reason else _neighbour(one.policy, one.below),
+            )
         )
-    console = Console(file=io.StringIO(), width=250, markup=False, emoji=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+    names = ("policy", "rank", "better than", "value", "above", "below")
+    return text_table([(name, False) for name in names], cells)
 
 
 def _score(score: float | None) -> str:

@@ -1,18 +1,17 @@
 """Labels as a table, CSV and JSON lines."""
 
-import csv
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from rich.console import Console
-from rich.table import Table
 
 from superionic.diffusion.md_settings import planned_ps
 from superionic.errors import SettingsError
+from superionic.report.text_table import text_table
 from superionic.schemas.label import LabelRow
+from superionic.text import csv_text
 
 _ONLY_IN_JSON = frozenset({"settings", "supercell_matrix", "structure", "msd"})
 CSV_FIELDS = tuple(name for name in LabelRow.model_fields if name not in _ONLY_IN_JSON)
@@ -29,12 +28,10 @@ def label_table(rows: Sequence[LabelRow]) -> str:
     """Return labels as text, one line a crystal, fastest first."""
     if not rows:
         return "No labels."
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("id", "formula", "verdict", "slope A^2/ps", "error", "S/cm", "ps", "atoms", "end"):
-        numeric = name in ("slope A^2/ps", "error", "S/cm", "ps", "atoms")
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
-    for row in sorted(rows, key=label_order):
-        table.add_row(
+    numeric = ("slope A^2/ps", "error", "S/cm", "ps", "atoms")
+    names = ("id", "formula", "verdict", *numeric, "end")
+    cells = [
+        (
             row.material_id,
             row.formula,
             row.verdict,
@@ -45,10 +42,9 @@ def label_table(rows: Sequence[LabelRow]) -> str:
             str(row.n_atoms),
             row.status,
         )
-    console = Console(width=160, highlight=False)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+        for row in sorted(rows, key=label_order)
+    ]
+    return text_table([(name, name in numeric) for name in names], cells)
 
 
 def labels_json(rows: Sequence[LabelRow]) -> str:
@@ -74,13 +70,8 @@ def write_data_set(rows: Iterable[LabelRow], path: Path) -> None:
     ordered = sorted(rows, key=lambda row: (row.material_id, row.temperature_K, row.task_key))
     lines = [json.dumps(_published(row), allow_nan=False) for row in ordered]
     _replace(path, "".join(f"{line}\n" for line in lines))
-    fresh = Path(f"{path}.new")
-    with fresh.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, CSV_FIELDS, lineterminator="\n")
-        writer.writeheader()
-        for row in ordered:
-            writer.writerow(row.model_dump(mode="json", include=set(CSV_FIELDS)))
-    fresh.replace(path.with_suffix(".csv"))
+    records = (row.model_dump(mode="json", include=set(CSV_FIELDS)) for row in ordered)
+    _replace(path.with_suffix(".csv"), csv_text(CSV_FIELDS, records))
 
 
 def read_data_sets(paths: Iterable[Path]) -> list[LabelRow]:

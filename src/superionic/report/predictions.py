@@ -3,9 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.table import Table
-
+from superionic.report.text_table import text_table
 from superionic.schemas.prediction import PredictionDocument
 
 _NUMERIC = ("log10 slope", "95 %", "over shakes", "over networks")
@@ -18,12 +16,9 @@ def prediction_table(documents: Sequence[PredictionDocument]) -> str:
     """
     if not documents:
         return "No predictions."
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("id", "formula", *_NUMERIC, "flags"):
-        justify = "right" if name in _NUMERIC else "left"
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for one in _fastest_first(documents):
-        table.add_row(
+    names = ("id", "formula", *_NUMERIC, "flags")
+    cells = [
+        (
             one.material_id,
             one.formula,
             f"{one.log10_msd_slope:.2f}",
@@ -32,10 +27,9 @@ def prediction_table(documents: Sequence[PredictionDocument]) -> str:
             "-" if one.spread_ensemble is None else f"{one.spread_ensemble:.2f}",
             ", ".join(one.flags),
         )
-    console = Console(width=250, highlight=False, markup=False, emoji=False)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+        for one in _fastest_first(documents)
+    ]
+    return text_table([(name, name in _NUMERIC) for name in names], cells)
 
 
 def predictions_json(documents: Sequence[PredictionDocument]) -> str:

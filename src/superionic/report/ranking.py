@@ -1,16 +1,13 @@
 """The ranking as a table, CSV and JSON, and the list of failures."""
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from superionic.report.text_table import text_table
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import ScreeningDocument
+from superionic.text import csv_text
 
 JSON_FIELDS = (
     "material_id",
@@ -84,13 +81,11 @@ def ranking_json(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
 
 def ranking_csv(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
     """Return the ranking as CSV; warnings as codes separated by semicolons."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, JSON_FIELDS)
-    writer.writeheader()
-    for record in ranking_records(rows, policy):
-        codes = ";".join(warning["code"] for warning in record["warnings"])
-        writer.writerow(record | {"warnings": codes})
-    return text.getvalue().rstrip("\r\n")
+    records = (
+        record | {"warnings": [warning["code"] for warning in record["warnings"]]}
+        for record in ranking_records(rows, policy)
+    )
+    return csv_text(JSON_FIELDS, records).rstrip("\n")
 
 
 def ranking_table(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
@@ -124,12 +119,10 @@ def ranking_table(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
         ("s", True, lambda row: f"{row.wall_time_s:.1f}"),
         ("warnings", False, lambda row: ", ".join(dict.fromkeys(w.code for w in row.warnings))),
     ]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, is_number, _ in columns:
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(show(row) for _, _, show in columns))
-    return _text(table)
+    return text_table(
+        [(name, is_number) for name, is_number, _ in columns],
+        ([show(row) for _, _, show in columns] for row in rows),
+    )
 
 
 def _barrier(row: ScreeningDocument) -> str:
@@ -146,10 +139,3 @@ def failures_table(failures: Sequence[FailureDocument]) -> str:
     for failure in failures:
         lines.append(f"  {failure.material_id} [{failure.code}]: {failure.message} {failure.hint}")
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _text(table: Table) -> str:
-    console = Console(file=io.StringIO(), width=250, markup=False, emoji=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())

@@ -3,9 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.table import Table
-
+from superionic.report.text_table import text_table
 from superionic.schemas.validation import TemperatureDocument, ValidationDocument
 
 WRITTEN_BY = "superionic validate"
@@ -17,13 +15,9 @@ def validation_table(documents: Sequence[ValidationDocument]) -> str:
     """Return verdicts as text, one line a material, in the order given."""
     if not documents:
         return "No verdicts."
-    table = Table(box=None, pad_edge=False, header_style="bold")
     names = ("id", "formula", "verdict", "T", *_NUMERIC[:5], "fit", *_NUMERIC[5:])
-    for name in names:
-        justify = "right" if name in _NUMERIC or name == "T" else "left"
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for one in documents:
-        table.add_row(
+    cells = [
+        (
             one.material_id,
             one.formula,
             one.verdict,
@@ -37,10 +31,9 @@ def validation_table(documents: Sequence[ValidationDocument]) -> str:
             f"{sum(run.production_ps for run in one.runs):.0f}",
             str(one.n_atoms),
         )
-    console = Console(width=200, highlight=False)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+        for one in documents
+    ]
+    return text_table([(name, name in (*_NUMERIC, "T")) for name in names], cells)
 
 
 def validations_markdown(documents: Sequence[ValidationDocument]) -> str:

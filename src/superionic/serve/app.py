@@ -11,6 +11,7 @@ from superionic.errors import SettingsError
 from superionic.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
+    import uvicorn
     from fastapi import FastAPI
 
 _DESCRIPTION = """Read-only view of a screening collection.
@@ -19,7 +20,7 @@ Rows are read page by page: pass `meta.next` of one page as `after` of the next.
 `{"error": {"code", "message", "hint"}}`. Where a token is needed, send it as
 `Authorization: Bearer TOKEN`.
 """
-_CONCURRENT_REQUESTS = 64
+_MOST_CONNECTIONS = 256
 _GRACE_S = 3
 
 
@@ -122,18 +123,24 @@ def listen(settings: ServeSettings) -> socket.socket:
     return listener
 
 
-def run(app: "FastAPI", listener: socket.socket) -> None:
-    """Answer requests until the process is told to stop."""
+def make_server(app: "FastAPI", settings: ServeSettings) -> "uvicorn.Server":
+    """Return what answers requests until it is told to stop: ``run(sockets=[listener])``."""
     import uvicorn
+
+    from superionic.serve.connections import limited_protocol
+    from superionic.serve.security import LONGEST_QUERY
 
     config = uvicorn.Config(
         app,
+        http=limited_protocol(settings.request_timeout_s, settings.connections_of_address),
+        ws="none",
+        h11_max_incomplete_event_size=2 * LONGEST_QUERY,
         log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_CONCURRENT_REQUESTS,
+        limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_S,
         timeout_keep_alive=5,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    return uvicorn.Server(config)

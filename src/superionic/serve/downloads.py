@@ -1,21 +1,19 @@
 """Files that can be downloaded: CSV, CIF and Gaussian cube files."""
 
-import csv
-import io
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from superionic.serve.models import TableRow
+from superionic.text import csv_text
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _LONGEST_NAME = 80
 _VALUES_A_LINE = 6
 
@@ -34,24 +32,7 @@ def attachment(name: str) -> dict[str, str]:
 
 def rows_csv(rows: Iterable[TableRow]) -> str:
     """Return rows as CSV; lists are joined by semicolons."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(TableRow.model_fields))
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: csv_cell(value) for name, value in row.model_dump().items()})
-    return text.getvalue()
-
-
-def csv_cell(value: Any) -> Any:
-    """Return a value as a cell that no spreadsheet takes for a formula.
-
-    Text that begins as formulas do gets an apostrophe before it, which spreadsheets do not show.
-    """
-    if isinstance(value, list):
-        value = ";".join(map(str, value))
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return value
+    return csv_text(list(TableRow.model_fields), (row.model_dump() for row in rows))
 
 
 def cif_text(structure: "Structure") -> str:

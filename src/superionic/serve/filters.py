@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from superionic.schemas.screening import LARGEST_ELEMENT_SET, PARTS, Part, element_set
 
+LONGEST_KEY = 4000
 _LAST_CHARACTER = "\U0010ffff"
-
 
 _FIELD_OF_PART = {
     "landscape": "xi",
@@ -103,7 +103,7 @@ Key = Annotated[
     str,
     Field(
         min_length=1,
-        max_length=500,
+        max_length=LONGEST_KEY,
         description="Key of a row: material, mobile species and potential, joined by '|'.",
     ),
 ]
@@ -116,7 +116,7 @@ class Filters(BaseModel):
 
     mobile_species: Symbol | None = Field(None, description="Mobile ion, such as Li.")
     potential: str | None = Field(
-        None, min_length=1, max_length=200, description="Potential, such as chgnet:0.3.0."
+        None, min_length=1, max_length=LONGEST_KEY, description="Potential, such as chgnet:0.3.0."
     )
     formula: Formula | None = Field(
         None, description="Formula; it is reduced, so Li2Cl2 finds LiCl."
@@ -124,7 +124,7 @@ class Filters(BaseModel):
     elements: Symbols | None = Field(None, description="Elements that must be there: Li,S.")
     without_elements: Symbols | None = Field(None, description="Elements that must not be there.")
     material_id: str | None = Field(
-        None, min_length=1, max_length=200, description="How the identifier begins."
+        None, min_length=1, max_length=LONGEST_KEY, description="How the identifier begins."
     )
     min_barrier_eV: EnergyeV | None = Field(None, description="Smallest published barrier in eV.")
     max_barrier_eV: EnergyeV | None = Field(None, description="Largest published barrier in eV.")

@@ -43,3 +43,8 @@ class RateLimiter:
         if len(self._buckets) > _MOST_CLIENTS:
             self._buckets.popitem(last=False)
         return wait_s
+
+    def give_back(self, client: str, cost: float = 1.0) -> None:
+        """Undo what :meth:`take` has just taken."""
+        level, since = self._buckets[client]
+        self._buckets[client] = (min(self.burst, level + cost), since)

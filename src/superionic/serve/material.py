@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from superionic.database.stores import Database
 from superionic.query import structures_of
-from superionic.report.figures.gather import OF_ROW, available, path_of_scene, scene_of_row
+from superionic.report.figures.gather import (
+    OF_ROW,
+    available,
+    landscape_version,
+    path_of_scene,
+    scene_of_row,
+)
 from superionic.report.figures.kinds import KINDS
 from superionic.report.figures.write import plotly_json
 from superionic.schemas.screening import ScreeningDocument
@@ -42,7 +48,7 @@ class Scenes:
         FigureError
             When there is none.
         """
-        name = f"{row.landscape_uuid}"
+        name = landscape_version(database, row)
         with self._lock:
             if name in self._kept:
                 self._kept.move_to_end(name)

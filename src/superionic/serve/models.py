@@ -11,7 +11,7 @@ from superionic.serve.filters import Filters, PolicyName, SortField
 T = TypeVar("T")
 
 MOST_ROWS_OF_A_PAGE = 200
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,4000}$")]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 """A position that was encoded."""
 
 
@@ -74,7 +74,9 @@ class TableRow(BaseModel):
     rank: int | None = Field(None, description="Rank by the policy.")
     score: float | None = Field(None, description="What the policy ranks by.")
     warnings: list[str] = Field(default_factory=list, description="Codes of the warnings.")
-    unreadable: bool = Field(False, description="Whether the stored row does not fit its schema.")
+    unreadable: bool = Field(
+        False, description="Whether the stored row does not fit its schema, or its key is too long."
+    )
 
 
 PROPERTIES = [

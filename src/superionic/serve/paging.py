@@ -19,7 +19,7 @@ from pymongo.collection import Collection
 from superionic.ranking.indexes import SCREENING_INDEXES
 from superionic.serve.errors import AnswerError
 from superionic.serve.filters import TEXT_FIELDS, Order
-from superionic.serve.survey import Survey, is_value, value_at
+from superionic.serve.survey import Survey, is_text, is_value, value_at
 
 _INDEXED = frozenset({"key", *(fields[0] for fields in SCREENING_INDEXES)})
 _SMALLEST_WINDOW = 64
@@ -31,7 +31,6 @@ _PART_OF_FIELD = {
     "msd_slope_A2_per_ps": "label",
     "conductivity_S_per_cm": "validation",
 }
-_LONGEST_CURSOR = 4000
 
 
 @dataclass(frozen=True)
@@ -70,15 +69,13 @@ class Position:
         wrong = AnswerError(
             422, "invalid", "after: this is no position.", "Use meta.next of the page before."
         )
-        if len(word) > _LONGEST_CURSOR:
-            raise wrong
         try:
             text = base64.b64decode(word + "=" * (-len(word) % 4), altchars=b"-_", validate=True)
             field, value, key = json.loads(text)
         except (ValueError, TypeError, RecursionError, binascii.Error):
             raise wrong from None
         # A value of another type could be an operator of the database.
-        if field != order.field or not isinstance(key, str):
+        if field != order.field or not is_text(key):
             raise wrong
         if value is not None and not is_value(value, order.field):
             raise wrong

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pymongo
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pymongo.errors import PyMongoError
 
 from superionic.builders.documents import without_monty
@@ -18,7 +18,7 @@ from superionic.ranking.indexes import POLICY_NAMES
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import ScreeningDocument
 from superionic.serve.errors import AnswerError, nothing_there
-from superionic.serve.filters import Filters, Order, order_of
+from superionic.serve.filters import LONGEST_KEY, Filters, Key, Order, order_of
 from superionic.serve.models import (
     PROPERTIES,
     Count,
@@ -41,6 +41,7 @@ _COUNT_TIMEOUT_S = 1.5
 _SLOW_LASTS_S = 600.0
 _FEW_ROWS = 2000
 _EXPORT_PAGE = 500
+_KEYS: TypeAdapter[str] = TypeAdapter(Key)
 
 
 def table_page(database: Database, survey: Survey, asked: PageQuery) -> Page[TableRow]:
@@ -107,6 +108,7 @@ def table_row(stored: Mapping[str, Any], policy: str) -> TableRow:
     ranks, scores = plain.pop("ranks", None), plain.pop("scores", None)
     warnings = plain.pop("warnings", None)
     try:
+        _KEYS.validate_python(plain.get("key"))
         row = TableRow.model_validate(plain)
         rank = (ranks or {}).get(policy, row.rank if policy == "xi" else None)
         codes = list(dict.fromkeys(str(one.get("code")) for one in warnings or []))
@@ -114,7 +116,7 @@ def table_row(stored: Mapping[str, Any], policy: str) -> TableRow:
         return TableRow.model_validate(row.model_dump() | own)
     except (ValidationError, AttributeError, TypeError):
         logger.warning("A row of the screening collection cannot be read: %r", plain.get("key"))
-        return TableRow(key=str(plain.get("key")), unreadable=True)
+        return TableRow(key=str(plain.get("key"))[:LONGEST_KEY], unreadable=True)
 
 
 def read_row(database: Database, key: str) -> ScreeningDocument:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-LONGEST_QUERY = 8192
+LONGEST_QUERY = 60_000
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -112,9 +112,11 @@ class SecurityMiddleware:
     def _check_token(self, request: "Request", guard: Guard, client: str) -> None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            if guard.accepts_token(token.strip()):
-                return
+            # Who has no attempts left learns nothing, not even that a guess is right.
             _take(self.attempts, client)
+            if guard.accepts_token(token.strip()):
+                self.attempts.give_back(client)
+                return
         elif guard.accepts_session(session_cookie(request, self.settings.port)):
             return
         raise AnswerError(

@@ -37,6 +37,8 @@ class ServeSettings:
         Most rows of one page, and of one CSV file.
     rate_per_s, burst : float, float
         Requests that a client may send in the long run, and at once; costly ones count for several.
+    request_timeout_s, connections_of_address : float, int
+        Time in which a request must be complete, and connections that one address may hold open.
     query_timeout_s, connection_timeout_s : float
         Longest time that one question to the database may take, and that it may take to be found.
 
@@ -56,6 +58,8 @@ class ServeSettings:
     export_limit: int = 10_000
     rate_per_s: float = 20.0
     burst: float = 120.0
+    request_timeout_s: float = 10.0
+    connections_of_address: int = 32
     query_timeout_s: float = 20.0
     connection_timeout_s: float = 3.0
 

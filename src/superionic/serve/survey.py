@@ -185,12 +185,21 @@ def value_at(row: Mapping[str, Any], path: str) -> Any:
 def is_value(value: Any, field: str) -> bool:
     """Say whether a value is what a field holds: text, or a finite number."""
     if field in TEXT_FIELDS:
-        return isinstance(value, str)
+        return is_text(value)
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
         and abs(value) <= _LARGEST_NUMBER  # neither infinity nor NaN nor more than BSON holds
     )
+
+
+def is_text(value: Any) -> bool:
+    """Say whether a value is text that a database can hold: without lone surrogates."""
+    try:
+        value.encode()
+    except (AttributeError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def meets(row: Mapping[str, Any], criteria: Mapping[str, Any]) -> bool:

@@ -29,7 +29,7 @@ def read_descriptors(path: Path) -> dict[str, dict[str, float]]:
             row["material_id"]: {name: float(v) for name, v in row.items() if _is_number(v)}
             for row in rows
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SettingsError(
             f"The descriptors {path} cannot be read ({type(error).__name__}).",
             hint="Each line is a JSON object with material_id and numbers.",

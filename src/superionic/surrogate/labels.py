@@ -65,7 +65,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         lines = [line for line in path.read_text().splitlines() if line.strip()]
         rows = [json.loads(line) for line in lines]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UnreadableFileError(
             f"The labels {path} cannot be read ({type(error).__name__}: {error}).",
             hint="Name a file that 'superionic label --export' wrote.",

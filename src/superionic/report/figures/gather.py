@@ -163,16 +163,26 @@ def landscape_document(database: "Database", row: ScreeningDocument) -> Landscap
         raise lacks
     try:
         stored = database.job_store.query_one(
-            {"uuid": row.landscape_uuid, "output.kind": "landscape"},
-            properties=["output"],
-            sort={"index": -1},
-            load=True,
+            _landscape_of(row), properties=["output"], sort={"index": -1}, load=True
         )
     except KeyError:  # the document names arrays that the store no longer has
         stored = None
     if stored is None:
         raise lacks
     return _document(stored["output"], LandscapeDocument, row)
+
+
+def landscape_version(database: "Database", row: ScreeningDocument) -> str:
+    """Return a text that is another one when the landscape of a row, or one array, is replaced."""
+    stored = database.job_store.docs_store.query_one(
+        _landscape_of(row), properties=["output"], sort={"index": -1}
+    )
+    # Arrays are named by identifiers of their own.
+    return str(None if stored is None else stored["output"])
+
+
+def _landscape_of(row: ScreeningDocument) -> dict[str, Any]:
+    return {"uuid": row.landscape_uuid, "output.kind": "landscape"}
 
 
 def scene_of_row(database: "Database", row: ScreeningDocument) -> LandscapeScene:

@@ -307,7 +307,7 @@ def _content(path: Path) -> Mapping[str, Any] | list[Any]:
             content = json.loads(text)
         except json.JSONDecodeError:
             content = json.loads(text.partition("\n")[0])
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FigureError(
             f"The file {path} cannot be read ({type(error).__name__}).", hint=_HINT
         ) from None

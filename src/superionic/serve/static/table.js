@@ -89,7 +89,9 @@ function drawHead() {
 function cell(column, row) {
   const value = row[column.name];
   const classes = [column.numeric && "number", column.minor && "minor"].filter(Boolean).join(" ") || null;
-  if (column.name === "formula") return element("td", { class: classes }, materialLink(row, value ?? row.key));
+  if (column.name === "formula") {
+    return element("td", { class: classes }, row.unreadable ? row.key.slice(0, 80) : materialLink(row, value ?? row.key));
+  }
   if (column.name === "warnings") {
     return element("td", { class: classes }, row.unreadable ? "unreadable: run 'superionic build'" : value.join(", "));
   }
