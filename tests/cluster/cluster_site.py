@@ -276,8 +276,7 @@ class Site:
 
     def recover(self, settle_s: float = 1.0) -> Recovery:
         with self.opened() as site:
-            name = site.launchpad_spec.description
-            return recover(site.database, site.launchpad, name, self.spool, settle_s=settle_s)
+            return recover(site.database, site.launchpad, self.spool, settle_s=settle_s)
 
     def rerun(self, *causes: str) -> int:
         with self.opened() as site:

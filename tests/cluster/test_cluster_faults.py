@@ -5,6 +5,7 @@ import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
@@ -25,7 +26,7 @@ from superionic.database.stores import spec_from_uri
 
 pytestmark = pytest.mark.process
 
-DEAD = "nowhere|1|0.00"
+DEAD = "nowhere|another boot/1/1|1|0.00"
 QUICK = Patience(20.0)
 
 
@@ -104,14 +105,14 @@ def test_a_job_stays_done_when_its_supervisor_dies_at_its_end(site, tmp_path, mo
     spool = Spool(tmp_path / "spool")
     setup = process.ProcessSetup(spec, read_launchpad(site.launchpad_file), spool.directory)
     ours, theirs = multiprocessing.Pipe(duplex=False)
-    complete = process.CampaignLaunchPad.complete_launch
+    end = process.CampaignLaunchPad.end_launch
 
     def die_afterwards(self, *args, **kwargs):
-        done = complete(self, *args, **kwargs)
+        done = end(self, *args, **kwargs)
         ours.close()
         return done
 
-    monkeypatch.setattr(process.CampaignLaunchPad, "complete_launch", die_afterwards)
+    monkeypatch.setattr(process.CampaignLaunchPad, "end_launch", die_afterwards)
     with spec.open() as database:
         store = SpoolingJobStore(database.job_store, QUICK)
         launchpad = process.WorkerLaunchPad(setup, QUICK, store, spool, theirs)
@@ -266,18 +267,17 @@ def test_a_result_on_disk_is_sent_by_one(site, tmp_path):
     spool = Spool(tmp_path / "spool")
     with launchpads(site, DEAD) as (dead,):
         fw_id, launch = take(dead)
-        name = read_launchpad(site.launchpad_file).description
         action = json.dumps(FWAction().to_dict())
-        result = Result(name, fw_id, launch, "COMPLETED", action, DEAD, ())
+        result = Result(dead.identity, fw_id, launch, "COMPLETED", action, DEAD, ())
         path = spool.write(result)
     with spool.claimed(path) as mine, site.opened() as opened:
         assert mine
-        found = recover_process(opened.database, opened.launchpad, name, spool, DEAD)
+        found = recover_process(opened.database, opened.launchpad, spool, DEAD)
         assert not found  # nor is the job handed back meanwhile
     with spool.claimed(path) as mine:
         assert mine
     with site.opened() as opened:
-        found = recover_process(opened.database, opened.launchpad, name, spool, DEAD)
+        found = recover_process(opened.database, opened.launchpad, spool, DEAD)
     assert found.results_sent == [fw_id]
     with spool.claimed(path) as mine:
         assert not mine
@@ -285,7 +285,8 @@ def test_a_result_on_disk_is_sent_by_one(site, tmp_path):
 
 def test_what_is_half_on_disk_goes_with_its_process(tmp_path, monkeypatch):
     spool = Spool(tmp_path / "spool")
-    alive, dead = this_process().token, f"{this_process().host}|4194305|1.00"
+    alive = this_process().token
+    dead = replace(this_process(), pid=4194305).token
     for owner in (alive, dead, DEAD):  # the last one on another machine
         result = Result("launchpad", 1, 1, "COMPLETED", "{}", owner, ())
         with monkeypatch.context() as patch:

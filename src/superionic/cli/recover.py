@@ -45,14 +45,14 @@ def recover(
     from superionic.cluster.spool import Spool
 
     settings = settings_with(database)
+    kept = Spool(spool_directory(settings, spool))
     with open_site(
         settings, launchpad=launchpad, prefer_uri=database is not None, require_launchpad=True
     ) as site:
         found = recover_all(
             site.database,
             site.launchpad,
-            site.launchpad_spec.description,
-            Spool(spool_directory(settings, spool)),
+            kept,
             settle_s=settle,
             expiration_s=expiration,
         )
@@ -64,8 +64,8 @@ def recover(
         (found.refreshed, "jobs had ended without their workflow knowing"),
         (
             found.results_doubled,
-            "jobs had been run a second time before their first result was "
-            "found on disk; the second one counts",
+            "jobs had been given to another process before their first result came; it does not "
+            f"count, and is kept in {kept.directory} (*.doubled) until you remove it",
         ),
     )
     for fw_ids, text in lines:

@@ -6,17 +6,20 @@ for a server that is away; results are on disk before they are sent.
 """
 
 import datetime
+import json
 import logging
 import random
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 from fireworks.core.firework import FWAction, Launch, Workflow
 from fireworks.core.launchpad import LaunchPad, LockedWorkflowError
 from pymongo import ASCENDING, DESCENDING, MongoClient
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DocumentTooLarge, DuplicateKeyError
 
 from superionic.cluster.owner import this_process
 from superionic.cluster.patience import (
@@ -39,6 +42,10 @@ CLIENT_KWARGS = {
     "socketTimeoutMS": 60_000,
 }
 _COLLECTIONS = ("fireworks", "launches", "offline_runs", "workflows")
+_IDENTITY = "superionic_launchpad"
+ALIVE_FIELD = "superionic_alive"
+"""Last sign of life of a launch, by the clock of the database: those of hosts differ."""
+OWNER_FIELD = "fworker.env.superionic_owner"
 KEY_FIELD = "metadata.superionic.key"
 SPEC_KEY_FIELD = "spec._superionic.key"
 
@@ -99,6 +106,19 @@ class CampaignLaunchPad(LaunchPad):
     def is_prepared(self) -> bool:
         """Say whether the database is a launchpad."""
         return self.fw_id_assigner.find_one({}) is not None
+
+    def now(self) -> datetime.datetime:
+        """Return what time it is for the database, the one clock that all hosts share."""
+        told = self.patience.insist(lambda: self.client.admin.command("hello")["localTime"])
+        return told.replace(tzinfo=datetime.UTC) if told.tzinfo is None else told
+
+    @cached_property
+    def identity(self) -> str:
+        """Return the name of this launchpad, which stays when its server moves."""
+        names = PatientCollection(self.db[_IDENTITY], self.patience)
+        new = {"$setOnInsert": {"identity": uuid.uuid4().hex}}
+        names.update_one({"_id": "launchpad"}, new, upsert=True)
+        return str(names.find_one({"_id": "launchpad"})["identity"])
 
     # -- locks -------------------------------------------------------------------------------
 
@@ -179,12 +199,16 @@ class CampaignLaunchPad(LaunchPad):
     def _update_wf(self, wf: Workflow, updated_ids: set[int]) -> None:
         """Write a changed workflow; the lock keeps the name of its holder, unlike in FireWorks."""
         known = sorted(wf.id_fw)
+        mine = {"nodes": known[-1], "locked_by": self.owner}
+        if self.workflows.find_one(mine, {"_id": 1}) is None:
+            raise LockedWorkflowError(f"The lock of Firework {known[-1]} is another process's.")
         old_new = self._upsert_fws([wf.id_fw[fw_id] for fw_id in updated_ids])
         wf._reassign_ids(old_new)
         node = next(fw_id for fw_id in known if fw_id not in old_new)
         document = {**wf.to_db_dict(), "locked": True, "locked_by": self.owner}
-        if not self.workflows.replace_one({"nodes": node}, document).matched_count:
-            raise ValueError(f"Firework {node} belongs to no workflow.")
+        mine = {"nodes": node, "locked_by": self.owner}
+        if not self.workflows.replace_one(mine, document).matched_count:
+            raise LockedWorkflowError(f"The lock of Firework {node} was taken from this process.")
 
     def _upsert_fws(self, fws: list[Any], reassign_all: bool = False) -> dict[int, int]:
         """Write Fireworks; what other processes have made of them since is not undone.
@@ -347,7 +371,8 @@ class CampaignLaunchPad(LaunchPad):
             launch_id=in_queue[0].launch_id if in_queue else self.get_new_launch_id(),
             fw_id=firework.fw_id,
         )
-        self.launches.replace_one({"launch_id": launch.launch_id}, launch.to_db_dict(), upsert=True)
+        begun = {"$set": launch.to_db_dict(), "$currentDate": {ALIVE_FIELD: True}}
+        self.launches.update_one({"launch_id": launch.launch_id}, begun, upsert=True)
         others = [one for one in firework.launches if one.launch_id != launch.launch_id]
         firework.launches = [*others, launch]
         firework.state = state
@@ -376,11 +401,83 @@ class CampaignLaunchPad(LaunchPad):
         """Say that a launch is alive; a database that is away is waited for, not an error."""
         try:
             super().ping_launch(launch_id, ptime, checkpoint)
+            running = {"launch_id": launch_id, "state": "RUNNING"}
+            self.launches.update_one(running, {"$currentDate": {ALIVE_FIELD: True}})
         except DatabaseAwayError:
             logger.warning("Launch %d could not say that it is alive.", launch_id)
+        except ValueError:
+            logger.warning("Launch %d is there no more.", launch_id)
+
+    # -- ending launches ---------------------------------------------------------------------
+
+    def still_owns(self, fw_id: int, launch_id: int, owner: str) -> bool:
+        """Say whether a launch runs, is its Firework's own, and is this owner's.
+
+        It is a sign of life, too: for a while nobody will take the launch for lost.
+        """
+        alive = {"$currentDate": {ALIVE_FIELD: True}}
+        if not self.launches.update_one(_run_by(owner, fw_id, launch_id), alive).matched_count:
+            return False
+        own = {"fw_id": fw_id, "launches": launch_id}
+        return self.fireworks.find_one(own, {"_id": 1}) is not None
+
+    def has_ended(self, fw_id: int, launch_id: int, owner: str, state: str) -> bool:
+        """Say whether this owner's launch has ended so, for its Firework to know."""
+        ended = {**_run_by(owner, fw_id, launch_id), "state": state}
+        own = {"fw_id": fw_id, "launches": launch_id}
+        return (
+            self.launches.find_one(ended, {"_id": 1}) is not None
+            and self.fireworks.find_one(own, {"_id": 1}) is not None
+        )
+
+    def end_launch(
+        self, fw_id: int, launch_id: int, owner: str, action: FWAction, state: str
+    ) -> bool:
+        """End a launch that runs, in one step, and tell its workflow; say whether it did run.
+
+        FireWorks ends a launch whatever became of it: one that was given up for lost, and is
+        running again, too.
+        """
+        try:
+            launch = self.get_launch_by_id(launch_id)
+        except ValueError:  # it was deleted
+            return False
+        launch.state, launch.action = state, action
+        document = launch.to_db_dict()
+        running = _run_by(owner, fw_id, launch_id)
+        try:
+            ended = self.launches.replace_one(running, document).matched_count
+        except DocumentTooLarge:
+            if self.gridfs_fallback is None:
+                raise
+            content = json.dumps(document["action"])
+            file = self.gridfs_fallback.put(
+                content, encoding="utf-8", metadata={"launch_id": launch_id}
+            )
+            document["action"] = {"gridfs_id": str(file)}
+            ended = self.launches.replace_one(running, document).matched_count
+        if not ended:
+            # The answer to the first try may have been lost.
+            found = self.launches.find_one({**running, "state": state}, {"action": 1})
+            if found is None or (state != "COMPLETED" and found["action"] != document["action"]):
+                return False
+        for firework in self.fireworks.find({"launches": launch_id}, {"fw_id": 1}):
+            self._refresh_wf(firework["fw_id"])
+        return True
+
+    def restore_backup_data(self, launch_id: int, fw_id: int) -> None:
+        """Let a launch run again whose end could not be told, if it is its Firework's own."""
+        firework, launch = self.backup_fw_data.get(fw_id), self.backup_launch_data.get(launch_id)
+        own = {"fw_id": fw_id, "launches": launch_id}
+        if firework and launch and self.fireworks.replace_one(own, firework).matched_count:
+            self.launches.replace_one({"launch_id": launch_id}, launch)
 
 
-def failure_action(code: str, message: str, hint: str = "") -> FWAction:
+def _run_by(owner: str, fw_id: int, launch_id: int) -> dict[str, Any]:
+    return {"launch_id": launch_id, "fw_id": fw_id, "state": "RUNNING", OWNER_FIELD: owner}
+
+
+def failure_action(code: str, message: str, hint: str = "", material_id: str = "") -> FWAction:
     """Return the action of a launch that somebody else has to end.
 
     Parameters
@@ -389,8 +486,10 @@ def failure_action(code: str, message: str, hint: str = "") -> FWAction:
         Cause, as ``SuperionicError.code``.
     message, hint : str
         What happened, and what to do.
+    material_id : str
+        The material, where it is known.
     """
-    details = {"code": code, "message": message, "hint": hint}
+    details = {"code": code, "message": message, "hint": hint, "material_id": material_id}
     return FWAction(
         stored_data={
             "_message": message,

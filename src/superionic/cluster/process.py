@@ -16,16 +16,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from superionic.cluster.delivery import deliver
 from superionic.cluster.launchpad import CampaignLaunchPad
 from superionic.cluster.patience import DatabaseAwayError, Patience
 from superionic.cluster.site import LaunchpadSpec
-from superionic.cluster.spool import Result, Spool, SpoolingJobStore, send
+from superionic.cluster.spool import Result, Spool, SpoolError, SpoolingJobStore
 from superionic.database.stores import DatabaseSpec
 from superionic.text import PrintableFormatter
 
 logger = logging.getLogger(__name__)
 
 EXIT_DATABASE_AWAY = 4
+EXIT_SPOOL = 5
+DOUBLED = "DOUBLED"
+"""State of a job that has been given to another process meanwhile."""
 _IDLE_POLL_S = (0.1, 2.0)
 
 
@@ -107,7 +111,18 @@ class StopProcessError(BaseException):
     """The process must end now; what it has computed is on disk.
 
     Not an ``Exception``: FireWorks takes those for failures of the job.
+
+    Parameters
+    ----------
+    message : str
+        Why.
+    code : int
+        Exit status of the process.
     """
+
+    def __init__(self, message: str, code: int = EXIT_DATABASE_AWAY) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class WorkerLaunchPad(CampaignLaunchPad):
@@ -122,7 +137,6 @@ class WorkerLaunchPad(CampaignLaunchPad):
         connection: Connection,
     ) -> None:
         super().__init__(setup.launchpad.settings, patience)
-        self._description = setup.launchpad.description
         self._store = store
         self._spool = spool
         self._connection = connection
@@ -148,14 +162,17 @@ class WorkerLaunchPad(CampaignLaunchPad):
             )
         return firework, launch_id
 
-    def complete_launch(self, launch_id: int, action: Any = None, state: str = "COMPLETED") -> Any:
-        """Write the result of a launch to disk, send it, and remove it from the disk."""
+    def complete_launch(self, launch_id: int, action: Any = None, state: str = "COMPLETED") -> None:
+        """Write the result of a launch to disk, deliver it, and remove it from the disk.
+
+        A disk that does not take it ends the process once it is delivered, before the next job.
+        """
         cause, message = _cause(action)
         writes = self._store.take()
         if cause == DatabaseAwayError.code:
             raise StopProcessError(message)
         result = Result(
-            launchpad=self._description,
+            launchpad=self.identity,
             fw_id=self._fw_id,
             launch_id=launch_id,
             state=state,
@@ -163,23 +180,35 @@ class WorkerLaunchPad(CampaignLaunchPad):
             owner=self.owner,
             writes=writes if state == "COMPLETED" else (),
         )
-        path = self._spool.write(result)
+        path, full = None, None
         try:
-            send(result, self._store.real, self.patience)
-            launch = super().complete_launch(launch_id, action, state)
+            path = self._spool.write(result)
+        except SpoolError as error:
+            full = error
+        try:
+            delivered = deliver(result, self._store.real, self)
         except DatabaseAwayError as error:
+            if full is not None:
+                raise StopProcessError(f"{full} {error}", EXIT_SPOOL) from None
             raise StopProcessError(str(error)) from None
         except Exception:
-            self._spool.set_aside(path)
+            if path is not None:
+                self._spool.set_aside(path)
             raise
         # The launchpad knows. An exception from here on would let FireWorks undo that.
         try:
-            path.unlink(missing_ok=True)
+            if not delivered:
+                state, cause = DOUBLED, "doubled"
+                aside = self._spool.set_aside(path, doubled=True) if path else "nowhere"
+                message = f"the job was given to another process; this result is in {aside}"
+            elif path is not None:
+                path.unlink(missing_ok=True)
             self.prefer_children(self._fw_id)
         except (DatabaseAwayError, OSError) as error:
             raise StopProcessError(str(error)) from None
         self._tell(Ended(self._fw_id, state, cause, message))
-        return launch
+        if full is not None:
+            raise StopProcessError(str(full), EXIT_SPOOL)
 
     def _tell(self, message: Started | Ended) -> None:
         """Tell the supervisor; without one, this process ends."""
@@ -249,7 +278,7 @@ def serve(connection: Connection, setup: ProcessSetup) -> None:
             logger.error("%s", error)
             connection.close()
             # At once: neither ping threads nor open connections wait for the database.
-            os._exit(EXIT_DATABASE_AWAY)
+            os._exit(error.code)
 
 
 def _launch_jobs(

@@ -1,21 +1,26 @@
 """Putting right what dead processes left behind in the launchpad.
 
-Everything here may be repeated, and stopped anywhere. A process of this machine is known to be dead
-by its id and start time; one of another machine is taken for dead when it has not said for a while
-that it lives.
+Everything here may be repeated, and stopped anywhere. A process beside this one is known to be dead
+by its id and start time; one of another machine, boot or PID namespace is taken for dead when it
+has not said for a while, by the clock of the database, that it lives.
 """
 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from fireworks.core.firework import FWAction
 from fireworks.core.launchpad import LockedWorkflowError
 
-from superionic.cluster.launchpad import CampaignLaunchPad, failure_action
+from superionic.cluster.delivery import deliver
+from superionic.cluster.launchpad import (
+    ALIVE_FIELD,
+    OWNER_FIELD,
+    CampaignLaunchPad,
+    failure_action,
+)
 from superionic.cluster.owner import is_dead
 from superionic.cluster.repair import (
     ENDED,
@@ -26,7 +31,7 @@ from superionic.cluster.repair import (
     reserved,
     seen_twice,
 )
-from superionic.cluster.spool import Result, Spool, send
+from superionic.cluster.spool import Result, Spool, read_result
 from superionic.cluster.submit import remove_unfinished_submissions
 from superionic.database.stores import Database
 
@@ -60,7 +65,8 @@ class Recovery:
     results_sent : list of int
         Fireworks whose result was on disk.
     results_doubled : list of int
-        Fireworks that had been run again before their first result was found on disk.
+        Fireworks that had been given to another process before their first result came: it is set
+        aside, and listed until somebody removes its file.
     results_refused : int
         Files that cannot be sent, set aside.
     unlocked : list of int
@@ -94,7 +100,6 @@ class Recovery:
 def recover(
     database: Database,
     launchpad: CampaignLaunchPad,
-    launchpad_name: str,
     spool: Spool,
     *,
     settle_s: float = 10.0,
@@ -108,8 +113,6 @@ def recover(
         The results.
     launchpad : CampaignLaunchPad
         The launchpad.
-    launchpad_name : str
-        Its description, as results on disk name it.
     spool : Spool
         Results on disk.
     settle_s : float
@@ -120,25 +123,26 @@ def recover(
         of its own pings, for plain ``rlaunch`` FireWorks' ``RUN_EXPIRATION_SECS``.
     """
     found = Recovery(submissions=remove_unfinished_submissions(launchpad))
-    gone = _gone_by(expiration_s)
+    gone = _gone_by(launchpad, expiration_s)
     for fw_id, holder in seen_twice(lambda: locked(launchpad), settle_s):
         if launchpad.take_lock(fw_id, holder):
             repair_workflow(launchpad, fw_id)
             found.unlocked.append(fw_id)
-    busy = send_results(database, launchpad, launchpad_name, spool, found, gone=gone)
+    busy = send_results(database, launchpad, spool, found, gone=gone)
     for fw_id, holder in seen_twice(lambda: reserved(launchpad), settle_s):
         if release(launchpad, fw_id, holder):
             found.released.append(fw_id)
     end_lost_launches(launchpad, found, gone=gone, but=busy, verdict=_LOST)
     spool.sweep()
     found.results_refused = len(spool.refused())
+    doubled = map(read_result, spool.doubled())
+    found.results_doubled = [one.fw_id for one in doubled if _belongs(launchpad, one)]
     return found
 
 
 def recover_process(
     database: Database,
     launchpad: CampaignLaunchPad,
-    launchpad_name: str,
     spool: Spool,
     owner: str,
     *,
@@ -165,9 +169,7 @@ def recover_process(
         if launchpad.take_lock(document["nodes"][0], owner):
             repair_workflow(launchpad, document["nodes"][0])
             found.unlocked.append(document["nodes"][0])
-    busy = send_results(
-        database, launchpad, launchpad_name, spool, found, gone=gone, owners=frozenset({owner})
-    )
+    busy = send_results(database, launchpad, spool, found, gone=gone, owners=frozenset({owner}))
     for document in launchpad.fireworks.find(
         {"state": "RESERVED", "reserved_by": owner}, {"fw_id": 1}
     ):
@@ -185,7 +187,6 @@ def recover_process(
 def send_results(
     database: Database,
     launchpad: CampaignLaunchPad,
-    launchpad_name: str,
     spool: Spool,
     found: Recovery,
     *,
@@ -201,47 +202,37 @@ def send_results(
     """
     busy: set[int] = set()
     for path, result in spool.entries():
-        if result.launchpad != launchpad_name:
-            continue
         if owners is not None and result.owner not in owners:
+            continue
+        if not _belongs(launchpad, result):
             continue
         launch = launchpad.launches.find_one({"launch_id": result.launch_id})
         if not (is_dead(result.owner) or (launch is not None and gone(launch))):
             continue
         with spool.claimed(path) as mine:
-            if mine:
-                _send_result(database, launchpad, spool, found, path, result)
-            else:
+            if not mine:
                 busy.add(result.launch_id)
+            elif launch is None or launch.get("fw_id") != result.fw_id:
+                spool.set_aside(path)
+            elif deliver(result, database.job_store, launchpad):
+                path.unlink(missing_ok=True)
+                found.results_sent.append(result.fw_id)
+            else:
+                spool.set_aside(path, doubled=True)
+                found.results_doubled.append(result.fw_id)
     return frozenset(busy)
 
 
-def _send_result(
-    database: Database,
-    launchpad: CampaignLaunchPad,
-    spool: Spool,
-    found: Recovery,
-    path: Path,
-    result: Result,
-) -> None:
-    launch = launchpad.launches.find_one({"launch_id": result.launch_id}, {"fw_id": 1})
-    if launch is None or launch.get("fw_id") != result.fw_id:
-        spool.set_aside(path)
-        return
-    if _superseded(launchpad, result):
-        found.results_doubled.append(result.fw_id)
-        spool.set_aside(path)
-        return
-    send(result, database.job_store, launchpad.patience)
-    launchpad.complete_launch(result.launch_id, result.action, result.state)
-    path.unlink(missing_ok=True)
-    found.results_sent.append(result.fw_id)
+def _belongs(launchpad: CampaignLaunchPad, result: Result) -> bool:
+    """Say whether a result is of this launchpad.
 
-
-def _superseded(launchpad: CampaignLaunchPad, result: Result) -> bool:
-    """Say whether the Firework no longer counts this launch as its own."""
-    firework = launchpad.fireworks.find_one({"fw_id": result.fw_id}, {"launches": 1})
-    return firework is None or result.launch_id not in firework["launches"]
+    Files of older versions name a server and its port, which may be another by now; but no two
+    processes have one token.
+    """
+    if result.launchpad == launchpad.identity:
+        return True
+    launch = {"launch_id": result.launch_id, "fw_id": result.fw_id, OWNER_FIELD: result.owner}
+    return launchpad.launches.find_one(launch, {"_id": 1}) is not None
 
 
 # -- lost runs -----------------------------------------------------------------------------------
@@ -341,24 +332,28 @@ def _tell_workflow(
 
 def _verdict_of_death(launchpad: CampaignLaunchPad, fw_id: int, deaths_allowed: int) -> Verdict:
     """Count a death, and let the job run again unless it was one too many."""
-    firework = launchpad.fireworks.find_one({"fw_id": fw_id}, {"spec._superionic.deaths": 1})
-    details = ((firework or {}).get("spec") or {}).get("_superionic") or {}
-    deaths = details.get("deaths", 0) + 1
+    fields = {"spec._superionic.deaths": 1, "spec.material_id": 1}
+    firework = launchpad.fireworks.find_one({"fw_id": fw_id}, fields)
+    spec = (firework or {}).get("spec") or {}
+    deaths = (spec.get("_superionic") or {}).get("deaths", 0) + 1
     launchpad.fireworks.update_one({"fw_id": fw_id}, {"$set": {"spec._superionic.deaths": deaths}})
     action = failure_action(
         WORKER_DIED,
         f"The worker process died while it ran this job ({deaths} times so far).",
         "A job that kills its process often needs more memory: run it with fewer workers on a "
         "machine, or with a coarser grid. Then 'superionic rerun --cause worker_died'.",
+        material_id=str(spec.get("material_id", "")),
     )
     return Verdict(action, run_again=deaths <= deaths_allowed)
 
 
-def _gone_by(expiration_s: float | None) -> Callable[[dict[str, Any]], bool]:
+def _gone_by(
+    launchpad: CampaignLaunchPad, expiration_s: float | None
+) -> Callable[[dict[str, Any]], bool]:
     """Return what says whether the process of a running launch is gone."""
     from fireworks.fw_config import RUN_EXPIRATION_SECS
 
-    now = datetime.now(UTC)
+    now = launchpad.now()
 
     def gone(launch: dict[str, Any]) -> bool:
         dead = is_dead(_owner(launch))
@@ -378,7 +373,12 @@ def _owner(launch: dict[str, Any]) -> str | None:
 
 
 def last_sign_of_life(launch: dict[str, Any]) -> datetime:
-    """Return when a launch last said that it is alive."""
+    """Return when a launch last said that it is alive, by the database's clock.
+
+    Launches of plain ``rlaunch`` say it by the clock of their own host.
+    """
+    if ALIVE_FIELD in launch:
+        return _moment(launch[ALIVE_FIELD])
     moments = [
         _moment(entry.get("updated_on") or entry["created_on"])
         for entry in launch.get("state_history", ())

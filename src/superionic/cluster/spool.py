@@ -2,7 +2,7 @@
 
 A result is *complete* when its file is in the spool: the documents of the job, the arrays that go
 to additional stores, and what FireWorks has to know of the launch. Whoever finds such a file can
-send it, any number of times: every write is keyed, and keys are fixed in the file.
+deliver it, any number of times: every write is keyed, and keys are fixed in the file.
 """
 
 import contextlib
@@ -10,10 +10,10 @@ import fcntl
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -22,7 +22,7 @@ import bson
 from jobflow import JobStore
 from maggma.core import Store
 
-from superionic.cluster.owner import is_dead
+from superionic.cluster.owner import is_dead, this_process
 from superionic.cluster.patience import Patience
 from superionic.directories import made_private
 from superionic.errors import DatabaseError
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".result"
 _REFUSED = ".refused"
+_DOUBLED = ".doubled"
 _PART = ".part"
+_PART_AGE_S = 86_400.0
+_PROBE_BYTES = 65_536
 FORMAT = 1
 
 
@@ -68,7 +71,7 @@ class Result:
     Parameters
     ----------
     launchpad : str
-        Description of the launchpad, so that results of one are never sent to another.
+        Identity of the launchpad, so that results of one are never sent to another.
     fw_id, launch_id : int
         The Firework and its launch.
     state : str
@@ -127,36 +130,55 @@ class Spool:
             "owner": result.owner,
             "writes": [vars(write) for write in result.writes],
         }
-        name = f"{result.fw_id}-{result.launch_id}-{os.getpid()}{_SUFFIX}"
-        path = self.directory / name
-        try:
-            made_private(self.directory)
-            # Named after its process, so that what a dead one left can be told from the rest.
-            descriptor, temporary = tempfile.mkstemp(  # mode 600
-                dir=self.directory, prefix=f"{quote(result.owner, safe='')}~", suffix=_PART
-            )
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(bson.encode(content))
-                file.flush()
-                os.fsync(file.fileno())
+        path = self.directory / f"{result.fw_id}-{result.launch_id}-{os.getpid()}{_SUFFIX}"
+        with self._written(bson.encode(content), result.owner) as temporary:
             os.replace(temporary, path)
             directory = os.open(self.directory, os.O_RDONLY)
             try:
                 os.fsync(directory)
             finally:
                 os.close(directory)
+        return path
+
+    def check(self) -> None:
+        """See that a result can be written, before anything is computed.
+
+        Raises
+        ------
+        SpoolError
+            When the disk does not take it.
+        """
+        with self._written(bytes(_PROBE_BYTES), this_process().token) as temporary:
+            temporary.unlink()
+
+    @contextlib.contextmanager
+    def _written(self, content: bytes, owner: str) -> Iterator[Path]:
+        """Write a file that is not a result yet; it is named after its process."""
+        temporary = None
+        try:
+            made_private(self.directory)
+            descriptor, name = tempfile.mkstemp(  # mode 600
+                dir=self.directory, prefix=f"{quote(owner, safe='')}~", suffix=_PART
+            )
+            temporary = Path(name)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            yield temporary
         except OSError as error:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
             raise SpoolError(
-                f"A result cannot be written to {self.directory}: {error.strerror}.",
+                f"Results cannot be written to {self.directory}: {error.strerror}.",
                 hint="Free space there, or name another directory with --spool.",
             ) from error
-        return path
 
     def entries(self) -> Iterator[tuple[Path, Result]]:
         """Yield all results that wait here; files that cannot be read are set aside."""
         for path in sorted(self.directory.glob(f"*{_SUFFIX}")):
             try:
-                yield path, _read(path)
+                yield path, read_result(path)
             except FileNotFoundError:  # its own worker has just sent it
                 continue
             except (bson.errors.BSONError, KeyError, TypeError):
@@ -184,41 +206,38 @@ class Spool:
     def sweep(self) -> None:
         """Remove what processes that died in the middle of writing have left."""
         for path in self.directory.glob(f"*~*{_PART}"):
-            if is_dead(unquote(path.name.partition("~")[0])):
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                old = time.time() - path.stat().st_mtime > _PART_AGE_S  # nobody writes for so long
+                if old or is_dead(unquote(path.name.partition("~")[0])):
+                    path.unlink()
 
     def count(self) -> int:
         """Return the number of results that wait here."""
         return sum(1 for _ in self.directory.glob(f"*{_SUFFIX}"))
 
-    def set_aside(self, path: Path) -> None:
-        """Keep a file that cannot be sent, out of the way."""
+    def set_aside(self, path: Path, *, doubled: bool = False) -> Path:
+        """Keep a file that cannot be sent, or whose job was given to another, out of the way."""
+        aside = path.with_suffix(_DOUBLED if doubled else _REFUSED)
         with contextlib.suppress(FileNotFoundError):
-            path.rename(path.with_suffix(_REFUSED))
+            path.rename(aside)
+        return aside
 
     def refused(self) -> list[Path]:
-        """Return the files that were set aside."""
+        """Return the files that cannot be sent."""
         return sorted(self.directory.glob(f"*{_REFUSED}"))
 
+    def doubled(self) -> list[Path]:
+        """Return the files of results that came too late."""
+        return sorted(self.directory.glob(f"*{_DOUBLED}"))
 
-def _read(path: Path) -> Result:
+
+def read_result(path: Path) -> Result:
+    """Read a file of the spool."""
     content = bson.decode(path.read_bytes())
     if content.pop("format") != FORMAT:
         raise KeyError("format")
     writes = tuple(Write(**write) for write in content.pop("writes"))
     return Result(**content, writes=writes)
-
-
-def send(result: Result, store: JobStore, patience: Patience) -> None:
-    """Write the documents of a result to the stores; doing it again changes nothing."""
-    for write in result.writes:
-        target = store.additional_stores[write.store] if write.store else store.docs_store
-        # Stores change what they are given.
-        patience.insist(partial(_update, target, write))
-
-
-def _update(target: Store, write: Write) -> None:
-    target.update(deepcopy(write.documents), key=write.key)
 
 
 class _Recorder(Store):

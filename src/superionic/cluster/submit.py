@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from pymongo.errors import BulkWriteError
@@ -173,7 +173,7 @@ def add_workflows(launchpad: CampaignLaunchPad, workflows: list[Any]) -> list[An
     if not workflows:
         return []
     next_id = launchpad.get_new_fw_id(sum(len(workflow) for workflow in workflows))
-    pending = {"since": datetime.now(UTC), "owner": launchpad.owner}
+    pending = {"since": launchpad.now(), "owner": launchpad.owner}
     documents = []
     for workflow in workflows:
         new_ids = dict(
@@ -225,7 +225,7 @@ def remove_unfinished_submissions(
         How many were removed; they are submitted again with their campaign.
     """
     removed = 0
-    limit = datetime.now(UTC) - older_than
+    limit = launchpad.now() - older_than
     for document in launchpad.workflows.find(
         {PENDING_FIELD: {"$exists": True}}, {"nodes": 1, PENDING_FIELD: 1}
     ):

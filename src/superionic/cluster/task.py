@@ -5,7 +5,11 @@ from typing import Any
 from fireworks.core.firework import FWAction
 from fireworks.utilities.fw_utilities import explicit_serialize
 from jobflow.managers.fireworks import JobFiretask, flow_to_workflow
+from monty.json import MontyDecoder
 
+from superionic.cluster.delivery import send
+from superionic.cluster.patience import Patience
+from superionic.cluster.spool import SpoolingJobStore
 from superionic.errors import SettingsError, SuperionicError
 
 
@@ -13,6 +17,18 @@ class NoJobStoreError(SettingsError):
     """The process that runs a job has no place for its results."""
 
     code = "no_job_store"
+
+
+class JobLoadError(SuperionicError):
+    """What the launchpad holds of a job cannot be made a job of."""
+
+    code = "job_unreadable"
+
+
+class LateResultError(SuperionicError):
+    """Another process has the job by now."""
+
+    code = "doubled"
 
 
 @explicit_serialize
@@ -25,6 +41,22 @@ class StoredJobFiretask(JobFiretask):
 
     _fw_name = "{{superionic.cluster.task.StoredJobFiretask}}"
 
+    @classmethod
+    def from_dict(cls, m_dict: dict[str, Any]) -> "StoredJobFiretask":
+        """Return the task with its job as data: it is loaded when it runs.
+
+        Whoever handles workflows, a supervisor say, need not load jobs: one that ends the process
+        that loads it would end them all. And a launch is counted before its job is loaded.
+        """
+        return cls(m_dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the task as data."""
+        job = self["job"]
+        if not isinstance(job, dict):
+            return dict(super().to_dict())
+        return {**self, "_fw_name": self._fw_name}
+
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         """Run the job.
 
@@ -32,17 +64,70 @@ class StoredJobFiretask(JobFiretask):
         ------
         NoJobStoreError
             When jobflow would keep the result in memory.
+        JobLoadError
+            When it cannot be loaded, whatever happens then.
+        LateResultError
+            When the job was given to another process meanwhile.
         SuperionicError
             As the job raises it, naming the material.
         """
         require_job_store()
+        material_id = fw_spec.get("material_id", "")
+        self["job"] = _loaded(self["job"], material_id)
         try:
-            action = super().run_task(fw_spec)
+            action = self._run(fw_spec)
         except SuperionicError as error:
-            raise error.for_material(fw_spec.get("material_id", "")) from None
+            raise error.for_material(material_id) from None
         for workflow in (*action.detours, *action.additions):
             store_results(workflow)
         return action
+
+    def _run(self, fw_spec: dict[str, Any]) -> FWAction:
+        """Run the job; its documents are written when it is done, if its launch still counts.
+
+        A worker of superionic sees to that itself, and this is for plain ``rlaunch``.
+        """
+        from jobflow import SETTINGS
+
+        real = SETTINGS.JOB_STORE
+        launch_id = None if isinstance(real, SpoolingJobStore) else self._launch_id()
+        if launch_id is None:
+            return super().run_task(fw_spec)
+        real.connect()
+        SETTINGS.JOB_STORE = recorder = SpoolingJobStore(real, Patience(0.0))
+        try:
+            action = super().run_task(fw_spec)
+        finally:
+            SETTINGS.JOB_STORE = real
+        own = self._launch_id() == launch_id
+        if not own or not send(recorder.take(), launch_id, real, lambda call: call()):
+            raise LateResultError(
+                "The job was given to another process while this one ran it; its result is dropped."
+            )
+        return action
+
+    def _launch_id(self) -> int | None:
+        """Return the launch of the Firework that runs; None where there is no launchpad."""
+        launchpad = getattr(self, "launchpad", None)
+        if launchpad is None:
+            return None
+        firework = launchpad.fireworks.find_one({"fw_id": self.fw_id}, {"launches": 1}) or {}
+        running = {"launch_id": {"$in": firework.get("launches", [])}, "state": "RUNNING"}
+        launches = launchpad.launches.find(running, {"launch_id": 1})
+        return max((launch["launch_id"] for launch in launches), default=None)
+
+
+def _loaded(job: Any, material_id: str) -> Any:
+    if not isinstance(job, dict):
+        return job
+    try:
+        return MontyDecoder().process_decoded(job)
+    except BaseException as error:  # what is loaded may even try to leave
+        raise JobLoadError(
+            f"The job cannot be loaded ({type(error).__name__}).",
+            hint="Submit its material again, with the version that this worker has.",
+            material_id=material_id,
+        ) from error
 
 
 def require_job_store() -> None:

@@ -15,7 +15,9 @@ import psutil
 
 from superionic.cluster.launchpad import CampaignLaunchPad, failure_action
 from superionic.cluster.process import (
+    DOUBLED,
     EXIT_DATABASE_AWAY,
+    EXIT_SPOOL,
     Ended,
     Hello,
     ProcessSetup,
@@ -23,7 +25,7 @@ from superionic.cluster.process import (
     serve,
 )
 from superionic.cluster.recovery import Recovery, Verdict, recover_process
-from superionic.cluster.spool import Spool
+from superionic.cluster.spool import Spool, SpoolError
 from superionic.database.stores import Database
 from superionic.errors import DatabaseError, SuperionicError
 
@@ -121,6 +123,8 @@ def run_worker(
     ------
     DatabaseAwayError
         When the database is away for longer than the setup's patience.
+    SpoolError
+        When results cannot be written to disk.
     WorkerError
         When processes end before they begin a job.
     """
@@ -149,8 +153,10 @@ class _Supervisor:
         self.stop_at: float | None = None
         self.false_starts = 0
         self.database_away = False
+        self.spool_full = False
 
     def run(self) -> WorkerReport:
+        Spool(self.setup.spool).check()
         with self._signals():
             try:
                 for _ in range(self.n_processes):
@@ -166,6 +172,12 @@ class _Supervisor:
                 f"The database was away for more than {self.setup.patience_s:g} s.",
                 hint=f"Results that could not be sent are in {self.setup.spool}: when it is back, "
                 "run 'superionic recover', and start workers again.",
+            )
+        if self.spool_full:
+            raise SpoolError(
+                f"Results could not be written to {self.setup.spool}: no further jobs were taken.",
+                hint="Free space there, or name another directory with --spool; then start workers "
+                "again.",
             )
         return self.report
 
@@ -235,6 +247,8 @@ class _Supervisor:
         if message.state == "COMPLETED":
             self.report.n_completed += 1
             self.say(f"{message.fw_id} {name}: done ({took_s:.1f} s)")
+        elif message.state == DOUBLED:
+            self.say(f"{message.fw_id} {name}: too late: {message.message}")
         else:
             self.report.n_failed += 1
             self.say(f"{message.fw_id} {name}: failed ({message.cause}): {message.message}")
@@ -277,22 +291,29 @@ class _Supervisor:
             return
         if code == 0:
             return
-        died = child.verdict is None and self.stop_at is None
+        if code == EXIT_SPOOL and not self.spool_full:
+            self.say(f"Results cannot be written to {self.setup.spool}: no further jobs are taken.")
+            self.spool_full = True
+            for other in self.children:
+                other.process.terminate()  # it finishes the job at hand
+        quiet = self.stop_at is not None or code == EXIT_SPOOL
+        died = child.verdict is None and not quiet
         if died:
             self.report.n_deaths += 1
         # A process that dies in the quiet of a stop has not been killed by its job.
-        verdict = child.verdict or (None if self.stop_at is None else _HANDED_BACK)
+        verdict = child.verdict or (_HANDED_BACK if quiet else None)
         found = Recovery()
         if child.owner is not None:
             found = recover_process(
                 self.database,
                 self.launchpad,
-                self.setup.launchpad.description,
                 Spool(self.setup.spool),
                 child.owner,
                 verdict=verdict,
             )
         self._tell(child, found, died)
+        if self.spool_full:
+            return
         if child.n_jobs == 0:
             self.false_starts += 1
             if self.false_starts >= _MOST_FALSE_STARTS:
@@ -314,6 +335,8 @@ class _Supervisor:
         self.report.n_completed += len(found.results_sent)
         for fw_id in found.results_sent:
             self.say(f"{fw_id} {name}: the result was on disk and has been sent")
+        for fw_id in found.results_doubled:
+            self.say(f"{fw_id} {name}: too late: its result is in {self.setup.spool} (*.doubled)")
         for fw_id in (*found.handed_back, *found.released):
             self.report.n_handed_back += 1
             self.say(f"{fw_id} {name}: handed back")
