@@ -63,6 +63,11 @@ def diagnose_packages() -> list[Finding]:
     return findings
 
 
+def is_installed(name: str) -> bool:
+    """Say whether a package is installed."""
+    return _version(name) is not None
+
+
 def _version(name: str) -> str | None:
     try:
         return version(name)

@@ -105,7 +105,7 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("SUPERIONIC_CONFIG_FILE", str(home / "superionic.yaml"))
     monkeypatch.setenv("SUPERIONIC_DATA_DIR", str(data_dir))
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    monkeypatch.setenv("PYTHONPATH", str(HERE), prepend=os.pathsep)
     monkeypatch.syspath_prepend(str(HERE))
     get_settings.cache_clear()
     yield tmp_path

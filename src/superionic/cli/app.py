@@ -3,11 +3,14 @@
 import logging
 import signal
 import sys
+import traceback
 import warnings
+from collections.abc import Callable
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from superionic import __version__
 from superionic.cli import (
@@ -35,42 +38,68 @@ from superionic.cli import (
     validate,
     worker,
 )
-from superionic.cli.console import echo
+from superionic.cli.console import echo, saying
 from superionic.errors import SuperionicError
 from superionic.text import PrintableFormatter
 
 EXIT_INTERRUPTED = 130
 
+_SHARED = ("--quiet", "-q", "--verbose", "-v")
+
+
+class _Commands(TyperGroup):
+    """Commands with options that all of them share, before or after the name of the command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the shared options first, wherever they stand."""
+        end = args.index("--") if "--" in args else len(args)
+        shared = [one for one in args[:end] if one in _SHARED]
+        own = [one for one in args[:end] if one not in _SHARED]
+        return super().parse_args(ctx, shared + own + args[end:])
+
+
 app = typer.Typer(
     name="superionic",
+    cls=_Commands,
     help="Find superionic solid electrolytes with universal interatomic potentials.",
+    epilog="'superionic COMMAND --help' describes a command. --quiet and --verbose may follow it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(name="screen")(screen.screen)
-app.command(name="candidates")(candidates.candidates)
-app.command(name="label")(label.label)
-app.command(name="predict")(predict.predict)
-app.command(name="validate")(validate.validate)
-app.command(name="train")(train.train)
-app.command(name="query")(query.query)
-app.command(name="explain")(explain.explain)
-app.command(name="serve")(serve.serve)
-app.command(name="report")(report.report)
-app.command(name="evaluate")(evaluate.evaluate)
-app.command(name="plot")(plot.plot)
-app.command(name="descriptors")(descriptors.descriptors)
-app.command(name="doctor")(doctor.doctor)
-app.command(name="init")(init.init)
-app.command(name="build")(build.build)
-app.command(name="submit")(submit.submit)
-app.command(name="worker")(worker.worker)
-app.command(name="status")(status.status)
-app.command(name="rerun")(rerun.rerun)
-app.command(name="recover")(recover.recover)
-app.add_typer(db.app, name="db")
-app.add_typer(fetch.app, name="fetch")
+_PANELS: dict[str, dict[str, Callable[..., None]]] = {
+    "Compute": {
+        "screen": screen.screen,
+        "predict": predict.predict,
+        "label": label.label,
+        "validate": validate.validate,
+        "descriptors": descriptors.descriptors,
+    },
+    "Look at results": {
+        "query": query.query,
+        "explain": explain.explain,
+        "plot": plot.plot,
+        "report": report.report,
+        "serve": serve.serve,
+    },
+    "Find crystals": {"candidates": candidates.candidates},
+    "Run a campaign on a cluster": {
+        "init": init.init,
+        "submit": submit.submit,
+        "worker": worker.worker,
+        "status": status.status,
+        "build": build.build,
+        "rerun": rerun.rerun,
+        "recover": recover.recover,
+    },
+    "Train and judge": {"train": train.train, "evaluate": evaluate.evaluate},
+    "Installation": {"doctor": doctor.doctor},
+}
+for _panel, _commands in _PANELS.items():
+    for _name, _command in _commands.items():
+        app.command(name=_name, rich_help_panel=_panel)(_command)
+app.add_typer(fetch.app, name="fetch", rich_help_panel="Find crystals")
+app.add_typer(db.app, name="db", rich_help_panel="Installation")
 
 
 def _show_version(wanted: bool) -> None:
@@ -81,11 +110,22 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Results and errors only, no progress.")
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Show log, warnings of packages, tracebacks."),
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show version.")
     ] = False,
 ) -> None:
     """Take the options that all commands share."""
+    saying.quiet, saying.verbose = quiet, verbose
+    logging.getLogger("superionic").setLevel(logging.DEBUG if verbose else logging.NOTSET)
+    if verbose:
+        warnings.resetwarnings()
 
 
 def main() -> None:
@@ -98,6 +138,8 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except SuperionicError as error:
+        if saying.verbose:
+            echo(traceback.format_exc(), err=True)
         echo(f"Error: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:

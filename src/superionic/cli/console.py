@@ -1,11 +1,31 @@
 """What commands write: every line that may hold text from data goes through here."""
 
 import sys
+from dataclasses import dataclass
 
 import typer
 from rich.console import Console
 
 from superionic.text import printable
+
+
+@dataclass
+class Saying:
+    """How much is said, as the options that all commands share ask for it.
+
+    Parameters
+    ----------
+    quiet : bool
+        No progress.
+    verbose : bool
+        Log, warnings of packages and tracebacks, too.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+
+
+saying = Saying()
 
 
 def echo(text: str, *, err: bool = False) -> None:
@@ -26,7 +46,12 @@ class ProgressConsole(Console):
 
     def __init__(self) -> None:
         super().__init__(
-            file=sys.stderr, highlight=False, soft_wrap=True, emoji=False, markup=False
+            file=sys.stderr,
+            highlight=False,
+            soft_wrap=True,
+            emoji=False,
+            markup=False,
+            quiet=saying.quiet,
         )
 
     def say(self, text: str) -> None:

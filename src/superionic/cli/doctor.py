@@ -14,12 +14,18 @@ if TYPE_CHECKING:
 def doctor(
     potentials: Annotated[
         list[str] | None,
-        typer.Option("--potential", "-p", help="Potentials to check; default: all that can be."),
+        typer.Option(
+            "--potential",
+            "-p",
+            help="Potentials to check; default: that of the settings, and those that come with "
+            "installed packages.",
+        ),
     ] = None,
 ) -> None:
     """Say what is installed, which potentials work, which database would be used.
 
-    Exit code 1 says that something is wrong, and each fault comes with what to do.
+    Exit code 1 says that something is wrong, and each fault comes with what to do. An optional
+    package that is not installed is no fault.
     """
     from superionic.diagnosis import Finding, diagnose_packages
 
@@ -40,11 +46,13 @@ def doctor(
 def _diagnose_settings(potentials: list[str] | None) -> "list[Finding]":
     from superionic.cluster.diagnosis import diagnose_launchpad
     from superionic.database.diagnosis import diagnose_database
+    from superionic.diagnosis import is_installed
     from superionic.potentials.registry import diagnose_potentials
     from superionic.settings import get_settings
 
     settings = get_settings()
-    wanted = potentials or sorted({settings.potential, "chgnet", "sevennet"})
+    there = ["chgnet"] + ["sevennet"] * is_installed("sevenn")
+    wanted = potentials or sorted({settings.potential, *there})
     return [
         *diagnose_potentials(wanted),
         *diagnose_database(settings),
