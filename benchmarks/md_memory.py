@@ -57,7 +57,7 @@ def run(n_steps: int, folder: Path) -> np.ndarray:
 
     from superionic.diffusion.stopping import StopRules
     from superionic.jobs.diffusion import DiffusionMDMaker
-    from superionic.progress import progress_to
+    from superionic.progress import Progress, progress_to
 
     crystal = Structure.from_spacegroup(
         "Fm-3m", Lattice.cubic(5.13), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
@@ -73,8 +73,9 @@ def run(n_steps: int, folder: Path) -> np.ndarray:
     process = psutil.Process()
     samples: list[tuple[int, int]] = []
 
-    def look(done: int, _planned: int) -> None:
-        samples.append((done, process.memory_info().rss))
+    def look(progress: Progress) -> None:
+        if progress.planned:
+            samples.append((progress.done, process.memory_info().rss))
 
     here = Path.cwd()
     job = maker.make(crystal, prev_dir=folder / "run")

@@ -26,7 +26,7 @@ class Silent:
     def started(self, task):
         pass
 
-    def progress(self, task, done, planned):
+    def progress(self, task, progress):
         pass
 
     def finished(self, outcome):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from superionic.progress import Progress
 from superionic.schemas.failure import FailureDocument
 from superionic.structures.candidate import Candidate
 
@@ -49,8 +50,8 @@ class Reporter(Protocol):
     def started(self, task: Task) -> None:
         """Handle the start of a task."""
 
-    def progress(self, task: Task, done: int, planned: int) -> None:
-        """Handle news of a task: evaluations done and planned."""
+    def progress(self, task: Task, progress: Progress) -> None:
+        """Handle news of a task: its stage, evaluations done and planned."""
 
     def finished(self, outcome: Outcome) -> None:
         """Handle the end of a task."""

@@ -18,7 +18,6 @@ from superionic.campaign.outcome import Outcome, Reporter, Task
 from superionic.campaign.worker import (
     DatabaseLost,
     Finished,
-    Progress,
     WorkerSetup,
     failure_document,
     work,
@@ -28,6 +27,7 @@ from superionic.database.stores import Database
 from superionic.errors import DatabaseError, SuperionicError
 from superionic.flows.base import FlowMaker
 from superionic.potentials.base import PotentialInfo
+from superionic.progress import Progress
 
 
 class WorkerDiedError(SuperionicError):
@@ -163,7 +163,7 @@ def _run_with(
                         start()
                     continue
                 if isinstance(message, Progress):
-                    reporter.progress(task, message.done, message.planned)
+                    reporter.progress(task, message)
                 elif isinstance(message, Finished):
                     finish(Outcome(task, message.failure))
                     assign(worker)

@@ -19,7 +19,7 @@ from superionic.database.stores import Database, DatabaseSpec
 from superionic.errors import SuperionicError
 from superionic.flows.base import FlowMaker
 from superionic.potentials.registry import load_potential
-from superionic.progress import progress_to
+from superionic.progress import Progress, progress_to
 from superionic.schemas.common import utc_now
 from superionic.schemas.failure import FailureDocument
 
@@ -49,14 +49,6 @@ class WorkerSetup:
     n_threads: int
     directory: str
     parent_pid: int
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Evaluations done and planned of the task at hand."""
-
-    done: int
-    planned: int
 
 
 @dataclass(frozen=True)
@@ -100,13 +92,13 @@ def work(connection: Connection, setup: WorkerSetup) -> None:
 def _run(
     task: Task, setup: WorkerSetup, database: Database, connection: Connection
 ) -> Finished | DatabaseLost:
-    last = 0.0
+    last, stage = 0.0, ""
 
-    def send_progress(done: int, planned: int) -> None:
-        nonlocal last
-        if (now := time.monotonic()) - last > PROGRESS_INTERVAL_S:
-            last = now
-            connection.send(Progress(done, planned))
+    def send_progress(progress: Progress) -> None:
+        nonlocal last, stage
+        if (now := time.monotonic()) - last > PROGRESS_INTERVAL_S or progress.stage != stage:
+            last, stage = now, progress.stage
+            connection.send(progress)
 
     try:
         try:

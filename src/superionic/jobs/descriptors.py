@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from jobflow import Maker, job
 
 from superionic.landscape.descriptors import DescriptorSettings, compute_descriptors
+from superionic.progress import report_stage
 from superionic.schemas.screen import (
     DescriptorsDocument,
     LandscapeDocument,
@@ -49,6 +50,7 @@ class DescriptorsMaker(Maker):
         relaxed : RelaxedDocument, optional
             How it was relaxed.
         """
+        report_stage("descriptors")
         start = time.perf_counter()
         computed = landscape.landscape()
         descriptors = compute_descriptors(

@@ -36,7 +36,7 @@ from superionic.directories import made_private
 from superionic.errors import NoMobileIonError, SettingsError
 from superionic.jobs.descriptors import finite
 from superionic.potentials.registry import load_potential
-from superionic.progress import report_progress
+from superionic.progress import report_progress, report_stage
 from superionic.schemas.common import PotentialDocument, Warning_
 from superionic.schemas.label import DiffusionDocument, MSDDocument, SlopeDocument
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
@@ -269,6 +269,7 @@ class DiffusionMDMaker(ForceFieldMDMaker):
         DiffusionError
             When the supercell is too large, or the folder holds another run or cannot be written.
         """
+        report_stage("molecular dynamics")
         make_force_field, potential = self.force_field()
         about = _about(structure, prepared, self)
         crystal = structure if isinstance(structure, Structure) else structure.structure

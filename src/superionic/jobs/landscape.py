@@ -12,7 +12,7 @@ from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.landscape.settings import LandscapeSettings
 from superionic.landscape.shards import assemble, evaluate_part, settle_symmetry
 from superionic.potentials.registry import load_potential
-from superionic.progress import report_progress
+from superionic.progress import report_progress, report_stage
 from superionic.schemas.common import PackedArray, PotentialDocument, Warning_
 from superionic.schemas.screen import (
     LandscapeDocument,
@@ -55,6 +55,7 @@ class LandscapeMaker(Maker):
         potential : str
             Specification of the potential.
         """
+        report_stage("landscape")
         if self.energies_per_job is not None and self.settings.adaptive is None:
             split = self._split(crystal, potential, self.energies_per_job)
             if split is not None:

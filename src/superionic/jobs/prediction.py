@@ -8,6 +8,7 @@ from jobflow import Maker, job
 
 from superionic.errors import NetworkError
 from superionic.jobs.network import NamedNetwork, load_network
+from superionic.progress import report_stage
 from superionic.schemas.common import LABEL_TEMPERATURE_K, Warning_
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.shakes import ShakesDocument
@@ -54,6 +55,7 @@ class PredictDiffusionMaker(Maker):
         CellTooLargeError
             When one shake does not fit in memory.
         """
+        report_stage("network")
         start = time.perf_counter()
         network = load_network(self.network)
         if network_sha256 not in (None, network.sha256):

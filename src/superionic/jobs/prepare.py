@@ -7,6 +7,7 @@ from typing import Any
 from jobflow import Maker, job
 from pymatgen.core import Structure
 
+from superionic.progress import report_stage
 from superionic.schemas.common import Warning_
 from superionic.schemas.screen import PreparedDocument
 from superionic.structures.candidate import Candidate
@@ -55,6 +56,7 @@ class PrepareMaker(Maker):
         provenance : dict, optional
             What else is known of its origin.
         """
+        report_stage("ordering and checking")
         start = time.perf_counter()
         candidate = Candidate(material_id, structure, source, provenance or {})
         prepared = prepare(candidate, mobile_species, self.settings)

@@ -11,6 +11,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from superionic.errors import PotentialError
 from superionic.potentials.base import Potential, require_finite
 from superionic.potentials.registry import load_potential
+from superionic.progress import report_stage
 from superionic.schemas.common import PotentialDocument, Warning_
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
 
@@ -83,6 +84,7 @@ class RelaxIfNeededMaker(Maker):
         potential : str
             Specification of the potential.
         """
+        report_stage("forces")
         start = time.perf_counter()
         loaded = load_potential(potential)
         force = largest_force(prepared.structure, loaded)
@@ -97,6 +99,7 @@ class RelaxIfNeededMaker(Maker):
                 wall_time_s=time.perf_counter() - start,
                 n_steps=0,
             )
+        report_stage("relaxing")
         relax = relax_maker(
             potential,
             relax_cell=self.relax_cell,

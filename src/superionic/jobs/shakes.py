@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from jobflow import Maker, job
 
 from superionic.potentials.registry import load_potential
+from superionic.progress import report_stage
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
 from superionic.schemas.shakes import ShakesDocument
 from superionic.surrogate.settings import ShakeSettings, settings_to_dict
@@ -54,6 +55,7 @@ class ShakeMaker(Maker):
         CellTooLargeError
             When the supercell is larger than the settings or the memory allow.
         """
+        report_stage("shakes")
         start = time.perf_counter()
         shakes = shake_crystal(
             atoms_of(crystal.structure), load_potential(potential), self.settings

@@ -298,25 +298,42 @@ class Evaluation:
         """Return total energies in eV at grid points of one orbit, and tell of the progress."""
         if not len(points):
             return np.empty(0)
-        return self._in_chunks(self.framework(plan.orbit.representative), grid, points, planned)
+        framework = self.framework(plan.orbit.representative)
+        return self._in_chunks(framework, grid, points, planned, planned)
 
     def _in_chunks(
-        self, framework: FrozenFramework, grid: Grid, points: NDArray[np.int64], planned: int
+        self,
+        framework: FrozenFramework,
+        grid: Grid,
+        points: NDArray[np.int64],
+        planned: int,
+        most: int,
     ) -> NDArray[np.float64]:
+        """Return energies at grid points: of ``planned`` in all, a guess, and ``most`` at most."""
         energies_eV = np.empty(len(points))
         for first in range(0, len(points), CHUNK):
             part = slice(first, first + CHUNK)
             energies_eV[part] = self.energies(framework, grid.cartesian(points[part]))
             if self.progress is not None:
-                self.progress(self.n_evaluations, max(planned, self.n_evaluations))
+                # A guess that was too low is raised before it is reached.
+                done = self.n_evaluations
+                self.progress(done, max(done, min(most, max(planned, done + done // 3))))
         return energies_eV
 
-    def _sampler(self, grid: Grid, plan: OrbitPlan) -> tuple[Sampler, int, list[NDArray[np.int64]]]:
+    def _sampler(
+        self, grid: Grid, plan: OrbitPlan, n_orbits_left: int
+    ) -> tuple[Sampler, int, list[NDArray[np.int64]]]:
         """Return what a search needs: energies, the ion's own grid point, its equivalents' maps."""
         framework = self.framework(plan.orbit.representative)
         # How many energies it will take is not known beforehand; a tenth is common.
-        planned = self.n_evaluations + int(plan.allowed.sum()) // 10
-        evaluate = partial(self._in_chunks, framework, grid, planned=planned)
+        most = n_orbits_left * int(plan.allowed.sum())
+        evaluate = partial(
+            self._in_chunks,
+            framework,
+            grid,
+            planned=self.n_evaluations + most // 10,
+            most=self.n_evaluations + most,
+        )
         sampler = Sampler(grid, plan.irreducible, plan.inverse, plan.allowed, evaluate)
         site = self.fractional[plan.orbit.representative] - grid.origin
         nearest = np.mod(np.rint(site * grid.shape).astype(int), grid.shape)
@@ -325,8 +342,8 @@ class Evaluation:
 
     def _flood(self, sampling: Sampling, up_to_eV: float) -> list[OrbitLandscape]:
         results, best_eV = [], np.inf
-        for plan in self.plans(sampling):
-            sampler, start, permutations = self._sampler(sampling.grid, plan)
+        for n_orbits_left, plan in zip(_down_from(sampling), self.plans(sampling), strict=True):
+            sampler, start, permutations = self._sampler(sampling.grid, plan, n_orbits_left)
             best_eV = min(best_eV, flood(sampler, start, permutations, up_to_eV, best_eV))
             reached = sampler.totals_eV - sampler.minimum_eV
             results.append(sampler.place(plan.orbit, np.where(sampler.known, reached, np.inf)))
@@ -336,8 +353,8 @@ class Evaluation:
         self, sampling: Sampling, settings: AdaptiveSettings
     ) -> list[OrbitLandscape]:
         samplers, images = [], []
-        for plan in self.plans(sampling):
-            sampler, start, permutations = self._sampler(sampling.grid, plan)
+        for n_orbits_left, plan in zip(_down_from(sampling), self.plans(sampling), strict=True):
+            sampler, start, permutations = self._sampler(sampling.grid, plan, n_orbits_left)
             sample_adaptively(sampler, start, permutations, settings)
             samplers.append(sampler)
             images.append(permutations)
@@ -348,6 +365,10 @@ class Evaluation:
             values[~sampler.allowed] = values[sampler.allowed].max()
             results.append(sampler.place(orbit, values))
         return results
+
+
+def _down_from(sampling: Sampling) -> range:
+    return range(len(sampling.orbits), 0, -1)
 
 
 def _irreducible(
