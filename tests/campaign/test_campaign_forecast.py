@@ -68,16 +68,18 @@ def crystals(n, seed, overhead_s=20.0):
     ]
 
 
-@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("n_workers", [1, 4])
-def test_what_is_said_is_near_what_comes(seed, n_workers):
-    end, seen = run(crystals(20, seed), n_workers)
-    said = [(end - now, left) for now, left, _ in seen if left is not None]
-    assert len(said) > 0.8 * len(seen)
-    late = said[len(said) // 3 :]
-    good = sum(true / 3 - 15 < left < 3 * true + 15 for true, left in late)
-    assert good > 0.8 * len(late)
-    assert max(left for _, left in said) < 10 * end, "no fantastic times, even at the beginning"
+def test_what_is_said_is_near_what_comes(n_workers):
+    good, n = 0, 0
+    for seed in range(8):
+        end, seen = run(crystals(20, seed), n_workers, step_s=5.0)
+        said = [(end - now, left) for now, left, _ in seen if left is not None]
+        assert len(said) > 0.8 * len(seen)
+        assert max(left for _, left in said) < 10 * end, "no fantastic times, even at first"
+        late = said[len(said) // 3 :]
+        good += sum(true / 3 - 15 < left < 3 * true + 15 for true, left in late)
+        n += len(late)
+    assert good > 0.85 * n
 
 
 @pytest.mark.parametrize("n_workers", [1, 3])

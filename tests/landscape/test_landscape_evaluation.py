@@ -1,6 +1,6 @@
 """Landscapes from potentials with known energies, broken symmetry, bad input."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -21,10 +21,11 @@ from superionic.errors import (
     SettingsError,
     UnknownElementError,
 )
+from superionic.landscape import evaluation
 from superionic.landscape.descriptors import DescriptorSettings, compute_descriptors
 from superionic.landscape.grid import plain_shape
 from superionic.landscape.landscape import compute_landscape
-from superionic.landscape.settings import LandscapeSettings
+from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
 from superionic.potentials.registry import load_potential
 
 OPEN = LandscapeSettings(grid_step_A=0.25, exclusion_radius_A=0.0, symmetry=False)
@@ -289,6 +290,22 @@ class TestProgress:
         assert done == sorted(done)
         assert {planned for _, planned in calls} == {landscape.n_evaluations}
         assert done[-1] == landscape.n_evaluations == potential.n_energies - before
+
+    def test_a_guess_is_raised_before_it_is_reached(self, monkeypatch):
+        monkeypatch.setattr(evaluation, "CHUNK", 16)
+        settings = replace(COARSE, adaptive=AdaptiveSettings())
+        calls = []
+        landscape = compute_landscape(
+            PYRITE,
+            "Li",
+            pair_potential(),
+            settings,
+            progress=lambda *call: calls.append(call),
+        )
+        assert calls[-1][0] == landscape.n_evaluations
+        assert max(done for done, _ in calls) > 2 * calls[0][1], "the first guess is too low here"
+        for done, planned in calls:
+            assert done < 0.8 * planned or planned == calls[-1][1]
 
 
 @pytest.mark.real_potential
