@@ -75,6 +75,12 @@ class UnreadableFileError(InputError):
     code = "unreadable_file"
 
 
+class NoCrystalsError(UnreadableFileError):
+    """A file of a known format holds no crystals at all."""
+
+    code = "no_crystals"
+
+
 class FetchError(SuperionicError):
     """A database of crystals does not answer, refuses, or breaks off."""
 
@@ -93,10 +99,22 @@ class NoMobileIonError(InputError):
     code = "no_mobile_ion"
 
 
+class NoFrameworkError(InputError):
+    """Nothing but the mobile species is there: no framework for it to move in."""
+
+    code = "no_framework"
+
+
 class UnknownElementError(InputError):
     """The potential was not trained on an element of the crystal."""
 
     code = "unknown_element"
+
+
+class IsolatedAtomsError(InputError):
+    """An atom has no neighbour that the potential sees."""
+
+    code = "isolated_atoms"
 
 
 class OverlappingAtomsError(InputError):

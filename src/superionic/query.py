@@ -1,7 +1,7 @@
 """The screening collection in Python: rows, their crystals, and why they stand where they do."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,14 @@ from superionic.builders.documents import screening_key, without_monty
 from superionic.builders.screening import query_screening, read_rows, rows_to_rank
 from superionic.campaign.run import database_errors
 from superionic.database.stores import Database, resolve_database
-from superionic.errors import SettingsError
+from superionic.errors import InputError, SettingsError
 from superionic.ranking.explain import Standing, explain_row
 from superionic.ranking.indexes import POLICY_NAMES
 from superionic.ranking.policies import get_policy
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import PARTS, Part, ScreeningDocument
 from superionic.settings import get_settings
+from superionic.structures.plain import structure_from_dict
 
 if TYPE_CHECKING:
     from maggma.core import Store
@@ -190,7 +191,7 @@ def structures_of(outputs: "Store", rows: Iterable[ScreeningDocument]) -> dict[s
     outputs : Store
         jobflow's document store, connected.
     rows : iterable of ScreeningDocument
-        The rows; one whose documents are gone is left out.
+        The rows; one whose crystal is gone or damaged is left out.
     """
     rows = list(rows)
     criteria = {
@@ -207,7 +208,8 @@ def structures_of(outputs: "Store", rows: Iterable[ScreeningDocument]) -> dict[s
     for row in rows:
         kinds = [kind for kind in _WITH_STRUCTURE if (row.task_key, kind) in found]
         if kinds:
-            crystals[row.key] = Structure.from_dict(found[row.task_key, kinds[0]])
+            with suppress(InputError):  # a document that somebody damaged
+                crystals[row.key] = structure_from_dict(found[row.task_key, kinds[0]])
     return crystals
 
 

@@ -15,7 +15,9 @@ from pymatgen.core import Lattice, Structure
 
 from superionic.errors import (
     DisorderError,
+    IsolatedAtomsError,
     LandscapeError,
+    NoFrameworkError,
     NoMobileIonError,
     NonFiniteEnergyError,
     SettingsError,
@@ -110,11 +112,13 @@ class TestKnownLandscapes:
         assert one.minimum_eV > 0
 
     def test_an_ion_excludes_others_not_itself(self):
-        lone = Structure(Lattice.cubic(3.0), ["Li"], [[0.1, 0.2, 0.3]])
+        pair = Structure(Lattice.cubic(3.0), ["Li", "Cl"], [[0.1, 0.2, 0.3], [0.6, 0.7, 0.8]])
         landscape = compute_landscape(
-            lone, "Li", cosine_potential(1, 1, 1), LandscapeSettings(symmetry=False)
+            pair, "Li", cosine_potential(1, 1, 1), LandscapeSettings(symmetry=False)
         )
-        assert landscape.orbits[0].evaluated.all()
+        near = landscape.grid.near(pair.frac_coords[1:], 1.2)
+        assert near.any()
+        np.testing.assert_array_equal(landscape.orbits[0].evaluated, ~near)
 
     def test_ions_of_other_charge_or_element_do_not_move(self):
         structure = Structure(
@@ -215,6 +219,25 @@ class TestBadInput:
     def test_no_mobile_ion(self):
         with pytest.raises(NoMobileIonError, match="holds no Na"):
             compute_landscape(PYRITE, "Na", pair_potential())
+
+    def test_no_framework(self):
+        metal = Structure(Lattice.cubic(3.4), ["Li", "Li"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+        potential = pair_potential()
+        with pytest.raises(NoFrameworkError, match="nothing but Li"):
+            compute_landscape(metal, "Li", potential)
+        assert potential.n_energies == 0
+
+    def test_atoms_without_a_neighbour_within_the_cutoff(self):
+        sparse = Structure(Lattice.cubic(6.2), ["Cs", "Li"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+        potential = pair_potential()
+        potential.cutoff_A = 5.0
+        words = r"2 of 2 atoms, the first Cs1, have no neighbour within 5 A.*test:function"
+        with pytest.raises(IsolatedAtomsError, match=words) as caught:
+            compute_landscape(sparse, "Li", potential)
+        assert potential.n_energies == 0
+        assert "--potential" in caught.value.hint
+        potential.cutoff_A = 6.0
+        compute_landscape(sparse, "Li", potential, COARSE)
 
     def test_unknown_element(self):
         potential = FunctionPotential(pair_energies, elements=frozenset({"Li", "O"}))

@@ -11,7 +11,12 @@ from ase.data import chemical_symbols
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superionic.errors import NonFiniteEnergyError, PotentialError, UnknownElementError
+from superionic.errors import (
+    IsolatedAtomsError,
+    NonFiniteEnergyError,
+    PotentialError,
+    UnknownElementError,
+)
 from superionic.potentials.batched import hash_state_dict, resolve_device, split_by_atoms
 from superionic.potentials.registry import load_potential
 from superionic.potentials.selfcheck import distorted, reference_crystals
@@ -117,6 +122,17 @@ def test_an_element_outside_the_training_data_is_refused(family, request):
     crystals = [reference_crystals()["NaCl"], bulk("Po", "sc", 3.35)]
     with pytest.raises(UnknownElementError, match=r"not trained on Po\."):
         load(family, request).energies(crystals)
+
+
+@pytest.mark.real_potential
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_crystal_in_which_atoms_see_nothing_is_refused(family, request):
+    """Caesium's atoms are 5.3 A apart; 0.3.0 of CHGNet looks 6 A far, the others 5 A."""
+    potential = load(family, request)
+    assert 4.5 <= potential.cutoff_A <= 6.5
+    potential.check_crystal(reference_crystals()["NaCl"])
+    with pytest.raises(IsolatedAtomsError, match=potential.info.label):
+        potential.check_crystal(bulk("Cs", "sc", potential.cutoff_A + 0.1))
 
 
 @pytest.mark.real_potential

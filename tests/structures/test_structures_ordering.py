@@ -208,3 +208,47 @@ def test_compact_supercells_have_the_index_and_are_compact(index):
     assert abs(round(np.linalg.det(matrix))) == index
     if index == 4:  # the long axis is not repeated
         assert min(Lattice(matrix @ lattice.matrix).abc) == pytest.approx(6.0)
+
+
+def anatase(amount):
+    """Return Li(x)TiO2 with the lithium of x spread over four sites of the conventional cell."""
+    return Structure.from_spacegroup(
+        "I4_1/amd",
+        Lattice.tetragonal(3.8, 9.5),
+        ["Ti", "O", {"Li": amount}],
+        [[0, 0, 0], [0, 0, 0.208], [0, 0, 0.5]],
+    )
+
+
+@pytest.mark.parametrize("amount", [0.5, 0.1, 0.05])
+def test_dilute_lithium_is_never_rounded_away(amount):
+    prepared = prepare(Candidate("m", anatase(amount)))
+    composition = prepared.structure.composition
+    assert len(prepared.mobile_indices) >= 1
+    assert composition["Li"] / composition["Ti"] == pytest.approx(amount, rel=0.2)
+    assert composition["O"] == 2 * composition["Ti"]
+
+
+def test_what_is_too_dilute_for_the_cap_is_refused_with_the_numbers():
+    with pytest.raises(DisorderError, match="Li is too dilute for the cap of 120 atoms") as caught:
+        prepare(Candidate("m", anatase(0.01)))
+    assert "0.02 of it in a cell of 6.02 atoms" in caught.value.message
+    assert "50 cells, 301 atoms" in caught.value.message
+    assert prepare(
+        Candidate("m", anatase(0.02)),
+        settings=PrepareSettings(ordering_max_atoms=200, max_atoms=200),
+    ).mobile_indices
+
+
+def test_a_dopant_below_the_tolerance_of_the_composition_stays():
+    doped = Structure.from_spacegroup(
+        "Fm-3m",
+        Lattice.cubic(5.1),
+        [{"Li": 0.96, "Mg": 0.04}, "Cl"],
+        [[0, 0, 0], [0.5, 0.5, 0.5]],
+    )
+    prepared = prepare(Candidate("m", doped))
+    assert prepared.structure.composition["Mg"] == 1
+    assert prepared.structure.composition["Li"] == pytest.approx(24, abs=5)
+    (remark,) = prepared.warnings
+    assert remark.code == "ordered"

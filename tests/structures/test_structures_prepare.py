@@ -13,6 +13,7 @@ from pymatgen.core import DummySpecies, Lattice, Structure
 from superionic.errors import (
     CellTooLargeError,
     InputError,
+    NoFrameworkError,
     NoMobileIonError,
     NotACrystalError,
     OverlappingAtomsError,
@@ -162,7 +163,7 @@ def test_overlapping_atoms_are_named_with_their_distance(offset_A):
 
 
 def test_an_atom_overlaps_with_its_own_image():
-    thin = Structure(Lattice.orthorhombic(1.1, 6, 6), ["Li"], [[0, 0, 0]])
+    thin = Structure(Lattice.orthorhombic(1.1, 6, 6), ["Li", "Cl"], [[0, 0, 0], [0, 0.5, 0.5]])
     with pytest.raises(OverlappingAtomsError, match=r"Li1 .* Li1 .* 1.100 A"):
         make(thin)
 
@@ -285,3 +286,29 @@ def test_the_shared_crystals_are_read_and_prepared():
         old, new = candidate.structure, prepared.structure
         assert new.composition.reduced_formula == old.composition.reduced_formula
         assert new.volume / len(new) == pytest.approx(old.volume / len(old), rel=1e-3)
+
+
+HCP_LITHIUM = Structure.from_spacegroup(
+    "P6_3/mmc", Lattice.hexagonal(3.06, 4.97), ["Li"], [[1 / 3, 2 / 3, 1 / 4]]
+)
+MOBILE_SITES = Structure.from_spacegroup(
+    "F-43m", Lattice.cubic(9.924), [{"Li": 0.5}], [[0.183, 0.183, 0.024]]
+)
+
+
+@pytest.mark.parametrize("crystal", [HCP_LITHIUM, MOBILE_SITES], ids=["metal", "sites alone"])
+def test_a_crystal_of_mobile_ions_alone_has_no_framework(crystal):
+    for settings_ in ({}, {"primitive": False}, {"supercell_min_width_A": 6.0}):
+        with pytest.raises(NoFrameworkError, match="nothing but Li") as caught:
+            make(crystal, **settings_)
+        assert caught.value.material_id == "m"
+        assert "metal" in caught.value.hint
+    with pytest.raises(NoMobileIonError):
+        make(crystal, "Na")
+
+
+def test_an_alloy_has_a_framework():
+    alloy = Structure.from_spacegroup(
+        "Pm-3m", Lattice.cubic(3.4), ["Li", "Mg"], [[0, 0, 0], [0.5] * 3]
+    )
+    assert make(alloy).mobile_indices == (0,)

@@ -192,7 +192,7 @@ def test_folders_pass_over_other_kinds_and_hidden_files(tmp_path, licl):
         ("empty.cif", "", "empty"),
         ("blank.vasp", " \n\n", "empty"),
         ("cut.json", '{"lattice": {"mat', "not JSON"),
-        ("POSCAR", "Li Cl\n1.0\n5 0 0\n0 5 0\n", "cannot be read"),
+        ("POSCAR", "Li Cl\n1.0\n5 0 0\n0 5 0\n", "ends at row 4"),
         ("broken.xyz", "3\nno lattice\nLi 0 0 0\n", "cannot be read"),
         ("words.cif", "data_x\n_cell_length_a abc\n", "cannot be read"),
         ("head.cif", "data_x\n_symmetry_Int_Tables_number 1\n", "no unit cell"),
@@ -219,7 +219,7 @@ def test_binary_and_damaged_gzip(tmp_path, licl):
     assert "not text" in only_error(binary).message
     cut = tmp_path / "b.cif.gz"
     cut.write_bytes(gzip.compress(str(CifWriter(licl)).encode())[:60])
-    assert "cannot be opened" in only_error(cut).message
+    assert "ends in the middle" in only_error(cut).message
     utf16 = tmp_path / "c.cif"
     utf16.write_bytes(str(CifWriter(licl)).encode("utf-16"))
     assert isinstance(only_error(utf16), UnreadableFileError)
@@ -303,3 +303,113 @@ def test_nothing_is_printed_or_warned(tmp_path, licl, capfd):
         warnings.simplefilter("error", UserWarning)
         list(read_candidates([tmp_path]))
     assert capfd.readouterr() == ("", "")
+
+
+def poscar_text(structure: Structure, scale: float = 1.0) -> str:
+    scaled = structure.copy()
+    scaled.scale_lattice(structure.volume * scale**3)
+    return Poscar(scaled).get_str()
+
+
+def test_ids_of_run_folders_and_the_last_stage_of_each(tmp_path, licl, li3n):
+    """As custodian and atomate2 leave them: two relaxations, the input kept aside, all packed."""
+    for folder, structure in (("run_a", licl), ("run_b", li3n)):
+        (tmp_path / folder).mkdir()
+        for number, name in enumerate(["POSCAR.orig", "CONTCAR.relax1", "CONTCAR.relax2"]):
+            text = poscar_text(structure, 1.02 - 0.01 * number)
+            (tmp_path / folder / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "run_c").mkdir()
+    (tmp_path / "run_c" / "CONTCAR.relax2.gz").write_bytes(
+        gzip.compress(poscar_text(licl, 1.1).encode())
+    )
+    good, bad = read(tmp_path)
+    assert bad == []
+    assert [c.material_id for c in good] == ["run_a", "run_b", "run_c"]
+    same(good[0].structure, licl)  # the second relaxation
+    (remark,) = good[0].provenance["remarks"]
+    assert remark["code"] == "run_folder"
+    for name in ("CONTCAR.relax2.gz", "CONTCAR.relax1.gz", "POSCAR.orig.gz"):
+        assert name in remark["text"]
+    assert "remarks" not in good[2].provenance
+    assert [c.material_id for c in read(tmp_path / "run_a" / "CONTCAR.relax1.gz")[0]] == ["run_a"]
+
+
+def test_an_empty_contcar_and_another_crystal_in_a_run_folder(tmp_path, licl, li3n):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "POSCAR").write_text(poscar_text(licl))
+    (run / "CONTCAR").write_text("")  # the run has died
+    good, bad = read(tmp_path)
+    assert (bad, [c.material_id for c in good]) == ([], ["run"])
+    assert "cannot be read: CONTCAR" in good[0].provenance["remarks"][0]["text"]
+    (run / "CONTCAR").write_text(poscar_text(li3n))
+    good, bad = read(tmp_path)
+    assert (bad, [c.material_id for c in good]) == ([], ["run", "run-POSCAR"])
+    (run / "CONTCAR").write_text("")
+    (run / "POSCAR").write_text("")
+    good, bad = read(tmp_path)
+    assert (len(good), len(bad)) == (0, 1)
+
+
+def test_numbered_poscars_of_one_folder_are_crystals_of_their_own(tmp_path, licl, li3n):
+    folder = tmp_path / "displaced"
+    folder.mkdir()
+    (folder / "POSCAR-001").write_text(poscar_text(licl))
+    (folder / "POSCAR-002").write_text(poscar_text(li3n))
+    (folder / "POSCAR_mp-1").write_text(poscar_text(li3n, 1.1))
+    good, bad = read(folder)
+    assert bad == []
+    assert [c.material_id for c in good] == ["displaced-001", "displaced-002", "mp-1"]
+
+
+def test_the_last_frame_of_a_trajectory_of_ase(tmp_path, licl):
+    from ase.io.trajectory import Trajectory
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    run = tmp_path / "LiCl_run"
+    run.mkdir()
+    with Trajectory(run / "relax.traj", "w") as trajectory:
+        for scale in (1.1, 1.05, 1.0):
+            atoms = AseAtomsAdaptor.get_atoms(licl)
+            atoms.set_cell(atoms.cell * scale, scale_atoms=True)
+            trajectory.write(atoms)
+    for paths in ([run], [run / "relax.traj"]):
+        (candidate,), bad = read(*paths)
+        assert bad == []
+        assert candidate.material_id == "LiCl_run"
+        assert candidate.provenance["remarks"][0]["code"] == "last_frame"
+        same(candidate.structure, licl)
+    (run / "relax.traj").write_bytes(b"no trajectory")
+    assert "no trajectory of ASE" in only_error(run / "relax.traj").message
+    (run / "relax.traj").write_bytes(b"")
+    assert only_error(run / "relax.traj").hint
+
+
+def test_what_is_passed_over_is_said_with_counts(tmp_path, licl):
+    (tmp_path / "x.cif").write_text(str(CifWriter(licl)))
+    (tmp_path / "ranking.json").write_text('[{"rank": 1}]')
+    (tmp_path / "settings.json").write_text('{"a": 1}')
+    (tmp_path / "y.xsf").write_text("CRYSTAL")
+    (tmp_path / "notes.txt").write_text("hello")
+    said: list[str] = []
+    items = list(read_candidates([tmp_path], said.append))
+    assert [type(i) for i in items] == [Candidate]
+    assert len(said) == 2
+    assert "1 .xsf file cannot be read" in said[0]
+    assert "no crystals in 2 .json files (ranking.json, settings.json)" in said[1]
+
+
+def test_archives_are_unpacked_up_to_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr("superionic.structures.readers.MAX_BYTES", 2**21)
+    (tmp_path / "a.cif.gz").write_bytes(gzip.compress(b" " * 2**23))
+    assert "more than" in only_error(tmp_path / "a.cif.gz").message
+    (tmp_path / "b.cif.gz").write_bytes(gzip.compress(b"\0" * 2**23))
+    assert "not text" in only_error(tmp_path / "b.cif.gz").message
+    (tmp_path / "c.cif.gz").write_bytes(b"data_x")
+    assert "cannot be opened" in only_error(tmp_path / "c.cif.gz").message
+
+
+def test_only_what_is_cut_is_called_cut(tmp_path):
+    broken = tmp_path / "x.xyz"
+    broken.write_text("3\nno lattice\nLi 0 0 0\n")
+    assert "cut short" not in only_error(broken).hint

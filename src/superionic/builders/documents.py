@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from pymatgen.core import Structure
-
 from superionic.schemas.common import MaterialDocument
 from superionic.schemas.label import DiffusionDocument
 from superionic.schemas.prediction import PredictionDocument
@@ -73,8 +71,6 @@ def read_document(output: Mapping[str, Any]) -> MaterialDocument:
         When it is none, or does not fit its schema.
     """
     plain = without_monty(output)
-    if isinstance(output.get("structure"), dict):
-        plain["structure"] = Structure.from_dict(output["structure"])  # it needs monty's keys
     return (MODELS | _OTHERS)[plain["kind"]].model_validate(plain)
 
 

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pymatgen.core import Structure
-
 from superionic.builders.documents import without_monty
 from superionic.builders.run import run_builder
 from superionic.builders.screening import ScreeningBuilder
@@ -152,9 +150,7 @@ def label_rows(database: Database, task_keys: Iterable[str], info: PotentialInfo
     }
     newest: dict[str, DiffusionDocument] = {}
     for row in database.job_store.docs_store.query(criteria, properties=["output"]):
-        crystal = Structure.from_dict(row["output"]["structure"])  # it needs monty's keys
-        plain = without_monty(row["output"]) | {"structure": crystal}
-        document = DiffusionDocument.model_validate(plain)
+        document = DiffusionDocument.model_validate(without_monty(row["output"]))
         older = newest.get(document.task_key)
         if older is None or older.last_updated < document.last_updated:
             newest[document.task_key] = document

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pymatgen.core import Structure
-
 from superionic.builders.documents import without_monty
 from superionic.builders.run import run_builder
 from superionic.builders.screening import ScreeningBuilder, query_screening
@@ -24,6 +22,7 @@ from superionic.schemas.screening import ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
 from superionic.settings import SuperionicSettings
 from superionic.structures.candidate import Candidate
+from superionic.structures.plain import structure_from_dict
 
 
 @dataclass(frozen=True)
@@ -255,7 +254,7 @@ def _prepared(database: Database, rows: Sequence[ScreeningDocument]) -> list[Can
     return [
         Candidate(
             row.material_id,
-            Structure.from_dict(found[row.task_key]["structure"]),
+            structure_from_dict(found[row.task_key]["structure"]),
             found[row.task_key].get("source", ""),
             without_monty(found[row.task_key].get("provenance") or {}),
         )

@@ -50,7 +50,7 @@ class PotentialForceField:
         self._potential = potential
         self._systems = [atoms.copy() for atoms in systems]
         for atoms in self._systems:
-            potential.check_elements(atoms)
+            potential.check_crystal(atoms)
 
     @property
     def label(self) -> str:
@@ -116,7 +116,7 @@ def force_field_maker(potential: Potential) -> MakeForceField:
         from superionic.diffusion.chgnet_forces import CHGNetForceField
 
         for atoms in systems:
-            potential.check_elements(atoms)
+            potential.check_crystal(atoms)
         label = f"{potential.info.label}:{potential.info.weights_sha256}"
         device = str(next(model.parameters()).device)
         try:

@@ -158,7 +158,7 @@ def largest_force(structure: Structure, potential: Potential) -> float:
         As the potential does.
     """
     atoms = AseAtomsAdaptor.get_atoms(structure)
-    potential.check_elements(atoms)
+    potential.check_crystal(atoms)
     energies_eV, forces = potential.energies_and_forces([atoms])
     require_finite(energies_eV, potential)
     require_finite(forces[0], potential)

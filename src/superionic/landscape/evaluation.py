@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from superionic.errors import DisorderError, LandscapeError, NoMobileIonError
+from superionic.errors import DisorderError, LandscapeError
 from superionic.landscape.adaptive import Sampler, flood, refine_shared_map, sample_adaptively
 from superionic.landscape.grid import Grid, plain_shape, symmetric_grid
 from superionic.landscape.results import OrbitLandscape
@@ -23,6 +23,7 @@ from superionic.landscape.symmetry import (
     space_group,
 )
 from superionic.potentials.base import FrozenFramework, Potential, require_finite
+from superionic.structures.checks import check_ions
 from superionic.structures.remark import Remark
 
 ProgressCallback = Callable[[int, int], None]
@@ -118,6 +119,8 @@ class Evaluation:
         When sites are partially occupied.
     NoMobileIonError
         When the crystal does not hold the mobile species.
+    NoFrameworkError
+        When it holds nothing else.
     UnknownElementError
         When the potential does not know an element.
     """
@@ -135,16 +138,11 @@ class Evaluation:
                 f"{structure.composition.reduced_formula} has partially occupied sites.",
                 hint="Order the crystal first (superionic.structures.prepare).",
             )
-        self.sites = [i for i, site in enumerate(structure) if site.specie.symbol == mobile_species]
-        if not self.sites:
-            raise NoMobileIonError(
-                f"{structure.composition.reduced_formula} holds no {mobile_species}.",
-                hint="Name the mobile ion (--mobile) or leave the material out.",
-            )
+        self.sites = list(check_ions(structure, mobile_species))
         self.structure = structure
         self.fractional = np.array(structure.frac_coords)
         self.atoms = AseAtomsAdaptor.get_atoms(structure)
-        potential.check_elements(self.atoms)
+        potential.check_crystal(self.atoms)
         self.potential = potential
         self.settings = settings
         self.progress = progress

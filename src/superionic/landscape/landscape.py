@@ -46,6 +46,8 @@ def compute_landscape(
         When a site is partially occupied.
     NoMobileIonError
         When the crystal does not hold the mobile species.
+    NoFrameworkError
+        When it holds nothing else.
     UnknownElementError
         When the potential does not know an element.
     NonFiniteEnergyError

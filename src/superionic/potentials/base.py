@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from superionic.errors import NonFiniteEnergyError, UnknownElementError
+from superionic.errors import IsolatedAtomsError, NonFiniteEnergyError, UnknownElementError
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,13 @@ class Potential(ABC):
         Identity and provenance.
     elements : frozenset of str or None
         Elements that it was trained on; None when unknown.
+    cutoff_A : float or None
+        Atoms farther apart than this, in A, do not interact directly; None when unknown.
     """
 
     info: PotentialInfo
     elements: frozenset[str] | None
+    cutoff_A: float | None = None
 
     @abstractmethod
     def energies(self, configurations: Sequence[Atoms]) -> NDArray[np.float64]:
@@ -110,6 +114,29 @@ class Potential(ABC):
             raise UnknownElementError(
                 f"{self.info.label} was not trained on {', '.join(unknown)}.",
                 hint="Choose another potential (--potential) or leave the material out.",
+            )
+
+    def check_crystal(self, atoms: Atoms) -> None:
+        """Refuse a crystal of which the potential knows nothing, be it an element or an atom.
+
+        Raises
+        ------
+        UnknownElementError
+            Naming the elements.
+        IsolatedAtomsError
+            When an atom has no other within the cutoff: it would feel no force anywhere.
+        """
+        self.check_elements(atoms)
+        if self.cutoff_A is None:
+            return
+        alone = np.setdiff1d(np.arange(len(atoms)), neighbor_list("i", atoms, self.cutoff_A))
+        if alone.size:
+            symbol = atoms.get_chemical_symbols()[alone[0]]
+            raise IsolatedAtomsError(
+                f"{alone.size} of {len(atoms)} atoms, the first {symbol}{alone[0] + 1}, have no"
+                f" neighbour within {self.cutoff_A:g} A, the cutoff of {self.info.label}.",
+                hint="Check the size of the cell, or choose a potential that reaches farther"
+                " (--potential).",
             )
 
 

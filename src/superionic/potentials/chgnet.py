@@ -64,6 +64,7 @@ class ChgnetPotential(BatchedPotential):
         device = next(self.model.parameters()).device
         self.max_atoms_per_batch = max_atoms_per_batch or atoms_per_batch(device)
         self.elements = ELEMENTS
+        self.cutoff_A = float(model.graph_converter.atom_graph_cutoff)
         self.info = PotentialInfo(
             family="chgnet",
             name=name,

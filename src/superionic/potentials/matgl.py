@@ -67,6 +67,7 @@ class MatglPotential(BatchedPotential):
         self._to_graph = Atoms2Graph(model.model.element_types, model.model.cutoff)
         device = self._model.data_mean.device
         self.max_atoms_per_batch = max_atoms_per_batch or atoms_per_batch(device)
+        self.cutoff_A = float(model.model.cutoff)
         self.elements = frozenset(model.model.element_types)
         self.info = PotentialInfo(
             family="matgl",

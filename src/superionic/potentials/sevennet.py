@@ -71,6 +71,7 @@ class SevennetPotential(BatchedPotential):
         self._modal = modal
         device = next(self._model.parameters()).device
         self.max_atoms_per_batch = max_atoms_per_batch or atoms_per_batch(device)
+        self.cutoff_A = float(model.cutoff)
         self.elements = frozenset(chemical_symbols[z] for z in model.type_map)
         self.info = PotentialInfo(
             family="sevennet",

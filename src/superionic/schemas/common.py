@@ -3,15 +3,18 @@
 import base64
 import zlib
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from jobflow import CURRENT_JOB
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pymatgen.core import Structure
 
 from superionic import __version__
+from superionic.errors import InputError
 from superionic.potentials.base import PotentialInfo
+from superionic.structures.plain import structure_from_dict
 from superionic.structures.remark import Remark
 
 SCHEMA_VERSION = "1.0"
@@ -29,6 +32,19 @@ def current_job_uuid() -> str | None:
     """Return the uuid of the jobflow job that is running, None outside a job."""
     job = CURRENT_JOB.job
     return job.uuid if job is not None else None
+
+
+def _crystal(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    try:
+        return structure_from_dict(value)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
+Crystal = Annotated[Structure, BeforeValidator(_crystal)]
+"""A crystal in a document: read by its keys, so that a document imports nothing."""
 
 
 class Document(BaseModel):

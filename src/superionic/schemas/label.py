@@ -4,11 +4,10 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
-from pymatgen.core import Structure
 
 from superionic.diffusion.slope import Slope
 from superionic.diffusion.verdict import DiffusionAnalysis
-from superionic.schemas.common import Document, MaterialDocument, PotentialDocument
+from superionic.schemas.common import Crystal, Document, MaterialDocument, PotentialDocument
 
 CURVE_POINTS = 60
 
@@ -74,7 +73,7 @@ class DiffusionDocument(MaterialDocument):
     provenance: dict = Field(
         default_factory=dict, description="What is known of its origin (licence, record keys)."
     )
-    structure: Structure = Field(description="Crystal from which the supercell was made.")
+    structure: Crystal = Field(description="Crystal from which the supercell was made.")
     spacegroup_number: int | None = Field(None, description="Space group as prepared.")
     spacegroup_symbol: str | None = Field(None, description="Its international symbol.")
     relaxed: bool = Field(False, description="Whether the crystal was relaxed before.")

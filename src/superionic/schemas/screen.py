@@ -4,12 +4,12 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
-from pymatgen.core import Structure
 
 from superionic.landscape.grid import Grid
 from superionic.landscape.landscape import Landscape, OrbitLandscape
 from superionic.landscape.symmetry import Operation, SiteOrbit, SpaceGroup
 from superionic.schemas.common import (
+    Crystal,
     Document,
     MaterialDocument,
     PackedArray,
@@ -21,7 +21,7 @@ class PreparedDocument(MaterialDocument):
     """A crystal made calculable."""
 
     kind: Literal["prepared"] = Field("prepared", description="Kind of document.")
-    structure: Structure = Field(description="Ordered crystal in the cell that is computed.")
+    structure: Crystal = Field(description="Ordered crystal in the cell that is computed.")
     source: str = Field(description="File or database that the crystal came from.")
     provenance: dict = Field(description="What is known of its origin (licence, record keys).")
     formula_as_read: str = Field(description="Formula of the crystal as it was read.")
@@ -35,7 +35,7 @@ class RelaxedDocument(MaterialDocument):
 
     kind: Literal["relaxed"] = Field("relaxed", description="Kind of document.")
     potential: PotentialDocument = Field(description="Potential that gave the forces.")
-    structure: Structure = Field(description="Crystal that the next steps use.")
+    structure: Crystal = Field(description="Crystal that the next steps use.")
     relaxed: bool = Field(description="Whether a relaxation was run.")
     relax_cell: bool = Field(description="Whether the cell was relaxed, too.")
     max_force_before_eV_per_A: float = Field(description="Largest force as prepared, in eV/A.")
@@ -91,7 +91,7 @@ class LandscapeDocument(MaterialDocument):
 
     kind: Literal["landscape"] = Field("landscape", description="Kind of document.")
     potential: PotentialDocument = Field(description="Potential that gave the energies.")
-    structure: Structure = Field(description="Crystal whose framework was frozen.")
+    structure: Crystal = Field(description="Crystal whose framework was frozen.")
     grid_shape: list[int] = Field(description="Grid points along each lattice vector.")
     grid_origin: list[float] = Field(description="Fractional coordinates of grid point (0, 0, 0).")
     spacegroup_number: int = Field(description="Its space group as found for the landscape.")

@@ -4,10 +4,15 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
-from pymatgen.core import Structure
 
 from superionic.potentials.base import PotentialInfo
-from superionic.schemas.common import Document, MaterialDocument, PackedArray, PotentialDocument
+from superionic.schemas.common import (
+    Crystal,
+    Document,
+    MaterialDocument,
+    PackedArray,
+    PotentialDocument,
+)
 from superionic.surrogate.shakes import Shakes
 
 
@@ -37,7 +42,7 @@ class ShakesDocument(MaterialDocument):
     provenance: dict = Field(
         default_factory=dict, description="What is known of its origin (licence, parent, aliases)."
     )
-    structure: Structure = Field(description="Crystal at rest, from which the supercell was made.")
+    structure: Crystal = Field(description="Crystal at rest, from which the supercell was made.")
     relaxed: bool = Field(description="Whether the crystal was relaxed before.")
     n_supercell_atoms: int = Field(description="Atoms in the supercell that was shaken.")
     n_shakes: int = Field(description="Shakes.")

@@ -5,9 +5,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from pymatgen.core import Structure
 
-from superionic.schemas.common import Document, MaterialDocument, PackedArray, PotentialDocument
+from superionic.schemas.common import (
+    Crystal,
+    Document,
+    MaterialDocument,
+    PackedArray,
+    PotentialDocument,
+)
 from superionic.schemas.label import SlopeDocument
 
 
@@ -15,7 +20,7 @@ class CellDocument(MaterialDocument):
     """The supercell in which a crystal is run, and how long."""
 
     kind: Literal["cell"] = Field("cell", description="Kind of document.")
-    structure: Structure = Field(description="The supercell; atoms of one element in a row.")
+    structure: Crystal = Field(description="The supercell; atoms of one element in a row.")
     supercell_matrix: list[list[int]] = Field(
         description="Rows of this matrix times the crystal's cell are the supercell's vectors."
     )

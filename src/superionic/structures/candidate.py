@@ -5,6 +5,8 @@ from typing import Any
 
 from pymatgen.core import Structure
 
+from superionic.structures.plain import plain_provenance
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -19,13 +21,18 @@ class Candidate:
     source : str
         File or database that it came from.
     provenance : dict
-        What else is known of its origin (licence, database version, record keys).
+        What else is known of its origin (licence, database version, record keys); of it, what
+        :func:`~superionic.structures.plain.plain_provenance` keeps.
     """
 
     material_id: str
     structure: Structure
     source: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Keep plain data only: jobs and documents are decoded by the types that they name."""
+        object.__setattr__(self, "provenance", plain_provenance(self.provenance))
 
     @property
     def work(self) -> float:

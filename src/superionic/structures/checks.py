@@ -6,11 +6,13 @@ from pymatgen.core import Composition, Element, Lattice, Structure
 
 from superionic.errors import (
     CellTooLargeError,
+    NoFrameworkError,
     NoMobileIonError,
     NotACrystalError,
     OverlappingAtomsError,
 )
 from superionic.structures.remark import Remark
+from superionic.structures.species import element_symbol
 
 MIN_WIDTH_A = 1.0
 """A cell thinner than this, in A, holds no atom."""
@@ -20,6 +22,22 @@ MIN_VOLUME_PER_ATOM_A3 = 1.0
 
 MAX_VOLUME_PER_ATOM_A3 = 150.0
 """Above, in A^3, a cell is probably a molecule in a box; solid caesium has 115."""
+
+
+MAX_VOLUME_PER_ATOM_REFUSED_A3 = 1000.0
+"""Above, in A^3, a cell is a molecule in a box, and its landscape would be mostly vacuum."""
+
+MAX_LENGTH_A = 500.0
+"""A lattice vector longer than this, in A, is a mistake of units or of parsing."""
+
+MAX_VOLUME_A3 = 50_000.0
+"""Largest cell that is computed, in A^3: its map at 0.25 A has three million points."""
+
+MAX_SITES = 5_000
+"""Crystals with more sites are not even reduced: finding their symmetry takes minutes."""
+
+MAX_CELLS_AWAY = 1e8
+"""Coordinates farther away than this, in cells, have lost their digits."""
 
 
 def cell_widths(lattice: Lattice) -> NDArray[np.float64]:
@@ -34,20 +52,26 @@ def check_crystal(structure: Structure) -> None:
     Raises
     ------
     NotACrystalError
-        When a number is NaN or infinite, a direction is not periodic, there are no atoms, or the
-        cell is degenerate.
+        When a number is NaN, infinite or beyond any crystal, a direction is not periodic, there are
+        no atoms, or the cell is degenerate or all but empty.
+    CellTooLargeError
+        When there are too many sites to look for symmetry among them.
     """
-    matrix = structure.lattice.matrix
-    if not np.isfinite(matrix).all():
-        raise NotACrystalError(
-            "The lattice holds NaN or infinite numbers.", hint="Correct the lattice vectors."
-        )
+    check_number_of_sites(len(structure))
+    check_lattice(structure.lattice.matrix)
     bad = np.flatnonzero(~np.isfinite(structure.frac_coords).all(axis=1))
     if bad.size:
         raise NotACrystalError(
             f"{bad.size} of {len(structure)} sites have NaN or infinite coordinates"
             f" (the first is site {bad[0] + 1}).",
             hint="Correct the coordinates.",
+        )
+    farthest = float(np.abs(structure.frac_coords).max(initial=0.0))
+    if farthest > MAX_CELLS_AWAY:
+        raise NotACrystalError(
+            f"A site lies {farthest:.3g} cells away: its coordinates have no digits left within"
+            " the cell.",
+            hint="Correct the coordinates, or say whether they are fractional or Cartesian.",
         )
     if not all(structure.lattice.pbc):
         raise NotACrystalError(
@@ -56,15 +80,91 @@ def check_crystal(structure: Structure) -> None:
         )
     if len(structure) == 0:
         raise NotACrystalError("The cell holds no atoms.", hint="Give the positions of the atoms.")
-    volume = abs(float(np.linalg.det(matrix)))
-    thinnest = float(cell_widths(structure.lattice).min()) if volume > 1e-6 else 0.0
+    volume = structure.volume
     n_atoms = max(float(structure.composition.num_atoms), 1.0)
-    if thinnest < MIN_WIDTH_A or volume / n_atoms < MIN_VOLUME_PER_ATOM_A3:
+    if volume / n_atoms < MIN_VOLUME_PER_ATOM_A3:
         raise NotACrystalError(
-            f"The cell is degenerate: {thinnest:.3g} A at its thinnest,"
-            f" {volume / n_atoms:.3g} A^3 per atom.",
+            f"The cell is too small for its atoms: {volume / n_atoms:.3g} A^3 per atom.",
             hint="Check the lattice vectors and their unit (A).",
         )
+    if volume / n_atoms > MAX_VOLUME_PER_ATOM_REFUSED_A3:
+        raise NotACrystalError(
+            f"The cell is all but empty: {volume / n_atoms:.4g} A^3 per atom.",
+            hint="Give a crystal; for a molecule in a box there is no landscape.",
+        )
+
+
+def check_lattice(matrix: NDArray[np.float64]) -> None:
+    """Refuse lattice vectors that make no cell of a crystal.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (3, 3)
+        Lattice vectors as rows, in A.
+
+    Raises
+    ------
+    NotACrystalError
+        When a number is NaN or infinite, a vector too long, or the cell flat.
+    """
+    if not np.isfinite(matrix).all():
+        raise NotACrystalError(
+            "The lattice holds NaN or infinite numbers.", hint="Correct the lattice vectors."
+        )
+    longest = float(np.abs(matrix).max())  # before any product of lengths, which may overflow
+    if longest > MAX_LENGTH_A:
+        raise NotACrystalError(
+            f"A lattice vector is {longest:.4g} A long, more than the {MAX_LENGTH_A:g} A of any"
+            " crystal.",
+            hint="Check the lattice vectors and their unit (A).",
+        )
+    volume = abs(float(np.linalg.det(matrix)))
+    thinnest = float(cell_widths(Lattice(matrix)).min()) if volume > 1e-6 else 0.0
+    if thinnest < MIN_WIDTH_A:
+        raise NotACrystalError(
+            f"The cell is degenerate: {thinnest:.3g} A at its thinnest.",
+            hint="Check the lattice vectors, their angles, and their unit (A).",
+        )
+
+
+def check_number_of_sites(n_sites: int) -> None:
+    """Refuse a crystal with more sites than symmetry can be found for in reasonable time.
+
+    Raises
+    ------
+    CellTooLargeError
+        With both numbers.
+    """
+    if n_sites > MAX_SITES:
+        raise CellTooLargeError(
+            f"The crystal holds {n_sites} sites, more than the {MAX_SITES} that are looked at.",
+            hint="Give a smaller cell, best the primitive one.",
+        )
+
+
+def wrapped(structure: Structure) -> tuple[Structure, tuple[Remark, ...]]:
+    """Return the structure with sites that lie many cells away moved into the cell.
+
+    Coordinates within ten cells stay as they are. Far ones cost time and memory wherever images
+    are counted.
+    """
+    far = np.abs(structure.frac_coords).max(axis=1, initial=0.0) > 10.0
+    if not far.any():
+        return structure, ()
+    coords = np.where(far[:, None], structure.frac_coords % 1.0, structure.frac_coords)
+    farthest = float(np.abs(structure.frac_coords).max())
+    moved = Structure(
+        structure.lattice,
+        structure.species_and_occu,
+        coords,
+        charge=structure._charge,
+        site_properties=structure.site_properties,
+    )
+    text = (
+        f"{int(far.sum())} of {len(structure)} sites lay up to {farthest:.3g} cells away and were"
+        " moved into the cell."
+    )
+    return moved, (Remark("wrapped", text),)
 
 
 def density_remarks(structure: Structure) -> tuple[Remark, ...]:
@@ -173,31 +273,49 @@ def check_distances(structure: Structure, min_distance_A: float, min_radii_fract
     )
 
 
-def check_mobile_ion(structure: Structure, element: str) -> tuple[int, ...]:
-    """Return the indices of the mobile ions of an ordered structure.
+def check_ions(structure: Structure, element: str) -> tuple[int, ...]:
+    """Return the indices of the sites that hold a mobile ion, of which there must be some.
+
+    Others must be there, too: a metal, or a file with the mobile sites alone, has no framework. In
+    its smallest cell the whole crystal moves with the ion, and every barrier is 0.
 
     Raises
     ------
     NoMobileIonError
-        When there is none.
+        When no site holds the element.
+    NoFrameworkError
+        When no site holds another one.
     """
-    indices = tuple(i for i, site in enumerate(structure) if site.specie.symbol == element)
+    formula = structure.composition.reduced_formula
+    symbols = [{element_symbol(species) for species in site.species} for site in structure]
+    indices = tuple(i for i, held in enumerate(symbols) if element in held)
     if not indices:
         raise NoMobileIonError(
-            f"{structure.composition.reduced_formula} holds no {element}.",
+            f"{formula} holds no {element}.",
             hint="Leave it out, or name another mobile ion (--mobile).",
+        )
+    if set.union(*symbols) == {element}:
+        raise NoFrameworkError(
+            f"The crystal holds nothing but {element}: there is no framework for it to move in.",
+            hint="Leave it out if it is a metal; if the file lists the mobile sites alone, give"
+            " the whole crystal.",
         )
     return indices
 
 
 def check_size(structure: Structure, max_atoms: int) -> None:
-    """Refuse a cell with more than ``max_atoms`` atoms.
+    """Refuse a cell with more than ``max_atoms`` atoms, or too large for a map of it.
 
     Raises
     ------
     CellTooLargeError
         With both numbers.
     """
+    if structure.volume > MAX_VOLUME_A3:
+        raise CellTooLargeError(
+            f"The cell has {structure.volume:.4g} A^3, more than the {MAX_VOLUME_A3:g} allowed.",
+            hint="Give a smaller cell.",
+        )
     if len(structure) > max_atoms:
         raise CellTooLargeError(
             f"The cell holds {len(structure)} atoms, more than the {max_atoms} allowed.",

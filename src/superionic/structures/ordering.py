@@ -17,6 +17,10 @@ from superionic.structures.ewald import Arrangement, ArrangementProblem, lowest_
 _MAX_ROUNDINGS = 2_000
 _MAX_CELLS = 24
 _FULL = 1e-3
+_ELEMENT_FACTOR = 4.0
+"""How much larger than that of the composition the tolerance of a single element's amount is."""
+_MAX_DEVIATION = 1.0
+"""No element is doubled by rounding, or more than that."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class Ordering:
         Size of the supercell, in cells of the input.
     exhaustive : bool
         Whether all arrangements were compared.
+    worst : tuple of (str, float, int)
+        The element whose amount rounding changed most: its symbol, how many atoms of it the cell
+        should hold, and how many it holds.
     """
 
     structure: Structure
@@ -74,6 +81,7 @@ class Ordering:
     charges: str
     n_cells: int
     exhaustive: bool
+    worst: tuple[str, float, int]
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,24 @@ class _Orbit:
         return len(self.fractions) > 1 or self.fractions[0][1] < 1.0 - _FULL
 
 
+@dataclass(frozen=True)
+class _Rounding:
+    """Whole atoms for each orbit of a supercell.
+
+    ``lost`` are elements of which none is left; ``worst`` is the element whose amount is off most,
+    with the atoms that there should be and those that there are, ``worst_deviation`` by which
+    fraction.
+    """
+
+    groups: list[_Orbit]
+    n_cells: int
+    counts: list[tuple[int, ...]]
+    deviation: float
+    lost: tuple[str, ...]
+    worst: tuple[str, float, int]
+    worst_deviation: float
+
+
 def order(
     structure: Structure,
     settings: OrderingSettings | None = None,
@@ -96,13 +122,15 @@ def order(
 ) -> list[Ordering]:
     """Return ordered approximants of a disordered crystal, lowest Ewald energy first.
 
-    The occupancies of each symmetry orbit are rounded so that the composition of the whole crystal
-    is met best; when the deviation is above the tolerance, larger supercells are tried up to the
-    cap. Orbits of equal occupancies that whole atoms cannot fill one by one are rounded as one. The
-    atoms are then arranged on the sites of their orbit for the lowest Ewald energy, with the given
-    charges, else with oxidation states guessed from the composition, else (no charge-neutral guess)
-    with pseudo-charges that are proportional to the mean electronegativity minus the element's,
-    which keeps like species apart.
+    The occupancies of each symmetry orbit are rounded so that no element vanishes and the
+    composition of the whole crystal is met best. When the deviation is above the tolerance, or the
+    amount of any element off by more than four times it, larger supercells are tried up to the cap;
+    if none meets the latter, the one is taken that comes nearest and does not more than double any
+    element. Orbits of equal occupancies that
+    whole atoms cannot fill one by one are rounded as one. The atoms are then arranged on the sites
+    of their orbit for the lowest Ewald energy, with the given charges, else with oxidation states
+    guessed from the composition, else (no charge-neutral guess) with pseudo-charges that are
+    proportional to the mean electronegativity minus the element's, which keeps like species apart.
 
     Parameters
     ----------
@@ -119,23 +147,32 @@ def order(
     Raises
     ------
     DisorderError
-        When no cell within the cap meets the tolerance; it names the site that is worst.
+        When no cell within the cap meets the tolerance, or an element is too dilute for it; it
+        names the site that is worst, or the element.
     """
     settings = settings or OrderingSettings()
     groups = _orbits(structure, settings.symprec_A)
     n_atoms = structure.composition.num_atoms
-    best_seen = (_round(_pool(groups, 1), 1)[1], 1)
+    best_seen = _round(_pool(groups, 1), 1), 1
+    fallback: _Rounding | None = None
     for n_cells in range(1, min(_MAX_CELLS, int(settings.max_atoms / n_atoms + 1e-6)) + 1):
-        pooled = _pool(groups, n_cells)
-        counts, deviation = _round(pooled, n_cells)
-        if deviation < best_seen[0]:
-            best_seen = deviation, n_cells
-        n_ordered = sum(sum(c) for c in counts)
-        if deviation > settings.composition_tolerance or not 0 < n_ordered <= settings.max_atoms:
+        rounded = _round(_pool(groups, n_cells), n_cells)
+        if rounded.deviation < best_seen[0].deviation:
+            best_seen = rounded, n_cells
+        n_ordered = sum(sum(c) for c in rounded.counts)
+        if (
+            rounded.deviation > settings.composition_tolerance
+            or rounded.lost
+            or rounded.worst_deviation > _MAX_DEVIATION
+            or not 0 < n_ordered <= settings.max_atoms
+        ):
             continue
-        return _arrange(
-            structure, pooled, counts, n_cells, deviation, settings, charges, n_orderings
-        )
+        if fallback is None or rounded.worst_deviation < fallback.worst_deviation:
+            fallback = rounded
+        if rounded.worst_deviation <= _ELEMENT_FACTOR * settings.composition_tolerance:
+            break
+    if fallback is not None:
+        return _arrange(structure, fallback, settings, charges, n_orderings)
     raise _cannot_order(structure, groups, settings, *best_seen)
 
 
@@ -169,11 +206,12 @@ def _pool(groups: list[_Orbit], n_cells: int) -> list[_Orbit]:
     return [*alone, *joined.values()]
 
 
-def _round(groups: list[_Orbit], n_cells: int) -> tuple[list[tuple[int, ...]], float]:
-    """Return how many atoms of each element each orbit gets, and the composition's deviation.
+def _round(groups: list[_Orbit], n_cells: int) -> _Rounding:
+    """Return how many atoms of each element each orbit gets.
 
     Each count is the floor or the ceiling of what the occupancy asks for. Of all combinations the
-    one with the smallest deviation of the composition, then of the single orbits, is taken.
+    one that loses fewest elements, then with the smallest deviation of the composition, then of the
+    single orbits, is taken.
     """
     wanted = [np.array([f * len(g.sites) * n_cells for _, f in g.fractions]) for g in groups]
     options = [_roundings(w, len(g.sites) * n_cells) for g, w in zip(groups, wanted, strict=True)]
@@ -186,17 +224,33 @@ def _round(groups: list[_Orbit], n_cells: int) -> tuple[list[tuple[int, ...]], f
         for (name, _), amount in zip(group.fractions, amounts, strict=True):
             target[column[name]] += amount
 
-    def score(choice: tuple[tuple[int, ...], ...]) -> tuple[float, float]:
-        total = np.zeros(len(elements))
-        local = 0.0
-        for group, amounts, counts in zip(groups, wanted, choice, strict=True):
+    def totals(choice: tuple[tuple[int, ...], ...]) -> NDArray[np.int_]:
+        total = np.zeros(len(elements), dtype=int)
+        for group, counts in zip(groups, choice, strict=True):
             for (name, _), count in zip(group.fractions, counts, strict=True):
                 total[column[name]] += count
-            local += float(np.abs(amounts - counts).sum())
-        return round(float(np.abs(total - target).sum() / target.sum()), 9), round(local, 9)
+        return total
+
+    def score(choice: tuple[tuple[int, ...], ...]) -> tuple[int, float, float]:
+        total = totals(choice)
+        pairs = zip(wanted, choice, strict=True)
+        local = sum(float(np.abs(amounts - counts).sum()) for amounts, counts in pairs)
+        deviation = float(np.abs(total - target).sum() / target.sum())
+        return int(np.count_nonzero(total == 0)), round(deviation, 9), round(local, 9)
 
     best = min(product(*options), key=score)
-    return list(best), score(best)[0]
+    total = totals(best)
+    relative = np.abs(total - target) / target
+    worst = int(relative.argmax())
+    return _Rounding(
+        groups,
+        n_cells,
+        list(best),
+        score(best)[1],
+        tuple(name for name, count in zip(elements, total, strict=True) if count == 0),
+        (elements[worst], float(target[worst]), int(total[worst])),
+        float(relative[worst]),
+    )
 
 
 def _roundings(wanted: NDArray[np.float64], n_sites: int) -> list[tuple[int, ...]]:
@@ -214,14 +268,12 @@ def _roundings(wanted: NDArray[np.float64], n_sites: int) -> list[tuple[int, ...
 
 def _arrange(
     structure: Structure,
-    groups: list[_Orbit],
-    counts: list[tuple[int, ...]],
-    n_cells: int,
-    deviation: float,
+    rounded: _Rounding,
     settings: OrderingSettings,
     charges: Mapping[str, float] | None,
     n_orderings: int,
 ) -> list[Ordering]:
+    groups, counts, n_cells = rounded.groups, rounded.counts, rounded.n_cells
     cell, parents = _supercell(structure, n_cells)
     amounts: dict[str, int] = {}
     for group, group_counts in zip(groups, counts, strict=True):
@@ -250,7 +302,15 @@ def _arrange(
         problem, n_orderings, settings.max_arrangements, settings.seed
     )
     return [
-        Ordering(_build(cell, names, a), deviation, a.energy_eV, source, n_cells, exhaustive)
+        Ordering(
+            _build(cell, names, a),
+            rounded.deviation,
+            a.energy_eV,
+            source,
+            n_cells,
+            exhaustive,
+            rounded.worst,
+        )
         for a in found
     ]
 
@@ -296,9 +356,21 @@ def _cannot_order(
     structure: Structure,
     groups: list[_Orbit],
     settings: OrderingSettings,
-    deviation: float,
+    rounded: _Rounding,
     n_cells: int,
 ) -> DisorderError:
+    deviation = rounded.deviation
+    if rounded.lost or rounded.worst[1] < 0.5:
+        name = rounded.lost[0] if rounded.lost else rounded.worst[0]
+        amount = structure.composition[name]
+        n_atoms = structure.composition.num_atoms
+        return DisorderError(
+            f"{name} is too dilute for the cap of {settings.max_atoms} atoms: there are"
+            f" {amount:.3g} of it in a cell of {n_atoms:.4g} atoms, so that one whole {name} takes"
+            f" {1 / amount:.0f} cells, {n_atoms / amount:.0f} atoms; no element is rounded away.",
+            hint="Give an ordered cell, or raise the cap on atoms.",
+        )
+
     def misfit(group: _Orbit) -> float:
         wanted = np.array([f * len(group.sites) * n_cells for _, f in group.fractions])
         return float(np.abs(wanted - np.rint(wanted)).sum())

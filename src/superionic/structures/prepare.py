@@ -6,16 +6,17 @@ from typing import Any
 
 from pymatgen.core import Species, Structure
 
-from superionic.errors import InputError, NoMobileIonError
+from superionic.errors import InputError
 from superionic.structures.candidate import Candidate
 from superionic.structures.cells import primitive_cell, space_group, supercell_repeats
 from superionic.structures.checks import (
     check_crystal,
     check_distances,
-    check_mobile_ion,
+    check_ions,
     check_size,
     density_remarks,
     merge_coincident_sites,
+    wrapped,
 )
 from superionic.structures.hashing import structure_hash
 from superionic.structures.ordering import Ordering, OrderingSettings, order
@@ -237,14 +238,11 @@ def _cleaned(
     """Return what is ready to be ordered: the structure, the elements' charges, the formula."""
     check_crystal(candidate.structure)
     remarks += [Remark(**remark) for remark in candidate.provenance.get("remarks", ())]
-    structure, charges = _elements_only(candidate.structure, steps, remarks)
+    structure, moved = wrapped(candidate.structure)
+    remarks += moved
+    structure, charges = _elements_only(structure, steps, remarks)
     original_formula = structure.composition.reduced_formula
-    if mobile not in {element.symbol for element in structure.composition}:
-        raise NoMobileIonError(
-            f"{original_formula} holds no {mobile}.",
-            hint="Leave it out, or name another mobile ion (--mobile).",
-        )
-
+    check_ions(structure, mobile)
     structure, merged = merge_coincident_sites(structure, settings.merge_distance_A)
     remarks += merged
     steps += [remark.text for remark in merged]
@@ -277,7 +275,7 @@ def _prepare(candidate: Candidate, mobile: str, settings: PrepareSettings) -> Pr
         material_id=candidate.material_id,
         structure=structure,
         mobile_species=mobile,
-        mobile_indices=check_mobile_ion(structure, mobile),
+        mobile_indices=check_ions(structure, mobile),
         formula=structure.composition.reduced_formula,
         original_formula=original_formula,
         spacegroup_number=group.number if group else 1,
@@ -346,10 +344,16 @@ def _ordering_step(ordering: Ordering) -> str:
     )
 
 
+_NOTED_DEVIATION = 0.01
+
+
 def _ordering_remark(original_formula: str, ordering: Ordering) -> Remark:
-    return Remark(
-        "ordered",
+    text = (
         f"{original_formula} has partial occupancies; computed is an ordered approximant,"
         f" {ordering.structure.composition.reduced_formula}, whose composition deviates by"
-        f" {100 * ordering.composition_deviation:.1f} %.",
+        f" {100 * ordering.composition_deviation:.1f} %"
     )
+    name, wanted, held = ordering.worst
+    if abs(held - wanted) > _NOTED_DEVIATION * wanted:
+        text += f"; most in {name}, {held} for {wanted:.3g}"
+    return Remark("ordered", f"{text}.")

@@ -197,7 +197,7 @@ def shake_crystal(
         )
     except DiffusionError as error:
         raise CellTooLargeError(error.message, hint=error.hint) from None
-    potential.check_elements(supercell)
+    potential.check_crystal(supercell)
     rest, masses = supercell.get_positions(), supercell.get_masses()
     moved = [rest + displacements(masses, shake, settings) for shake in range(settings.n_shakes)]
     forces = _forces(supercell, [rest, *moved], potential)

@@ -16,6 +16,7 @@ from pymatgen.core import Structure
 from superionic.diffusion.trajectory import write_atomically
 from superionic.directories import made_private
 from superionic.errors import DiffusionError
+from superionic.structures.plain import structure_from_dict
 from superionic.units import BOLTZMANN_eV_per_K
 
 FloatArray = NDArray[np.float64]
@@ -309,7 +310,7 @@ def _read(path: Path) -> Segment:
             energies_eV=data["energies_eV"],
             forces_eV_per_A=data["forces_eV_per_A"],
             temperatures_K=temperatures if len(temperatures) else None,
-            structure_after=Structure.from_dict(json.loads(str(data["structure_after"]))),
+            structure_after=structure_from_dict(json.loads(str(data["structure_after"]))),
             uuid=uuid,
             version=version,
             wall_time_s=wall_time_s,
