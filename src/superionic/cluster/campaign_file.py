@@ -1,16 +1,15 @@
 """Campaigns as data: YAML files that say which crystals, which flow, which settings."""
 
 import dataclasses
-import sys
 import typing
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from superionic.cluster.flows import FlowKind, flow_kind
 from superionic.errors import SettingsError
+from superionic.fields import checked
 from superionic.flows.base import FlowMaker
 from superionic.structures.filters import AnyFilter
 from superionic.yaml_file import read_yaml
@@ -136,32 +135,17 @@ def _with_setting(maker: Any, path: list[str], value: Any, whole: str) -> Any:
         return dataclasses.replace(
             maker, **{name: _with_setting(getattr(maker, name), rest, value, whole)}
         )
-    hint = _type_hint(type(maker), name)
     try:
-        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
-    except Exception:  # a dataclass has its own configuration
-        adapter = TypeAdapter(hint)
-    try:
-        checked = adapter.validate_python(value)
-        return dataclasses.replace(maker, **{name: checked})
-    except (ValidationError, ValueError, TypeError) as error:
-        text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        return dataclasses.replace(maker, **{name: checked(type(maker), name, value, whole)})
+    except SettingsError as error:
+        if not error.hint:
+            error.hint = "Correct the campaign file."
+        raise
+    except (ValueError, TypeError) as error:
         raise SettingsError(
-            f"The setting '{whole}' cannot be {value!r}: {text}.", hint="Correct the campaign file."
+            f"The setting '{whole}' cannot be {value!r}: {error}.",
+            hint="Correct the campaign file.",
         ) from None
-
-
-def _type_hint(kind: type, name: str) -> Any:
-    """Return the type of one field.
-
-    One alone: atomate2's Makers have fields whose types exist for type checkers only.
-    """
-    owner = next(one for one in kind.__mro__ if name in vars(one).get("__annotations__", {}))
-    field = SimpleNamespace(__annotations__={name: vars(owner)["__annotations__"][name]})
-    try:
-        return typing.get_type_hints(field, vars(sys.modules[owner.__module__]))[name]
-    except NameError:
-        return Any
 
 
 def _is_settings(value: Any) -> bool:

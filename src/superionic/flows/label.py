@@ -1,11 +1,13 @@
 """The labelling flow of one material: prepare, relax, molecular dynamics."""
 
+from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
-from jobflow import Flow, Maker
+from jobflow import Job
 
-from superionic.flows.base import prepare_job
+from superionic.errors import SettingsError
+from superionic.flows.base import MaterialMaker
 from superionic.jobs.diffusion import DiffusionMDMaker
 from superionic.jobs.keys import task_key
 from superionic.jobs.prepare import PrepareMaker
@@ -16,8 +18,10 @@ from superionic.structures.hashing import structure_hash
 
 
 @dataclass
-class LabelMaker(Maker):
+class LabelMaker(MaterialMaker):
     """Label one material with the diffusion of its mobile ion.
+
+    The output of the flow is a :class:`~superionic.schemas.label.DiffusionDocument`.
 
     Parameters
     ----------
@@ -34,6 +38,12 @@ class LabelMaker(Maker):
         with the energy at its start.
     md_maker : DiffusionMDMaker
         Runs the dynamics; potential and mobile ion are those of the flow.
+
+    Examples
+    --------
+    >>> flow = LabelMaker().make("workflows/example_crystals/mp-22899.cif")
+    >>> [job.name for job in flow.jobs]
+    ['prepare', 'relax if needed', 'diffusion MD']
     """
 
     name: str = "label"
@@ -45,6 +55,27 @@ class LabelMaker(Maker):
     )
     md_maker: DiffusionMDMaker = field(default_factory=DiffusionMDMaker)
 
+    def bound(self) -> Self:
+        """Return the Maker as its jobs are told: the dynamics know potential and mobile ion.
+
+        Raises
+        ------
+        SettingsError
+            When the dynamics are to use another potential than the flow.
+        SettingsError, DiffusionError
+            When they cannot be run as they are set.
+        """
+        potential = str(parse_spec(self.potential))
+        own = self.md_maker.potential
+        if own is not None and str(parse_spec(own)) != potential:
+            raise SettingsError(
+                f"The dynamics are to use {own}, the flow {self.potential}.",
+                hint="Name the potential once, in LabelMaker.",
+            )
+        dynamics = replace(self.md_maker, potential=potential, mobile_species=self.mobile_species)
+        dynamics.md_settings()
+        return replace(self, potential=potential, md_maker=dynamics)
+
     def key(self, candidate: Candidate) -> str:
         """Return the key under which the label of a candidate is found again.
 
@@ -55,42 +86,17 @@ class LabelMaker(Maker):
         SettingsError, DiffusionError
             When the dynamics cannot be run as they are set.
         """
-        potential = str(parse_spec(self.potential))
-        identity: Any = replace(self._dynamics(), potential=potential).identity()
-        return task_key(
-            candidate.material_id,
-            structure_hash(candidate.structure),
-            replace(self, potential=potential, md_maker=identity),
-        )
+        same = copy(self.bound())
+        identity: Any = same.md_maker.identity()
+        same.md_maker = identity
+        return task_key(candidate.material_id, structure_hash(candidate.structure), same)
 
-    def make(self, candidate: Candidate) -> Flow:
-        """Return the flow of one candidate.
-
-        Parameters
-        ----------
-        candidate : Candidate
-            A crystal, as it was read.
-
-        Returns
-        -------
-        jobflow.Flow
-            Its output is a :class:`~superionic.schemas.label.DiffusionDocument`.
-        """
-        prepare = prepare_job(self, candidate)
-        jobs = [prepare]
+    def steps(self, prepare: Job) -> list[Job]:
+        """Return the jobs after the first one."""
+        jobs = []
         crystal = prepare.output
         if self.relax_maker is not None:
             relax = self.relax_maker.make(prepare.output, self.potential)
             jobs.append(relax)
             crystal = relax.output
-        dynamics = self._dynamics().make(crystal, prepared=prepare.output)
-        flow = Flow(
-            [*jobs, dynamics],
-            output=dynamics.output,
-            name=f"{self.name} {candidate.material_id}",
-        )
-        flow.update_metadata({"material_id": candidate.material_id})
-        return flow
-
-    def _dynamics(self) -> DiffusionMDMaker:
-        return replace(self.md_maker, potential=self.potential, mobile_species=self.mobile_species)
+        return [*jobs, self.md_maker.make(crystal, prepared=prepare.output)]

@@ -1,25 +1,30 @@
 """The prediction flow of one material: prepare, relax, shake, predict."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
-from jobflow import Flow, Maker, OutputReference
+from jobflow import Flow, Job, OutputReference
 
+from superionic.flows.base import MaterialMaker, as_argument
 from superionic.jobs.keys import task_key
 from superionic.jobs.network import load_network, network_path
-from superionic.jobs.prediction import PredictDiffusionMaker
+from superionic.jobs.prediction import PredictForFlowMaker
 from superionic.jobs.prepare import PrepareMaker
 from superionic.jobs.relax import RelaxIfNeededMaker
 from superionic.jobs.shakes import ShakeMaker
 from superionic.potentials.registry import parse_spec
 from superionic.schemas.shakes import ShakesDocument
 from superionic.structures.candidate import Candidate
+from superionic.structures.crystals import Crystal
 from superionic.structures.hashing import structure_hash
 
 
 @dataclass
-class PredictMaker(Maker):
+class PredictMaker(MaterialMaker):
     """Predict the diffusion in one material with the force network.
+
+    The output of the flow is a :class:`~superionic.schemas.prediction.PredictionDocument`.
 
     Parameters
     ----------
@@ -53,6 +58,25 @@ class PredictMaker(Maker):
     )
     shake_maker: ShakeMaker | None = None
 
+    def bound(self) -> Self:
+        """Return the Maker as its jobs are told: what shakes is settled, and where the network is.
+
+        Raises
+        ------
+        PotentialError
+            When ``potential`` is not a specification.
+        NetworkError
+            When the network cannot be loaded.
+        """
+        # Jobs run in another directory, where a relative path would lead nowhere.
+        return replace(
+            self,
+            potential=str(parse_spec(self.potential)),
+            network=None if self.network is None else str(network_path(self.network)),
+            n_shakes=None,
+            shake_maker=self.bound_shake_maker(),
+        )
+
     def key(self, candidate: Candidate) -> str:
         """Return the key under which the prediction for a candidate is found again.
 
@@ -67,6 +91,10 @@ class PredictMaker(Maker):
         """
         return self._key(candidate, load_network(self.network).sha256)
 
+    def first_key(self, candidate: Candidate) -> str:
+        """Return the key of the shakes, by which another network finds them."""
+        return self.shakes_key(candidate)
+
     def shakes_key(self, candidate: Candidate) -> str:
         """Return the key under which the shakes of a candidate are found again.
 
@@ -80,38 +108,58 @@ class PredictMaker(Maker):
         return self._key(candidate, None)
 
     def make(
-        self, candidate: Candidate, shakes: ShakesDocument | OutputReference | None = None
+        self,
+        structure: Crystal | OutputReference,
+        material_id: str | None = None,
+        *,
+        shakes: ShakesDocument | OutputReference | None = None,
+        source: str = "",
+        provenance: Mapping[str, Any] | None = None,
     ) -> Flow:
-        """Return the flow of one candidate.
+        """Return the flow of one material.
 
         Parameters
         ----------
-        candidate : Candidate
-            A crystal, as it was read.
+        structure : Structure, Atoms, path, Candidate or OutputReference
+            The crystal, as for :meth:`MaterialMaker.make`.
+        material_id : str, optional
+            Its identifier.
         shakes : ShakesDocument or OutputReference, optional
             Its shakes, where they are known; otherwise the flow makes them.
+        source : str
+            File or database that it came from.
+        provenance : mapping, optional
+            What else is known of its origin.
 
-        Returns
-        -------
-        jobflow.Flow
-            Its output is a :class:`~superionic.schemas.prediction.PredictionDocument`.
+        Raises
+        ------
+        InputError
+            When it is no crystal.
+        NetworkError, PotentialError
+            When the flow cannot be run as it is set.
         """
+        crystal = as_argument(structure, material_id, source, provenance)
+        bound = self.bound()
         jobs: list[Any] = []
         if shakes is None:
-            jobs = self._shake_jobs(candidate)
+            jobs = [bound.first_job(crystal)]
+            jobs += bound.steps(jobs[0])
             shakes = jobs[-1].output
-        # Jobs run in another directory, where a relative path would lead nowhere.
-        path = None if self.network is None else str(network_path(self.network))
-        predict = PredictDiffusionMaker(network=path).make(
+        predict = PredictForFlowMaker(network=bound.network, flow=bound).make(
             shakes,
-            task_key=self.key(candidate),
-            network_sha256=load_network(self.network).sha256,
+            crystal["structure"],
+            crystal["material_id"],
+            network_sha256=load_network(bound.network).sha256,
         )
-        flow = Flow(
-            [*jobs, predict], output=predict.output, name=f"{self.name} {candidate.material_id}"
-        )
-        flow.update_metadata({"material_id": candidate.material_id})
-        return flow
+        return self.flow_of([*jobs, predict], crystal["material_id"])
+
+    def steps(self, prepare: Job) -> list[Job]:
+        """Return the jobs between the first one and the prediction; the last makes the shakes."""
+        jobs = [prepare]
+        if self.relax_maker is not None:
+            jobs.append(self.relax_maker.make(prepare.output, self.potential))
+        shake_maker = self.bound_shake_maker()
+        return [*jobs[1:], shake_maker.make(jobs[-1].output, self.potential, prepare.output)]
 
     def bound_shake_maker(self) -> ShakeMaker:
         """Return what shakes, with all settings.
@@ -130,29 +178,6 @@ class PredictMaker(Maker):
             maker = replace(maker, settings=replace(maker.settings, n_shakes=self.n_shakes))
         return maker
 
-    def _shake_jobs(self, candidate: Candidate) -> list[Any]:
-        # Their documents carry the key of the shakes, by which another network finds them.
-        prepare = self.prepare_maker.make(
-            candidate.structure,
-            candidate.material_id,
-            self.mobile_species,
-            self.shakes_key(candidate),
-            source=candidate.source,
-            provenance=candidate.provenance,
-        )
-        jobs = [prepare]
-        if self.relax_maker is not None:
-            jobs.append(self.relax_maker.make(prepare.output, self.potential))
-        crystal = jobs[-1].output
-        jobs.append(self.bound_shake_maker().make(crystal, self.potential, prepare.output))
-        return jobs
-
     def _key(self, candidate: Candidate, network_sha256: str | None) -> str:
-        same = replace(
-            self,
-            potential=str(parse_spec(self.potential)),
-            network=network_sha256,
-            n_shakes=None,
-            shake_maker=self.bound_shake_maker(),
-        )
+        same = replace(self.bound(), network=network_sha256)
         return task_key(candidate.material_id, structure_hash(candidate.structure), same)

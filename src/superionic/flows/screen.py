@@ -1,23 +1,24 @@
 """The screening flow of one material: prepare, relax, landscape, descriptors."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from jobflow import Flow, Maker
+from jobflow import Job
 
-from superionic.flows.base import prepare_job
+from superionic.flows.base import MaterialMaker
 from superionic.jobs.descriptors import DescriptorsMaker
 from superionic.jobs.keys import task_key
 from superionic.jobs.landscape import LandscapeMaker
 from superionic.jobs.prepare import PrepareMaker
 from superionic.jobs.relax import RelaxIfNeededMaker
-from superionic.potentials.registry import parse_spec
 from superionic.structures.candidate import Candidate
 from superionic.structures.hashing import structure_hash
 
 
 @dataclass
-class ScreenMaker(Maker):
+class ScreenMaker(MaterialMaker):
     """Rank one material by its frozen-framework landscape.
+
+    The output of the flow is a :class:`~superionic.schemas.screen.DescriptorsDocument`.
 
     Parameters
     ----------
@@ -35,6 +36,14 @@ class ScreenMaker(Maker):
         Computes the landscapes.
     descriptors_maker : DescriptorsMaker
         Reads descriptors from them.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Structure
+    >>> crystal = Structure.from_file("workflows/example_crystals/mp-22899.cif")
+    >>> flow = ScreenMaker().make(crystal, "mp-22899")
+    >>> flow.name, [job.name for job in flow.jobs]
+    ('screen mp-22899', ['prepare', 'relax if needed', 'landscape', 'descriptors'])
     """
 
     name: str = "screen"
@@ -53,27 +62,11 @@ class ScreenMaker(Maker):
         PotentialError
             When ``potential`` is not a specification.
         """
-        return task_key(
-            candidate.material_id,
-            structure_hash(candidate.structure),
-            replace(self, potential=str(parse_spec(self.potential))),
-        )
+        return task_key(candidate.material_id, structure_hash(candidate.structure), self.bound())
 
-    def make(self, candidate: Candidate) -> Flow:
-        """Return the flow of one candidate.
-
-        Parameters
-        ----------
-        candidate : Candidate
-            A crystal, as it was read.
-
-        Returns
-        -------
-        jobflow.Flow
-            Its output is a :class:`~superionic.schemas.screen.DescriptorsDocument`.
-        """
-        prepare = prepare_job(self, candidate)
-        jobs = [prepare]
+    def steps(self, prepare: Job) -> list[Job]:
+        """Return the jobs after the first one."""
+        jobs = []
         relax = None
         if self.relax_maker is not None:
             relax = self.relax_maker.make(prepare.output, self.potential)
@@ -83,10 +76,4 @@ class ScreenMaker(Maker):
         descriptors = self.descriptors_maker.make(
             landscape.output, prepare.output, None if relax is None else relax.output
         )
-        flow = Flow(
-            [*jobs, landscape, descriptors],
-            output=descriptors.output,
-            name=f"{self.name} {candidate.material_id}",
-        )
-        flow.update_metadata({"material_id": candidate.material_id})
-        return flow
+        return [*jobs, landscape, descriptors]

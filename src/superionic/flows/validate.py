@@ -1,27 +1,29 @@
 """The validation flow of one material: dynamics at several temperatures, and a verdict."""
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
-from jobflow import Flow, Maker
+from jobflow import Job
 
 from superionic.diffusion.confirmation import ConfirmationRules
 from superionic.errors import SettingsError
-from superionic.flows.base import prepare_job
+from superionic.flows.base import MaterialMaker
 from superionic.jobs.engines.ase import AseEngine
 from superionic.jobs.engines.base import Engine, EngineMaker
 from superionic.jobs.keys import task_key
 from superionic.jobs.prepare import PrepareMaker
 from superionic.jobs.relax import RelaxIfNeededMaker
-from superionic.jobs.validation import ConfirmMaker, SupercellMaker, confirmation_rules
+from superionic.jobs.validation import ConfirmForFlowMaker, ConfirmMaker, SupercellMaker
 from superionic.potentials.registry import parse_spec
 from superionic.structures.candidate import Candidate
 from superionic.structures.hashing import structure_hash
 
 
 @dataclass
-class ValidateMaker(Maker):
+class ValidateMaker(MaterialMaker):
     """Find out by molecular dynamics whether a material is a superionic conductor.
+
+    The output of the flow is a :class:`~superionic.schemas.validation.ValidationDocument`.
 
     Parameters
     ----------
@@ -48,6 +50,14 @@ class ValidateMaker(Maker):
         Numbers of the verdict.
     charge_e : float or None
         Charge of the ion; None takes the usual one.
+
+    Examples
+    --------
+    >>> flow = ValidateMaker(temperatures_K=(600.0, 900.0)).make(
+    ...     "workflows/example_crystals/mp-22899.cif"
+    ... )
+    >>> [job.name for job in flow.jobs]
+    ['prepare', 'relax if needed', 'supercell', 'dynamics', 'dynamics', 'confirm']
     """
 
     name: str = "validate"
@@ -68,8 +78,13 @@ class ValidateMaker(Maker):
         """Find an engine by name; rebuild what serialisation has changed."""
         if isinstance(self.engine, str):
             self.engine = _engine(self.engine)
+        if not isinstance(self.engine, EngineMaker):
+            raise SettingsError(
+                f"engine = {self.engine!r} runs no dynamics.",
+                hint="Name ase or vasp, or give an AseEngine or VaspEngine.",
+            )
+        super().__post_init__()
         self.temperatures_K = tuple(self.temperatures_K)
-        self.rules = confirmation_rules(self.rules)
         if not self.temperatures_K or min(self.temperatures_K) <= 0.0:
             raise SettingsError(
                 f"temperatures_K = {self.temperatures_K} holds no positive temperatures.",
@@ -89,25 +104,11 @@ class ValidateMaker(Maker):
         PotentialError
             When ``potential`` is not a specification.
         """
-        return task_key(
-            candidate.material_id, structure_hash(candidate.structure), self._canonical()
-        )
+        return task_key(candidate.material_id, structure_hash(candidate.structure), self.bound())
 
-    def make(self, candidate: Candidate) -> Flow:
-        """Return the flow of one candidate.
-
-        Parameters
-        ----------
-        candidate : Candidate
-            A crystal, as it was read.
-
-        Returns
-        -------
-        jobflow.Flow
-            Its output is a :class:`~superionic.schemas.validation.ValidationDocument`.
-        """
-        prepare = prepare_job(self, candidate)
-        jobs: list[Any] = [prepare]
+    def steps(self, prepare: Job) -> list[Job]:
+        """Return the jobs after the first one."""
+        jobs: list[Any] = []
         crystal, potential = prepare.output, self.potential
         if self.relax_maker is not None:
             relax = self.relax_maker.make(prepare.output, self.potential)
@@ -125,31 +126,31 @@ class ValidateMaker(Maker):
         ]
         for run, temperature_K in zip(runs, order, strict=True):
             run.update_metadata({"temperature_K": temperature_K})
+        confirm = ConfirmForFlowMaker(flow=self).make(
+            cell.output, [run.output for run in runs], potential=potential
+        )
+        return [*jobs, cell, *runs, confirm]
+
+    def confirm_maker(self) -> ConfirmMaker:
+        """Return what judges the runs."""
         settings = {"temperatures_K": list(self.temperatures_K), "seed": self.seed}
-        confirm = ConfirmMaker(
+        return ConfirmMaker(
             rules=self.rules,
-            stop=engine.stop,
+            stop=self.bound_engine().stop,
             charge_e=self.charge_e,
             settings=settings | self._settings(),
-        ).make(cell.output, [run.output for run in runs], potential=potential)
-        flow = Flow(
-            [*jobs, cell, *runs, confirm],
-            output=confirm.output,
-            name=f"{self.name} {candidate.material_id}",
         )
-        flow.update_metadata({"material_id": candidate.material_id})
-        return flow
 
     def bound_engine(self) -> Engine:
         """Return the engine for the mobile ion and potential of the flow."""
-        assert isinstance(self.engine, EngineMaker)
-        engine: Any = self.engine.bound(self.potential, self.mobile_species)
+        engine: Any = self.engine
+        engine = engine.bound(self.potential, self.mobile_species)
         bound: Engine = engine
         return bound
 
-    def _canonical(self) -> "ValidateMaker":
-        potential = str(parse_spec(self.potential))
-        same = replace(self, potential=potential)
+    def bound(self) -> Self:
+        """Return the Maker as its jobs are told: the engine knows potential and mobile ion."""
+        same = replace(self, potential=str(parse_spec(self.potential)))
         engine: Any = same.bound_engine()
         return replace(same, engine=engine)
 

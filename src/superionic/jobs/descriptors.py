@@ -4,8 +4,9 @@ import math
 import time
 from dataclasses import asdict, dataclass, field
 
-from jobflow import Maker, job
+from jobflow import job
 
+from superionic.jobs.maker import SettingsMaker
 from superionic.landscape.descriptors import DescriptorSettings, compute_descriptors
 from superionic.progress import report_stage
 from superionic.schemas.screen import (
@@ -18,7 +19,7 @@ from superionic.schemas.screen import (
 
 
 @dataclass
-class DescriptorsMaker(Maker):
+class DescriptorsMaker(SettingsMaker):
     """Read percolation barriers, free volumes and Xi from the landscapes of a crystal.
 
     Parameters
@@ -36,7 +37,7 @@ class DescriptorsMaker(Maker):
     def make(
         self,
         landscape: LandscapeDocument,
-        prepared: PreparedDocument,
+        prepared: PreparedDocument | None = None,
         relaxed: RelaxedDocument | None = None,
     ) -> DescriptorsDocument:
         """Read the descriptors of one crystal.
@@ -45,7 +46,7 @@ class DescriptorsMaker(Maker):
         ----------
         landscape : LandscapeDocument
             Its landscapes, arrays included.
-        prepared : PreparedDocument
+        prepared : PreparedDocument, optional
             How it was prepared.
         relaxed : RelaxedDocument, optional
             How it was relaxed.
@@ -60,7 +61,7 @@ class DescriptorsMaker(Maker):
         elapsed = time.perf_counter() - start
         composition = landscape.structure.composition
         return DescriptorsDocument(
-            **Origins.from_provenance(prepared.provenance).model_dump(),
+            **Origins.from_provenance(prepared.provenance if prepared else {}).model_dump(),
             material_id=landscape.material_id,
             formula=landscape.formula,
             mobile_species=landscape.mobile_species,
@@ -71,7 +72,7 @@ class DescriptorsMaker(Maker):
             n_evaluations=sum(step.n_evaluations for step in steps),
             warnings=[warning for step in steps for warning in step.warnings],
             potential=landscape.potential,
-            source=prepared.source,
+            source=prepared.source if prepared else "",
             n_atoms=len(landscape.structure),
             n_mobile=descriptors.n_mobile,
             elements=sorted(element.symbol for element in composition.elements),

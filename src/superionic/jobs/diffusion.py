@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,20 +28,21 @@ from superionic.diffusion.forces import (
 )
 from superionic.diffusion.integrators import Thermostat
 from superionic.diffusion.md_settings import MDSettings
-from superionic.diffusion.slope import SlopeSettings, conductivity, diffusivity
+from superionic.diffusion.slope import conductivity, diffusivity
 from superionic.diffusion.stopping import StopRules, crystal_of
 from superionic.diffusion.supercell import make_supercell, shortest_vector
-from superionic.diffusion.verdict import DiffusionAnalysis, VerdictRules, analyse
+from superionic.diffusion.verdict import DiffusionAnalysis, analyse
 from superionic.directories import made_private
 from superionic.errors import NoMobileIonError, SettingsError
 from superionic.jobs.descriptors import finite
+from superionic.jobs.given import about_structure
+from superionic.jobs.maker import rebuild_settings
 from superionic.potentials.registry import load_potential
 from superionic.progress import report_progress, report_stage
 from superionic.schemas.common import PotentialDocument, Warning_
 from superionic.schemas.label import DiffusionDocument, MSDDocument, SlopeDocument
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
 from superionic.settings import get_settings
-from superionic.structures.hashing import structure_hash
 from superionic.structures.mobile_ions import MOBILE_IONS
 
 Crystal: TypeAlias = Structure | RelaxedDocument | PreparedDocument
@@ -132,7 +133,7 @@ class DiffusionMDMaker(ForceFieldMDMaker):
     def __post_init__(self) -> None:
         """Rebuild what serialisation has turned into dictionaries."""
         super().__post_init__()
-        self.stop = stop_rules(self.stop)
+        rebuild_settings(self)
 
     def md_settings(self, *, has_hydrogen: bool = False) -> MDSettings:
         """Return what the engine is told.
@@ -384,15 +385,7 @@ def _about(
 ) -> dict[str, Any]:
     """Return what the document says of the crystal's identity."""
     if isinstance(crystal, Structure):
-        content = [structure_hash(crystal), maker.mobile_species, maker.identity()]
-        text = json.dumps(content, sort_keys=True, default=str)
-        formula = crystal.composition.reduced_formula
-        return {
-            "material_id": formula,
-            "formula": formula,
-            "mobile_species": maker.mobile_species,
-            "task_key": hashlib.sha256(text.encode()).hexdigest(),
-        }
+        return about_structure(crystal, maker.mobile_species, maker.identity())
     about: dict[str, Any] = {
         "material_id": crystal.material_id,
         "formula": crystal.formula,
@@ -460,19 +453,6 @@ def charge_of(given_e: float | None, mobile: str) -> float:
     if given_e is not None:
         return given_e
     return float(MOBILE_IONS[mobile].charge) if mobile in MOBILE_IONS else 1.0
-
-
-def stop_rules(value: Any) -> StopRules:
-    """Return stop rules, also from the dictionaries that serialisation leaves of nested ones."""
-
-    def plain(content: Any) -> dict[str, Any]:
-        fields = asdict(content) if is_dataclass(content) else dict(content)  # type: ignore[arg-type]
-        return {name: part for name, part in fields.items() if not name.startswith("@")}
-
-    fields = plain(value)
-    fields["slope"] = SlopeSettings(**plain(fields["slope"]))
-    fields["verdict"] = VerdictRules(**plain(fields["verdict"]))
-    return StopRules(**fields)
 
 
 def _is_nan(value: Any) -> bool:

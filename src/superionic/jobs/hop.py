@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from ase import Atoms
-from jobflow import Maker, job
+from jobflow import job
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
@@ -17,6 +17,7 @@ from superionic.diffusion.elastic_band import (
 )
 from superionic.diffusion.forces import force_field_maker
 from superionic.errors import InputError
+from superionic.jobs.maker import SettingsMaker
 from superionic.landscape.hop import HopSettings, hop_barrier
 from superionic.potentials.registry import load_potential
 from superionic.schemas.common import PotentialDocument, Warning_
@@ -27,7 +28,7 @@ _NEAR_A = 1.0
 
 
 @dataclass
-class HopMaker(Maker):
+class HopMaker(SettingsMaker):
     """Compute the barrier of one ion between two given places.
 
     Parameters

@@ -5,13 +5,16 @@ from dataclasses import asdict, dataclass, field
 from math import ceil
 from typing import Any
 
-from jobflow import Flow, Maker, Response, job
+from jobflow import Flow, Response, job
+from pymatgen.core import Structure
 
+from superionic.jobs.given import as_prepared
+from superionic.jobs.maker import SettingsMaker
 from superionic.landscape.evaluation import Evaluation
 from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.landscape.settings import LandscapeSettings
 from superionic.landscape.shards import assemble, evaluate_part, settle_symmetry
-from superionic.potentials.registry import load_potential
+from superionic.potentials.registry import load_potential, parse_spec
 from superionic.progress import report_progress, report_stage
 from superionic.schemas.common import PackedArray, PotentialDocument, Warning_
 from superionic.schemas.screen import (
@@ -25,7 +28,7 @@ Crystal = RelaxedDocument | PreparedDocument
 
 
 @dataclass
-class LandscapeMaker(Maker):
+class LandscapeMaker(SettingsMaker):
     """Compute the frozen-framework landscapes of all mobile ions of a crystal.
 
     Parameters
@@ -45,16 +48,27 @@ class LandscapeMaker(Maker):
 
     # Without output_schema: jobflow checks it against the reference that a replacement leaves.
     @job(data=["arrays"])
-    def make(self, crystal: Crystal, potential: str) -> LandscapeDocument | Response:
+    def make(
+        self,
+        structure: Crystal | Structure,
+        potential: str = "chgnet",
+        mobile_species: str = "Li",
+        material_id: str | None = None,
+    ) -> LandscapeDocument | Response:
         """Compute the landscapes of one crystal.
 
         Parameters
         ----------
-        crystal : RelaxedDocument or PreparedDocument
-            The crystal, at equilibrium.
+        structure : Structure, RelaxedDocument or PreparedDocument
+            The crystal, at equilibrium. A structure is computed in the cell that it has.
         potential : str
             Specification of the potential.
+        mobile_species : str
+            The mobile ion of a structure; documents know theirs.
+        material_id : str, optional
+            Identifier of a structure.
         """
+        crystal = self._prepared(structure, potential, mobile_species, material_id)
         report_stage("landscape")
         if self.energies_per_job is not None and self.settings.adaptive is None:
             split = self._split(crystal, potential, self.energies_per_job)
@@ -69,6 +83,14 @@ class LandscapeMaker(Maker):
             progress=report_progress,
         )
         return _document(landscape, crystal, potential, self.settings)
+
+    def _prepared(
+        self, structure: Any, potential: str, mobile_species: str, material_id: str | None
+    ) -> Crystal:
+        if isinstance(structure, RelaxedDocument | PreparedDocument):
+            return structure
+        settings = [str(parse_spec(potential)), asdict(self.settings)]
+        return as_prepared(structure, mobile_species, settings, material_id)
 
     def _split(self, crystal: Crystal, potential: str, energies_per_job: int) -> Response | None:
         start = time.perf_counter()
@@ -93,7 +115,7 @@ class LandscapeMaker(Maker):
 
 
 @dataclass
-class LandscapePartMaker(Maker):
+class LandscapePartMaker(SettingsMaker):
     """Evaluate one part of a landscape.
 
     Parameters
@@ -147,7 +169,7 @@ class LandscapePartMaker(Maker):
 
 
 @dataclass
-class AssembleLandscapeMaker(Maker):
+class AssembleLandscapeMaker(SettingsMaker):
     """Put the parts of a landscape together.
 
     Parameters

@@ -3,15 +3,17 @@
 import hashlib
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from jobflow import Maker, job
 
-from superionic.errors import NetworkError
+from superionic.errors import NetworkError, SettingsError
 from superionic.jobs.network import NamedNetwork, load_network
 from superionic.progress import report_stage
 from superionic.schemas.common import LABEL_TEMPERATURE_K, Warning_
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.shakes import ShakesDocument
+from superionic.structures.crystals import as_candidate
 
 
 @dataclass
@@ -66,6 +68,56 @@ class PredictDiffusionMaker(Maker):
                 material_id=shakes.material_id,
             )
         return _document(shakes, network, task_key, start)
+
+
+@dataclass
+class PredictForFlowMaker(PredictDiffusionMaker):
+    """Predict as the last job of a flow, under the key that the flow has then.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    network : str or None
+        File of the flow's network.
+    flow : Maker
+        Maker of the flow.
+    """
+
+    flow: Any = None
+
+    def __post_init__(self) -> None:
+        """Refuse another network than that of the flow."""
+        if self.network != self.flow.network:
+            raise SettingsError(
+                "The flow is made already: network cannot be changed in it any more.",
+                hint="Change the Maker before: maker.update_kwargs(...).make(structure).",
+            )
+
+    @job(output_schema=PredictionDocument)
+    def make(
+        self,
+        shakes: ShakesDocument,
+        structure: Any,
+        material_id: str | None = None,
+        network_sha256: str | None = None,
+    ) -> PredictionDocument:
+        """Predict the diffusion in one crystal; see :meth:`PredictDiffusionMaker.make`.
+
+        Parameters
+        ----------
+        shakes : ShakesDocument
+            The shaken crystal, arrays included.
+        structure : Structure, or an object with a structure
+            The crystal as the flow was given it; the key is made from it.
+        material_id : str, optional
+            Its identifier.
+        network_sha256 : str, optional
+            What the network's file has to be.
+        """
+        key = self.flow.key(as_candidate(structure, material_id))
+        plain = PredictDiffusionMaker(network=self.network)
+        return PredictDiffusionMaker.make.original(plain, shakes, key, network_sha256)
 
 
 def _document(

@@ -3,8 +3,9 @@
 import time
 from dataclasses import dataclass, field
 
-from jobflow import Maker, job
+from jobflow import job
 
+from superionic.jobs.maker import SettingsMaker
 from superionic.potentials.registry import load_potential
 from superionic.progress import report_stage
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
@@ -14,7 +15,7 @@ from superionic.surrogate.shakes import atoms_of, shake_crystal
 
 
 @dataclass
-class ShakeMaker(Maker):
+class ShakeMaker(SettingsMaker):
     """Displace all atoms of a crystal at random, a few times, and evaluate the forces.
 
     Parameters

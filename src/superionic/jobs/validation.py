@@ -23,8 +23,9 @@ from superionic.diffusion.stopping import StopRules, crystal_of
 from superionic.diffusion.supercell import make_supercell, shortest_vector
 from superionic.diffusion.verdict import DiffusionAnalysis, analyse
 from superionic.jobs.descriptors import finite
-from superionic.jobs.diffusion import bare_atoms, charge_of, stop_rules
+from superionic.jobs.diffusion import bare_atoms, charge_of
 from superionic.jobs.engines.base import require_ion
+from superionic.jobs.maker import SettingsMaker
 from superionic.potentials.registry import load_potential
 from superionic.schemas.common import PotentialDocument, Warning_
 from superionic.schemas.label import SlopeDocument
@@ -119,7 +120,7 @@ class SupercellMaker(Maker):
 
 
 @dataclass
-class ConfirmMaker(Maker):
+class ConfirmMaker(SettingsMaker):
     """Say what the runs at several temperatures say together.
 
     Parameters
@@ -141,11 +142,6 @@ class ConfirmMaker(Maker):
     stop: StopRules = field(default_factory=StopRules)
     charge_e: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Rebuild what serialisation has turned into dictionaries."""
-        self.stop = stop_rules(self.stop)
-        self.rules = confirmation_rules(self.rules)
 
     @job(output_schema=ValidationDocument)
     def make(
@@ -218,11 +214,31 @@ class ConfirmMaker(Maker):
         )
 
 
-def confirmation_rules(value: Any) -> ConfirmationRules:
-    """Return the rules, also from the dictionary that serialisation leaves."""
-    if isinstance(value, ConfirmationRules):
-        return value
-    return ConfirmationRules(**{k: v for k, v in dict(value).items() if not k.startswith("@")})
+@dataclass
+class ConfirmForFlowMaker(Maker):
+    """Judge the runs as the last job of a flow, by the settings that the flow has then.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    flow : Maker
+        Maker of the flow; its ``confirm_maker()`` judges.
+    """
+
+    name: str = "confirm"
+    flow: Any = None
+
+    @job(output_schema=ValidationDocument)
+    def make(
+        self,
+        cell: CellDocument,
+        trajectories: list[TrajectoryDocument],
+        potential: PotentialDocument | str,
+    ) -> ValidationDocument:
+        """Judge one material; see :meth:`ConfirmMaker.make`."""
+        maker = self.flow.confirm_maker()
+        return type(maker).make.original(maker, cell, trajectories, potential)
 
 
 def _analysis(run: TrajectoryDocument, rules: StopRules) -> DiffusionAnalysis | None:

@@ -1,23 +1,22 @@
 """The interface of the engines, and what they share."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 from ase import Atoms
-from jobflow import Job, Maker
+from jobflow import Job
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
 from superionic.diffusion.stopping import StopRules
 from superionic.errors import NoMobileIonError
-from superionic.jobs.diffusion import bare_atoms, stop_rules
+from superionic.jobs.diffusion import bare_atoms
+from superionic.jobs.given import about_structure
+from superionic.jobs.maker import SettingsMaker
 from superionic.schemas.common import PackedArray
 from superionic.schemas.validation import CellDocument, TrajectoryArrays
-from superionic.structures.hashing import structure_hash
 
 Cell: TypeAlias = Structure | CellDocument
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -60,7 +59,7 @@ class Engine(Protocol):
 
 
 @dataclass
-class EngineMaker(Maker):
+class EngineMaker(SettingsMaker):
     """What all engines are told.
 
     Parameters
@@ -82,10 +81,6 @@ class EngineMaker(Maker):
     equilibration_ps: float = 2.0
     frame_interval_fs: float = 20.0
     stop: StopRules = field(default_factory=StopRules)
-
-    def __post_init__(self) -> None:
-        """Rebuild what serialisation has turned into dictionaries."""
-        self.stop = stop_rules(self.stop)
 
     def bound(self, potential: str, mobile_species: str) -> Self:
         """Return the engine for a mobile ion."""
@@ -112,16 +107,7 @@ def about(cell: Cell, mobile_species: str, settings: dict[str, Any]) -> dict[str
     if isinstance(cell, CellDocument):
         names = ("material_id", "formula", "mobile_species", "task_key")
         return {name: getattr(cell, name) for name in names}
-    content = json.dumps(
-        [structure_hash(cell), mobile_species, settings], sort_keys=True, default=str
-    )
-    formula = cell.composition.reduced_formula
-    return {
-        "material_id": formula,
-        "formula": formula,
-        "mobile_species": mobile_species,
-        "task_key": hashlib.sha256(content.encode()).hexdigest(),
-    }
+    return about_structure(cell, mobile_species, settings)
 
 
 def require_ion(document: dict[str, Any], symbols: Sequence[str]) -> None:
