@@ -12,7 +12,8 @@ from typing import Any
 from pymatgen.core import Structure
 
 from superionic.errors import NoCrystalsError, UnreadableFileError
-from superionic.structures.formats import ID_KEYS, Record, read_cif
+from superionic.structures.cif import read_cif
+from superionic.structures.formats import ID_KEYS, Record
 from superionic.structures.plain import (
     lattice_from_data,
     plain_provenance,
