@@ -147,6 +147,18 @@ class PotentialNotFoundError(PotentialError):
     code = "potential_not_found"
 
 
+class PotentialNotAllowedError(PotentialError):
+    """A file or a queued job names code that this site does not run."""
+
+    code = "potential_not_allowed"
+
+
+class OtherPotentialError(PotentialError):
+    """A job asks for other weights, or another release, than are here under the same name."""
+
+    code = "other_potential"
+
+
 class SelfCheckError(PotentialError):
     """A potential loads but its energies, forces or invariances are wrong."""
 

@@ -8,13 +8,14 @@ processes run.
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from platformdirs import user_cache_path, user_config_path, user_data_path
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -62,9 +63,22 @@ class SuperionicSettings(BaseSettings):
         description="Where potentials run: `cpu`, a torch device such as `cuda:1`, or `auto`, a "
         "CUDA device where there is one.",
     )
+    calculators: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Modules whose ASE calculators may run when a campaign file or a queued job "
+        "names them, beside the known ones: `my_module`, `ase.calculators.cp2k`. In the "
+        "environment separated by commas.",
+    )
     workers: int = Field(
         0, ge=0, description="Worker processes; 0 means one for each physical core."
     )
+
+    @field_validator("calculators", mode="before")
+    @classmethod
+    def _separated(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
 
     @classmethod
     def settings_customise_sources(

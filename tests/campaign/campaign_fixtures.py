@@ -106,6 +106,7 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     monkeypatch.setenv("SUPERIONIC_CONFIG_FILE", str(home / "superionic.yaml"))
     monkeypatch.setenv("SUPERIONIC_DATA_DIR", str(data_dir))
     monkeypatch.setenv("PYTHONPATH", str(HERE), prepend=os.pathsep)
+    monkeypatch.setenv("SUPERIONIC_CALCULATORS", "toy_potential")
     monkeypatch.syspath_prepend(str(HERE))
     get_settings.cache_clear()
     yield tmp_path

@@ -21,6 +21,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from superionic.cluster.campaign_file import read_campaign
+from superionic.cluster.identity import potentials_of
 from superionic.cluster.patience import Patience
 from superionic.cluster.recovery import Recovery, recover
 from superionic.cluster.rerun import failed_jobs, rerun
@@ -190,6 +191,7 @@ class Site:
             "SUPERIONIC_DATA_DIR": str(self.folder / "data"),
             "SUPERIONIC_CACHE_DIR": cache,
             "OMP_NUM_THREADS": "1",
+            "SUPERIONIC_CALCULATORS": "cluster_toy",
             "PYTHONPATH": os.pathsep.join([str(TESTS / "cluster"), kept.get("PYTHONPATH", "")]),
         }
 
@@ -263,15 +265,16 @@ class Site:
 
     def submit(self, campaign_file: Path) -> Submission:
         wanted = read_campaign(campaign_file)
+        maker = wanted.maker("none")
         with self.opened() as site:
             site.launchpad.prepare()
             return submit(
                 read_candidates(wanted.crystals),
                 wanted,
-                wanted.maker("none"),
+                maker,
                 site.database,
                 site.launchpad,
-                "of the toy",
+                potentials_of(maker),
             )
 
     def recover(self, settle_s: float = 1.0) -> Recovery:

@@ -105,6 +105,7 @@ def _become_worker(start: dict) -> None:
     os.environ.clear()
     os.environ.update(start["env"])
     os.chdir(start["cwd"])
+    sys.path[:0] = start["env"].get("PYTHONPATH", "").split(os.pathsep)
     forking = Forking(multiprocessing.get_context("fork"))
     multiprocessing.get_context = lambda method=None: forking
     from superionic.cli import main

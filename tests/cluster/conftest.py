@@ -7,6 +7,8 @@ import pytest
 from cluster_site import DATABASE, Server, server_at
 from cluster_zygote import Zygote
 
+from superionic.settings import get_settings
+
 _NUMBERS = count()
 
 
@@ -31,7 +33,10 @@ def zygote(_cache):
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory):
-    """Let the self-check of the toy run once for all workers."""
+    """Let the self-check of the toy run once for all workers, and campaign files name the toy."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SUPERIONIC_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("SUPERIONIC_CALCULATORS", "cluster_toy")
+        get_settings.cache_clear()
         yield
+    get_settings.cache_clear()

@@ -13,6 +13,7 @@ from ase.calculators.lj import LennardJones
 
 from superionic.errors import PotentialError, PotentialNotFoundError
 from superionic.potentials import registry
+from superionic.potentials.base import same_release
 from superionic.potentials.registry import diagnose_potentials, load_potential, parse_spec
 from superionic.potentials.selfcheck import distorted, reference_crystals
 
@@ -181,3 +182,52 @@ def test_the_registry_is_light_to_import():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_the_hash_of_an_ase_calculator_follows_folders_and_nested_files(tmp_path, monkeypatch):
+    """Nor is it another one for what it writes, or for names that are no files."""
+    source = "from ase.calculators.lj import LennardJones\ndef build(**kw): return LennardJones()\n"
+    (tmp_path / "of_folders.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = tmp_path / "model" / "deep"
+    model.mkdir(parents=True)
+    nested = tmp_path / "nested.bin"
+    settings = {"model": str(tmp_path / "model"), "parts": [{"file": str(nested)}], "label": "x"}
+    spec = f"ase:of_folders.build?{json.dumps(settings)}"
+
+    def fingerprint():
+        registry._identify.cache_clear()
+        return registry.identify_potential(spec).weights_sha256
+
+    hashes = [fingerprint()]
+    (model / "weights").write_bytes(b"1")
+    hashes.append(fingerprint())
+    (model / "weights").write_bytes(b"2")
+    hashes.append(fingerprint())
+    (model / "weights").rename(model / "others")
+    hashes.append(fingerprint())
+    nested.write_bytes(b"1")
+    hashes.append(fingerprint())
+    nested.write_bytes(b"2")
+    hashes.append(fingerprint())
+    assert len(set(hashes)) == len(hashes)
+    (tmp_path / "model" / "__pycache__").mkdir()
+    (tmp_path / "model" / "__pycache__" / "x.pyc").write_bytes(b"1")
+    assert fingerprint() == hashes[-1]
+    assert load_potential(spec, check=False).info.weights_sha256 == hashes[-1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("matgl 4.1.2", "matgl 4.0", True),
+        ("matgl 4.1.2", "matgl 3.9", False),
+        ("chgnet 0.4.2", "chgnet 0.4.0", True),
+        ("chgnet 0.4.2", "chgnet 0.3.8", False),
+        ("mace unknown", "mace-torch 0.3.13", True),
+        ("sevenn 0.13.0", "sevenn 0.13.0+local", True),
+    ],
+)
+def test_releases_are_compared_as_far_as_conventions_may_change(one, other, same):
+    assert same_release(one, other) is same
+    assert same_release(other, one) is same

@@ -10,10 +10,11 @@ from superionic.builders.documents import without_monty
 from superionic.builders.run import run_builder
 from superionic.builders.screening import ScreeningBuilder
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import database_errors, finished_keys, run_tasks
+from superionic.campaign.run import database_errors, run_tasks
 from superionic.campaign.screening import unreadable
 from superionic.campaign.selection import Selection, SelectionSettings, select
 from superionic.cores import usable_cores
+from superionic.database.finished import finished_keys
 from superionic.database.stores import Database, resolve_database
 from superionic.flows.predict import PredictMaker
 from superionic.jobs.network import load_network

@@ -6,7 +6,7 @@ import signal
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -26,7 +26,6 @@ from superionic.cores import threads_per_process
 from superionic.database.stores import Database
 from superionic.errors import DatabaseError, SuperionicError
 from superionic.flows.base import FlowMaker
-from superionic.potentials.base import PotentialInfo
 from superionic.progress import Progress
 
 
@@ -34,31 +33,6 @@ class WorkerDiedError(SuperionicError):
     """The process that computed a material ended without a word."""
 
     code = "worker_died"
-
-
-def finished_keys(
-    database: Database, keys: Iterable[str], info: PotentialInfo, kind: str = "descriptors"
-) -> set[str]:
-    """Return those task keys whose result is in the database, made with the same weights.
-
-    Parameters
-    ----------
-    database : Database
-        Where results are.
-    keys : iterable of str
-        Keys of the work.
-    info : PotentialInfo
-        The potential.
-    kind : str
-        Kind of the document that is a flow's result.
-    """
-    criteria = {
-        "output.kind": kind,
-        "output.task_key": {"$in": sorted(set(keys))},
-        "output.potential.weights_sha256": info.weights_sha256,
-    }
-    rows = database.job_store.query(criteria, properties=["output.task_key"])
-    return {row["output"]["task_key"] for row in rows}
 
 
 @dataclass

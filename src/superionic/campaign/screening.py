@@ -13,9 +13,10 @@ from superionic.builders.screening import (
     rows_of_tasks,
 )
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import database_errors, finished_keys, run_tasks
+from superionic.campaign.run import database_errors, run_tasks
 from superionic.campaign.selection import Selection, SelectionSettings, select
 from superionic.cores import usable_cores
+from superionic.database.finished import finished_keys
 from superionic.database.stores import resolve_database
 from superionic.errors import InputError
 from superionic.flows.screen import ScreenMaker
@@ -105,7 +106,7 @@ def screen_paths(
         database.failures.remove_docs({"key": {"$in": readable}})
         if failures:
             database.failures.update([failure.model_dump() for failure in failures], key="key")
-        finished = finished_keys(database, [task.key for task in tasks], info)
+        finished = finished_keys(database, [task.key for task in tasks], info, "descriptors")
         done = {task.candidate.material_id for task in tasks if task.key in finished}
         duplicates = chosen.duplicates(done)
         tasks = [task for task in tasks if task.candidate.material_id not in duplicates]

@@ -8,10 +8,11 @@ from superionic.builders.documents import without_monty
 from superionic.builders.run import run_builder
 from superionic.builders.screening import ScreeningBuilder, query_screening
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import database_errors, finished_keys, run_tasks
+from superionic.campaign.run import database_errors, run_tasks
 from superionic.campaign.screening import unreadable
 from superionic.campaign.selection import SelectionSettings, select
 from superionic.cores import usable_cores
+from superionic.database.finished import finished_keys
 from superionic.database.stores import Database, resolve_database
 from superionic.errors import SettingsError
 from superionic.flows.validate import ValidateMaker

@@ -64,6 +64,10 @@ def describe(status: "Status") -> list[str]:
         lines.append(f"Time left at this rate: {_duration(status.time_left_s)}")
     if status.n_lost:
         lines.append(f"Lost: {status.n_lost} jobs of dead processes. Run 'superionic recover'.")
+    if status.refused:
+        lines.append("Left by workers to others:")
+    for refused in status.refused:
+        lines.append(f"  {refused.n_jobs:6d}  by {refused.worker}: {refused.reason}")
     if status.failures:
         lines.append("Failures by cause:")
     for group in status.failures:

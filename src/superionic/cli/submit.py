@@ -55,6 +55,7 @@ def submit(
     from pymongo.errors import PyMongoError
 
     from superionic.cluster.estimate import estimate_time_s
+    from superionic.cluster.identity import potentials_of
     from superionic.cluster.same import candidates_of, find_same, record_names
     from superionic.cluster.site import open_site
     from superionic.cluster.submit import Submission
@@ -69,13 +70,14 @@ def submit(
     settings = settings_with(database)
     maker = wanted.maker(settings.potential)
     info = load_potential(maker.potential).info
+    potentials = potentials_of(maker)
     with open_site(
         settings, launchpad=launchpad, writing=not dry_run, prefer_uri=database is not None
     ) as site:
         if not dry_run:
             site.launchpad.prepare()
         sieve = Sieve(wanted.filters)
-        at = (wanted, maker, site.database, site.launchpad, info.weights_sha256)
+        at = (wanted, maker, site.database, site.launchpad, potentials)
         same: dict[str, str] = {}
         try:
             if not wanted.every_copy:

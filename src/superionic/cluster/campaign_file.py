@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,8 +12,13 @@ from superionic.cluster.flows import FlowKind, flow_kind
 from superionic.errors import SettingsError
 from superionic.fields import checked
 from superionic.flows.base import FlowMaker
+from superionic.potentials.registry import parse_spec
+from superionic.potentials.trust import named_outside, require_allowed
 from superionic.structures.filters import AnyFilter
 from superionic.yaml_file import read_yaml
+
+_COMMANDS = frozenset({"vasp_cmd", "vasp_gamma_cmd"})
+"""Settings that atomate2 runs as programs."""
 
 
 class Campaign(BaseModel):
@@ -102,6 +108,8 @@ def read_campaign(path: Path) -> Campaign:
     ------
     SettingsError
         When it cannot be read, or holds an unknown or wrong field.
+    PotentialNotAllowedError
+        When it names code that this site does not allow.
     """
     hint = "See workflows/screen_examples.yaml for an example."
     content = read_yaml(path, f"The campaign file {path} cannot be read", hint)
@@ -117,9 +125,37 @@ def read_campaign(path: Path) -> Campaign:
             f"The campaign file {path} is wrong: {faults}.",
             hint=f"Fields are {', '.join(Campaign.model_fields)}.",
         ) from None
+    _require_plain(campaign, path)
     return campaign.model_copy(
         update={"crystals": [path.parent / crystal for crystal in campaign.crystals]}
     )
+
+
+def _require_plain(campaign: Campaign, path: Path) -> None:
+    """Refuse a campaign that names code or programs: a file is data, whoever wrote it."""
+    for name, value in _entries({"potential": campaign.potential, **campaign.settings}):
+        outside = name == "calculator_kwargs" and named_outside(value)
+        if name in _COMMANDS or name.startswith("@") or outside:
+            raise SettingsError(
+                f"The campaign file {path} names code or a program to be run: '{name}'.",
+                hint="Programs and code belong to the site: set atomate2's ATOMATE2_VASP_CMD, or "
+                "write a calculator and name it in the setting 'calculators'.",
+            )
+        if isinstance(value, str) and value.strip().startswith("ase:"):
+            spec = parse_spec(value)
+            require_allowed(spec.name, spec.settings)
+
+
+def _entries(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield all entries of nested settings, each with its own name."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _entries(inner, str(key).rpartition(".")[2])
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _entries(inner, name)
+    if name:
+        yield name, value
 
 
 def _with_setting(maker: Any, path: list[str], value: Any, whole: str) -> Any:

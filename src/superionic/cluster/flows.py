@@ -1,8 +1,7 @@
 """The flows that can be submitted, by name."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from superionic.errors import SettingsError
 
@@ -98,16 +97,3 @@ def flow_kind(name: str) -> FlowKind:
     raise SettingsError(
         f"There is no flow '{name}'.", hint=f"Flows that can be submitted: {', '.join(FLOWS)}."
     )
-
-
-def finished_keys(
-    database: Any, kind: FlowKind, keys: Iterable[str], weights_sha256: str
-) -> set[str]:
-    """Return those task keys whose result is in the database, made with the same weights."""
-    criteria = {
-        "output.kind": kind.result_kind,
-        "output.task_key": {"$in": sorted(set(keys))},
-        "output.potential.weights_sha256": weights_sha256,
-    }
-    rows = database.job_store.docs_store.query(criteria, properties=["output.task_key"])
-    return {row["output"]["task_key"] for row in rows}

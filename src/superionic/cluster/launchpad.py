@@ -21,6 +21,7 @@ from fireworks.core.launchpad import LaunchPad, LockedWorkflowError
 from pymongo import ASCENDING, DESCENDING, MongoClient
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError
 
+from superionic.cluster.identity import Gate
 from superionic.cluster.owner import this_process
 from superionic.cluster.patience import (
     DatabaseAwayError,
@@ -41,6 +42,7 @@ CLIENT_KWARGS = {
     "connectTimeoutMS": 3_000,
     "socketTimeoutMS": 60_000,
 }
+REFUSALS_COLLECTION = "refusals"
 _COLLECTIONS = ("fireworks", "launches", "offline_runs", "workflows")
 _IDENTITY = "superionic_launchpad"
 ALIVE_FIELD = "superionic_alive"
@@ -59,6 +61,11 @@ class CampaignLaunchPad(LaunchPad):
         As ``LaunchPad.from_dict`` takes them.
     patience : Patience
         How long an operation waits for a server that is away.
+
+    Attributes
+    ----------
+    gate : Gate or None
+        Which jobs are taken; all without one.
     """
 
     def __init__(self, settings: dict[str, Any], patience: Patience) -> None:
@@ -80,6 +87,8 @@ class CampaignLaunchPad(LaunchPad):
         for name in _COLLECTIONS:
             setattr(self, name, PatientCollection(self.db[name], patience))
         self.fw_id_assigner = PatientCounter(self.db["fw_id_assigner"], patience)
+        self.refusals = PatientCollection(self.db[REFUSALS_COLLECTION], patience)
+        self.gate: Gate | None = None
         self._preferred: list[int] = []
         self._candidates: list[int] = []
         self._candidates_for: tuple[str, float] = ("", 0.0)
@@ -289,7 +298,7 @@ class CampaignLaunchPad(LaunchPad):
         self, query: dict[str, Any] | None = None, fw_id: int | None = None, checkout: bool = True
     ) -> Any:
         """Reserve the next job for this process, or look whether there is one."""
-        wanted = {**(query or {}), "state": "READY"}
+        wanted = self._wanted(query)
         if not checkout:
             return self.fireworks.find_one(wanted, {"fw_id": 1})
         # Where the answer to an earlier try was lost on the way, the job is reserved already.
@@ -300,6 +309,7 @@ class CampaignLaunchPad(LaunchPad):
             wanted = {"state": {"$in": ["READY", "RESERVED"]}}
             return self.get_fw_by_id(fw_id) if self._reserve(fw_id, wanted) else None
         for fresh in (False, True):
+            wanted = self._wanted(query)  # what is refused has been learnt in between
             if fresh or not self._candidates or self._candidates_are_old(wanted):
                 self._look_for_candidates(wanted)
             while self._preferred or self._candidates:
@@ -308,10 +318,17 @@ class CampaignLaunchPad(LaunchPad):
                     return self.get_fw_by_id(candidate)
         return None
 
+    def _wanted(self, query: dict[str, Any] | None) -> dict[str, Any]:
+        refused = self.gate.criteria() if self.gate is not None else {}
+        return {**(query or {}), **refused, "state": "READY"}
+
     def _reserve(self, fw_id: int, wanted: dict[str, Any]) -> bool:
         """Take a job for this process, if it still is what is wanted."""
-        found = self.fireworks.find_one({"fw_id": fw_id}, {"state": 1})
+        found = self.fireworks.find_one({"fw_id": fw_id}, {"state": 1, "spec._superionic": 1})
         if found is None or found["state"] not in ("READY", "RESERVED"):
+            return False
+        details = found.get("spec", {}).get("_superionic", {})
+        if self.gate is not None and not self.gate.lets_pass(details):
             return False
         reservation = {
             "state": "RESERVED",

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from superionic.cluster.delivery import deliver
+from superionic.cluster.identity import Gate
 from superionic.cluster.launchpad import CampaignLaunchPad
 from superionic.cluster.patience import DatabaseAwayError, Patience
 from superionic.cluster.site import LaunchpadSpec
@@ -137,6 +138,7 @@ class WorkerLaunchPad(CampaignLaunchPad):
         connection: Connection,
     ) -> None:
         super().__init__(setup.launchpad.settings, patience)
+        self.gate = Gate(self.refusals, setup.name)
         self._store = store
         self._spool = spool
         self._connection = connection

@@ -8,13 +8,14 @@ from pymongo import UpdateOne
 
 from superionic.builders.screening import link_duplicates, read_rows
 from superionic.cluster.campaign_file import Campaign
-from superionic.cluster.flows import finished_keys
 from superionic.cluster.launchpad import CampaignLaunchPad
 from superionic.cluster.portions import portions
 from superionic.cluster.submit import queued_keys
+from superionic.database.finished import finished_keys
 from superionic.database.stores import Database
 from superionic.errors import InputError, SuperionicError
 from superionic.flows.base import FlowMaker
+from superionic.potentials.base import PotentialInfo
 from superionic.structures.candidate import Candidate
 from superionic.structures.duplicates import (
     DuplicateSettings,
@@ -64,7 +65,7 @@ def find_same(
     maker: FlowMaker,
     database: Database,
     launchpad: CampaignLaunchPad,
-    weights_sha256: str,
+    potentials: Mapping[str, PotentialInfo],
     *,
     settings: DuplicateSettings | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -78,7 +79,7 @@ def find_same(
     ----------
     found : iterable of Candidate or InputError
         All candidates; errors are passed over.
-    campaign, maker, database, launchpad, weights_sha256
+    campaign, maker, database, launchpad, potentials
         As for :func:`~superionic.cluster.submit.submit`.
     settings : DuplicateSettings, optional
         When two crystals are the same.
@@ -103,7 +104,9 @@ def find_same(
     finished: set[str] = set()
     queued: set[str] = set()
     for chunk in portions(members, _CHUNK_SIZE):
-        finished |= finished_keys(database, campaign.kind, chunk, weights_sha256)
+        finished |= finished_keys(
+            database, chunk, potentials[maker.potential], campaign.kind.result_kind
+        )
         queued |= set(queued_keys(launchpad, chunk))
     return stand_ins(
         names, first, {members[key] for key in finished}, {members[key] for key in queued}

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from superionic.cluster.identity import IDENTITY_FIELD
 from superionic.cluster.launchpad import CampaignLaunchPad
 from superionic.cluster.owner import is_dead
 from superionic.cluster.process import cause_of
@@ -46,6 +47,25 @@ class Failures:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """Jobs that are ready, and that a worker left to others.
+
+    Parameters
+    ----------
+    n_jobs : int
+        Jobs.
+    worker : str
+        Name and host of the worker.
+    reason : str
+        Why.
+    """
+
+    n_jobs: int
+    worker: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Status:
     """How a launchpad stands.
 
@@ -65,6 +85,8 @@ class Status:
         Running jobs whose process is known to be dead: 'superionic recover'.
     n_locked : int
         Workflows that are locked at this moment.
+    refused : tuple of Refused
+        Jobs that wait for a worker with another potential than those that looked at them.
     """
 
     jobs: dict[str, int]
@@ -74,6 +96,7 @@ class Status:
     time_left_s: float | None
     n_lost: int
     n_locked: int
+    refused: tuple[Refused, ...] = ()
 
 
 def read_status(launchpad: CampaignLaunchPad) -> Status:
@@ -107,11 +130,26 @@ def read_status(launchpad: CampaignLaunchPad) -> Status:
         jobs=jobs,
         materials=dict(materials),
         failures=tuple(read_failures(launchpad)),
+        refused=tuple(read_refused(launchpad)),
         jobs_per_minute=rate,
         time_left_s=60 * n_open / rate if rate > 0 else None,
         n_lost=len(lost),
         n_locked=launchpad.workflows.count_documents({"locked": {"$exists": True}}),
     )
+
+
+def read_refused(launchpad: CampaignLaunchPad) -> list[Refused]:
+    """Return the ready jobs that workers refused, with the reasons; most jobs first."""
+    found = []
+    n_ready: dict[str, int] = {}
+    for told in launchpad.refusals.find({}):
+        identity = told["identity"]
+        if identity not in n_ready:
+            ready = {"state": "READY", IDENTITY_FIELD: identity}
+            n_ready[identity] = launchpad.fireworks.count_documents(ready)
+        if n_ready[identity]:
+            found.append(Refused(n_ready[identity], told["worker"], told["reason"]))
+    return sorted(found, key=lambda one: (-one.n_jobs, one.worker))
 
 
 def _jobs_per_minute(launchpad: CampaignLaunchPad) -> float:

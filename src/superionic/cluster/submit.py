@@ -1,6 +1,6 @@
 """From candidates to small workflows in the launchpad: one for each material."""
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from typing import Any
@@ -8,14 +8,16 @@ from typing import Any
 from pymongo.errors import BulkWriteError
 
 from superionic.cluster.campaign_file import Campaign
-from superionic.cluster.flows import finished_keys
+from superionic.cluster.identity import described
 from superionic.cluster.launchpad import KEY_FIELD, CampaignLaunchPad
 from superionic.cluster.owner import is_dead
 from superionic.cluster.portions import portions
 from superionic.cluster.task import workflow_of
+from superionic.database.finished import finished_keys
 from superionic.database.stores import Database
 from superionic.errors import InputError, SuperionicError
 from superionic.flows.base import FlowMaker
+from superionic.potentials.base import PotentialInfo
 from superionic.structures.candidate import Candidate
 
 CHUNK_SIZE = 200
@@ -70,7 +72,7 @@ def submit(
     maker: FlowMaker,
     database: Database,
     launchpad: CampaignLaunchPad,
-    weights_sha256: str,
+    potentials: Mapping[str, PotentialInfo],
     *,
     duplicates: Container[str] = frozenset(),
     dry_run: bool = False,
@@ -93,8 +95,9 @@ def submit(
         The results.
     launchpad : CampaignLaunchPad
         The launchpad, prepared unless it is a dry run.
-    weights_sha256 : str
-        Hash of the potential's weights: results of others do not count as finished.
+    potentials : mapping of str to PotentialInfo
+        As :func:`~superionic.cluster.identity.potentials_of` returns them: results of others do
+        not count as finished, and workers that have others leave the jobs alone.
     duplicates : container of str
         Names of candidates that are not submitted, since the same crystal is under another name.
     dry_run : bool
@@ -109,6 +112,7 @@ def submit(
     """
     if not dry_run:
         remove_unfinished_submissions(launchpad)
+    info = potentials[maker.potential]
     total = Submission()
     for chunk in portions(found, CHUNK_SIZE):
         candidates: dict[str, Candidate] = {}
@@ -123,7 +127,7 @@ def submit(
                 candidates.setdefault(maker.key(item), item)
             except SuperionicError as error:
                 total.unreadable.append(_as_input(error, item))
-        finished = finished_keys(database, campaign.kind, candidates, weights_sha256)
+        finished = finished_keys(database, candidates, info, campaign.kind.result_kind)
         queued = queued_keys(launchpad, candidates)
         todo = {
             key: candidate
@@ -135,7 +139,10 @@ def submit(
             if key not in finished:
                 total.n_queued += 1
                 total.n_failed_before += state == "FIZZLED"
-        workflows = [_workflow(key, candidate, campaign, maker) for key, candidate in todo.items()]
+        workflows = [
+            _workflow(key, candidate, campaign, maker, potentials)
+            for key, candidate in todo.items()
+        ]
         added = workflows if dry_run else add_workflows(launchpad, workflows)
         total.n_submitted += len(added)
         total.n_queued += len(workflows) - len(added)
@@ -146,11 +153,17 @@ def submit(
     return total
 
 
-def _workflow(key: str, candidate: Candidate, campaign: Campaign, maker: FlowMaker) -> Any:
+def _workflow(
+    key: str,
+    candidate: Candidate,
+    campaign: Campaign,
+    maker: FlowMaker,
+    potentials: Mapping[str, PotentialInfo],
+) -> Any:
     flow = maker.make(candidate)
     common = {"key": key, "flow": campaign.flow, "campaign": campaign.name}
     for job, _ in flow.iterflow():
-        details: dict[str, Any] = {**common, "job": job.name}
+        details: dict[str, Any] = {**common, "job": job.name, **described(job, potentials)}
         if campaign.time_limit_s is not None:
             details["time_limit_s"] = campaign.time_limit_s
         job.config.manager_config = {

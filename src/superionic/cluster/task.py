@@ -10,7 +10,9 @@ from monty.json import MontyDecoder
 from superionic.cluster.delivery import send
 from superionic.cluster.patience import Patience
 from superionic.cluster.spool import SpoolingJobStore
+from superionic.cluster.identity import reason_to_refuse
 from superionic.errors import SettingsError, SuperionicError
+from superionic.potentials.trust import only_allowed
 
 
 class NoJobStoreError(SettingsError):
@@ -68,14 +70,19 @@ class StoredJobFiretask(JobFiretask):
             When it cannot be loaded, whatever happens then.
         LateResultError
             When the job was given to another process meanwhile.
+        OtherPotentialError, PotentialNotFoundError, PotentialNotAllowedError
+            When the potential that the job asks for is not the one that is here.
         SuperionicError
             As the job raises it, naming the material.
         """
         require_job_store()
         material_id = fw_spec.get("material_id", "")
-        self["job"] = _loaded(self["job"], material_id)
         try:
-            action = self._run(fw_spec)
+            if (reason := reason_to_refuse(fw_spec.get("_superionic", {}))) is not None:
+                raise reason
+            self["job"] = _loaded(self["job"], material_id)
+            with only_allowed():
+                action = self._run(fw_spec)
         except SuperionicError as error:
             raise error.for_material(material_id) from None
         for workflow in (*action.detours, *action.additions):

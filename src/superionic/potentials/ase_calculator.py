@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import inspect
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,18 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 from numpy.typing import NDArray
 
-from superionic.errors import PotentialError, PotentialNotFoundError
+from superionic.errors import (
+    PotentialError,
+    PotentialNotAllowedError,
+    PotentialNotFoundError,
+)
 from superionic.potentials.base import PotentialInfo
 from superionic.potentials.batched import BatchedPotential, package_version
+from superionic.potentials.trust import is_restricted, require_allowed, require_class, words_of
+
+_OUTPUT_SETTINGS = frozenset({"directory", "label", "logfile"})
+"""Settings of ASE's calculators that say where they write."""
+_MOST_FILES = 10_000
 
 
 class AsePotential(BatchedPotential):
@@ -71,10 +81,12 @@ def load_ase(name: str, *, settings: Mapping[str, Any]) -> AsePotential:
     ------
     PotentialNotFoundError
         When the module or the name is not there.
+    PotentialNotAllowedError
+        When a queued job names it, and this site does not allow its code.
     PotentialError
         When it cannot be built from these settings, or is not a calculator.
     """
-    factory = _import(name)
+    factory = _import(name, settings)
     try:
         calculator = factory(**settings)
     except Exception as error:
@@ -84,22 +96,30 @@ def load_ase(name: str, *, settings: Mapping[str, Any]) -> AsePotential:
             hint="Settings are the calculator's keyword arguments, as JSON.",
         ) from error
     if not isinstance(calculator, BaseCalculator):
-        raise PotentialError(
-            f"{name} gives a {type(calculator).__name__}, not an ASE calculator.",
-            hint="Name a calculator class, or a function that returns a calculator.",
-        )
-    return AsePotential(
-        calculator,
-        PotentialInfo(
-            family="ase",
-            name=f"{name}?{json.dumps(settings, sort_keys=True)}" if settings else name,
-            package_version=package_version(name.partition(".")[0]),
-            weights_sha256=_hash_calculator(name, factory, settings),
-        ),
+        raise _no_calculator(name, type(calculator))
+    return AsePotential(calculator, _info(name, factory, settings))
+
+
+def identify_ase(name: str, *, settings: Mapping[str, Any]) -> PotentialInfo:
+    """Return the identity of an ASE calculator without building it: some start a program.
+
+    Raises as :func:`load_ase` does.
+    """
+    return _info(name, _import(name, settings), settings)
+
+
+def _info(name: str, factory: Any, settings: Mapping[str, Any]) -> PotentialInfo:
+    return PotentialInfo(
+        family="ase",
+        name=f"{name}?{json.dumps(settings, sort_keys=True)}" if settings else name,
+        package_version=package_version(name.partition(".")[0]),
+        weights_sha256=_hash_calculator(name, factory, settings),
     )
 
 
-def _import(name: str) -> Any:
+def _import(name: str, settings: Mapping[str, Any]) -> Any:
+    if is_restricted():
+        require_allowed(name, settings)
     module_name, _, attribute = name.rpartition(".")
     hint = "Write ase:package.module.Calculator; the package must be importable from here."
     try:
@@ -110,24 +130,64 @@ def _import(name: str) -> Any:
         ) from error
     if not callable(factory):
         raise PotentialNotFoundError(f"{name!r} is not a class or a function.", hint=hint)
+    if inspect.isclass(factory) and not issubclass(factory, BaseCalculator):
+        raise _no_calculator(name, factory)
+    if not inspect.isclass(factory) and require_class(name):
+        raise PotentialNotAllowedError(
+            f"ase:{name} comes from a file or a queue, and is no class of an ASE calculator.",
+            hint="Name a class, or add the function to the setting 'calculators'.",
+        )
     return factory
 
 
+def _no_calculator(name: str, kind: type) -> PotentialError:
+    return PotentialError(
+        f"{name} gives a {kind.__name__}, not an ASE calculator.",
+        hint="Name a calculator class, or a function that returns a calculator.",
+    )
+
+
 def _hash_calculator(name: str, factory: Any, settings: Mapping[str, Any]) -> str:
-    """Return a hash of the import path, the source of its module, the settings and their files."""
+    """Return a hash of the import path, the source of its module, the settings and their files.
+
+    Files and folders that settings name are hashed wherever in them they stand.
+    """
     digest = hashlib.sha256(f"{name}|{json.dumps(settings, sort_keys=True)}".encode())
-    module = inspect.getmodule(factory)
-    source = getattr(module, "__file__", None)
-    files = [source, *(value for value in settings.values() if isinstance(value, str))]
-    for file in files:
-        if file and _is_file(file):
-            digest.update(Path(file).read_bytes())
+    source = getattr(inspect.getmodule(factory), "__file__", None)
+    where = {key: value for key, value in settings.items() if key not in _OUTPUT_SETTINGS}
+    for text in [source, *words_of(where)]:
+        if text and (path := _existing(text)) is not None:
+            _add_path(digest, path)
     return digest.hexdigest()
 
 
-def _is_file(text: str) -> bool:
-    """Return whether a setting names a file; a whole input of a program is too long for a name."""
+def _add_path(digest: "hashlib._Hash", path: Path) -> None:
+    if path.is_file():
+        digest.update(path.read_bytes())
+        return
+    n_files = 0
+    for folder, below, names in os.walk(path):
+        below[:] = sorted(name for name in below if not name.startswith((".", "__pycache__")))
+        for file in (Path(folder) / name for name in sorted(names)):
+            n_files += 1
+            if n_files > _MOST_FILES:
+                raise PotentialError(
+                    f"The folder {path} in the settings of a calculator holds more than "
+                    f"{_MOST_FILES} files, too many to tell its model by.",
+                    hint="Name the folder of the model alone.",
+                )
+            if file.is_file():
+                digest.update(f"|{file.relative_to(path).as_posix()}|".encode())
+                digest.update(file.read_bytes())
+
+
+def _existing(text: str) -> Path | None:
+    """Return the path that a setting names, if any; a whole input of a program is no name.
+
+    A folder needs a separator: a word like ``data`` names one by accident.
+    """
     try:
-        return Path(text).is_file()
+        path = Path(text)
+        return path if path.is_file() or (os.sep in text and path.is_dir()) else None
     except (OSError, ValueError):
-        return False
+        return None

@@ -5,6 +5,7 @@ eV, forces in eV/A. Calls are batched: an implementation evaluates the whole lis
 can.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,8 +31,8 @@ class PotentialInfo:
     package_version : str
         Package and version that evaluates it, such as ``chgnet 0.4.2``.
     weights_sha256 : str
-        Hash of the parameters (names, shapes, bytes); for an ASE calculator without weights, of its
-        import path and settings.
+        Hash of the parameters (names, shapes, bytes); for an ASE calculator of its import path, the
+        source of its module, its settings, and the files and folders that they name.
     """
 
     family: str
@@ -43,6 +44,39 @@ class PotentialInfo:
     def label(self) -> str:
         """Return the short name shown in tables, ``family:name``."""
         return f"{self.family}:{self.name}"
+
+
+def release(package_version: str) -> str:
+    """Return a package and the part of its version that its conventions may change with.
+
+    Parameters
+    ----------
+    package_version : str
+        As :attr:`PotentialInfo.package_version`.
+
+    Returns
+    -------
+    str
+        ``matgl 4`` for ``matgl 4.1.2``, ``chgnet 0.4`` for ``chgnet 0.4.2``, the name alone where
+        the version is not known.
+
+    Examples
+    --------
+    >>> release("matgl 4.1.2"), release("chgnet 0.4.2"), release("my_module unknown")
+    ('matgl 4', 'chgnet 0.4', 'my_module')
+    """
+    package, _, version = package_version.rpartition(" ")
+    numbers = re.match(r"(0\.\d+|[1-9]\d*)", version)
+    return f"{package} {numbers[0]}" if numbers and package else (package or version)
+
+
+def same_release(one: str, other: str) -> bool:
+    """Say whether two package versions may give the same numbers from the same weights.
+
+    A version that is not known may be any.
+    """
+    releases = [release(one), release(other)]
+    return releases[0] == releases[1] or not all(" " in name for name in releases)
 
 
 class FrozenFramework(ABC):

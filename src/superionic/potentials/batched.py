@@ -3,7 +3,8 @@
 import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -153,11 +154,14 @@ def hash_state_dict(state: "Mapping[str, torch.Tensor]") -> str:
 
 
 def package_version(package: str) -> str:
-    """Return ``package version``, or ``package unknown`` for a module that is not installed."""
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return f"{package} unknown"
+    """Return ``package version``, or ``package unknown`` for a module that is not installed.
+
+    A module whose package has another name, as ``mace`` of mace-torch, is found, too.
+    """
+    for name in (package, *packages_distributions().get(package, ())):
+        with suppress(PackageNotFoundError):
+            return f"{name} {version(name)}"
+    return f"{package} unknown"
 
 
 def resolve_device(device: str) -> str:

@@ -25,6 +25,7 @@ from superionic.potentials.batched import (
     hash_state_dict,
     package_version,
 )
+from superionic.potentials.checkpoints import load_plain
 
 if TYPE_CHECKING:
     from chgnet.model import CHGNet
@@ -159,7 +160,9 @@ def load_chgnet(name: str, *, device: str) -> ChgnetPotential:
             model = CHGNet.load(model_name=name, use_device=device, verbose=False)
         else:
             try:
-                model = CHGNet.from_file(name).to(device)
+                model = CHGNet.from_dict(load_plain(name, ["model"])["model"]).to(device)
+            except PotentialError:
+                raise
             except Exception as error:
                 raise PotentialError(
                     f"{name} is not a CHGNet checkpoint ({type(error).__name__}: {error}).",

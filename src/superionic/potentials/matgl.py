@@ -24,6 +24,7 @@ from superionic.potentials.batched import (
     hash_state_dict,
     package_version,
 )
+from superionic.potentials.checkpoints import require_package
 from superionic.potentials.frozen_graph import (
     FrozenGraph,
     FrozenGraphFramework,
@@ -162,6 +163,7 @@ def load_matgl(name: str, *, device: str) -> MatglPotential:
     """
     import matgl
     from matgl.apps.pes import Potential as MatglModel
+    from matgl.utils.io import _get_file_paths
 
     folder = Path(name)
     if name.startswith(("/", ".", "~")) and not (folder / "model.json").is_file():
@@ -170,10 +172,14 @@ def load_matgl(name: str, *, device: str) -> MatglPotential:
             hint="Name the folder of a matgl potential, or a model of matgl's hub.",
         )
     try:
+        files = _get_file_paths(folder, str_path=name)
+        require_package(Path(files["model.json"]), Path(files["model.pt"]), "matgl")
         with warnings.catch_warnings():
             # Whether an older checkpoint still fits is for the self-check to say.
             warnings.filterwarnings("ignore", message="Incompatible model version")
             model = matgl.load_model(name)
+    except PotentialError:
+        raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error.__cause__ or error}".splitlines()[0]
         if folder.is_dir():

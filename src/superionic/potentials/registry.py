@@ -25,8 +25,9 @@ from typing import Any
 
 from superionic.diagnosis import Finding
 from superionic.errors import PotentialError, PotentialNotFoundError, SuperionicError
-from superionic.potentials.base import Potential
+from superionic.potentials.base import Potential, PotentialInfo
 from superionic.potentials.selfcheck import require_self_check
+from superionic.potentials.trust import is_restricted, require_allowed
 from superionic.settings import get_settings
 
 
@@ -100,6 +101,12 @@ def _load_matgl(name: str, device: str, settings: Mapping[str, Any]) -> Potentia
     from superionic.potentials.matgl import load_matgl
 
     return load_matgl(name, device=_device(device))
+
+
+def _identify_ase(name: str, settings: Mapping[str, Any]) -> PotentialInfo:
+    from superionic.potentials.ase_calculator import identify_ase
+
+    return identify_ase(name, settings=settings)
 
 
 def _load_ase(name: str, device: str, settings: Mapping[str, Any]) -> Potential:
@@ -199,16 +206,45 @@ def load_potential(spec: str, *, device: str | None = None, check: bool = True) 
     ------
     PotentialNotFoundError
         When the family, the package, the model or the file is not there.
+    PotentialNotAllowedError
+        When a queued job names it, and this site does not allow its code.
     PotentialError
         When the checkpoint cannot be read, or the device or the settings are wrong.
     SelfCheckError
         When it loads but is wrong.
     """
-    parsed = parse_spec(spec)
+    parsed = _permitted(spec)
     device = get_settings().device if device is None else device
     if check:
         _prove(parsed, device)
     return _load(parsed, device)
+
+
+def identify_potential(spec: str) -> PotentialInfo:
+    """Return the identity of a potential as it is here; an ASE calculator is not built for that.
+
+    Parameters
+    ----------
+    spec : str
+        As for :func:`load_potential`, which says what is raised.
+    """
+    parsed = _permitted(spec)
+    if parsed.family == "ase":
+        return _identify(parsed)
+    return _load(parsed, get_settings().device).info
+
+
+def _permitted(spec: str) -> PotentialSpec:
+    """Parse a specification, and refuse one that a job must not run here."""
+    parsed = parse_spec(spec)
+    if parsed.family == "ase" and is_restricted():
+        require_allowed(parsed.name, parsed.settings)
+    return parsed
+
+
+@cache
+def _identify(spec: PotentialSpec) -> PotentialInfo:
+    return _identify_ase(spec.name, spec.settings)
 
 
 @cache

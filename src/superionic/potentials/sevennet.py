@@ -25,6 +25,7 @@ from superionic.potentials.batched import (
     hash_state_dict,
     package_version,
 )
+from superionic.potentials.checkpoints import load_plain
 from superionic.potentials.frozen_graph import (
     FrozenGraph,
     FrozenGraphFramework,
@@ -211,9 +212,12 @@ def _read(path: str | os.PathLike[str]) -> "AtomGraphSequential":
     from sevenn.util import load_checkpoint
 
     try:
+        load_plain(path, ["config", "model_state_dict"])  # sevenn itself does not look
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             return load_checkpoint(path).build_model()
+    except PotentialError:
+        raise
     except Exception as error:
         raise PotentialError(
             f"{path} is not a SevenNet checkpoint ({type(error).__name__}: {error}).",
