@@ -92,11 +92,13 @@ def campaign():
 
 
 def fill(opened, n: int, start: int = 0):
+    from superionic.cluster.identity import potentials_of
     from superionic.cluster.submit import submit
 
     wanted = campaign()
     maker = wanted.maker(POTENTIAL)
-    return submit(crystals(n, start), wanted, maker, opened.database, opened.launchpad, "none")
+    at = (maker, opened.database, opened.launchpad, potentials_of(maker))
+    return submit(crystals(n, start), wanted, *at)
 
 
 def measure_submit(args) -> None:

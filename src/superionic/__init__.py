@@ -2,4 +2,7 @@
 
 from importlib.metadata import version
 
+from superionic.moved import install
+
+install()
 __version__ = version("superionic")

@@ -135,6 +135,12 @@ class CellTooLargeError(InputError):
     code = "cell_too_large"
 
 
+class OtherVersionError(SuperionicError):
+    """A job asks for the numbers of another version of superionic."""
+
+    code = "other_version"
+
+
 class PotentialError(SuperionicError):
     """A potential cannot be loaded or used."""
 

@@ -16,10 +16,11 @@ from superionic.campaign.outcome import Reporter, Task
 from superionic.campaign.run import database_errors, run_tasks
 from superionic.campaign.selection import Selection, SelectionSettings, select
 from superionic.cores import usable_cores
-from superionic.database.finished import finished_keys
+from superionic.database.finished import adopt, finished_keys
 from superionic.database.stores import resolve_database
 from superionic.errors import InputError
 from superionic.flows.screen import ScreenMaker
+from superionic.jobs.keys import former_keys
 from superionic.potentials.registry import load_potential, parse_spec
 from superionic.schemas.common import utc_now
 from superionic.schemas.failure import FailureDocument
@@ -106,6 +107,7 @@ def screen_paths(
         database.failures.remove_docs({"key": {"$in": readable}})
         if failures:
             database.failures.update([failure.model_dump() for failure in failures], key="key")
+        adopt(database, former_keys(maker, candidates))
         finished = finished_keys(database, [task.key for task in tasks], info, "descriptors")
         done = {task.candidate.material_id for task in tasks if task.key in finished}
         duplicates = chosen.duplicates(done)

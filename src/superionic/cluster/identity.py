@@ -6,24 +6,27 @@ others does not take the job.
 """
 
 import dataclasses
-import hashlib
-import json
 import socket
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from superionic import __version__
 from superionic.errors import (
     OtherPotentialError,
+    OtherVersionError,
     PotentialNotAllowedError,
     PotentialNotFoundError,
     SuperionicError,
 )
 from superionic.flows.base import FlowMaker
+from superionic.jobs.keys import VERSIONS, digest, versions
 from superionic.potentials.base import PotentialInfo, release, same_release
 from superionic.potentials.registry import identify_potential, parse_spec
 from superionic.potentials.trust import only_allowed
 
+_FIELDS_OF_FLOWS = {"flow", "fixed"}
+"""Where a job holds the Maker of its flow, which names what other jobs use."""
 IDENTITY_FIELD = "spec._superionic.identity"
 
 
@@ -44,22 +47,25 @@ def potentials_of(maker: FlowMaker) -> dict[str, PotentialInfo]:
     return {spec: identify_potential(spec) for spec in specs}
 
 
-def described(job: Any, potentials: Mapping[str, PotentialInfo]) -> dict[str, Any]:
-    """Return what a job carries: the potentials that it mentions, and one text for all of them.
+def described(
+    job: Any, maker: FlowMaker, potentials: Mapping[str, PotentialInfo]
+) -> dict[str, Any]:
+    """Return what a job carries: what gives its numbers, and one text for all of that.
 
     Parameters
     ----------
     job : jobflow.Job
         The job.
+    maker : FlowMaker
+        The flow: all its jobs carry the versions of its parts.
     potentials : mapping of str to PotentialInfo
-        As :func:`potentials_of` returns them.
+        As :func:`potentials_of` returns them; those that the job mentions are carried.
     """
     by_name = {str(parse_spec(spec)): info for spec, info in potentials.items()}
     by_name.update(potentials)
     mentioned = set(_texts([job.function_args, job.function_kwargs, job.maker])) & by_name.keys()
     asked = {str(parse_spec(spec)): by_name[spec] for spec in mentioned}
-    if not asked:
-        return {}
+    numerics = versions(maker)
     wanted = [
         {
             "spec": spec,
@@ -71,8 +77,8 @@ def described(job: Any, potentials: Mapping[str, PotentialInfo]) -> dict[str, An
     content = [
         [one["spec"], one["weights_sha256"], release(one["package_version"])] for one in wanted
     ]
-    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    return {"potentials": wanted, "identity": digest[:32]}
+    identity = digest([numerics, content])[:32]
+    return {"potentials": wanted, "numerics": numerics, "identity": identity}
 
 
 def reason_to_refuse(details: Mapping[str, Any]) -> SuperionicError | None:
@@ -85,6 +91,13 @@ def reason_to_refuse(details: Mapping[str, Any]) -> SuperionicError | None:
     details : mapping
         What the job carries.
     """
+    for name, version in details.get("numerics", {}).items():
+        if VERSIONS.get(name) != version:
+            return OtherVersionError(
+                f"superionic {__version__} gives other numbers here than the job asks for: it has "
+                f"version {VERSIONS.get(name)} of {name}, and not {version}.",
+                hint="Install the same superionic on all machines, or submit again from here.",
+            )
     for wanted in details.get("potentials", ()):
         spec = wanted["spec"]
         try:
@@ -160,7 +173,7 @@ def _fields_named(value: Any, name: str) -> Iterator[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield all texts in nested containers and dataclasses."""
+    """Yield all texts in nested containers and dataclasses, but for those of the flow of a job."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -169,4 +182,7 @@ def _texts(value: Any) -> Iterator[str]:
         for one in value:
             yield from _texts(one)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        yield from _texts([getattr(value, field.name) for field in dataclasses.fields(value)])
+        names = [
+            field.name for field in dataclasses.fields(value) if field.name not in ("flow", "fixed")
+        ]
+        yield from _texts([getattr(value, name) for name in names])

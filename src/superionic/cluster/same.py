@@ -11,10 +11,11 @@ from superionic.cluster.campaign_file import Campaign
 from superionic.cluster.launchpad import CampaignLaunchPad
 from superionic.cluster.portions import portions
 from superionic.cluster.submit import queued_keys
-from superionic.database.finished import finished_keys
+from superionic.database.finished import adopt, finished_keys
 from superionic.database.stores import Database
 from superionic.errors import InputError, SuperionicError
 from superionic.flows.base import FlowMaker
+from superionic.jobs.keys import former_keys
 from superionic.potentials.base import PotentialInfo
 from superionic.structures.candidate import Candidate
 from superionic.structures.duplicates import (
@@ -89,11 +90,13 @@ def find_same(
     crystals = PackedCrystals()
     names: list[str] = []
     keys: list[str] = []
+    former: dict[str, dict[str, str]] = {}
     for item in found:
         if isinstance(item, InputError):
             continue
         try:
             keys.append(maker.key(item))
+            former[keys[-1]] = former_keys(maker, [item])
         except SuperionicError:  # submission says what is wrong with it
             continue
         crystals.append(item.structure)
@@ -104,10 +107,12 @@ def find_same(
     finished: set[str] = set()
     queued: set[str] = set()
     for chunk in portions(members, _CHUNK_SIZE):
+        older = {then: now for key in chunk for then, now in former[key].items()}
+        adopt(database, older)
         finished |= finished_keys(
             database, chunk, potentials[maker.potential], campaign.kind.result_kind
         )
-        queued |= set(queued_keys(launchpad, chunk))
+        queued |= set(queued_keys(launchpad, chunk, older))
     return stand_ins(
         names, first, {members[key] for key in finished}, {members[key] for key in queued}
     )

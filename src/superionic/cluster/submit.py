@@ -13,10 +13,11 @@ from superionic.cluster.launchpad import KEY_FIELD, CampaignLaunchPad
 from superionic.cluster.owner import is_dead
 from superionic.cluster.portions import portions
 from superionic.cluster.task import workflow_of
-from superionic.database.finished import finished_keys
+from superionic.database.finished import adopt, finished_keys
 from superionic.database.stores import Database
 from superionic.errors import InputError, SuperionicError
 from superionic.flows.base import FlowMaker
+from superionic.jobs.keys import former_keys
 from superionic.potentials.base import PotentialInfo
 from superionic.structures.candidate import Candidate
 
@@ -127,8 +128,11 @@ def submit(
                 candidates.setdefault(maker.key(item), item)
             except SuperionicError as error:
                 total.unreadable.append(_as_input(error, item))
+        former = former_keys(maker, candidates.values())
+        if not dry_run:
+            adopt(database, former)
         finished = finished_keys(database, candidates, info, campaign.kind.result_kind)
-        queued = queued_keys(launchpad, candidates)
+        queued = queued_keys(launchpad, candidates, former)
         todo = {
             key: candidate
             for key, candidate in candidates.items()
@@ -163,7 +167,7 @@ def _workflow(
     flow = maker.make(candidate)
     common = {"key": key, "flow": campaign.flow, "campaign": campaign.name}
     for job, _ in flow.iterflow():
-        details: dict[str, Any] = {**common, "job": job.name, **described(job, potentials)}
+        details: dict[str, Any] = {**common, "job": job.name, **described(job, maker, potentials)}
         if campaign.time_limit_s is not None:
             details["time_limit_s"] = campaign.time_limit_s
         job.config.manager_config = {
@@ -258,12 +262,25 @@ def remove_unfinished_submissions(
     return removed
 
 
-def queued_keys(launchpad: CampaignLaunchPad, keys: Iterable[str]) -> dict[str, str]:
-    """Return the state of the workflow of each task key that is in the launchpad."""
+def queued_keys(
+    launchpad: CampaignLaunchPad, keys: Iterable[str], former: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the state of the workflow of each task key that is in the launchpad.
+
+    Parameters
+    ----------
+    launchpad : CampaignLaunchPad
+        The launchpad.
+    keys : iterable of str
+        The keys.
+    former : mapping of str to str, optional
+        Keys under which 0.1 queued the same work, and those of today.
+    """
+    today = {key: key for key in keys} | dict(former or {})
     rows = launchpad.workflows.find(
-        {KEY_FIELD: {"$in": sorted(keys)}}, {KEY_FIELD: 1, "state": 1, "_id": 0}
+        {KEY_FIELD: {"$in": sorted(today)}}, {KEY_FIELD: 1, "state": 1, "_id": 0}
     )
-    return {row["metadata"]["superionic"]["key"]: row["state"] for row in rows}
+    return {today[row["metadata"]["superionic"]["key"]]: row["state"] for row in rows}
 
 
 def _as_input(error: SuperionicError, candidate: Candidate) -> InputError:

@@ -8,9 +8,9 @@ from jobflow.managers.fireworks import JobFiretask, flow_to_workflow
 from monty.json import MontyDecoder
 
 from superionic.cluster.delivery import send
+from superionic.cluster.identity import reason_to_refuse
 from superionic.cluster.patience import Patience
 from superionic.cluster.spool import SpoolingJobStore
-from superionic.cluster.identity import reason_to_refuse
 from superionic.errors import SettingsError, SuperionicError
 from superionic.potentials.trust import only_allowed
 

@@ -1,6 +1,8 @@
 """Which work is done: the one question that every campaign asks of the results."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from pymongo import UpdateMany
 
 from superionic.database.stores import Database
 from superionic.potentials.base import PotentialInfo, same_release
@@ -37,3 +39,29 @@ def finished_keys(
         for row in rows
         if same_release(row["output"]["potential"]["package_version"], info.package_version)
     }
+
+
+def adopt(database: Database, former: Mapping[str, str]) -> None:
+    """Give results that 0.1 stored under other keys their keys of today.
+
+    It may be stopped anywhere, and repeated.
+
+    Parameters
+    ----------
+    database : Database
+        Where results are.
+    former : mapping of str to str
+        For each key of then that of today, as :func:`~superionic.jobs.keys.former_keys` returns
+        them.
+    """
+    if not former:
+        return
+    for collection, name in (
+        (database.job_store.docs_store._collection, "output.task_key"),
+        (database.screening._collection, "task_key"),
+    ):
+        found = collection.find({name: {"$in": sorted(former)}}, {name: 1})
+        held = {(row.get("output") or row)["task_key"] for row in found}
+        writes = [UpdateMany({name: key}, {"$set": {name: former[key]}}) for key in sorted(held)]
+        if writes:
+            collection.bulk_write(writes, ordered=False)

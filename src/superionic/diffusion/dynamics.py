@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -329,7 +329,9 @@ def _identify(directory: Path, task: MDTask, label: str) -> None:
         for name in ("format", "potential", "mobile", "symbols")
         if stored.get(name) != content[name]
     ]
-    old = stored.get("settings", {})
+    # What a run of an older version does not say was as its default is.
+    defaults = {field.name: field.default for field in fields(MDSettings)}
+    old = {**defaults, **stored.get("settings", {})}
     differing += [
         f"settings.{name}"
         for name, value in settings.items()

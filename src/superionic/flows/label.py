@@ -87,8 +87,8 @@ class LabelMaker(MaterialMaker):
             When the dynamics cannot be run as they are set.
         """
         same = copy(self.bound())
-        identity: Any = same.md_maker.identity()
-        same.md_maker = identity
+        content: Any = same.md_maker.key_content()
+        same.md_maker = content
         return task_key(candidate.material_id, structure_hash(candidate.structure), same)
 
     def steps(self, prepare: Job) -> list[Job]:

@@ -1,9 +1,7 @@
 """The job that labels a crystal by molecular dynamics: atomate2's Maker with our runner."""
 
-import hashlib
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -36,6 +34,7 @@ from superionic.directories import made_private
 from superionic.errors import NoMobileIonError, SettingsError
 from superionic.jobs.descriptors import finite
 from superionic.jobs.given import about_structure
+from superionic.jobs.keys import PARTS, digest, key_fields
 from superionic.jobs.maker import rebuild_settings
 from superionic.potentials.registry import load_potential
 from superionic.progress import report_progress, report_stage
@@ -192,14 +191,22 @@ class DiffusionMDMaker(ForceFieldMDMaker):
 
     def identity(self) -> dict[str, Any]:
         """Return all that changes numbers, in plain types: the settings of the document."""
+        return self._described(asdict)
+
+    def key_content(self) -> dict[str, Any]:
+        """Return all that changes numbers as keys hold it; see :mod:`superionic.jobs.keys`."""
+        version = PARTS["superionic.jobs.diffusion.DiffusionMDMaker"].version
+        return self._described(key_fields) | ({} if version == 1 else {"version": version})
+
+    def _described(self, describe: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         return {
-            **asdict(self.md_settings()),
+            **describe(self.md_settings()),
             "timestep_fs": self.time_step or "2.0, with hydrogen 0.5",
             "potential": self.specification() or [self.force_field_name, self.calculator_kwargs],
             "min_image_distance_A": self.min_image_distance_A,
             "max_atoms": self.max_atoms,
             "charge_e": self.charge_e,
-            "stop": asdict(self.stop),
+            "stop": describe(self.stop),
         }
 
     def specification(self) -> str | None:
@@ -229,17 +236,14 @@ class DiffusionMDMaker(ForceFieldMDMaker):
             loaded = load_potential(spec)
             return force_field_maker(loaded), PotentialDocument.from_info(loaded.info)
         calculator = self._get_calculator()
-        described = json.dumps(
-            [str(self.calculator_meta), self.calculator_kwargs], sort_keys=True, default=str
-        )
-        digest = hashlib.sha256(described.encode()).hexdigest()
+        weights = digest([str(self.calculator_meta), self.calculator_kwargs])
         module = type(calculator).__module__
-        label = f"atomate2:{self.calculator_meta}:{digest}"
+        label = f"atomate2:{self.calculator_meta}:{weights}"
         identity = PotentialDocument(
             family="atomate2",
             name=str(self.calculator_meta),
             package_version=module.partition(".")[0],
-            weights_sha256=digest,
+            weights_sha256=weights,
         )
         return lambda systems: CalculatorForceField(calculator, systems, label), identity
 
@@ -385,7 +389,7 @@ def _about(
 ) -> dict[str, Any]:
     """Return what the document says of the crystal's identity."""
     if isinstance(crystal, Structure):
-        return about_structure(crystal, maker.mobile_species, maker.identity())
+        return about_structure(crystal, maker.mobile_species, maker.key_content())
     about: dict[str, Any] = {
         "material_id": crystal.material_id,
         "formula": crystal.formula,

@@ -1,11 +1,10 @@
 """What documents say of a crystal that a job was given as a plain structure."""
 
-import hashlib
-import json
 from typing import Any
 
 from pymatgen.core import Structure
 
+from superionic.jobs.keys import digest
 from superionic.jobs.prepare import PrepareMaker
 from superionic.schemas.screen import PreparedDocument
 from superionic.structures.crystals import as_candidate
@@ -29,19 +28,16 @@ def about_structure(
     mobile_species : str
         Element symbol of the mobile ion.
     settings : object
-        All that changes numbers, in plain types.
+        All that changes numbers, as keys hold it (:func:`~superionic.jobs.keys.key_fields`).
     material_id : str, optional
         Its identifier; by default the formula.
     """
-    content = json.dumps(
-        [structure_hash(structure), mobile_species, settings], sort_keys=True, default=str
-    )
     formula = structure.composition.reduced_formula
     return {
         "material_id": material_id or formula,
         "formula": formula,
         "mobile_species": mobile_species,
-        "task_key": hashlib.sha256(content.encode()).hexdigest(),
+        "task_key": digest([structure_hash(structure), mobile_species, settings]),
     }
 
 

@@ -9,6 +9,7 @@ from jobflow import Flow, Response, job
 from pymatgen.core import Structure
 
 from superionic.jobs.given import as_prepared
+from superionic.jobs.keys import key_fields
 from superionic.jobs.maker import SettingsMaker
 from superionic.landscape.evaluation import Evaluation
 from superionic.landscape.landscape import Landscape, compute_landscape
@@ -89,7 +90,7 @@ class LandscapeMaker(SettingsMaker):
     ) -> Crystal:
         if isinstance(structure, RelaxedDocument | PreparedDocument):
             return structure
-        settings = [str(parse_spec(potential)), asdict(self.settings)]
+        settings = [str(parse_spec(potential)), key_fields(self.settings)]
         return as_prepared(structure, mobile_species, settings, material_id)
 
     def _split(self, crystal: Crystal, potential: str, energies_per_job: int) -> Response | None:

@@ -22,6 +22,7 @@ from superionic.jobs.engines.base import (
     pack,
     require_ion,
 )
+from superionic.jobs.keys import key_fields
 from superionic.potentials.ase_calculator import load_ase
 from superionic.potentials.base import Potential
 from superionic.potentials.registry import load_potential, parse_spec
@@ -118,13 +119,10 @@ class AseEngine(EngineMaker):
         potential = self.load()
         identity = PotentialDocument.from_info(potential.info)
         settings = self.md_settings(temperature_K, n_steps, timestep_fs, seed)
-        plain: dict[str, Any] = {
-            **asdict(settings),
-            "engine": "ase",
-            "potential": self.potential,
-            "stop": asdict(self.stop),
-        }
-        document = about(structure, self.mobile_species, plain)
+        own = {"engine": "ase", "potential": self.potential}
+        plain: dict[str, Any] = {**asdict(settings), **own, "stop": asdict(self.stop)}
+        in_key = {**key_fields(settings), **own, "stop": key_fields(self.stop)}
+        document = about(structure, self.mobile_species, in_key)
         _, atoms = cell_and_atoms(structure)
         require_ion(document, atoms.get_chemical_symbols())
         directory = (

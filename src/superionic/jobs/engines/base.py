@@ -103,7 +103,10 @@ def cell_and_atoms(cell: Cell) -> tuple[Structure, Atoms]:
 
 
 def about(cell: Cell, mobile_species: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return what a document says of the identity of the material and the work."""
+    """Return what a document says of the identity of the material and the work.
+
+    The settings are as keys hold them.
+    """
     if isinstance(cell, CellDocument):
         names = ("material_id", "formula", "mobile_species", "task_key")
         return {name: getattr(cell, name) for name in names}

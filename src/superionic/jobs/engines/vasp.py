@@ -43,6 +43,7 @@ from superionic.jobs.engines.segments import (
     read_segments,
     segment_of_vasprun,
 )
+from superionic.jobs.keys import key_fields
 from superionic.schemas.common import PotentialDocument
 from superionic.schemas.validation import TrajectoryDocument
 from superionic.settings import get_settings
@@ -167,15 +168,15 @@ class VaspEngine(EngineMaker):
             When a segment that was kept is of another run.
         """
         start, atoms = cell_and_atoms(structure)
-        plain = {
-            **{name: value for name, value in asdict(self).items() if name != "name"},
+        run = {
             "engine": "vasp",
             "temperature_K": temperature_K,
             "n_steps": n_steps,
             "timestep_fs": timestep_fs,
             "seed": seed,
         }
-        document = about(structure, self.mobile_species, plain)
+        plain = {name: value for name, value in asdict(self).items() if name != "name"} | run
+        document = about(structure, self.mobile_species, key_fields(self) | run)
         symbols = atoms.get_chemical_symbols()
         require_ion(document, symbols)
         if len([symbol for symbol, _ in groupby(symbols)]) > len(set(symbols)):

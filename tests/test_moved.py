@@ -1,0 +1,57 @@
+"""What was stored with the paths of former modules can be read."""
+
+import importlib
+import sys
+
+import pytest
+from monty.json import MontyDecoder
+
+import superionic.jobs.landscape
+import superionic.landscape.settings
+from superionic import moved
+from superionic.jobs.landscape import LandscapeMaker
+
+
+@pytest.fixture
+def former(monkeypatch):
+    paths = {
+        "superionic.old": "superionic.jobs",
+        "superionic.grids": "superionic.landscape.settings",
+    }
+    monkeypatch.setattr(moved, "MOVED", paths)
+    yield
+    for name in [name for name in sys.modules if name.startswith(tuple(paths))]:
+        del sys.modules[name]
+
+
+def test_a_module_that_moved_is_the_same_module(former):
+    landscape = importlib.import_module("superionic.old.landscape")
+    assert landscape is superionic.jobs.landscape
+    grids = importlib.import_module("superionic.grids")
+    assert grids is superionic.landscape.settings
+    assert superionic.jobs.landscape.__spec__.name == "superionic.jobs.landscape"
+
+
+def test_documents_and_jobs_of_then_are_read(former):
+    maker = LandscapeMaker(energies_per_job=7)
+    stored = maker.as_dict()
+    stored["@module"] = "superionic.old.landscape"
+    stored["settings"]["@module"] = "superionic.grids"
+    decoded = MontyDecoder().process_decoded(stored)
+    assert decoded == maker
+    assert type(decoded) is LandscapeMaker
+    call = {"@module": "superionic.old.landscape", "@callable": "LandscapeMaker.make"}
+    call["@bound"] = stored
+    assert MontyDecoder().process_decoded(call).__self__ == maker
+
+
+def test_what_is_nowhere_is_not_found(former):
+    with pytest.raises(ModuleNotFoundError):
+        import superionic.old.nothing
+    with pytest.raises(ModuleNotFoundError):
+        import superionic.older  # noqa: F401
+
+
+def test_the_paths_that_are_listed_lead_somewhere():
+    for path, now in moved.MOVED.items():
+        assert importlib.import_module(path) is importlib.import_module(now)
