@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serve_fixtures import SEEN_BY_A_BROWSER
 
+from superionic.database.addresses import is_loopback
 from superionic.database.stores import spec_from_uri
 from superionic.errors import SettingsError
 from superionic.serve.limits import RateLimiter
 from superionic.serve.security import host_name, safe_next
 from superionic.serve.sessions import SESSION_LASTS_S, Guard
-from superionic.serve.settings import TOKEN_VARIABLE, ServeSettings, find_token, is_loopback
+from superionic.serve.settings import TOKEN_VARIABLE, ServeSettings, find_token
 
 TOKEN = "a-token-of-the-tests-only"
 AWAY = "mongodb://someone:hidden-password@127.0.0.1:9/?serverSelectionTimeoutMS=50"

@@ -16,7 +16,14 @@ def init(
     user: Annotated[str | None, typer.Option(help="Database user.")] = None,
     auth_source: Annotated[str, typer.Option(help="Database that knows the user.")] = "admin",
     database: Annotated[str, typer.Option(help="Database of jobs and results.")] = "superionic",
-    tls: Annotated[bool, typer.Option("--tls/--no-tls", help="Reach the server by TLS.")] = True,
+    tls: Annotated[
+        bool | None,
+        typer.Option(
+            "--tls/--no-tls",
+            help="Reach the server by TLS.",
+            show_default="TLS, but not on this machine itself",
+        ),
+    ] = None,
     tls_ca_file: Annotated[str, typer.Option(help="File of the certificate authority.")] = "",
     password_file: Annotated[
         Path | None,
@@ -29,6 +36,14 @@ def init(
     account: Annotated[str, typer.Option(help="SLURM account.")] = "",
     walltime: Annotated[str, typer.Option(help="Wall time of a batch job.")] = "24:00:00",
     cores: Annotated[int, typer.Option(help="Cores of a CPU batch job.", min=1)] = 32,
+    local: Annotated[
+        bool,
+        typer.Option(
+            "--local",
+            help="Files for the local server of this machine, so that lpad and rlaunch use it; it "
+            "is started, and runs until 'superionic db stop'.",
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files.")] = False,
 ) -> None:
     """Write the files that FireWorks, jobflow, SLURM and MongoDB need, filled in for a site.
@@ -37,8 +52,13 @@ def init(
     mode 600 or from SUPERIONIC_MONGO_PASSWORD, else asked for; it is never shown.
     """
     from superionic.cluster.site_files import SiteOptions, read_password, site_files, write_site
+    from superionic.database.addresses import is_loopback
     from superionic.errors import SettingsError
 
+    target = directory.expanduser().absolute()
+    if local:
+        _local(target, overwrite=force)
+        return
     asking = sys.stdin.isatty()
     if host is None:
         host = typer.prompt("Host of the MongoDB server") if asking else None
@@ -55,14 +75,13 @@ def init(
             if host is None
             else "Set SUPERIONIC_MONGO_PASSWORD, or name a file of mode 600 with --password-file.",
         )
-    target = directory.expanduser().absolute()
     options = SiteOptions(
         host=host,
         port=port,
         user=user,
         auth_source=auth_source,
         database=database,
-        tls=tls,
+        tls=not is_loopback(host) if tls is None else tls,
         tls_ca_file=tls_ca_file,
         python_prefix=f"source {Path(sys.prefix) / 'bin' / 'activate'}",
         directory=str(target),
@@ -72,6 +91,31 @@ def init(
         walltime=walltime,
         cores=cores,
     )
-    for path in write_site(site_files(options, password), target, overwrite=force):
+    _say(write_site(site_files(options, password), target, overwrite=force))
+
+
+def _local(target: Path, *, overwrite: bool) -> None:
+    from superionic.cluster.site_files import SiteOptions, local_files, write_site
+    from superionic.database.server import start_server
+    from superionic.database.state import HOST
+    from superionic.settings import get_settings
+
+    settings = get_settings()
+    data_dir = settings.data_dir.expanduser().absolute()
+    server = start_server(data_dir)
+    options = SiteOptions(
+        host=HOST,
+        port=server.port,
+        user="",
+        database=settings.database_name,
+        tls=False,
+        directory=str(target),
+    )
+    _say(write_site(local_files(options, data_dir), target, overwrite=overwrite))
+
+
+def _say(paths: list[Path]) -> None:
+    for path in paths:
         echo(str(path))
-    echo(f"Now: source {target / 'environment.sh'} && superionic doctor")
+    environment = next(path for path in paths if path.name == "environment.sh")
+    echo(f"Now: source {environment} && superionic doctor")

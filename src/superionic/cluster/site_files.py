@@ -5,6 +5,7 @@ The files in ``launchpad_templates`` are what :func:`site_files` makes of :data:
 
 import contextlib
 import os
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from superionic.database.addresses import is_address, is_loopback
 from superionic.errors import SettingsError
 
 PASSWORD_VARIABLE = "SUPERIONIC_MONGO_PASSWORD"
@@ -32,7 +34,7 @@ class SiteOptions:
     database : str
         Database of results and jobs.
     tls : bool
-        Whether the server is reached by TLS.
+        Whether the server is reached by TLS; then that of ``compose.yaml`` takes nothing else.
     tls_ca_file : str
         File of the authority that signed the server's certificate; empty for the system's.
     python_prefix : str
@@ -108,8 +110,29 @@ def site_files(options: SiteOptions, password: str) -> list[SiteFile]:
         _yaml("my_fworker_dft.yaml", _WORKER_HEAD, _fworker("dft", options)),
         _yaml("my_qadapter.yaml", _QUEUE_HEAD, _qadapter("cpu", options)),
         _yaml("my_qadapter_gpu.yaml", _QUEUE_HEAD, _qadapter("gpu", options)),
-        _yaml("compose.yaml", _COMPOSE_HEAD, _compose(options)),
+        _yaml("compose.yaml", _compose_head(options), _compose(options)),
         SiteFile("environment.sh", _environment(options)),
+    ]
+
+
+def local_files(options: SiteOptions, data_dir: Path) -> list[SiteFile]:
+    """Return the files with which FireWorks' own commands use the local server.
+
+    Parameters
+    ----------
+    options : SiteOptions
+        Port of the local server, directory of the files and name of the database.
+    data_dir : Path
+        Directory of the server.
+    """
+    config = {k: v for k, v in _fw_config(options).items() if k != "QUEUEADAPTER_LOC"}
+    start = f"superionic db start --data-dir {shlex.quote(str(data_dir))}\n"
+    return [
+        _yaml("my_launchpad.yaml", _LOCAL_HEAD, _launchpad(options, "")),
+        _yaml("jobflow.yaml", _LOCAL_HEAD, _jobflow(options, "")),
+        _yaml("FW_config.yaml", _CONFIG_HEAD, config),
+        SiteFile("my_fworker.yaml", "name: this machine\ncategory: ''\nquery: '{}'\n"),
+        SiteFile("environment.sh", _environment(options) + start),
     ]
 
 
@@ -179,9 +202,10 @@ def _yaml(name: str, head: str, content: dict[str, Any], *, secret: bool = False
     return SiteFile(name, head + body, secret)
 
 
-def _tls(options: SiteOptions) -> dict[str, Any]:
+def _client(options: SiteOptions) -> dict[str, Any]:
     if not options.tls:
-        return {}
+        # What the local server wants.
+        return {} if options.user else {"directConnection": True}
     ca_file = {"tlsCAFile": options.tls_ca_file} if options.tls_ca_file else {}
     return {"tls": True, **ca_file}
 
@@ -191,10 +215,10 @@ def _launchpad(options: SiteOptions, password: str) -> dict[str, Any]:
         "host": options.host,
         "port": options.port,
         "name": options.database,
-        "username": options.user,
-        "password": password,
+        "username": options.user or None,
+        "password": password or None,
         "authsource": options.auth_source,
-        "mongoclient_kwargs": _tls(options),
+        "mongoclient_kwargs": _client(options),
         "strm_lvl": "WARNING",
     }
 
@@ -207,7 +231,7 @@ def _jobflow(options: SiteOptions, password: str) -> dict[str, Any]:
         "password": password,
         "auth_source": options.auth_source,
         "database": options.database,
-        "mongoclient_kwargs": _tls(options),
+        "mongoclient_kwargs": _client(options),
     }
     return {
         "JOB_STORE": {
@@ -268,23 +292,31 @@ def _qadapter(kind: str, options: SiteOptions) -> dict[str, Any]:
 
 
 def _compose(options: SiteOptions) -> dict[str, Any]:
+    command = ["mongod", "--auth", "--bind_ip_all", "--wiredTigerCacheSizeGB", "2"]
+    secrets = {"root_password": {"file": "./root_password"}}
+    if options.tls:
+        command += ["--tlsMode", "requireTLS", "--tlsAllowConnectionsWithoutCertificates"]
+        command += ["--tlsCertificateKeyFile", "/run/secrets/server_pem"]
+        command += ["--tlsCAFile", "/run/secrets/ca_pem"]
+        secrets |= {"server_pem": {"file": "./server.pem"}, "ca_pem": {"file": "./ca.pem"}}
+    # It listens where the other files look for it.
+    address = f"127.0.0.1:{options.port}" if is_loopback(options.host) else str(options.port)
     return {
         "services": {
             "mongo": {
                 "image": "mongo:7",
                 "restart": "unless-stopped",
-                "command": ["mongod", "--auth", "--bind_ip_all", "--wiredTigerCacheSizeGB", "2"],
+                "command": command,
                 "environment": {
                     "MONGO_INITDB_ROOT_USERNAME": "root",
                     "MONGO_INITDB_ROOT_PASSWORD_FILE": "/run/secrets/root_password",
                 },
-                "secrets": ["root_password"],
-                # The loopback address: put TLS and a firewall before the server, then open it.
-                "ports": [f"127.0.0.1:{options.port}:27017"],
+                "secrets": list(secrets),
+                "ports": [f"{address}:27017"],
                 "volumes": ["mongo-data:/data/db"],
             }
         },
-        "secrets": {"root_password": {"file": "./root_password"}},
+        "secrets": secrets,
         "volumes": {"mongo-data": {}},
     }
 
@@ -313,14 +345,37 @@ _WORKER_HEAD = """\
 _QUEUE_HEAD = """\
 # SLURM batch jobs for qlaunch, each of which runs 'superionic worker'.
 """
+_LOCAL_HEAD = """\
+# The local server of this machine: no password, reached from here only. 'superionic db start'
+# starts it on this port; if another program took that, 'superionic init --local --force' helps.
+"""
 _COMPOSE_HEAD = """\
 # A MongoDB server that wants a password: docker compose up -d
-# Before: write the administrator's password into ./root_password (mode 600). After, once:
-#   docker compose exec mongo mongosh -u root admin --eval \\
-#     'db.createUser({user: "superionic", pwd: passwordPrompt(), roles: [
-#        {role: "readWrite", db: "superionic"}]})'
+# Before: write the administrator's password into ./root_password (mode 600).{tls}
+# After, once:
+#   docker compose exec mongo {shell} -u root admin --eval \\
+#     'db.createUser({{user: "{user}", pwd: passwordPrompt(), roles: [
+#        {{role: "readWrite", db: "{database}"}}]}})'
 # And one who only looks (superionic serve, query, report):
-#   docker compose exec mongo mongosh -u root admin --eval \\
-#     'db.createUser({user: "superionic_reader", pwd: passwordPrompt(), roles: [
-#        {role: "read", db: "superionic"}]})'
+#   docker compose exec mongo {shell} -u root admin --eval \\
+#     'db.createUser({{user: "{user}_reader", pwd: passwordPrompt(), roles: [
+#        {{role: "read", db: "{database}"}}]}})'
 """
+_COMPOSE_TLS = """
+# It takes TLS only. ./server.pem holds its certificate and key (readable by user 999, who runs it),
+# ./ca.pem the certificate of who signed it. One that signs itself is made by
+#   openssl req -x509 -newkey rsa:4096 -nodes -days 825 -subj /CN={host} \\
+#     -addext subjectAltName={name} -keyout key.pem -out ca.pem
+#   cat ca.pem key.pem > server.pem
+# and is known to the other files by 'superionic init --tls-ca-file' with ca.pem's path."""
+
+
+def _compose_head(options: SiteOptions) -> str:
+    shell, tls = "mongosh", ""
+    if options.tls:
+        shell += " --tls --tlsCAFile /run/secrets/ca_pem --tlsAllowInvalidHostnames"
+        kind = "IP" if is_address(options.host) else "DNS"
+        tls = _COMPOSE_TLS.format(host=options.host, name=f"{kind}:{options.host}")
+    elif not is_loopback(options.host):
+        tls = "\n# It can be reached from other machines, and nothing that they send is encrypted."
+    return _COMPOSE_HEAD.format(tls=tls, shell=shell, user=options.user, database=options.database)

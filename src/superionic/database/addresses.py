@@ -1,11 +1,28 @@
 """MongoDB addresses without their secrets."""
 
+import ipaddress
 import re
 
 from superionic.errors import SettingsError
 
 _SCHEME = re.compile(r"mongodb(\+srv)?://", re.IGNORECASE)
 _HOST = re.compile(r"[\w.-]+")
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host name or address is that of the loopback."""
+    return host == "localhost" or (
+        is_address(host) and ipaddress.ip_address(host.strip("[]")).is_loopback
+    )
+
+
+def is_address(host: str) -> bool:
+    """Say whether a host is named by its number."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def hosts_of(uri: str) -> str:

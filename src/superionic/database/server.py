@@ -26,6 +26,7 @@ from superionic.database.state import (
     accepts,
     end_if_abandoned,
     end_process,
+    last_port,
     read_state,
 )
 from superionic.errors import DatabaseError
@@ -238,7 +239,10 @@ def _start(files: ServerFiles, engine: Engine, ready_timeout_s: float) -> Server
             f"The data directory {files.data_dir} cannot be written: {error.strerror}.",
             hint="Free space there, or set SUPERIONIC_DATA_DIR to another directory.",
         ) from error
-    port = _free_port()
+    # Other programs know the last port, such as FireWorks from its file.
+    port = last_port(files)
+    if port is None or not _is_free(port):
+        port = _free_port()
     keeper = [sys.executable, "-P", "-m", "superionic.database.keeper", str(files.data_dir)]
     with log:
         log_start = log.tell()

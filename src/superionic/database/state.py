@@ -128,6 +128,16 @@ class UnreadableRecordError(DatabaseError):
     """A server lives, and its record is garbled; its keeper writes it anew."""
 
 
+def last_port(files: ServerFiles) -> int | None:
+    """Return the port of the server that lived last in a data directory; None if not known."""
+    try:
+        state = json.loads(files.state.read_text())
+        port = state["port"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return port if isinstance(port, int) and 0 < port < 65536 else None
+
+
 def read_state(files: ServerFiles) -> ServerState | None:
     """Return the living server of a data directory, or None.
 

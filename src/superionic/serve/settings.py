@@ -1,6 +1,5 @@
 """What a server needs to know, and the token that guards it."""
 
-import ipaddress
 import os
 import re
 import secrets
@@ -8,6 +7,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from superionic.database.addresses import is_loopback
 from superionic.directories import made_private
 from superionic.errors import SettingsError
 
@@ -83,16 +83,6 @@ class ServeSettings:
     def is_loopback(self) -> bool:
         """Say whether only this machine can reach it."""
         return is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host name or address is that of the loopback."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def find_token(host: str, token_file: Path | None, default_file: Path) -> tuple[str | None, str]:
