@@ -144,29 +144,51 @@ def test_each_failure_has_its_cause_and_the_rest_goes_on(server, tmp_path, datab
     opened = Site(server, folder, database_name, zygote)
     potential = f'{TOY}?{{"folder": "{folder}"}}'
     anions = {"Cl": "good", "Br": "never", "I": "hangs", "F": "kills", "At": "hoards", "Se": "once"}
+    bombs = {  # what a job holds whose loading ends the process, and which job it is
+        "kills-loading-0": ("cluster_bomb", "prepare"),
+        "leaves-loading-0": ("unittest.__main__", "landscape"),
+    }
     lines = ""
     for anion, name in anions.items():
         write_crystals(folder / "part.jsonl", 1, anions=anion, prefix=name)
         lines += (folder / "part.jsonl").read_text()
+    for name in bombs:
+        write_crystals(folder / "part.jsonl", 1, anions="S", prefix=name.removesuffix("-0"))
+        lines += (folder / "part.jsonl").read_text()
     (folder / "crystals.jsonl").write_text(lines)
     (folder / "part.jsonl").unlink()
     path = campaign(folder, folder / "crystals.jsonl", potential, time_limit_s=15)
-    assert opened.submit(path).n_submitted == len(anions)
+    assert opened.submit(path).n_submitted == len(anions) + len(bombs)
+    for material, (module, job) in bombs.items():
+        poison = {"spec._tasks.0.job.function_kwargs": {"x": {"@module": module, "@class": "X"}}}
+        chosen = {"spec.material_id": material, "name": job}
+        assert opened.database().fireworks.update_one(chosen, {"$set": poison}).modified_count
     try:
         worker = opened.worker(*WORKER, "--memory-limit", "1.0")
         assert worker.wait(200) == 0, opened.log_text()
         status = opened.status()
-        causes = {group.cause: group.example_material for group in status.failures}
-        assert causes == {
-            "potential": "never-0",
-            "time_limit": "hangs-0",
-            "worker_died": "kills-0",
-            "memory_limit": "hoards-0",
+        causes = {group.cause: group.fw_ids for group in status.failures}
+        names = {
+            row["fw_id"]: row["spec"]["material_id"] for row in opened.database().fireworks.find({})
         }
+        assert {cause: {names[i] for i in ids} for cause, ids in causes.items()} == {
+            "potential": {"never-0", "once-0"},
+            "time_limit": {"hangs-0"},
+            "worker_died": {"kills-0", "kills-loading-0"},
+            "memory_limit": {"hoards-0"},
+            "job_unreadable": {"leaves-loading-0"},
+        }
+        for group in status.failures:  # each text names its material
+            if group.cause in ("worker_died", "job_unreadable"):
+                assert group.example_text.startswith(f"{group.example_material}: ")
+        # Each that kills was tried three times and no more, also where it never began.
+        for material in ("kills-0", "kills-loading-0"):
+            (row,) = opened.database().fireworks.find(
+                {"spec.material_id": material, "state": "FIZZLED"}
+            )
+            assert len(row["launches"]) + len(row["archived_launches"]) == 3
         assert opened.database().outputs.count_documents({"output.kind": "descriptors"}) == 1
         assert not {"RUNNING", "RESERVED"} & set(opened.states())
-        # The toy's own errors are those of a potential: both materials failed for that cause.
-        assert sorted(len(group.fw_ids) for group in status.failures) == [1, 1, 1, 2]
         # What failed once works the second time; the potential was loaded once by each process.
         assert opened.rerun("potential") == 2
         assert opened.worker(*WORKER).wait(100) == 0

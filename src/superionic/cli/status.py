@@ -41,16 +41,24 @@ def status(
         found = read_status(site.launchpad)
     directory = spool_directory(settings, spool)
     waiting = Spool(directory)
-    n_waiting, n_refused = waiting.count(), len(waiting.refused())
+    on_disk = {
+        "n_on_disk": waiting.count(),
+        "n_refused": len(waiting.refused()),
+        "n_doubled": len(waiting.doubled()),
+    }
     if as_json:
-        echo(json.dumps({**asdict(found), "n_on_disk": n_waiting, "n_refused": n_refused}))
+        echo(json.dumps({**asdict(found), **on_disk}))
         return
     for line in describe(found):
         echo(line)
-    if n_waiting:
-        echo(f"{n_waiting} results wait in {directory}.")
-    if n_refused:
-        echo(f"{n_refused} results in {directory} could not be sent (*.refused).")
+    said = {
+        "n_on_disk": f"results wait in {directory}.",
+        "n_refused": f"results in {directory} could not be sent (*.refused).",
+        "n_doubled": f"results in {directory} came too late (*.doubled).",
+    }
+    for name, text in said.items():
+        if on_disk[name]:
+            echo(f"{on_disk[name]} {text}")
 
 
 def describe(status: "Status") -> list[str]:

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 EXIT_DATABASE_AWAY = 4
 EXIT_SPOOL = 5
 DOUBLED = "DOUBLED"
-"""State of a job that has been given to another process meanwhile."""
+"""State of a launch that does not count any more: its job is another process's, or nobody's."""
 _IDLE_POLL_S = (0.1, 2.0)
 
 
@@ -202,7 +202,10 @@ class WorkerLaunchPad(CampaignLaunchPad):
             if not delivered:
                 state, cause = DOUBLED, "doubled"
                 aside = self._spool.set_aside(path, doubled=True) if path else "nowhere"
-                message = f"the job was given to another process; this result is in {aside}"
+                message = (
+                    "its launch does not count any more, since the job was given to another "
+                    f"process, archived or deleted; this result is in {aside}"
+                )
             elif path is not None:
                 path.unlink(missing_ok=True)
             self.prefer_children(self._fw_id)

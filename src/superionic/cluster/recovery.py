@@ -361,7 +361,8 @@ def _gone_by(
             return dead
         env = (launch.get("fworker") or {}).get("env") or {}
         ping_s = env.get("superionic_ping_s")
-        limit_s = expiration_s or (PINGS_TO_EXPIRE * ping_s if ping_s else RUN_EXPIRATION_SECS)
+        silent_s = PINGS_TO_EXPIRE * ping_s if ping_s else RUN_EXPIRATION_SECS
+        limit_s = silent_s if expiration_s is None else expiration_s
         return last_sign_of_life(launch) < now - timedelta(seconds=limit_s)
 
     return gone

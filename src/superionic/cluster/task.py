@@ -97,27 +97,28 @@ class StoredJobFiretask(JobFiretask):
         from jobflow import SETTINGS
 
         real = SETTINGS.JOB_STORE
-        launch_id = None if isinstance(real, SpoolingJobStore) else self._launch_id()
-        if launch_id is None:
+        launchpad = getattr(self, "launchpad", None)
+        if isinstance(real, SpoolingJobStore) or launchpad is None:
             return super().run_task(fw_spec)
+        launch_id = self._launch_id(launchpad)
         real.connect()
         SETTINGS.JOB_STORE = recorder = SpoolingJobStore(real, Patience(0.0))
         try:
             action = super().run_task(fw_spec)
         finally:
             SETTINGS.JOB_STORE = real
-        own = self._launch_id() == launch_id
-        if not own or not send(recorder.take(), launch_id, real, lambda call: call()):
+        if (
+            launch_id is None
+            or launch_id != self._launch_id(launchpad)
+            or not send(recorder.take(), launch_id, real, lambda call: call())
+        ):
             raise LateResultError(
                 "The job was given to another process while this one ran it; its result is dropped."
             )
         return action
 
-    def _launch_id(self) -> int | None:
-        """Return the launch of the Firework that runs; None where there is no launchpad."""
-        launchpad = getattr(self, "launchpad", None)
-        if launchpad is None:
-            return None
+    def _launch_id(self, launchpad: Any) -> int | None:
+        """Return the launch of the Firework that runs, if any."""
         firework = launchpad.fireworks.find_one({"fw_id": self.fw_id}, {"launches": 1}) or {}
         running = {"launch_id": {"$in": firework.get("launches", [])}, "state": "RUNNING"}
         launches = launchpad.launches.find(running, {"launch_id": 1})

@@ -1,0 +1,165 @@
+"""Results on disk: a disk that takes none, and a server that comes back at another address."""
+
+import json
+import os
+import resource
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from cluster_site import Site, campaign, write_crystals
+from cluster_trials import TOY, is_working
+from cluster_zygote import Worker, Zygote
+from fireworks.core.firework import FWAction
+from fireworks.core.fworker import FWorker
+from test_cluster_owner import wait_until_held
+
+from superionic.cluster.patience import Patience
+from superionic.cluster.recovery import recover
+from superionic.cluster.site import launchpad_in
+from superionic.cluster.spool import Result, Spool, SpoolError
+from superionic.database.server import local_server, start_server, stop_server
+from superionic.database.stores import spec_from_uri
+
+pytestmark = pytest.mark.process
+
+
+def test_a_worker_whose_disk_is_full_stops_and_no_job_has_failed(
+    server, tmp_path, database_name, zygote
+):
+    site = Site(server, tmp_path / "site", database_name, zygote)
+    write_crystals(site.folder / "crystals.jsonl", 2, anions="Te")
+    potential = f'{TOY}?{{"folder": "{site.folder}"}}'
+    path = campaign(site.folder, site.folder / "crystals.jsonl", potential)
+    (site.folder / "hold").touch()
+    site.submit(path)
+    try:
+        # Full from the start: nothing is taken.
+        before = site.states()
+        assert site.worker("-n", "1", "--spool", "/dev/null/spool").wait(60) == 1
+        assert "Results cannot be written to /dev/null/spool" in site.log_text()
+        assert site.states() == before
+        # Full while a job is computed.
+        worker = site.worker("-n", "1", "--ping", "1")
+        wait_until_held(site, worker)
+        for child in psutil.Process(worker.pid).children():
+            if is_working(child):
+                resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        (site.folder / "hold").unlink()
+        assert worker.wait(60) == 1
+        said = f"Results could not be written to {site.spool.directory}: no further jobs were taken"
+        assert said in site.log_text()
+        # The job at hand is done, though it was not on disk.
+        assert site.states() == {"COMPLETED": 2, "READY": 2, "WAITING": 2}
+        died = {"spec._superionic.deaths": {"$exists": True}}
+        assert not site.database().fireworks.count_documents(died)
+        assert not list(site.spool.directory.iterdir())
+        assert not site.recover(settle_s=0)
+        assert site.worker("-n", "1").wait(60) == 0
+        assert site.states() == {"COMPLETED": 6}
+    finally:
+        site.close()
+
+
+def test_a_disk_is_tried_as_results_are_written(tmp_path, monkeypatch):
+    spool = Spool(tmp_path / "spool")
+    spool.check()
+    assert not list(spool.directory.iterdir())
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for write in (spool.check, lambda: spool.write(result_of("launchpad", 1, 1, "owner"))):
+        with pytest.raises(SpoolError, match="No space left on device"):
+            write()
+    assert not list(spool.directory.iterdir())
+
+
+def result_of(launchpad: str, fw_id: int, launch_id: int, owner: str) -> Result:
+    action = json.dumps(FWAction().to_dict())
+    return Result(launchpad, fw_id, launch_id, "COMPLETED", action, owner, ())
+
+
+DEAD = "nowhere|another boot/1/1|1|0.00"
+
+
+def test_what_older_versions_spooled_with_the_local_server_is_found(tmp_path):
+    """They named the launchpad by its address, and the port is another after each start."""
+    data, spool = tmp_path / "data", Spool(tmp_path / "data" / "spool")
+    with local_server(data) as before:
+        spec = launchpad_in(spec_from_uri(before, "db", source="test"))
+        launchpad = spec.open(Patience(20))
+        launchpad.prepare()
+        launchpad.owner = DEAD
+        fw_id, launch_id = begun(launchpad)
+        spool.write(result_of(spec.description, fw_id, launch_id, DEAD))
+        spool.write(result_of("somebody else's", fw_id, launch_id + 1, "another"))
+        launchpad.client.close()
+    with local_server(data) as after:
+        assert after != before
+        spec = spec_from_uri(after, "db", source="test")
+        launchpad = launchpad_in(spec).open(Patience(20))
+        with spec.open() as database:
+            found = recover(database, launchpad, spool, settle_s=0, expiration_s=0)
+        assert found.results_sent == [fw_id]
+        assert not found.results_refused
+        assert launchpad.fireworks.find_one({"fw_id": fw_id})["state"] == "COMPLETED"
+        assert spool.count() == 1  # the one of another launchpad stays where it is
+        launchpad.client.close()
+
+
+def test_what_is_spooled_with_the_local_server_is_sent_to_the_next_one(tmp_path, zygote):
+    """The server is killed under a job, and the worker leaves before it is back."""
+    site = LocalSite(tmp_path / "site", zygote)
+    write_crystals(site.folder / "crystals.jsonl", 1, anions="Te")
+    potential = f'{TOY}?{{"folder": "{site.folder}"}}'
+    path = campaign(site.folder, site.folder / "crystals.jsonl", potential)
+    (site.folder / "hold").touch()
+    server = start_server(site.data)
+    try:
+        assert site.start("submit", "-c", str(path)).wait(120) == 0, site.log_text()
+        worker = site.start("worker", "-n", "1", "--ping", "1", "--patience", "1")
+        wait_until_held(site, worker)
+        os.kill(server.pid, signal.SIGKILL)
+        (site.folder / "hold").unlink()
+        assert worker.wait(60) == 1
+        assert Spool(site.data / "spool").count() == 1
+        assert site.start("recover", "--settle", "0").wait(60) == 0
+        assert "1 results were on disk and have been sent: 2" in site.log_text()
+        assert Spool(site.data / "spool").count() == 0
+        assert site.start("worker", "-n", "1").wait(60) == 0
+        assert "1 jobs done, 0 failed, 0 handed back, 0 processes died" in site.log_text()
+    finally:
+        stop_server(site.data, force=True)
+
+
+class LocalSite:
+    """Commands without any configuration: they use the local server."""
+
+    def __init__(self, folder: Path, zygote: Zygote) -> None:
+        self.folder, self.zygote, self.log = folder, zygote, folder / "log"
+        self.data = folder / "data"
+        folder.mkdir()
+
+    def start(self, *arguments: str) -> Worker:
+        environment = Site.environment.fget(self)
+        del environment["JOBFLOW_CONFIG_FILE"]
+        return self.zygote.worker(list(arguments), environment, self.folder, self.log)
+
+    jobflow_file = Path()
+
+    def log_text(self) -> str:
+        return self.log.read_text()
+
+
+def begun(launchpad) -> tuple[int, int]:
+    """Submit a job, and begin it."""
+    from fireworks.core.firework import Firework, Workflow
+    from fireworks.user_objects.firetasks.script_task import PyTask
+
+    launchpad.add_wf(Workflow([Firework([PyTask(func="print")])]))
+    fworker = FWorker("test", env={"superionic_owner": launchpad.owner})
+    firework, launch_id = launchpad.checkout_fw(fworker, "/nowhere")
+    return firework.fw_id, launch_id
