@@ -48,7 +48,7 @@ $(VENV)/.torch: constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.screen: pyproject.toml $(VENV)/.torch
-	$(PIP) --editable ".[server]"
+	$(PIP) --editable ".[server,serve]"
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.torch

@@ -304,7 +304,7 @@ def measure_screening(args) -> None:
 def measure_query(args) -> None:
     """Time of the first page of queries of a large screening collection."""
     from superionic.builders.rows import screening_document
-    from superionic.builders.screening import query_screening
+    from superionic.collection.rows import query_screening
     from superionic.ranking.indexes import POLICY_NAMES
     from superionic.schemas.screen import DescriptorsDocument
 

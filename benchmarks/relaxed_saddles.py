@@ -22,7 +22,7 @@ from ase.constraints import FixAtoms, FixCom
 from ase.geometry import find_mic
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from superionic.builders.screening import query_screening
+from superionic.collection.rows import query_screening
 from superionic.diffusion.elastic_band import BandSettings, relax_positions
 from superionic.diffusion.forces import force_field_maker
 from superionic.errors import SuperionicError

@@ -9,8 +9,8 @@ EXTRAS = {
     "SecantusDB": "server",
     "sevenn": "sevennet",
     "matgl": "matgl",
-    "e3nn": "network",
-    "plotly": "notebook",
+    "lightning": "network",
+    "scikit-image": "report",
 }
 
 

@@ -1,19 +1,24 @@
 """The screening collection in Python: rows, their crystals, and why they stand where they do."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pymatgen.core import Composition, Structure
+from pydantic import ValidationError
+from pymatgen.core import Structure
 
-from superionic.builders.documents import screening_key, without_monty
-from superionic.builders.screening import query_screening, read_rows, rows_to_rank
+from superionic.builders.documents import without_monty
+from superionic.builders.screening import read_rows
 from superionic.campaign.run import database_errors
+from superionic.collection.filters import reduced_formula
+from superionic.collection.rows import query_screening
+from superionic.collection.survey import largest_rank
 from superionic.database.stores import Database, resolve_database
 from superionic.errors import InputError, SettingsError
 from superionic.ranking.explain import Standing, explain_row
-from superionic.ranking.indexes import POLICY_NAMES
+from superionic.ranking.indexes import POLICY_NAMES, rank_field
 from superionic.ranking.policies import get_policy
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import PARTS, Part, ScreeningDocument
@@ -23,6 +28,9 @@ from superionic.structures.plain import structure_from_dict
 if TYPE_CHECKING:
     from maggma.core import Store
 
+logger = logging.getLogger(__name__)
+
+_MOST_FAILURES = 20
 _WITH_STRUCTURE = ("landscape", "relaxed", "diffusion", "prepared")
 
 
@@ -37,7 +45,7 @@ class Explanation:
     standings : list of Standing
         What each policy says.
     failures : list of FailureDocument
-        What could not be computed of it.
+        What could not be computed of it, with this ion and potential.
     """
 
     row: ScreeningDocument
@@ -139,8 +147,7 @@ def explain(
         When the database does not answer.
     """
     with opened(database_uri) as database:
-        found = database.failures.query({"material_id": material_id})
-        failures = [FailureDocument.model_validate(without_monty(one)) for one in found]
+        failures = failures_of(database, material_id)
         rows = query_screening(
             database.screening,
             mobile_species=mobile_species,
@@ -154,33 +161,44 @@ def explain(
                 f"The screening collection has no row of {material_id!r}.{said}",
                 hint="See 'superionic query' for what it has; 'superionic screen' adds to it.",
             )
-        return [Explanation(row, standings_of(database.screening, row), failures) for row in rows]
+        return [
+            Explanation(
+                row,
+                standings_of(database.screening, row),
+                [one for one in failures if one.concerns(row.mobile_species, row.potential)],
+            )
+            for row in rows
+        ]
+
+
+def failures_of(database: Database, material_id: str) -> list[FailureDocument]:
+    """Return what could not be computed of a material; what cannot be read is left out."""
+    found = []
+    for stored in database.failures.query({"material_id": material_id}, limit=_MOST_FAILURES):
+        try:
+            found.append(FailureDocument.model_validate(without_monty(stored)))
+        except ValidationError:
+            logger.warning("A failure cannot be read: %r", stored.get("key"))
+    return found
 
 
 def standings_of(screening: "Store", row: ScreeningDocument) -> list[Standing]:
-    """Return what each policy says of a row, with its neighbours in the collection."""
-    group = {
-        "mobile_species": row.mobile_species,
-        "potential": row.potential,
-        "duplicate_of": None,
-    }
+    """Return what each policy says of a row, with its neighbours in the collection.
+
+    It costs the same in a collection of any size.
+    """
+    same = {"mobile_species": row.mobile_species, "potential": row.potential}
     neighbours = {}
     for name in POLICY_NAMES:
         rank = row.ranks.get(name)
         if rank is None:
             continue
         # The ranks come first: the local server takes the first clause that has an index.
-        near = {rank_field(name): {"$in": [rank - 1, rank + 1]}, **group}
-        by_rank = {other.ranks[name]: other for other in read_rows(screening, near)}
+        near = {rank_field(name): {"$in": [rank - 1, rank + 1]}, **same, "duplicate_of": None}
+        by_rank = {other.ranks.get(name): other for other in read_rows(screening, near)}
         neighbours[name] = (by_rank.get(rank - 1), by_rank.get(rank + 1))
-    # A further name of a crystal has the standing of the one that was computed.
-    own = row if row.duplicate_of is None else row.model_copy(update={"key": _computed_key(row)})
-    rows = list(rows_to_rank(screening, group))
-    return explain_row(own, len(rows), neighbours, rows)
-
-
-def _computed_key(row: ScreeningDocument) -> str:
-    return screening_key(str(row.duplicate_of), row.mobile_species, row.potential)
+    # Counting reads the whole collection on the local server; ranks have no gaps.
+    return explain_row(row, largest_rank(screening._collection, same), neighbours)
 
 
 def structures_of(outputs: "Store", rows: Iterable[ScreeningDocument]) -> dict[str, Structure]:
@@ -213,31 +231,19 @@ def structures_of(outputs: "Store", rows: Iterable[ScreeningDocument]) -> dict[s
     return crystals
 
 
-def rank_field(policy: str) -> str:
-    """Return the field of a row that holds its rank by a policy."""
-    return "rank" if policy == "xi" else f"ranks.{policy}"
-
-
-def reduced_formula(text: str) -> str:
-    """Return a formula as rows have it.
-
-    Raises
-    ------
-    SettingsError
-        When it is no formula.
-    """
-    try:
-        return str(Composition(text).reduced_formula)
-    except ValueError:
-        raise SettingsError(f"{text!r} is not a formula.") from None
-
-
 @contextmanager
 def opened(database_uri: str | None = None) -> Iterator[Database]:
-    """Open the configured database, or that of a URI; errors of the driver become ours."""
+    """Open the configured database, or that of a URI, for reading alone.
+
+    Nothing is written, no index either, so that a user with the role ``read`` is enough. Errors of
+    the driver become ours.
+    """
     settings = get_settings()
     if database_uri is not None:
         settings = settings.model_copy(update={"database_uri": database_uri})
     prefer_uri = database_uri is not None
-    with resolve_database(settings, prefer_uri=prefer_uri) as database, database_errors(database):
+    with (
+        resolve_database(settings, prefer_uri=prefer_uri, writing=False) as database,
+        database_errors(database),
+    ):
         yield database

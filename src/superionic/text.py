@@ -8,7 +8,7 @@ direction could turn a line round; in a spreadsheet, a leading ``=`` would make 
 import csv
 import io
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 _FORMULA_STARTS = ("=", "+", "-", "@")
@@ -68,8 +68,8 @@ def csv_cell(value: Any) -> Any:
     return "'" + text if text.lstrip().startswith(_FORMULA_STARTS) else text
 
 
-def csv_text(names: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
-    """Return records as CSV with a header, each value through :func:`csv_cell`.
+def csv_lines(names: Sequence[str], records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield records as CSV with a header, each value through :func:`csv_cell`, line by line.
 
     Parameters
     ----------
@@ -81,5 +81,14 @@ def csv_text(names: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: csv_cell(value) for name, value in one.items()} for one in records)
-    return text.getvalue()
+    yield text.getvalue()
+    for one in records:
+        text.seek(0)
+        text.truncate()
+        writer.writerow({name: csv_cell(value) for name, value in one.items()})
+        yield text.getvalue()
+
+
+def csv_text(names: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
+    """Return what :func:`csv_lines` yields as one text."""
+    return "".join(csv_lines(names, records))

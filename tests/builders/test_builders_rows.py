@@ -11,12 +11,12 @@ from superionic.builders.run import run_builder
 from superionic.builders.screening import (
     _RANKED_BY,
     ScreeningBuilder,
-    changed_keys,
+    changed_rows,
     found_runs,
-    query_screening,
     read_rows,
     rows_of_tasks,
 )
+from superionic.collection.rows import query_screening
 from superionic.ranking.features import FEATURES
 
 VOLUMES = {
@@ -257,10 +257,10 @@ def test_partial_knowledge_of_runs_is_enough_for_an_incremental_build():
     screening = screening_store()
     build(outputs, screening)
     seen = found_runs([{"output": prediction("a", 0.1, minutes=1)}])
-    assert changed_keys(screening, seen, all_runs=False) == []
-    assert changed_keys(screening, seen) == ["a|Li|chgnet:0.3.0"]  # the landscape is gone
+    assert changed_rows(screening, seen, all_runs=False) == []
+    assert changed_rows(screening, seen) == [("a", "Li", "chgnet:0.3.0")]  # the landscape is gone
     news = found_runs([{"output": prediction("a", 0.1, minutes=2)}])
-    assert changed_keys(screening, news, all_runs=False) == ["a|Li|chgnet:0.3.0"]
+    assert changed_rows(screening, news, all_runs=False) == [("a", "Li", "chgnet:0.3.0")]
 
 
 def test_ranking_reads_every_field_that_features_need():

@@ -10,7 +10,7 @@ from screening_helpers import add, descriptors, outputs_store, screening_store
 
 from superionic.builders.rows import screening_document
 from superionic.builders.run import run_builder
-from superionic.builders.screening import ScreeningBuilder, query_screening, rows_of_tasks
+from superionic.builders.screening import ScreeningBuilder, rows_of_tasks
 from superionic.ranking.policies import ranked
 from superionic.schemas.screen import DescriptorsDocument
 
@@ -195,101 +195,3 @@ def test_rows_of_tasks_are_ranked_among_each_other_with_the_same_weights():
     keys = ["key of a", "key of b", "key of b"]
     found = rows_of_tasks(outputs, keys, "weights of chgnet")
     assert [(row.material_id, row.rank, row.xi) for row in found] == [("b", 1, 0.2), ("a", 2, 0.1)]
-
-
-def test_query_filters_sorts_and_limits():
-    outputs = outputs_store(
-        descriptors("a", xi=0.9, mpe_eV=0.3, formula="LiCl", elements=["Cl", "Li"]),
-        descriptors("b", xi=0.5, mpe_eV=0.1, formula="Li2S", elements=["Li", "S"]),
-        descriptors("c", xi=0.7, mpe_eV=None, formula="Li3PS4", elements=["Li", "P", "S"]),
-        descriptors("d", xi=0.8, mobile_species="Na", formula="Na2S", elements=["Na", "S"]),
-    )
-    screening = screening_store()
-    build(outputs, screening)
-
-    def ids(**filters):
-        return [row.material_id for row in query_screening(screening, **filters)]
-
-    assert ids(mobile_species="Li") == ["a", "c", "b"]
-    assert ids(max_barrier_eV=0.3, mobile_species="Li") == ["a", "b"]
-    assert ids(max_barrier_eV=0.2) == ["b"]
-    assert ids(formula="Li2S") == ["b"]
-    assert ids(elements=["S", "Li"]) == ["c", "b"]
-    assert ids(sort="-xi", limit=2) == ["a", "d"]
-    assert ids(sort="mpe_eV", mobile_species="Li", max_barrier_eV=9) == ["b", "a"]
-    assert ids(potential="nequip:x") == []
-
-
-@pytest.mark.parametrize(
-    ("filters", "first"),
-    [
-        ({"present": ["landscape", "label"]}, "present"),
-        ({"max_barrier_eV": 0.2}, "mpe_eV"),
-        ({"present": ["label"], "max_barrier_eV": 0.2}, "present"),
-        ({"formula": "LiCl"}, "formula"),
-        ({"material_ids": ["a"]}, "material_id"),
-    ],
-)
-def test_what_few_rows_meet_is_asked_before_species_and_potential(filters, first, monkeypatch):
-    """The local server reads all rows that the first condition with an index leaves."""
-    screening = screening_store()
-    build(outputs_store(descriptors("a", xi=0.9), descriptors("b", xi=0.5)), screening)
-    asked, query = [], screening.query
-    monkeypatch.setattr(
-        screening,
-        "query",
-        lambda criteria, **more: asked.append(criteria) or query(criteria, **more),
-    )
-    query_screening(screening, mobile_species="Li", potential="chgnet:0.3.0", limit=5, **filters)
-    query_screening(screening, mobile_species="Li", potential="chgnet:0.3.0", **filters)
-    # A range of ranks comes before all else.
-    names = [name for name in map(next, map(iter, asked)) if name != "rank"]
-    assert len(names) >= 2
-    assert set(names) == {first}
-
-
-@pytest.mark.parametrize("rank", ["rank", "ranks.barrier"])
-def test_the_first_rows_are_those_of_a_full_sort(rank):
-    barriers = [0.1 * (7 * i % 40) for i in range(40)]
-    documents = [
-        descriptors(f"m{i:02d}", xi=i / 40, mpe_eV=barrier, elements=["Li", "SO"[i % 2]])
-        for i, barrier in enumerate(barriers)
-    ]
-    documents += [descriptors(f"na{i}", xi=0.5, mobile_species="Na") for i in range(5)]
-    screening = screening_store()
-    build(outputs_store(*documents), screening)
-    # A row that was removed leaves a gap, one that was just written has no rank.
-    screening.remove_docs({"material_id": "m20"})
-    screening._collection.update_one(
-        {"material_id": "m21"}, {"$set": {"rank": None}, "$unset": {"ranks": 1}}
-    )
-    for filters in (
-        {},
-        {"mobile_species": "Li"},
-        {"elements": ["S"]},
-        {"max_barrier_eV": 0.5},
-        {"present": ["landscape"]},
-        {"present": ["label"]},
-        {"present": ["prediction", "landscape"]},
-        {"mobile_species": "Na", "potential": "chgnet:0.3.0"},
-        {"mobile_species": "K"},
-    ):
-        everything = query_screening(screening, sort=rank, **filters)
-        nulls = [row for row in everything if not row.ranks]
-        full = [row.key for row in everything if row.ranks] + [row.key for row in nulls]
-        for limit in (1, 2, 7, 100):
-            found = query_screening(screening, sort=rank, limit=limit, **filters)
-            assert [row.key for row in found] == full[:limit]
-
-
-def test_fields_that_ranks_order_are_sorted_by_them():
-    documents = [
-        descriptors(f"m{i}", xi=xi, mpe_eV=mpe_eV)
-        for i, (xi, mpe_eV) in enumerate([(0.2, 0.5), (0.9, None), (0.5, 0.1), (0.4, 0.3)])
-    ]
-    screening = screening_store()
-    build(outputs_store(*documents), screening)
-    group = {"mobile_species": "Li", "potential": "chgnet:0.3.0", "limit": 3}
-    assert [r.xi for r in query_screening(screening, sort="-xi", **group)] == [0.9, 0.5, 0.4]
-    barriers = [row.mpe_eV for row in query_screening(screening, sort="mpe_eV", **group)]
-    assert barriers == [0.1, 0.3, 0.5]

@@ -5,7 +5,6 @@ from campaign_fixtures import TOY, rock_salt
 from test_campaign_relations import Silent
 
 from superionic.campaign.screening import screen_paths
-from superionic.campaign.selection import SelectionSettings
 from superionic.flows.screen import ScreenMaker
 from superionic.jobs.landscape import LandscapeMaker
 from superionic.landscape.settings import LandscapeSettings
@@ -31,10 +30,7 @@ def test_each_ion_of_a_crystal_has_a_row_and_a_rank(database, tmp_path):
             relax_maker=None,
             landscape_maker=LandscapeMaker(settings=settings),
         )
-        chosen = SelectionSettings(skip_without_ion=True)
-        result = screen_paths(
-            [tmp_path], maker, SuperionicSettings(), Silent(), n_workers=1, selection=chosen
-        )
+        result = screen_paths([tmp_path], maker, SuperionicSettings(), Silent(), n_workers=1)
         assert result.failures == []
         found |= {(row.material_id, row.mobile_species): row for row in result.rows}
     assert set(found) == {("LiF", "Li"), ("LiCl", "Li"), ("LiF", "F")}

@@ -12,7 +12,9 @@ import psutil
 import pytest
 from campaign_fixtures import PROGRAM, TOY, rock_salt, server_is_gone, wait_until, write_crystals
 from pymatgen.core import Lattice, Structure
+from pymongo import MongoClient
 
+from superionic.cluster.owner import Owner
 from superionic.database.server import server_status, start_server
 from superionic.database.stores import Database, resolve_database
 from superionic.report.ranking import JSON_FIELDS
@@ -40,7 +42,10 @@ def local_documents(kind: str) -> Counter[str]:
 
 
 def write_bad_crystals(folder: Path) -> dict[str, str]:
-    """Write six files that cannot be computed; return the code that each is to get."""
+    """Write five files that cannot be computed; return the code that each is to get.
+
+    And silicon, which holds no lithium and is left out.
+    """
     whole = rock_salt("Cl", 5.1)
     cif = whole.to(fmt="cif")
     (folder / "cut.cif").write_text(cif[: len(cif) // 2])
@@ -59,7 +64,6 @@ def write_bad_crystals(folder: Path) -> dict[str, str]:
         "cut": "unreadable_file",
         "empty": "unreadable_file",
         "molecule": "not_a_crystal",
-        "silicon": "no_mobile_ion",
         "close": "overlapping_atoms",
         "partial": "disorder",
     }
@@ -81,9 +85,10 @@ def test_bad_crystals_are_listed_and_the_others_ranked(run, tmp_path):
     }
     assert promised < set(JSON_FIELDS)
     assert all(set(row) == set(JSON_FIELDS) for row in rows)
-    assert "6 could not be computed" in first.out
-    listed = first.out[first.out.index("6 could not") :].splitlines()[1:]
-    assert len(listed) == 6
+    assert "-1 without the mobile ion" in first.err
+    assert "5 could not be computed" in first.out
+    listed = first.out[first.out.index("5 could not") :].splitlines()[1:]
+    assert len(listed) == 5
     for name, code in bad.items():
         (line,) = [line for line in listed if f"{name}." in line or f"{name} " in line]
         assert f"[{code}]" in line
@@ -177,6 +182,58 @@ def test_two_commands_at_once(start, tmp_path, data_dir):
         rows = list(database.screening.query({}, properties=["rank", "material_id"]))
     assert {row["rank"]: row["material_id"] for row in rows} == dict(enumerate(ranking, start=1))
     assert len(rows) == 6
+    assert local_documents("landscape") == Counter(names)  # each was computed by one of them
+
+
+def test_what_another_command_has_claimed_is_waited_for_and_taken_over(start, tmp_path, data_dir):
+    folder, gate = tmp_path / "crystals", tmp_path / "gate"
+    names = write_crystals(folder, 8)  # two of them iodides
+    first = start("screen", folder, *waiting_toy(gate), "--workers", "2")
+    first.wait_for("[6/8]")
+    second = start("screen", folder, *waiting_toy(gate), "--workers", "2")
+    second.wait_for("6 of them in the database already; 2 to compute.")
+    wait_until(lambda: len(second.workers()) == 2, "the workers of the second have started")
+    server = server_status(data_dir).server
+    claims = MongoClient(server.uri)["superionic"]["claims"]
+    assert {Owner.parse(one["owner"]).pid for one in claims.find({})} == {first.process.pid}
+    first.kill()
+    gate.touch()
+    assert second.wait() == 0, second.err
+    assert local_documents("landscape") == Counter(names)
+
+
+def test_a_command_that_is_stopped_leaves_rows_and_names(start, run, tmp_path):
+    """SIGTERM, too: what is finished is found at once, a twin by both of its names."""
+    folder, gate = tmp_path / "crystals", tmp_path / "gate"
+    write_crystals(folder, 4)  # F, Cl, Br, I
+    (rock_salt("F", 4.3) * (2, 1, 1)).to(filename=str(folder / "twin.cif"))
+    command = start("screen", folder, *waiting_toy(gate), "--workers", "1")
+    command.wait_for("[3/4]")
+    assert "5 crystals read" in command.err
+    assert "-1 the same as another" in command.err
+    assert "4 materials; 4 to compute" in command.err
+    command.process.send_signal(signal.SIGTERM)
+    assert command.wait(60) == 130
+    found = json.loads(run("query", "--format", "json").out)
+    named = {row["material_id"]: row["rank"] for row in found}
+    assert set(named) == {"salt-00", "salt-01", "salt-02", "twin"}
+    assert None not in named.values()
+    assert "salt-00" in run("explain", "twin").out
+
+
+def test_ctrl_c_in_the_second_ion_keeps_the_table_of_the_first(start, tmp_path):
+    folder, gate = tmp_path / "crystals", tmp_path / "gate"
+    write_crystals(folder, 3)  # F, Cl, Br
+    Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(6.4), ["Na", "I"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ).to(filename=str(folder / "sodium.cif"))
+    command = start("screen", folder, *waiting_toy(gate), "--mobile", "Li,Na", "--workers", "1")
+    command.wait_for("1 materials; 1 to compute")
+    command.interrupt()
+    assert command.wait(60) == 130
+    assert "Mobile Li" in command.out
+    assert all(f"salt-0{i}" in command.out for i in range(3))
+    assert "Mobile Na" not in command.out
 
 
 def test_a_database_that_dies_is_named_without_a_traceback(start, tmp_path):

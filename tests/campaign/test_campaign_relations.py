@@ -1,18 +1,24 @@
 """A campaign computes each crystal once, and each ordering of a disordered one."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from campaign_fixtures import TOY, rock_salt
 from pymatgen.core import Lattice, Structure
 
+from superionic.builders.arrays import blobs_of
+from superionic.builders.screening import read_rows
 from superionic.campaign.screening import screen_paths
 from superionic.campaign.selection import SelectionSettings
+from superionic.cluster.build import build_screening
+from superionic.errors import FigureError
 from superionic.flows.screen import ScreenMaker
 from superionic.jobs.landscape import LandscapeMaker
 from superionic.jobs.prepare import PrepareMaker
 from superionic.jobs.relax import RelaxIfNeededMaker
 from superionic.landscape.settings import LandscapeSettings
+from superionic.report.figures.gather import landscape_document
 from superionic.settings import SuperionicSettings
 from superionic.structures import PrepareSettings
 
@@ -77,6 +83,49 @@ def test_copies_are_computed_once_and_linked_to_all_names(database, tmp_path):
     assert {row.material_id for row in again.rows} == {"b", "c"}
     stored = {row["material_id"]: row for row in database.screening.query({})}
     assert stored["b"]["duplicate_of"] is None
+
+
+def test_lost_arrays_are_computed_again_and_orphaned_ones_removed(database, tmp_path):
+    folder = tmp_path / "crystals"
+    folder.mkdir()
+    for anion, a_A in (("Cl", 5.1), ("Br", 5.5)):
+        rock_salt(anion, a_A).to(filename=str(folder / f"{anion}.cif"))
+    assert screen(folder).n_computed == 2
+    store = database.job_store
+    files = store.additional_stores["data"]._files_collection
+    lost, kept = (
+        store.docs_store.query_one({"output.material_id": name, "output.kind": "landscape"})
+        for name in ("Cl", "Br")
+    )
+    (uuid,) = blobs_of(lost["output"])
+    store.additional_stores["data"].remove_docs({"blob_uuid": uuid})
+    assert list(files.find({"metadata.blob_uuid": uuid})) == []
+    row = read_rows(database.screening, {"material_id": "Cl"})[0]
+    with pytest.raises(FigureError, match="'superionic screen' computes it"):
+        landscape_document(database, row)
+    assert screen(folder).n_computed == 1
+    row = read_rows(database.screening, {"material_id": "Cl"})[0]
+    assert landscape_document(database, row).material_id == "Cl"
+    assert screen(folder).n_computed == 0  # the document without arrays is still there
+
+    # A job that runs again replaces its document; its first arrays stay without one.
+    again = store.get_output(kept["uuid"], load=True)
+    n_files = files.count_documents({})
+    store.update(
+        [{"uuid": kept["uuid"], "index": kept["index"], "output": again}], save={"data": ["arrays"]}
+    )
+    assert files.count_documents({}) == n_files + 1
+    assert build_screening(database, prune=True).arrays.identifiers == ()  # too young
+    yesterday = datetime.now(UTC) - timedelta(days=2)
+    files.update_many({}, {"$set": {"uploadDate": yesterday}})
+    assert build_screening(database).arrays.identifiers == ()  # nobody asked for it
+    report = build_screening(database, prune=True)
+    assert len(report.arrays.identifiers) == 1
+    assert report.arrays.n_bytes > 0
+    assert files.count_documents({}) == n_files
+    row = read_rows(database.screening, {"material_id": "Br"})[0]
+    assert landscape_document(database, row).material_id == "Br"
+    assert build_screening(database, prune=True).arrays.identifiers == ()
 
 
 def test_orderings_are_rows_of_their_own_with_a_common_summary(database, tmp_path):

@@ -29,11 +29,11 @@ def planned_tasks(monkeypatch):
     """Keep campaigns from running anything; return what they would have run."""
     calls = []
 
-    def record(tasks, maker, database, reporter, *, n_workers):
+    def record(tasks, maker, database, reporter, *, n_workers, finished):
         calls.append((tasks, maker, n_workers))
         return [Outcome(task) for task in tasks]
 
-    monkeypatch.setattr(screening, "run_tasks", record)
+    monkeypatch.setattr(screening, "run_and_build", record)
     return calls
 
 

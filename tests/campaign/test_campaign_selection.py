@@ -3,9 +3,22 @@
 import json
 
 import pytest
+import yaml
 from pymatgen.core import Lattice, Structure
 
-from superionic.campaign.selection import SelectionSettings, select, write_candidates
+from superionic.campaign import selection
+from superionic.campaign.selection import (
+    SelectionSettings,
+    select,
+    select_campaign,
+    select_ions,
+    write_candidates,
+)
+from superionic.cluster.campaign_file import read_campaign
+from superionic.cluster.same import candidates_of
+from superionic.errors import InputError
+from superionic.report.figures.sources import read_sources
+from superionic.report.html.scope import read_scope
 from superionic.structures import PrepareSettings, prepare, read_candidates
 from superionic.structures.filters import parse_filters
 
@@ -33,7 +46,7 @@ def folder(tmp_path):
 
 def test_every_crystal_is_accounted_for(folder):
     filters = tuple(parse_filters([{"filter": "elements", "exclude": ["Br"]}]))
-    settings = SelectionSettings(filters=filters, skip_without_ion=True)
+    settings = SelectionSettings(filters=filters)
     chosen = select([folder], "Li", PrepareSettings(), settings)
     assert [c.material_id for c in chosen.candidates] == ["a", "b"]
     assert chosen.duplicates() == {"b": "a"}
@@ -46,14 +59,65 @@ def test_every_crystal_is_accounted_for(folder):
 
 def test_every_copy_is_kept_on_request(folder):
     chosen = select([folder], "Li", PrepareSettings(), SelectionSettings(duplicates=None))
-    assert len(chosen.candidates) == 5
+    assert len(chosen.candidates) == 3
     assert chosen.duplicates() == {}
+
+
+def test_crystals_without_the_ion_are_candidates_only_where_none_holds_it(folder):
+    """Then each says why it cannot be computed."""
+    chosen = select([folder], "Ag", PrepareSettings())
+    assert (len(chosen.candidates), chosen.n_without_ion) == (5, 0)
+
+
+def test_several_ions_read_and_compare_each_crystal_once(folder, monkeypatch):
+    read, compared = [], []
+    original = selection.read_candidates
+    monkeypatch.setattr(selection, "read_candidates", lambda p: read.append(p) or original(p))
+    count = selection.find_duplicates
+    monkeypatch.setattr(
+        selection,
+        "find_duplicates",
+        lambda s, *a, **k: compared.append(len(s)) or count(s, *a, **k),
+    )
+    together = select_ions([folder], ["Li", "Cl", "Cd"], PrepareSettings())
+    assert (len(read), compared) == (1, [5])
+    apart = [select([folder], ion, PrepareSettings()) for ion in ("Li", "Cl", "Cd")]
+    for one, other in zip(together, apart, strict=True):
+        assert [c.material_id for c in one.candidates] == [c.material_id for c in other.candidates]
+        assert (one.first, one.n_without_ion) == (other.first, other.n_without_ion)
+    assert [len(one.unreadable) for one in together] == [1, 0, 0]
+
+
+def test_all_who_ask_about_a_campaign_file_select_the_same(folder, tmp_path):
+    """The campaign, its submission, its report and its figure; each by the Maker's preparation."""
+    oxide = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(5.66), ["Bi", {"O": 0.75}], [[0, 0, 0], [0.25, 0.25, 0.25]]
+    )
+    (folder / "oxide.json").write_text(json.dumps(oxide.as_dict()))
+    file = tmp_path / "campaign.yaml"
+    content = {
+        "crystals": ["."],
+        "mobile_species": "O",
+        "potential": "ase:ase.calculators.emt.EMT",
+        "orderings": 2,
+        "settings": {"prepare_maker.settings.primitive": False},
+        "filters": [{"filter": "elements", "exclude": ["Cd"]}],
+    }
+    file.write_text(yaml.safe_dump(content))
+    campaign = read_campaign(file)
+    maker = campaign.maker("chgnet")
+    names = [["oxide-o1", "oxide-o2"]]
+    names.append([c.material_id for c in select_campaign(campaign, maker).candidates])
+    submitted = [c for c in candidates_of(campaign, maker) if not isinstance(c, InputError)]
+    names.append([c.material_id for c in submitted])
+    names.append([c.material_id for c in read_scope(file, "chgnet").selection.candidates])
+    names.append([c.material_id for c in read_sources([file]).selection().candidates])
+    assert all(one == names[0] for one in names), names
 
 
 def test_written_candidates_carry_all_their_names(folder, tmp_path):
     out = tmp_path / "out.jsonl"
-    settings = SelectionSettings(skip_without_ion=True)
-    write_candidates(select([folder], "Li", PrepareSettings(), settings), out)
+    write_candidates(select([folder], "Li", PrepareSettings()), out)
     again = {c.material_id: c for c in read_candidates([out])}
     assert set(again) == {"a", "c"}
     assert again["a"].provenance["aliases"] == "b"

@@ -13,10 +13,10 @@ from superionic.builders.run import run_builder
 from superionic.builders.screening import (
     ScreeningBuilder,
     link_duplicates,
-    query_screening,
     read_rows,
 )
 from superionic.campaign.validating import Best, best_candidates
+from superionic.collection.rows import query_screening
 from superionic.diffusion.trajectory import chunk_path, read_frames
 from superionic.errors import SettingsError
 from superionic.flows.screen import ScreenMaker

@@ -49,7 +49,9 @@ def filled(database):
         "hint": "Use less.",
         "last_updated": "now",
     }
-    database.failures.update([failure, failure | {"key": "l", "material_id": "mp-4"}], key="key")
+    other = {"key": "m", "message": "Another one.", "potential": "sevennet:0"}
+    elsewhere = {"key": "l", "material_id": "mp-4"}
+    database.failures.update([failure, failure | elsewhere, failure | other], key="key")
     return database
 
 
@@ -103,6 +105,7 @@ def test_explanations_name_neighbours_and_what_is_missing(filled):
     assert "no landscape" in alone
     assert "1000 K" in alone
     assert "It was too big." in alone
+    assert "Another one." not in alone  # with a potential that is not this row's
 
 
 def test_explanations_as_json(filled):

@@ -124,4 +124,5 @@ def test_a_watching_builder_with_two_processes_builds_what_arrives(
     assert said.splitlines() == ["250 rows written.", "50 rows written."]
     assert "Traceback" not in complaints
     check(site, outputs[:300])
-    assert site.database().builders.count_documents({}) == 0
+    # Ctrl-C may have come in the middle of a build; nobody holds the lease then.
+    assert site.database().builders.count_documents({"owner": {"$ne": None}}) == 0

@@ -12,9 +12,9 @@ from pymatgen.core import Lattice, Structure
 from superionic.cluster.build import build_screening
 from superionic.cluster.campaign_file import read_campaign
 from superionic.cluster.identity import potentials_of
-from superionic.cluster.same import candidates_of, find_same, link_names, record_names
+from superionic.cluster.names import link_names, record_names
+from superionic.cluster.same import candidates_of, find_same
 from superionic.cluster.submit import Submission, submit
-from superionic.structures.filters import Sieve
 
 pytestmark = pytest.mark.process
 
@@ -41,9 +41,9 @@ def submit_each_once(site: Site, path: Path) -> tuple[Submission, dict[str, str]
     potentials = potentials_of(maker)
     with site.opened() as opened:
         at = (wanted, maker, opened.database, opened.launchpad, potentials)
-        same = find_same(candidates_of(wanted, maker, Sieve([])), *at)
+        same = find_same(candidates_of(wanted, maker), *at)
         record_names(opened.database, same, maker.mobile_species)
-        found = candidates_of(wanted, maker, Sieve([]))
+        found = candidates_of(wanted, maker)
         return submit(found, *at, duplicates=same), same
 
 

@@ -278,7 +278,7 @@ def test_parts_of_a_score_add_up_to_it():
     rows = ranked(some_rows())
     n_members = set()
     for one in rows:
-        for standing in explain_row(one, len(rows), {}, rows):
+        for standing in explain_row(one, len(rows), {}):
             shares = [part.share for part in standing.parts]
             if standing.policy == "calibrated" and standing.reason is None:
                 assert standing.parts[0].name == "intercept"
@@ -297,20 +297,26 @@ def test_parts_name_what_is_summed_and_how():
     rows = ranked(some_rows())
     by_id = {one.material_id: one for one in rows}
     best = max(rows, key=lambda one: one.xi or 0.0)
-    found = {one.policy: one.parts for one in explain_row(best, len(rows), {}, rows)}
+    found = {one.policy: one.parts for one in explain_row(best, len(rows), {})}
     xi, barrier, free_volume, network = found["consensus"]
-    assert (xi.name, xi.value, xi.relative, xi.weight) == ("xi", best.xi, 1 - 0.5 / 9, 0.25)
-    assert (barrier.name, barrier.value) == ("barrier", best.mpe_eV)
-    assert network.value == best.predicted_log10_msd_slope
+    assert (xi.name, xi.value, xi.relative, xi.weight) == (
+        "xi",
+        pytest.approx(best.xi),
+        1 - 0.5 / 9,
+        0.25,
+    )
+    assert (barrier.name, barrier.value) == ("barrier", pytest.approx(best.mpe_eV))
+    assert network.value == pytest.approx(best.predicted_log10_msd_slope)
     assert free_volume.value == pytest.approx(best.scores["free_volume"], abs=1e-6)
     lowest = min(rows, key=lambda one: one.mpe_eV or 9.0)
-    highest = {one.policy: one.parts for one in explain_row(lowest, 10, {}, rows)}["consensus"][1]
+    highest = {one.policy: one.parts for one in explain_row(lowest, 10, {})}["consensus"][1]
     assert highest.relative > 0.7  # a low barrier stands above the others
-    never = {one.policy: one.parts for one in explain_row(by_id["m4"], 10, {}, rows)}
+    never = {one.policy: one.parts for one in explain_row(by_id["m4"], 10, {})}
     assert never["consensus"][1].value is None
     assert never["consensus"][1].relative == 0.5 / 9
-    # Without the other rows there are no percentiles; the log odds need none.
-    alone = {one.policy: one.parts for one in explain_row(best, len(rows), {})}
+    # Percentiles are those of the ranking; the log odds need none.
+    unranked = best.model_copy(update={"percentiles": {}})
+    alone = {one.policy: one.parts for one in explain_row(unranked, len(rows), {})}
     assert alone["consensus"] == alone["free_volume"] == ()
     assert alone["calibrated"] == found["calibrated"] != ()
 

@@ -18,6 +18,7 @@ from superionic.report.ranking import (
     ranking_csv,
     ranking_json,
     ranking_table,
+    ranking_tables,
 )
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screen import DescriptorsDocument
@@ -61,6 +62,23 @@ def test_names_are_neither_formulas_nor_commands():
     table = ranking_table(found)
     assert all(line.isprintable() for line in table.splitlines())
     assert formula in table
+
+
+def test_a_table_comes_in_parts_that_go_on_below_each_other():
+    """The first rows are there before the others; a column that comes later has its head then."""
+    (row,) = rows()[:1]
+    many = [row.model_copy(update={"material_id": f"m{i}"}) for i in range(700)]
+    many[600] = many[600].model_copy(update={"present": ["label"], "label_verdict": "melted"})
+    taken = []
+    parts = ranking_tables(taken.append(one) or one for one in many)
+    first = next(parts).splitlines()
+    assert len(taken) <= 100
+    second, third = (part.splitlines() for part in parts)
+    assert len(first) + len(second) + len(third) == 700 + 2
+    assert first[0].split()[:3] == ["rank", "formula", "id"]
+    assert second[0].index("m50") == first[1].index("m0")
+    assert "dynamics" in third[0]
+    assert "melted" in third[51]
 
 
 def test_table_shows_each_warning_once_and_no_markup():

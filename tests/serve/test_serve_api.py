@@ -22,12 +22,12 @@ from serve_fixtures import (
 )
 
 from superionic.builders.rows import screening_document
+from superionic.collection.filters import Filters
+from superionic.collection.survey import survey
 from superionic.database.stores import spec_from_uri
 from superionic.schemas.common import PackedArray
-from superionic.serve.filters import Filters
 from superionic.serve.reading import RowCounter
 from superionic.serve.source import for_reading
-from superionic.serve.survey import survey
 
 pytestmark = pytest.mark.process
 

@@ -32,7 +32,7 @@ def test_numbers_in_csv_stay_numbers():
     row = TableRow(
         key="a", formula="=1+1", predicted_log10_msd_slope=-3.5, present=["landscape", "label"]
     )
-    (read,) = csv.DictReader(io.StringIO(rows_csv([row])))
+    (read,) = csv.DictReader(io.StringIO("".join(rows_csv([[row], []]))))
     assert read["predicted_log10_msd_slope"] == "-3.5"
     assert read["formula"] == "'=1+1"
     assert read["present"] == "landscape;label"

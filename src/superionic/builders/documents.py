@@ -1,6 +1,6 @@
 """Stored outputs of jobs as documents: which rows they belong to, and how they are read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -44,12 +44,25 @@ class Stamp(NamedTuple):
     job_uuid: str | None
 
 
-def screening_key(material_id: str, mobile_species: str, potential: str) -> str:
-    """Return the unique key of a row: material, mobile species and potential."""
-    return f"{material_id}|{mobile_species}|{potential}"
+class RowIdentity(NamedTuple):
+    """What a row is of; no other row is of the same."""
+
+    material_id: str
+    mobile_species: str
+    potential: str
+
+    @property
+    def key(self) -> str:
+        """Return the unique key of the row, one text."""
+        return joined(self)
 
 
-def key_and_stamp(output: Mapping[str, Any]) -> tuple[str, Stamp]:
+def joined(parts: Iterable[str]) -> str:
+    """Return texts as one, joined by ``|``; other texts give another one, whatever they hold."""
+    return "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts)
+
+
+def identity_and_stamp(output: Mapping[str, Any]) -> tuple[RowIdentity, Stamp]:
     """Return the row that an output belongs to, and its stamp.
 
     Raises
@@ -58,8 +71,8 @@ def key_and_stamp(output: Mapping[str, Any]) -> tuple[str, Stamp]:
         When the output does not say.
     """
     label = f"{output['potential']['family']}:{output['potential']['name']}"
-    key = screening_key(output["material_id"], output["mobile_species"], label)
-    return key, Stamp(utc(output["last_updated"]).isoformat(), output["job_uuid"])
+    row = RowIdentity(output["material_id"], output["mobile_species"], label)
+    return row, Stamp(utc(output["last_updated"]).isoformat(), output["job_uuid"])
 
 
 def read_document(output: Mapping[str, Any]) -> MaterialDocument:

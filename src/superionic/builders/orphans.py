@@ -1,15 +1,15 @@
 """Rows of the screening collection whose documents are gone."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from maggma.core import Store
 
-from superionic.builders.documents import IDENTITY, OF_ROWS, key_and_stamp, screening_key
+from superionic.builders.documents import IDENTITY, OF_ROWS, RowIdentity, identity_and_stamp
 
 _CHUNK_SIZE = 500
 
 
-def orphaned_rows(outputs: Store, screening: Store, found: Collection[str]) -> list[str]:
+def orphaned_rows(outputs: Store, screening: Store, found: Iterable[RowIdentity]) -> list[str]:
     """Return the keys of rows that no document stands behind.
 
     A row of a further name goes with the row of the crystal that was computed.
@@ -20,8 +20,8 @@ def orphaned_rows(outputs: Store, screening: Store, found: Collection[str]) -> l
         jobflow's document store, connected.
     screening : Store
         The screening collection, connected.
-    found : collection of str
-        Keys of all rows that documents were found for.
+    found : iterable of RowIdentity
+        All rows that documents were found for.
     """
     properties = ["key", "material_id", "mobile_species", "potential", "duplicate_of"]
     computed: dict[str, str] = {}
@@ -30,10 +30,10 @@ def orphaned_rows(outputs: Store, screening: Store, found: Collection[str]) -> l
         if row.get("duplicate_of") is None:
             computed[row["key"]] = row["material_id"]
         else:
-            copies[row["key"]] = screening_key(
-                row["duplicate_of"], row["mobile_species"], row["potential"]
-            )
-    without = {key: name for key, name in computed.items() if key not in found}
+            original = RowIdentity(row["duplicate_of"], row["mobile_species"], row["potential"])
+            copies[row["key"]] = original.key
+    known = {row.key for row in found}
+    without = {key: name for key, name in computed.items() if key not in known}
     # Another command may have written documents and rows since: rows come after their documents.
     held = _with_documents(outputs, sorted(set(without.values())))
     gone = {key for key, name in without.items() if not held & {key, name}}
@@ -53,7 +53,7 @@ def _with_documents(outputs: Store, materials: list[str]) -> set[str]:
         wanted = {"output.material_id": {"$in": materials[start : start + _CHUNK_SIZE]}}
         for row in outputs.query({**OF_ROWS, **wanted}, properties=IDENTITY):
             try:
-                held.add(key_and_stamp(row["output"])[0])
+                held.add(identity_and_stamp(row["output"])[0].key)
             except (KeyError, TypeError, ValueError):
                 held.add(str(row["output"]["material_id"]))
     return held

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from superionic.builders.documents import RowIdentity
 from superionic.schemas.common import Warning_
 from superionic.schemas.screen import OrderingsSummary, Spread
 from superionic.schemas.screening import ScreeningDocument
@@ -52,7 +53,7 @@ def with_orderings(rows: Sequence[ScreeningDocument]) -> list[ScreeningDocument]
 
 def duplicate_row(row: ScreeningDocument, material_id: str) -> ScreeningDocument:
     """Return the row of the same crystal under another identifier."""
-    key = f"{material_id}|{row.mobile_species}|{row.potential}"
+    key = RowIdentity(material_id, row.mobile_species, row.potential).key
     note = Warning_(
         code="duplicate", text=f"The same crystal as {row.material_id}, which was computed."
     )

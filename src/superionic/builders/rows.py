@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from superionic.builders.documents import screening_key
+from superionic.builders.documents import RowIdentity
 from superionic.schemas.common import LABEL_TEMPERATURE_K, MaterialDocument, Warning_
 from superionic.schemas.label import DiffusionDocument
 from superionic.schemas.prediction import PredictionDocument
@@ -81,7 +81,7 @@ def screening_document(
     potential = base.potential
     return ScreeningDocument(
         **fields,
-        key=screening_key(base.material_id, base.mobile_species, potential.label),
+        key=RowIdentity(base.material_id, base.mobile_species, potential.label).key,
         superionic_version=ordered[-1].superionic_version,
         potential=potential.label,
         potential_weights_sha256=potential.weights_sha256,

@@ -2,55 +2,37 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
 from maggma.core import Builder, Store
-from pymongo import ASCENDING, DESCENDING, UpdateOne
+from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from superionic.builders.documents import (
     IDENTITY,
     OF_ROWS,
+    RowIdentity,
     Stamp,
-    key_and_stamp,
+    identity_and_stamp,
     read_document,
-    screening_key,
     without_monty,
 )
 from superionic.builders.relations import duplicate_row, with_orderings
 from superionic.builders.rows import screening_document, unreadable_run
-from superionic.ranking.indexes import SORTED_BY
 from superionic.ranking.policies import ranked, standings
-from superionic.schemas.screening import (
-    PARTS,
-    ROW_VERSION,
-    Part,
-    RunSummary,
-    ScreeningDocument,
-)
+from superionic.schemas.screening import ROW_VERSION, RunSummary, ScreeningDocument
 
 logger = logging.getLogger(__name__)
 
 _DUPLICATE_KEY = 11000
 _MOST_RANKINGS = 10
-_WINDOW_GROWTH = 8
-_SAME_ORDER = {
-    "-xi": "rank",
-    "mpe_eV": "ranks.barrier",
-    "-predicted_log10_msd_slope": "ranks.network",
-}
-"""Ranks that order rows of one species and potential as a field does, nulls last."""
-_FIELD_OF_PART = {
-    "landscape": "xi",
-    "prediction": "predicted_log10_msd_slope",
-    "label": "label_verdict",
-    "validation": "validation_verdict",
-}
-"""A field that a row has with each part."""
+_STANDING = ("rank", "ranks", "scores", "percentiles")
+"""What ranking writes into a row."""
 _RANKED_BY = [
-    *("key", "material_id", "mobile_species", "potential", "rank", "ranks", "scores"),
+    *("key", "material_id", "mobile_species", "potential"),
+    *_STANDING,
     *("xi", "mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),
     *("diffusivity_ratio_1000K", "diffusivity_ratio_min_1000K"),
     *("fv_connected", "fv_disconnected", "fv_disconnected_2eV"),
@@ -87,10 +69,10 @@ class ScreeningBuilder(Builder):
     def get_items(self) -> Iterator[list[dict[str, Any]]]:
         """Yield, for each row with news, the outputs of all its jobs."""
         found = found_runs(self.outputs.query(OF_ROWS, properties=IDENTITY))
-        for key in changed_keys(self.screening, found):
-            uuids = sorted({stamp.job_uuid or "" for stamp in found[key]})
+        for row in changed_rows(self.screening, found):
+            uuids = sorted({stamp.job_uuid or "" for stamp in found[row]})
             criteria = {**OF_ROWS, "output.job_uuid": {"$in": uuids}}
-            yield [row["output"] for row in self.outputs.query(criteria, properties=["output"])]
+            yield [one["output"] for one in self.outputs.query(criteria, properties=["output"])]
 
     def process_item(self, item: list[dict[str, Any]]) -> dict[str, Any] | None:
         """Make one row from the outputs of its jobs; None if none of them can be read."""
@@ -107,10 +89,9 @@ class ScreeningBuilder(Builder):
         """Write rows; a row keeps its ranks until all are ranked anew."""
         if not items:
             return
-        kept = ("rank", "ranks", "scores")
         criteria = {"key": {"$in": [item["key"] for item in items]}}
-        rows = self.screening.query(criteria, properties=["key", *kept])
-        old = {row["key"]: {name: row[name] for name in kept if name in row} for row in rows}
+        rows = self.screening.query(criteria, properties=["key", *_STANDING])
+        old = {row["key"]: {name: row[name] for name in _STANDING if name in row} for row in rows}
         documents = [item | old.get(item["key"], {}) for item in items]
         try:
             self.screening.update(documents, key="key")
@@ -136,9 +117,8 @@ class ScreeningBuilder(Builder):
             groups[row.mobile_species, row.potential].append(row)
         moved = []
         for rows in groups.values():
-            for row, (ranks, scores) in zip(rows, standings(rows), strict=True):
-                if (row.rank, row.ranks, row.scores) != (ranks["xi"], ranks, scores):
-                    fresh = {"rank": ranks["xi"], "ranks": ranks, "scores": scores}
+            for row, fresh in zip(rows, standings(rows), strict=True):
+                if any(getattr(row, name) != value for name, value in fresh.items()):
                     moved.append(UpdateOne({"key": row.key}, {"$set": fresh}))
         if moved:
             self.screening._collection.bulk_write(moved, ordered=False)
@@ -154,13 +134,13 @@ class ScreeningBuilder(Builder):
             link_duplicates(self.screening, row, row.aliases)
         computed: dict[str, list[str]] = defaultdict(list)
         for copy in read_rows(self.screening, {"duplicate_of": {"$ne": None}}):
-            key = screening_key(str(copy.duplicate_of), copy.mobile_species, copy.potential)
-            computed[key].append(copy.material_id)
+            of = RowIdentity(str(copy.duplicate_of), copy.mobile_species, copy.potential)
+            computed[of.key].append(copy.material_id)
         for row in read_rows(self.screening, {"key": {"$in": sorted(computed)}}):
             link_duplicates(self.screening, row, computed[row.key])
 
 
-def found_runs(outputs: Iterable[Mapping[str, Any]]) -> dict[str, set[Stamp]]:
+def found_runs(outputs: Iterable[Mapping[str, Any]]) -> dict[RowIdentity, set[Stamp]]:
     """Return for each row the runs that belong to it.
 
     Parameters
@@ -169,43 +149,66 @@ def found_runs(outputs: Iterable[Mapping[str, Any]]) -> dict[str, set[Stamp]]:
         Stored outputs with at least :data:`~superionic.builders.documents.IDENTITY`; one that does
         not say where it belongs is logged.
     """
-    runs: dict[str, set[Stamp]] = defaultdict(set)
+    runs: dict[RowIdentity, set[Stamp]] = defaultdict(set)
     for row in outputs:
         try:
-            key, stamp = key_and_stamp(row["output"])
+            identity, stamp = identity_and_stamp(row["output"])
         except (KeyError, TypeError, ValueError) as error:
             _log_left_out(row["output"], error)
             continue
-        runs[key].add(stamp)
+        runs[identity].add(stamp)
     return dict(runs)
 
 
-def changed_keys(
-    screening: Store, found: Mapping[str, set[Stamp]], *, all_runs: bool = True
-) -> list[str]:
-    """Return the keys of rows that are missing, of another version, or made from other runs.
+def changed_rows(
+    screening: Store, found: Mapping[RowIdentity, set[Stamp]], *, all_runs: bool = True
+) -> list[RowIdentity]:
+    """Return the rows that are missing, of another version, or made from other runs.
 
     Parameters
     ----------
     screening : Store
         The collection, connected.
-    found : mapping of str to set of Stamp
-        For each key the runs that were found.
+    found : mapping of RowIdentity to set of Stamp
+        For each row the runs that were found.
     all_runs : bool
         Whether these are all runs there are; if not, a row is as it should be when it holds them.
     """
-    criteria = {} if all_runs else {"key": {"$in": sorted(found)}}
+    criteria = {} if all_runs else {"key": {"$in": sorted(row.key for row in found)}}
     built = {
         row["key"]: {(run["last_updated"], run["job_uuid"]) for run in row.get("runs", [])}
         for row in screening.query(criteria, properties=["key", "schema_version", "runs"])
         if row.get("schema_version") == ROW_VERSION
     }
 
-    def is_current(key: str, stamps: set[Stamp]) -> bool:
-        held = built.get(key)
+    def is_current(row: RowIdentity, stamps: set[Stamp]) -> bool:
+        held = built.get(row.key)
         return held is not None and (stamps == held if all_runs else stamps <= held)
 
-    return [key for key, stamps in found.items() if not is_current(key, stamps)]
+    return [row for row, stamps in found.items() if not is_current(row, stamps)]
+
+
+def rename_rows(screening: Store) -> int:
+    """Give rows of older versions the key that they have today; return how many had another.
+
+    Parameters
+    ----------
+    screening : Store
+        The collection, connected.
+    """
+    rows = screening._collection
+    fields = dict.fromkeys(("key", *RowIdentity._fields), 1)
+    n_renamed = 0
+    for row in list(rows.find({"schema_version": {"$ne": ROW_VERSION}}, fields)):
+        key = RowIdentity(*(str(row.get(name)) for name in RowIdentity._fields)).key
+        if row.get("key") == key:
+            continue
+        n_renamed += 1
+        if rows.find_one({"key": key}, {"_id": 1}) is None:
+            rows.update_one({"_id": row["_id"]}, {"$set": {"key": key}})
+        else:
+            rows.delete_one({"_id": row["_id"]})
+    return n_renamed
 
 
 def link_duplicates(screening: Store, row: ScreeningDocument, names: Iterable[str]) -> None:
@@ -283,110 +286,20 @@ def rows_of_tasks(
     for row in outputs.query(others, properties=["output"]):
         try:
             document = read_document(row["output"])
-            parts[key_and_stamp(row["output"])[0]].append(document)
+            parts[identity_and_stamp(row["output"])[0]].append(document)
         except (KeyError, TypeError, ValueError) as error:
             _log_left_out(row["output"], error)
-    runs: dict[tuple[str, str], list] = defaultdict(list)
+    runs: dict[tuple[str, RowIdentity], list] = defaultdict(list)
     for row in found:
         document = read_document(row["output"])
-        runs[document.task_key, key_and_stamp(row["output"])[0]].append(document)
-    rows = [screening_document([*group, *parts[key]]) for (_, key), group in runs.items()]
+        runs[document.task_key, identity_and_stamp(row["output"])[0]].append(document)
+    rows = [screening_document([*group, *parts[of]]) for (_, of), group in runs.items()]
     return with_orderings(ranked(rows, policy))
-
-
-def query_screening(
-    screening: Store,
-    *,
-    mobile_species: str | None = None,
-    potential: str | None = None,
-    max_barrier_eV: float | None = None,
-    formula: str | None = None,
-    elements: Iterable[str] = (),
-    present: Sequence[Part] = (),
-    material_ids: Sequence[str] | None = None,
-    sort: str = "rank",
-    limit: int = 0,
-) -> list[ScreeningDocument]:
-    """Read rows of the screening collection.
-
-    Parameters
-    ----------
-    screening : Store
-        The collection, connected.
-    mobile_species, potential, formula : str, optional
-        Values that a row must have; the formula is the reduced one.
-    max_barrier_eV : float, optional
-        Largest percolation barrier in eV.
-    elements : iterable of str
-        Elements that a row must hold.
-    present : sequence of str
-        Parts that a row must have: landscape, prediction, label, validation.
-    material_ids : sequence of str, optional
-        Identifiers, of which a row must have one.
-    sort : str
-        Field to sort by; a leading ``-`` sorts downwards. ``ranks.network`` is the rank by the
-        policy ``network``.
-    limit : int
-        Most rows; 0 means all.
-    """
-    # The local server takes the first clause that has an index, so the rarer ones come first; most
-    # rows are of one species and potential.
-    criteria: dict[str, Any] = {} if formula is None else {"formula": formula}
-    if material_ids is not None:
-        criteria["material_id"] = {"$in": list(material_ids)}
-    if present:
-        # The last part is the rarest; equality finds it by an index, "$all" would not everywhere.
-        *others, criteria["present"] = sorted(present, key=PARTS.index)
-        criteria |= {_FIELD_OF_PART[part]: {"$ne": None} for part in others}
-    if max_barrier_eV is not None:
-        criteria["mpe_eV"] = {"$lte": max_barrier_eV}  # no null is below anything
-    if wanted := list(elements):
-        criteria["elements"] = {"$all": wanted}
-    same = {"mobile_species": mobile_species, "potential": potential}
-    criteria |= {name: value for name, value in same.items() if value is not None}
-    grouped = mobile_species is not None and potential is not None
-    rank = _SAME_ORDER.get(sort, sort) if grouped else sort
-    if limit and rank in SORTED_BY and formula is None and material_ids is None:
-        rows = _first_by_rank(screening, criteria, rank, limit)
-    else:
-        direction = DESCENDING if sort.startswith("-") else ASCENDING
-        order = {sort.removeprefix("-"): direction, "key": ASCENDING}
-        rows = list(screening.query(criteria, sort=order, limit=limit))
-    return [ScreeningDocument.model_validate(without_monty(row)) for row in rows]
-
-
-def _first_by_rank(
-    screening: Store, criteria: dict[str, Any], rank: str, limit: int
-) -> list[dict[str, Any]]:
-    """Return the first rows by a rank, those that are not ranked yet last.
-
-    Ranks are dense, so a range of them holds the first rows. Servers that sort by reading a whole
-    collection, as the local one does, still find the range by its index.
-    """
-    order = {rank: ASCENDING, "key": ASCENDING}
-    last = 2 * limit
-    # A clause with an index of its own may be met by few rows: then it is the better start.
-    most_windows = 2 if {"mpe_eV", "present"} & criteria.keys() else 100
-    for _ in range(most_windows):
-        # The range comes first: the local server takes the first clause that has an index.
-        window = {rank: {"$lte": last}, **criteria}
-        rows = list(screening.query(window, sort=order, limit=limit))
-        if len(rows) == limit:
-            return rows
-        if screening.query_one({rank: last}, properties=["key"]) is None:
-            break
-        last *= _WINDOW_GROWTH
-    rows = list(screening.query({**criteria, rank: {"$ne": None}}, sort=order, limit=limit))
-    if len(rows) < limit:
-        unranked = {**criteria, rank: None}
-        rest = screening.query(unranked, sort={"key": ASCENDING}, limit=limit - len(rows))
-        rows += list(rest)
-    return rows
 
 
 def _unreadable(output: Mapping[str, Any]) -> list[RunSummary]:
     try:
-        stamp = key_and_stamp(output)[1]
+        stamp = identity_and_stamp(output)[1]
     except (KeyError, TypeError, ValueError):
         return []
     return [unreadable_run(str(output.get("kind")), stamp.job_uuid, stamp.last_updated)]

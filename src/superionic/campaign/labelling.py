@@ -5,13 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from superionic.builders.documents import without_monty
-from superionic.builders.run import run_builder
-from superionic.builders.screening import ScreeningBuilder
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import database_errors, run_tasks
+from superionic.campaign.run import database_errors, run_and_build
 from superionic.campaign.screening import unreadable
 from superionic.campaign.selection import Selection, SelectionSettings, select
-from superionic.cores import usable_cores
 from superionic.database.finished import finished_keys
 from superionic.database.stores import Database, resolve_database
 from superionic.flows.label import LabelMaker
@@ -107,7 +104,7 @@ def label_paths(
         row.task_key: row for row in known if row.potential_weights_sha256 == info.weights_sha256
     }
     with (
-        resolve_database(settings, prefer_uri=prefer_uri) as database,
+        resolve_database(settings, prefer_uri=prefer_uri, writing=run) as database,
         database_errors(database),
     ):
         finished = published.keys() | finished_keys(
@@ -121,11 +118,16 @@ def label_paths(
             n_materials=len(tasks), n_finished=len(tasks) - len(todo), todo=todo if run else []
         )
         outcomes = []
-        if todo and run:
-            n_workers = n_workers or usable_cores()
-            outcomes = run_tasks(todo, maker, database, reporter, n_workers=n_workers)
+        if run:
+            outcomes = run_and_build(
+                todo,
+                maker,
+                database,
+                reporter,
+                n_workers=n_workers,
+                finished=lambda keys: finished_keys(database, keys, info, "diffusion"),
+            )
         failures += [outcome.failure for outcome in outcomes if outcome.failure is not None]
-        run_builder(ScreeningBuilder(database.job_store.docs_store, database.screening))
         stored = label_rows(database, [task.key for task in tasks], info)
     found = {**published, **{row.task_key: row for row in stored}}
     rows = [found[task.key] for task in tasks if task.key in found]

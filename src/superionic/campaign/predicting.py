@@ -7,13 +7,10 @@ from pathlib import Path
 from jobflow import Flow, OutputReference
 
 from superionic.builders.documents import without_monty
-from superionic.builders.run import run_builder
-from superionic.builders.screening import ScreeningBuilder
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import database_errors, run_tasks
+from superionic.campaign.run import database_errors, run_and_build
 from superionic.campaign.screening import unreadable
 from superionic.campaign.selection import Selection, SelectionSettings, select
-from superionic.cores import usable_cores
 from superionic.database.finished import finished_keys
 from superionic.database.stores import Database, resolve_database
 from superionic.flows.predict import PredictMaker
@@ -157,17 +154,16 @@ def predict_paths(
             key=lambda task: task.candidate.work,
         )
         reporter.planned(n_materials=len(tasks), n_finished=len(tasks) - len(todo), todo=todo)
-        outcomes = []
-        known = {}
-        if todo:
-            shakes_keys = [maker.shakes_key(task.candidate) for task in todo]
-            known = shakes_in(database, shakes_keys, info)
-            workers = n_workers or usable_cores()
-            outcomes = run_tasks(
-                todo, KnownShakes(maker, known), database, reporter, n_workers=workers
-            )
+        known = shakes_in(database, [maker.shakes_key(task.candidate) for task in todo], info)
+        outcomes = run_and_build(
+            todo,
+            KnownShakes(maker, known),
+            database,
+            reporter,
+            n_workers=n_workers,
+            finished=lambda keys: finished_keys(database, keys, info, "prediction"),
+        )
         failed = [outcome.failure for outcome in outcomes if outcome.failure is not None]
-        run_builder(ScreeningBuilder(database.job_store.docs_store, database.screening))
         found = predictions(database, [task.key for task in tasks], info)
     by_id = {task.candidate.material_id: found.get(task.key) for task in tasks}
     documents = []

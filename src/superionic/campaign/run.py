@@ -6,7 +6,7 @@ import signal
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 
 from pymongo.errors import PyMongoError
 
+from superionic.builders.documents import without_monty
 from superionic.campaign.outcome import Outcome, Reporter, Task
 from superionic.campaign.worker import (
     DatabaseLost,
@@ -22,11 +23,23 @@ from superionic.campaign.worker import (
     failure_document,
     work,
 )
-from superionic.cores import threads_per_process
+from superionic.cluster.build import build_screening
+from superionic.cluster.lease import Lease, Leases
+from superionic.cores import threads_per_process, usable_cores
 from superionic.database.stores import Database
 from superionic.errors import DatabaseError, SuperionicError
 from superionic.flows.base import FlowMaker
 from superionic.progress import Progress
+from superionic.schemas.common import utc_now
+from superionic.schemas.failure import FailureDocument
+
+CLAIMS_COLLECTION = "claims"
+"""One document for each task that a command computes now, by the key of the task."""
+
+FinishedKeys = Callable[[Iterable[str]], Collection[str]]
+"""Returns those of some task keys whose results are in the database."""
+
+_LOOK_EVERY_S = 0.5
 
 
 class WorkerDiedError(SuperionicError):
@@ -49,6 +62,7 @@ def run_tasks(
     reporter: Reporter,
     *,
     n_workers: int,
+    finished: FinishedKeys | None = None,
 ) -> list[Outcome]:
     """Run flows in worker processes; one that fails, or kills its worker, does not stop the rest.
 
@@ -64,11 +78,19 @@ def run_tasks(
         Hears of each start, progress and end.
     n_workers : int
         Processes.
+    finished : callable, optional
+        Returns those of some task keys whose results are there; what another process has computed
+        in the meantime is not computed again.
 
     Returns
     -------
     list of Outcome
         One for each task, in the order in which they ended.
+
+    Notes
+    -----
+    A task is claimed while it runs. What another process has claimed is waited for, and taken over
+    when that process is dead.
 
     Raises
     ------
@@ -79,18 +101,96 @@ def run_tasks(
     n_threads = threads_per_process(n_workers)
     with tempfile.TemporaryDirectory(prefix="superionic-") as directory:
         setup = WorkerSetup(database.spec, maker, n_threads, directory, os.getpid())
-        return _run_with(setup, tasks, database, reporter, n_workers)
+        claims = database.screening._collection.database[CLAIMS_COLLECTION]
+        with Leases(claims) as leases:
+            return _run_with(setup, _Claims(tasks, database, leases, finished), reporter, n_workers)
+
+
+def run_and_build(
+    tasks: Sequence[Task],
+    maker: FlowMaker,
+    database: Database,
+    reporter: Reporter,
+    *,
+    n_workers: int,
+    finished: FinishedKeys,
+) -> list[Outcome]:
+    """Run flows as :func:`run_tasks` does, and give what is finished its rows.
+
+    Also when it is stopped by Ctrl-C in the middle.
+    """
+    outcomes = []
+    try:
+        if tasks:
+            outcomes = run_tasks(
+                tasks,
+                maker,
+                database,
+                reporter,
+                n_workers=n_workers or usable_cores(),
+                finished=finished,
+            )
+    except DatabaseError:
+        raise
+    except BaseException:
+        build_screening(database, wait=True)
+        raise
+    build_screening(database, wait=True)
+    return outcomes
+
+
+class _Claims:
+    """The tasks that are left, each claimed before it is handed out."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        database: Database,
+        leases: Leases,
+        finished: FinishedKeys | None,
+    ) -> None:
+        self.database = database
+        self.left = deque(tasks)
+        self._leases = leases
+        self._finished = finished
+        self._held: dict[str, Lease] = {}
+        self._since = utc_now().isoformat()
+
+    def next(self) -> Task | Outcome | None:
+        """Return a task that is ours now, what another process made of one, or None for now."""
+        for _ in range(len(self.left)):
+            task = self.left.popleft()
+            lease = self._leases.take(task.key)
+            if lease is None:  # another process is at it
+                self.left.append(task)
+                continue
+            outcome = self._elsewhere(task)
+            if outcome is None:
+                self._held[task.key] = lease
+                return task
+            self._leases.give_back(lease)
+            return outcome
+        return None
+
+    def give_back(self, task: Task) -> None:
+        """End the claim of a task."""
+        self._leases.give_back(self._held.pop(task.key))
+
+    def _elsewhere(self, task: Task) -> Outcome | None:
+        """Return how a task ended in another process since this one has looked."""
+        if self._finished is not None and self._finished([task.key]):
+            return Outcome(task)
+        failed = self.database.failures.query_one({"key": task.key})
+        if failed is None or failed["last_updated"] < self._since:
+            return None
+        return Outcome(task, FailureDocument.model_validate(without_monty(failed)))
 
 
 def _run_with(
-    setup: WorkerSetup,
-    tasks: Sequence[Task],
-    database: Database,
-    reporter: Reporter,
-    n_workers: int,
+    setup: WorkerSetup, claims: _Claims, reporter: Reporter, n_workers: int
 ) -> list[Outcome]:
     context = multiprocessing.get_context("spawn")
-    queue = deque(tasks)
+    database = claims.database
     workers: list[_Worker] = []
     outcomes: list[Outcome] = []
 
@@ -105,15 +205,20 @@ def _run_with(
         assign(worker)
 
     def assign(worker: _Worker) -> None:
-        worker.task = queue.popleft() if queue else None
-        if worker.task is None:
-            worker.connection.close()
-            workers.remove(worker)
-            worker.process.join()
+        worker.task = None
+        while isinstance(found := claims.next(), Outcome):
+            reporter.started(found.task)
+            finish(found)
+        if found is None:
+            if not claims.left:
+                worker.connection.close()
+                workers.remove(worker)
+                worker.process.join()
             return
-        reporter.started(worker.task)
+        worker.task = found
+        reporter.started(found)
         with suppress(BrokenPipeError):  # it has just died, which its connection tells, too
-            worker.connection.send(worker.task)
+            worker.connection.send(found)
 
     def finish(outcome: Outcome) -> None:
         outcomes.append(outcome)
@@ -123,7 +228,11 @@ def _run_with(
         for _ in range(n_workers):
             start()
         while workers:
-            ready = wait([worker.connection for worker in workers])
+            idle = [worker for worker in workers if worker.task is None]
+            busy = [worker.connection for worker in workers if worker.task is not None]
+            ready = wait(busy, timeout=_LOOK_EVERY_S if idle else None)
+            for worker in idle:  # others are at all that is left
+                assign(worker)
             for worker in [one for one in workers if one.connection in ready]:
                 task = worker.task
                 assert task is not None
@@ -132,14 +241,16 @@ def _run_with(
                 except (EOFError, ConnectionResetError):
                     worker.process.join()
                     workers.remove(worker)
-                    finish(_died(task, worker.process, database))
-                    if queue:
+                    finish(_died(task, worker.process, database, setup.maker))
+                    claims.give_back(task)
+                    if claims.left:
                         start()
                     continue
                 if isinstance(message, Progress):
                     reporter.progress(task, message)
                 elif isinstance(message, Finished):
                     finish(Outcome(task, message.failure))
+                    claims.give_back(task)
                     assign(worker)
                 elif isinstance(message, DatabaseLost):
                     raise _lost(database, message.text)
@@ -180,12 +291,12 @@ def _lost(database: Database, text: str) -> DatabaseError:
     )
 
 
-def _died(task: Task, process: BaseProcess, database: Database) -> Outcome:
+def _died(task: Task, process: BaseProcess, database: Database, maker: FlowMaker) -> Outcome:
     error = WorkerDiedError(
         f"The worker process ended with exit code {process.exitcode} (-9: killed, often for lack "
         "of memory).",
         hint="Run again with fewer workers (--workers 1), or a coarser grid (--step).",
     )
-    failure = failure_document(task, error)
+    failure = failure_document(task, error, maker)
     database.failures.update([failure.model_dump()], key="key")
     return Outcome(task, failure)

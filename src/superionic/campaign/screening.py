@@ -1,21 +1,16 @@
 """The screening of files and folders on this machine, from reading to the ranked rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from superionic.builders.arrays import tasks_with_lost_arrays
 from superionic.builders.relations import with_duplicates
-from superionic.builders.run import run_builder
-from superionic.builders.screening import (
-    ScreeningBuilder,
-    link_duplicates,
-    read_rows,
-    rows_of_tasks,
-)
+from superionic.builders.screening import rows_of_tasks
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import database_errors, run_tasks
+from superionic.campaign.run import database_errors, run_and_build
 from superionic.campaign.selection import Selection, SelectionSettings, select
-from superionic.cores import usable_cores
+from superionic.cluster.names import record_names
 from superionic.database.finished import adopt, finished_keys
 from superionic.database.stores import resolve_database
 from superionic.errors import InputError
@@ -93,6 +88,36 @@ def screen_paths(
         When there is no database, or it stops taking results.
     """
     chosen = select(paths, maker.mobile_species, maker.prepare_maker.settings, selection)
+    return screen_selection(
+        chosen,
+        maker,
+        settings,
+        reporter,
+        n_workers=n_workers,
+        prefer_uri=prefer_uri,
+        policy=policy,
+    )
+
+
+def screen_selection(
+    chosen: Selection,
+    maker: ScreenMaker,
+    settings: SuperionicSettings,
+    reporter: Reporter,
+    *,
+    n_workers: int = 0,
+    prefer_uri: bool = False,
+    policy: str = "xi",
+) -> ScreeningResult:
+    """Screen crystals that were selected before, as :func:`screen_paths` does.
+
+    Parameters
+    ----------
+    chosen : Selection
+        The crystals.
+    maker, settings, reporter, n_workers, prefer_uri, policy
+        As there.
+    """
     candidates = chosen.candidates
     failures = [unreadable(error) for error in chosen.unreadable]
     # Jobs run in another directory, where a relative path would lead nowhere.
@@ -108,26 +133,30 @@ def screen_paths(
         if failures:
             database.failures.update([failure.model_dump() for failure in failures], key="key")
         adopt(database, former_keys(maker, candidates))
-        finished = finished_keys(database, [task.key for task in tasks], info, "descriptors")
+
+        def finished_of(keys: Iterable[str]) -> set[str]:
+            found = finished_keys(database, keys, info, "descriptors")
+            return found - tasks_with_lost_arrays(database.job_store, found, "landscape")
+
+        finished = finished_of(task.key for task in tasks)
         done = {task.candidate.material_id for task in tasks if task.key in finished}
         duplicates = chosen.duplicates(done)
         tasks = [task for task in tasks if task.candidate.material_id not in duplicates]
         todo = [task for task in tasks if task.key not in finished]
         todo.sort(key=lambda task: task.candidate.work)
         reporter.planned(n_materials=len(tasks), n_finished=len(tasks) - len(todo), todo=todo)
-        outcomes = []
-        if todo:
-            n_workers = n_workers or usable_cores()
-            outcomes = run_tasks(todo, maker, database, reporter, n_workers=n_workers)
+        record_names(database, duplicates, maker.mobile_species)
+        outcomes = run_and_build(
+            todo,
+            maker,
+            database,
+            reporter,
+            n_workers=n_workers,
+            finished=finished_of,
+        )
         failures += [outcome.failure for outcome in outcomes if outcome.failure is not None]
         outputs = database.job_store.docs_store
-        run_builder(ScreeningBuilder(outputs, database.screening))
         rows = rows_of_tasks(outputs, [task.key for task in tasks], info.weights_sha256, policy)
-        for row in rows:
-            names = [name for name, same in duplicates.items() if same == row.material_id]
-            if names:
-                stored = read_rows(database.screening, {"key": row.key})
-                link_duplicates(database.screening, stored[0] if stored else row, names)
     return ScreeningResult(with_duplicates(rows, duplicates), failures, len(todo), chosen)
 
 

@@ -2,14 +2,16 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from superionic.cluster.campaign_file import Campaign
 from superionic.errors import InputError, UnreadableFileError
+from superionic.flows.base import FlowMaker
 from superionic.structures.candidate import Candidate
 from superionic.structures.duplicates import DuplicateSettings, find_duplicates, stand_ins
-from superionic.structures.filters import AnyFilter, apply_filters
+from superionic.structures.filters import AnyFilter, Sieve
 from superionic.structures.prepare import PrepareSettings, orderings_of
 from superionic.structures.readers import read_candidates
 from superionic.structures.species import element_composition, parse_mobile_species
@@ -27,14 +29,11 @@ class SelectionSettings:
         Orderings of each disordered crystal; 1 leaves the ordering to preparation.
     duplicates : DuplicateSettings or None
         When two crystals are the same; None computes every one of them.
-    skip_without_ion : bool
-        Pass over crystals that do not hold the mobile ion, instead of reporting each as a failure.
     """
 
     filters: tuple[AnyFilter, ...] = ()
     n_orderings: int = 1
     duplicates: DuplicateSettings | None = field(default_factory=DuplicateSettings)
-    skip_without_ion: bool = False
 
 
 @dataclass
@@ -96,6 +95,81 @@ class Selection:
         return lines
 
 
+class Selector:
+    """The rules by which crystals that were read become candidates; it counts what they leave out.
+
+    Parameters
+    ----------
+    mobile_species : str
+        The mobile ion.
+    prepare_settings : PrepareSettings
+        How partial occupancies are ordered.
+    settings : SelectionSettings
+        Filters and orderings.
+    """
+
+    def __init__(
+        self, mobile_species: str, prepare_settings: PrepareSettings, settings: SelectionSettings
+    ) -> None:
+        self.element = parse_mobile_species(mobile_species).element
+        self.prepare_settings = prepare_settings
+        self.settings = settings
+        self.sieve = Sieve(settings.filters)
+        self.leaves_out = True
+        self.n_without_ion = 0
+
+    def candidates(
+        self, found: Iterable[Candidate | InputError]
+    ) -> Iterator[Candidate | InputError]:
+        """Yield the candidates among crystals, ordered as often as is asked for, and all errors."""
+        for item in self.sieve.pass_on(self._holding(found)):
+            if isinstance(item, InputError):
+                yield item
+                continue
+            try:
+                yield from orderings_of(
+                    item, self.element, self.prepare_settings, self.settings.n_orderings
+                )
+            except InputError as error:
+                yield error
+
+    def _holding(self, found: Iterable[Candidate | InputError]) -> Iterator[Candidate | InputError]:
+        for item in found:
+            if isinstance(item, Candidate) and self.leaves_out and not _holds(item, self.element):
+                self.n_without_ion += 1
+            else:
+                yield item
+
+
+def selection_settings(campaign: Campaign) -> SelectionSettings:
+    """Return which crystals a campaign file selects: for whoever computes them or reports on it."""
+    chosen = SelectionSettings(tuple(campaign.filters), campaign.orderings)
+    return replace(chosen, duplicates=None) if campaign.every_copy else chosen
+
+
+def select_campaign(campaign: Campaign, maker: FlowMaker) -> Selection:
+    """Read the crystals of a campaign file and keep those that it wants.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        The campaign.
+    maker : FlowMaker
+        Its Maker: mobile ion and settings of preparation make the orderings.
+
+    Raises
+    ------
+    UnreadableFileError
+        When the paths hold no crystal and no broken file either.
+    """
+    return select(
+        campaign.crystals,
+        maker.mobile_species,
+        maker.prepare_maker.settings,
+        selection_settings(campaign),
+    )
+
+
 def select(
     paths: Sequence[Path],
     mobile_species: str,
@@ -105,6 +179,8 @@ def select(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Selection:
     """Read crystals and keep those that are wanted.
+
+    Crystals without the mobile ion are left out, unless none holds it.
 
     Parameters
     ----------
@@ -124,40 +200,75 @@ def select(
     UnreadableFileError
         When the paths hold no crystal and no broken file either.
     """
+    (chosen,) = select_ions(paths, [mobile_species], prepare_settings, settings, progress=progress)
+    return chosen
+
+
+def select_ions(
+    paths: Sequence[Path],
+    mobile_species: Sequence[str],
+    prepare_settings: PrepareSettings,
+    settings: SelectionSettings | None = None,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Selection]:
+    """Return one selection for each of several mobile ions; crystals are read and compared once.
+
+    The first selection has the files that could not be read. Parameters are those of
+    :func:`select`.
+    """
     settings = settings or SelectionSettings()
-    element = parse_mobile_species(mobile_species).element
-    result = Selection()
-    read = []
-    for found in read_candidates(paths):
-        if isinstance(found, InputError):
-            result.unreadable.append(found)
+    read: list[Candidate] = []
+    broken: list[InputError] = []
+    for item in read_candidates(paths):
+        if isinstance(item, InputError):
+            broken.append(item)
         else:
-            read.append(found)
-    if not read and not result.unreadable:
+            read.append(item)
+    if not read and not broken:
         raise UnreadableFileError(
             f"There is no crystal in {', '.join(str(path) for path in paths)}.",
             hint="Name CIF, POSCAR, extended XYZ, JSON or JSON lines files, or folders of them.",
         )
-    result.n_read = len(read)
-    if settings.skip_without_ion:
-        holding = [candidate for candidate in read if _holds(candidate, element)]
-        result.n_without_ion = len(read) - len(holding)
-        read = holding
-    filtered = apply_filters(read, settings.filters)
-    result.removed, result.reasons = filtered.removed, filtered.reasons
-    for candidate in filtered.kept:
-        try:
-            result.candidates += orderings_of(
-                candidate, element, prepare_settings, settings.n_orderings
-            )
-        except InputError as error:
-            result.unreadable.append(error)
-    if settings.duplicates is None:
-        result.first = list(range(len(result.candidates)))
-    else:
-        structures = [candidate.structure for candidate in result.candidates]
-        result.first = find_duplicates(structures, settings.duplicates, progress=progress)
-    return result
+    selections = []
+    for index, species in enumerate(mobile_species):
+        selector = Selector(species, prepare_settings, settings)
+        result = Selection(n_read=len(read), unreadable=list(broken) if index == 0 else [])
+        if len(mobile_species) == 1 and not any(_holds(one, selector.element) for one in read):
+            selector.leaves_out = False  # each is to say that it holds none
+        for item in selector.candidates(read):
+            if isinstance(item, InputError):
+                result.unreadable.append(item)
+            else:
+                result.candidates.append(item)
+        result.n_without_ion = selector.n_without_ion
+        result.removed, result.reasons = selector.sieve.removed, selector.sieve.reasons
+        selections.append(result)
+    _compare(selections, settings.duplicates, progress)
+    return selections
+
+
+def _compare(
+    selections: Sequence[Selection],
+    settings: DuplicateSettings | None,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Find in each selection the candidates that are the same; a crystal is looked at once."""
+    if settings is None:
+        for chosen in selections:
+            chosen.first = list(range(len(chosen.candidates)))
+        return
+    structures = {
+        id(one.structure): one.structure for chosen in selections for one in chosen.candidates
+    }
+    found = find_duplicates(list(structures.values()), settings, progress=progress)
+    group = dict(zip(structures, found, strict=True))
+    for chosen in selections:
+        first: dict[int, int] = {}
+        chosen.first = [
+            first.setdefault(group[id(one.structure)], index)
+            for index, one in enumerate(chosen.candidates)
+        ]
 
 
 def write_candidates(chosen: Selection, path: Path) -> None:

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from superionic.builders.documents import without_monty
-from superionic.builders.run import run_builder
-from superionic.builders.screening import ScreeningBuilder, query_screening
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import database_errors, run_tasks
+from superionic.campaign.run import database_errors, run_and_build
 from superionic.campaign.screening import unreadable
 from superionic.campaign.selection import SelectionSettings, select
-from superionic.cores import usable_cores
+from superionic.cluster.build import build_screening
+from superionic.collection.rows import query_screening
 from superionic.database.finished import finished_keys
 from superionic.database.stores import Database, resolve_database
 from superionic.errors import SettingsError
@@ -132,12 +131,13 @@ def validate_materials(
         repeated = chosen.duplicates()
         given = [one for one in chosen.candidates if one.material_id not in repeated]
     with (
-        resolve_database(settings, prefer_uri=prefer_uri) as database,
+        resolve_database(settings, prefer_uri=prefer_uri, writing=run) as database,
         database_errors(database),
     ):
         candidates = given or []
         if best is not None:
-            run_builder(ScreeningBuilder(database.job_store.docs_store, database.screening))
+            if run:
+                build_screening(database, wait=True)
             candidates = best_candidates(database, best, maker.mobile_species, info, given)
         tasks = [Task(candidate, maker.key(candidate)) for candidate in candidates]
         finished = finished_keys(database, [task.key for task in tasks], info, "validation")
@@ -146,11 +146,16 @@ def validate_materials(
             n_materials=len(tasks), n_finished=len(tasks) - len(todo), todo=todo if run else []
         )
         outcomes = []
-        if todo and run:
-            workers = n_workers or usable_cores()
-            outcomes = run_tasks(todo, maker, database, reporter, n_workers=workers)
+        if run:
+            outcomes = run_and_build(
+                todo,
+                maker,
+                database,
+                reporter,
+                n_workers=n_workers,
+                finished=lambda keys: finished_keys(database, keys, info, "validation"),
+            )
         failures += [outcome.failure for outcome in outcomes if outcome.failure is not None]
-        run_builder(ScreeningBuilder(database.job_store.docs_store, database.screening))
         found = {one.task_key: one for one in validations(database, (t.key for t in tasks), info)}
     documents = [found[task.key] for task in tasks if task.key in found]
     return ValidationResult(documents, failures, len(tasks), len(outcomes))

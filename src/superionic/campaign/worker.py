@@ -118,7 +118,7 @@ def _run(
         except (PyMongoError, BrokenPipeError):
             raise
         except Exception as error:
-            failure = failure_document(task, error)
+            failure = failure_document(task, error, setup.maker)
             database.failures.update([failure.model_dump()], key="key")
             return Finished(failure)
     except PyMongoError as error:
@@ -126,8 +126,11 @@ def _run(
     return Finished(None)
 
 
-def failure_document(task: Task, error: Exception) -> FailureDocument:
-    """Return what is kept of a task that raised an exception."""
+def failure_document(task: Task, error: Exception, maker: FlowMaker) -> FailureDocument:
+    """Return what is kept of a task of a Maker's flow that raised an exception."""
+    potential = None
+    with suppress(SuperionicError):  # it may be the potential that fails
+        potential = load_potential(maker.potential).info.label
     if isinstance(error, SuperionicError):
         code, message, hint, trace = error.code, error.message, error.hint, None
     else:
@@ -137,6 +140,8 @@ def failure_document(task: Task, error: Exception) -> FailureDocument:
     return FailureDocument(
         key=task.key,
         material_id=task.candidate.material_id,
+        mobile_species=maker.mobile_species,
+        potential=potential,
         source=task.candidate.source,
         code=code,
         message=message,

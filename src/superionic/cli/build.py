@@ -29,7 +29,11 @@ def build(
     ] = 1,
     prune: Annotated[
         bool,
-        typer.Option("--prune", help="Remove rows whose documents are all gone, and rank anew."),
+        typer.Option(
+            "--prune",
+            help="Remove rows whose documents are all gone, and rank anew; and arrays that no "
+            "document names, as jobs that ran again leave them.",
+        ),
     ] = False,
     database: DatabaseURI = None,
 ) -> None:
@@ -78,4 +82,9 @@ def _say(report: "BuildReport", always: bool = False) -> None:
         echo(
             f"{len(report.orphans)} rows without any document {what}: {named}"
             + (f" and {more} more." if more > 0 else ".")
+        )
+    if report.arrays.identifiers:
+        echo(
+            f"{len(report.arrays.identifiers)} arrays without any document "
+            f"({report.arrays.n_bytes / 1e6:.1f} MB) were removed."
         )

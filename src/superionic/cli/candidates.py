@@ -51,7 +51,6 @@ def candidates(
             filters=tuple(read_filters(filters)) if filters is not None else (),
             n_orderings=orderings,
             duplicates=None if every_copy else DuplicateSettings(),
-            skip_without_ion=True,
         ),
     )
     for line in chosen.lines():

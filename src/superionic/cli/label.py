@@ -14,6 +14,7 @@ EXIT_INTERRUPTED = 130
 
 
 def label(
+    context: typer.Context,
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -27,8 +28,8 @@ def label(
             "--campaign",
             exists=True,
             dir_okay=False,
-            help="A YAML file that says which crystals and which settings; instead of paths, "
-            "ion, potential and the options of the run.",
+            help="A YAML file that says which crystals and which settings; instead of paths and "
+            "the options of the run. --potential and --mobile go before it.",
         ),
     ] = None,
     potential: Potential = None,
@@ -98,7 +99,13 @@ def label(
     selection = SelectionSettings()
     if campaign is not None:
         crystals, maker, selection = campaign_of_flow(
-            campaign, potential or settings.potential, "label", LabelMaker
+            campaign,
+            context,
+            "label",
+            LabelMaker,
+            refused=("temperature", "length", "seed"),
+            potential=potential,
+            mobile=mobile,
         )
     else:
         crystals = paths or []

@@ -17,6 +17,7 @@ EXIT_INTERRUPTED = 130
 
 
 def predict(
+    context: typer.Context,
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -30,8 +31,8 @@ def predict(
             "--campaign",
             exists=True,
             dir_okay=False,
-            help="A YAML file that says which crystals and which settings; instead of paths and "
-            "ion.",
+            help="A YAML file that says which crystals and which settings; instead of paths. "
+            "Options go before what it says.",
         ),
     ] = None,
     network: Annotated[
@@ -96,7 +97,7 @@ def predict(
     crystals, selection = paths or [], SelectionSettings()
     if campaign is not None:
         crystals, maker, selection = campaign_of_flow(
-            campaign, potential or settings.potential, "predict", PredictMaker
+            campaign, context, "predict", PredictMaker, potential=potential, mobile=mobile
         )
     else:
         maker = PredictMaker(

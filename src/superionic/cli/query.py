@@ -9,6 +9,8 @@ from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, Policy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from superionic.schemas.screening import ScreeningDocument
 
 
@@ -84,13 +86,14 @@ def query(
     database: DatabaseURI = None,
 ) -> None:
     """Read the screening collection: filter, rank, print as a table, CSV, JSON or OPTIMADE."""
-    from superionic.builders.screening import query_screening
-    from superionic.query import opened, rank_field, structures_of
+    from superionic.collection.rows import iter_screening
+    from superionic.query import opened, structures_of
+    from superionic.ranking.indexes import rank_field
     from superionic.structures.species import parse_mobile_species
 
     field = rank_field(policy) if sort is SortField.rank else str(sort)
     with opened(database) as found:
-        rows = query_screening(
+        rows = iter_screening(
             found.screening,
             mobile_species=None if mobile is None else parse_mobile_species(mobile).element,
             potential=potential,
@@ -101,43 +104,51 @@ def query(
             sort=f"-{field}" if descending else field,
             limit=top,
         )
+        groups: set[tuple[str, str]] = set()
         if output is Format.optimade:
             import json
 
             from superionic.report.export import optimade_response
 
-            structures = structures_of(found.job_store.docs_store, rows)
-            echo(json.dumps(optimade_response(rows, structures), allow_nan=False))
-            if left_out := [row.key for row in rows if row.key not in structures]:
+            every = list(rows)
+            structures = structures_of(found.job_store.docs_store, every)
+            echo(json.dumps(optimade_response(every, structures), allow_nan=False))
+            if left_out := [row.key for row in every if row.key not in structures]:
                 echo(f"Without a structure, left out: {', '.join(left_out)}", err=True)
             return
-    echo(_written(rows, output, policy))
-    if note := _several_groups(rows):
-        echo(note, err=True)
+        for text in _written(_noting(rows, groups), output, policy):
+            echo(text)
+    if len(groups) > 1:
+        names = ", ".join(f"{ion} with {of}" for ion, of in sorted(groups))
+        echo(f"Ranks are within each of {names}; --mobile and --potential name one.", err=True)
 
 
-def _written(rows: "list[ScreeningDocument]", output: Format, policy: str) -> str:
+def _noting(
+    rows: "Iterable[ScreeningDocument]", groups: set[tuple[str, str]]
+) -> "Iterator[ScreeningDocument]":
+    """Yield rows, and note the groups that they are ranked in."""
+    for row in rows:
+        groups.add((row.mobile_species, row.potential))
+        yield row
+
+
+def _written(rows: "Iterable[ScreeningDocument]", output: Format, policy: str) -> "Iterable[str]":
+    """Return texts that together are the rows, as they are read."""
     from superionic.report.export import rows_jsonl
-    from superionic.report.ranking import ranking_csv, ranking_json, ranking_table
+    from superionic.report.ranking import ranking_csv_lines, ranking_json, ranking_tables
 
     if output is Format.jsonl:
-        return rows_jsonl(rows)
-    writers = {Format.table: ranking_table, Format.csv: ranking_csv, Format.json: ranking_json}
-    return writers[output](rows, policy)
-
-
-def _several_groups(rows: "list[ScreeningDocument]") -> str | None:
-    """Return a note where ranks of rows cannot be compared, since each group has its own."""
-    groups = sorted({(row.mobile_species, row.potential) for row in rows})
-    if len(groups) < 2:
-        return None
-    names = ", ".join(f"{ion} with {potential}" for ion, potential in groups)
-    return f"Ranks are within each of {names}; --mobile and --potential name one."
+        return (rows_jsonl([row]) for row in rows)
+    if output is Format.csv:
+        return (line.rstrip("\n") for line in ranking_csv_lines(rows, policy))
+    if output is Format.json:
+        return [ranking_json(list(rows), policy)]
+    return ranking_tables(rows, policy)
 
 
 def _reduced_formula(text: str) -> str:
+    from superionic.collection.filters import reduced_formula
     from superionic.errors import SettingsError
-    from superionic.query import reduced_formula
 
     try:
         return reduced_formula(text)

@@ -81,8 +81,8 @@ def screen(
     """
     from dataclasses import replace
 
-    from superionic.campaign.screening import screen_paths
-    from superionic.campaign.selection import SelectionSettings
+    from superionic.campaign.screening import screen_selection
+    from superionic.campaign.selection import SelectionSettings, select_ions
     from superionic.cli.progress import ConsoleReporter
     from superionic.flows.screen import ScreenMaker
     from superionic.jobs.landscape import LandscapeMaker
@@ -104,16 +104,17 @@ def screen(
     selection = SelectionSettings(
         filters=tuple(read_filters(filters)) if filters is not None else (),
         n_orderings=orderings,
-        skip_without_ion=len(ions) > 1,
     )
     if every_copy:
         selection = replace(selection, duplicates=None)
-    rows, failures = [], []
-    for ion in ions:
+    preparation = PrepareSettings(supercell_min_width_A=min_width)
+    names = [ion.element for ion in ions]
+    rows, failures, stopped = [], [], False
+    for ion, chosen in zip(ions, select_ions(paths, names, preparation, selection), strict=True):
         maker = ScreenMaker(
             mobile_species=ion.element,
             potential=potential or settings.potential,
-            prepare_maker=PrepareMaker(settings=PrepareSettings(supercell_min_width_A=min_width)),
+            prepare_maker=PrepareMaker(settings=preparation),
             relax_maker=RelaxIfNeededMaker(
                 max_force_eV_per_A=None if relax is Relax.never else 0.5,
                 relax_cell=relax is Relax.cell,
@@ -127,27 +128,29 @@ def screen(
             ),
         )
         with ConsoleReporter() as reporter:
+            if chosen.noteworthy:
+                for line in chosen.lines():
+                    reporter.say(line)
             try:
-                result = screen_paths(
-                    paths,
+                result = screen_selection(
+                    chosen,
                     maker,
                     settings,
                     reporter,
                     n_workers=workers or settings.workers,
                     prefer_uri=database is not None,
-                    selection=selection,
                     policy=policy,
                 )
             except KeyboardInterrupt:
                 reporter.say(
                     "Stopped. What is finished is kept; the same command goes on from here."
                 )
-                raise typer.Exit(EXIT_INTERRUPTED) from None
-            if result.selection.noteworthy:
-                for line in result.selection.lines():
-                    reporter.say(line)
+                stopped = True
+                break
         rows.append(result.rows)
         failures += result.failures
+    if stopped and not rows:
+        raise typer.Exit(EXIT_INTERRUPTED)
     to_stdout = json_file is not None and str(json_file) == "-"
     together = ranking_json([row for group in rows for row in group], policy)
     if json_file is not None and not to_stdout:
@@ -155,7 +158,7 @@ def screen(
     if to_stdout:
         echo(together)
     else:
-        for ion, group in zip(ions, rows, strict=True):
+        for ion, group in zip(ions, rows, strict=False):  # Ctrl-C may have ended it before
             if len(ions) > 1:
                 echo(f"\nMobile {ion}")
             echo(ranking_table(group, policy))
@@ -163,4 +166,5 @@ def screen(
                 echo(orderings_table(group))
     if failures:
         echo(failures_table(failures), err=to_stdout)
-        raise typer.Exit(EXIT_SOME_FAILED)
+    if stopped or failures:
+        raise typer.Exit(EXIT_INTERRUPTED if stopped else EXIT_SOME_FAILED)

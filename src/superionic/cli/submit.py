@@ -1,28 +1,30 @@
 """``superionic submit``: a campaign into the launchpad."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
+from superionic.cli.campaign_file import campaign_with, given
 from superionic.cli.cluster_options import LaunchpadFile, settings_with
 from superionic.cli.console import echo
 from superionic.cli.counting import counting
 from superionic.cli.options import DatabaseURI, Mobile, Potential
-
-if TYPE_CHECKING:
-    from superionic.cluster.campaign_file import Campaign
 
 EXIT_SOME_UNREADABLE = 3
 _SHOWN = 10
 
 
 def submit(
+    context: typer.Context,
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Files and folders of crystals.", show_default=False)
     ] = None,
     campaign: Annotated[
-        Path | None, typer.Option("--campaign", "-c", help="Campaign file (YAML).")
+        Path | None,
+        typer.Option(
+            "--campaign", "-c", help="Campaign file (YAML); options go before what it says."
+        ),
     ] = None,
     flow: Annotated[str, typer.Option("--flow", help="screen, label, predict or validate.")] = (
         "screen"
@@ -54,19 +56,34 @@ def submit(
     """
     from pymongo.errors import PyMongoError
 
+    from superionic.cluster.campaign_file import Campaign
     from superionic.cluster.estimate import estimate_time_s
+    from superionic.cluster.flows import flow_kind
     from superionic.cluster.identity import potentials_of
-    from superionic.cluster.same import candidates_of, find_same, record_names
+    from superionic.cluster.names import record_names
+    from superionic.cluster.same import candidates_of, find_same, selector_of
     from superionic.cluster.site import open_site
     from superionic.cluster.submit import Submission
     from superionic.cluster.submit import submit as submit_found
     from superionic.errors import DatabaseError
     from superionic.potentials.registry import load_potential
-    from superionic.structures.filters import Sieve
 
-    wanted = _campaign(paths, campaign, flow, potential, mobile, priority)
-    update = {"orderings": max(orderings, wanted.orderings)}
-    wanted = wanted.model_copy(update=update | {"every_copy": every_copy or wanted.every_copy})
+    if bool(paths) == (campaign is not None):
+        raise typer.BadParameter("Name crystals, or a campaign file with --campaign.")
+    options: dict[str, Any] = {
+        "mobile": mobile,
+        "potential": potential,
+        "priority": priority,
+        "orderings": orderings,
+        "every_copy": every_copy,
+    }
+    if campaign is not None:
+        named = flow if given(context, flow=flow) else None
+        wanted = campaign_with(campaign, context, named, **options)
+    else:
+        flow_kind(flow)
+        own = {name: value for name, value in options.items() if name != "mobile"}
+        wanted = Campaign(name=flow, flow=flow, crystals=paths or [], mobile_species=mobile, **own)
     settings = settings_with(database)
     maker = wanted.maker(settings.potential)
     info = load_potential(maker.potential).info
@@ -76,7 +93,7 @@ def submit(
     ) as site:
         if not dry_run:
             site.launchpad.prepare()
-        sieve = Sieve(wanted.filters)
+        selector = selector_of(wanted, maker)
         at = (wanted, maker, site.database, site.launchpad, potentials)
         same: dict[str, str] = {}
         try:
@@ -84,7 +101,7 @@ def submit(
                 # Which are the same must be known before the first is submitted: a pass of its own.
                 with counting() as say:
                     same = find_same(
-                        candidates_of(wanted, maker, Sieve(wanted.filters)),
+                        candidates_of(wanted, maker),
                         *at,
                         progress=lambda done, total: say(f"{done} of {total} crystals compared"),
                     )
@@ -92,7 +109,7 @@ def submit(
                 record_names(site.database, same, maker.mobile_species)
             with counting() as say:
                 done: Submission = submit_found(
-                    candidates_of(wanted, maker, sieve),
+                    candidates_of(wanted, maker, selector),
                     *at,
                     duplicates=same,
                     dry_run=dry_run,
@@ -106,7 +123,9 @@ def submit(
             ) from None
         verb = "would be submitted" if dry_run else "submitted"
         echo(f"{done.n_submitted} materials {verb} ({done.n_jobs} jobs).")
-        for label, n_removed in sieve.removed:
+        if selector.n_without_ion:
+            echo(f"{selector.n_without_ion} do not hold {selector.element}.")
+        for label, n_removed in selector.sieve.removed:
             echo(f"{n_removed} were removed by {label}.")
         if done.n_duplicates:
             echo(f"{done.n_duplicates} are the same as another, which stands for them.")
@@ -124,29 +143,3 @@ def submit(
         echo(f"... and {len(done.unreadable) - _SHOWN} more.", err=True)
     if done.unreadable:
         raise typer.Exit(EXIT_SOME_UNREADABLE)
-
-
-def _campaign(
-    paths: list[Path] | None,
-    campaign: Path | None,
-    flow: str,
-    potential: str | None,
-    mobile: str,
-    priority: int,
-) -> "Campaign":
-    from superionic.cluster.campaign_file import Campaign, read_campaign
-    from superionic.cluster.flows import flow_kind
-
-    if bool(paths) == (campaign is not None):
-        raise typer.BadParameter("Name crystals, or a campaign file with --campaign.")
-    if campaign is not None:
-        return read_campaign(campaign)
-    flow_kind(flow)
-    return Campaign(
-        name=flow,
-        flow=flow,
-        crystals=paths or [],
-        mobile_species=mobile,
-        potential=potential,
-        priority=priority,
-    )

@@ -104,7 +104,7 @@ def _require_network_extra() -> None:
 
     from superionic.errors import NetworkError
 
-    missing = [name for name in ("e3nn", "lightning", "sklearn") if find_spec(name) is None]
+    missing = [name for name in ("lightning", "sklearn") if find_spec(name) is None]
     if missing:
         raise NetworkError(
             f"Training needs {', '.join(missing)}, which this installation does not have.",

@@ -17,6 +17,7 @@ EXIT_INTERRUPTED = 130
 
 
 def validate(
+    context: typer.Context,
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -39,8 +40,8 @@ def validate(
             "--campaign",
             exists=True,
             dir_okay=False,
-            help="A YAML file that says which crystals and which settings; instead of paths, ion, "
-            "potential and the options of the runs.",
+            help="A YAML file that says which crystals and which settings; instead of paths and "
+            "the options of the runs. --potential and --mobile go before it.",
         ),
     ] = None,
     potential: Potential = None,
@@ -114,7 +115,13 @@ def validate(
     crystals = paths or []
     if campaign is not None:
         crystals, maker, selection = campaign_of_flow(
-            campaign, potential or settings.potential, "validate", ValidateMaker
+            campaign,
+            context,
+            "validate",
+            ValidateMaker,
+            refused=("temperatures", "length", "engine", "calculator", "seed"),
+            potential=potential,
+            mobile=mobile,
         )
     else:
         maker = _maker(

@@ -1,12 +1,8 @@
 """The same crystal under several names: computed once, found under each."""
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from pymongo import UpdateOne
-
-from superionic.builders.screening import link_duplicates, read_rows
+from superionic.campaign.selection import Selector, selection_settings
 from superionic.cluster.campaign_file import Campaign
 from superionic.cluster.launchpad import CampaignLaunchPad
 from superionic.cluster.portions import portions
@@ -24,18 +20,13 @@ from superionic.structures.duplicates import (
     find_duplicates,
     stand_ins,
 )
-from superionic.structures.filters import Sieve
-from superionic.structures.prepare import orderings_of
 from superionic.structures.readers import read_candidates
-
-NAMES_COLLECTION = "names"
-"""One document for each further name: ``name``, ``same_as``, ``mobile_species``, ``linked``."""
 
 _CHUNK_SIZE = 500
 
 
 def candidates_of(
-    campaign: Campaign, maker: FlowMaker, sieve: Sieve
+    campaign: Campaign, maker: FlowMaker, selector: Selector | None = None
 ) -> Iterator[Candidate | InputError]:
     """Yield the candidates of a campaign: read, filtered, ordered as often as it asks for.
 
@@ -45,19 +36,18 @@ def candidates_of(
         Which crystals, and how many orderings of those that are disordered.
     maker : FlowMaker
         Its mobile species and settings of preparation make the orderings.
-    sieve : Sieve
-        The filters, which count.
+    selector : Selector, optional
+        The rules, as :func:`selector_of` returns them; it counts.
     """
-    for item in sieve.pass_on(read_candidates(campaign.crystals)):
-        if isinstance(item, InputError):
-            yield item
-            continue
-        try:
-            yield from orderings_of(
-                item, maker.mobile_species, maker.prepare_maker.settings, campaign.orderings
-            )
-        except InputError as error:
-            yield error
+    selector = selector or selector_of(campaign, maker)
+    yield from selector.candidates(read_candidates(campaign.crystals))
+
+
+def selector_of(campaign: Campaign, maker: FlowMaker) -> Selector:
+    """Return the rules by which a campaign selects crystals."""
+    return Selector(
+        maker.mobile_species, maker.prepare_maker.settings, selection_settings(campaign)
+    )
 
 
 def find_same(
@@ -116,78 +106,3 @@ def find_same(
     return stand_ins(
         names, first, {members[key] for key in finished}, {members[key] for key in queued}
     )
-
-
-def record_names(database: Database, same: Mapping[str, str], mobile_species: str) -> None:
-    """Note further names, so that builders write a row for each.
-
-    Parameters
-    ----------
-    database : Database
-        The results.
-    same : mapping of str to str
-        For each further name, the one that is computed in its place.
-    mobile_species : str
-        The mobile ion of the campaign.
-    """
-    names = _collection(database)
-    names.create_index("same_as")
-    names.create_index("linked")
-    writes = [
-        UpdateOne(
-            {"_id": f"{name}|{same_as}|{mobile_species}"},
-            {
-                "$setOnInsert": {
-                    "name": name,
-                    "same_as": same_as,
-                    "mobile_species": mobile_species,
-                    "linked": False,
-                }
-            },
-            upsert=True,
-        )
-        for name, same_as in sorted(same.items())
-    ]
-    for chunk in portions(writes, _CHUNK_SIZE):
-        names.bulk_write(chunk, ordered=False)
-
-
-def link_names(database: Database, changed: Collection[str] | None = None) -> int:
-    """Write the rows of further names; return how many were looked at.
-
-    Parameters
-    ----------
-    database : Database
-        The results.
-    changed : collection of str, optional
-        Materials whose rows are new: beside names that have no row yet, only theirs are looked at.
-        All by default.
-    """
-    names = _collection(database)
-    records: dict[Any, dict[str, Any]] = {}
-    if changed is None:
-        records = {record["_id"]: record for record in names.find({})}
-    else:
-        for record in names.find({"linked": False}):
-            records[record["_id"]] = record
-        for chunk in portions(changed, _CHUNK_SIZE):
-            for record in names.find({"same_as": {"$in": chunk}}):
-                records[record["_id"]] = record
-    wanted: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for record in records.values():
-        wanted[record["same_as"], record["mobile_species"]].append(record)
-    for chunk in portions(sorted({material for material, _ in wanted}), _CHUNK_SIZE):
-        criteria = {"material_id": {"$in": chunk}, "duplicate_of": None}
-        for row in read_rows(database.screening, criteria):
-            members = wanted.get((row.material_id, row.mobile_species), ())
-            if not members:
-                continue
-            link_duplicates(database.screening, row, [record["name"] for record in members])
-            fresh = [record["_id"] for record in members if not record["linked"]]
-            if fresh:
-                names.update_many({"_id": {"$in": fresh}}, {"$set": {"linked": True}})
-    return len(records)
-
-
-def _collection(database: Database) -> Any:
-    return database.screening._collection.database[NAMES_COLLECTION]

@@ -132,7 +132,7 @@ class Database:
 
 @contextmanager
 def resolve_database(
-    settings: SuperionicSettings, *, prefer_uri: bool = False
+    settings: SuperionicSettings, *, prefer_uri: bool = False, writing: bool = True
 ) -> Iterator[Database]:
     """Open the results database, and close it at the end.
 
@@ -147,11 +147,14 @@ def resolve_database(
     prefer_uri : bool
         Let ``settings.database_uri`` go before jobflow's file, as when it was given on the command
         line.
+    writing : bool
+        Whether something will be written: then indexes are made. Otherwise nothing is, so that a
+        user with the role ``read`` is enough.
 
     Yields
     ------
     Database
-        Connected, checked and indexed.
+        Connected and checked.
 
     Raises
     ------
@@ -167,7 +170,8 @@ def resolve_database(
             spec = spec_from_uri(uri, settings.database_name, source="local server")
         check_connection(spec)
         database = stack.enter_context(spec.open())
-        ensure_indexes(database)
+        if writing:
+            ensure_indexes(database)
         yield database
 
 

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 
 from superionic.errors import NetworkError
@@ -62,14 +61,8 @@ def load_network(network: str | None = None) -> NamedNetwork:
     Raises
     ------
     NetworkError
-        When a package is missing that networks need, there is no such file, it is none of ours, of
-        another version, or damaged.
+        When there is no such file, it is none of ours, of another version, or damaged.
     """
-    if find_spec("e3nn") is None:
-        raise NetworkError(
-            "The force network needs e3nn, which this installation does not have.",
-            hint='Install it: pip install "superionic[network]"',
-        )
     path = network_path(network)
     stat = path.stat()
     return _load(path, stat.st_mtime_ns, stat.st_size, get_settings().device)

@@ -173,9 +173,7 @@ def _gate_backward(
             d_gate[k] = q * (vp[k] - gate[k] * dot_v)
 
 
-# The module may be imported within torch.inference_mode(), whose tensors no gradient can keep.
-with torch.inference_mode(False):
-    _NONE = torch.zeros((0, 2 * _WIDTH))
+_NONE = torch.zeros((0, 2 * _WIDTH))
 
 
 class GatherSilu(torch.autograd.Function):

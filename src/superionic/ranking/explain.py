@@ -1,6 +1,5 @@
 """Why a row stands where it stands."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from superionic.ranking.parts import ScorePart
@@ -54,7 +53,6 @@ def explain_standing(
     n_rows: int,
     above: ScreeningDocument | None = None,
     below: ScreeningDocument | None = None,
-    rows: Sequence[ScreeningDocument] = (),
 ) -> Standing:
     """Explain the place of a row by one policy.
 
@@ -68,9 +66,6 @@ def explain_standing(
         Rows of the same species and potential.
     above, below : ScreeningDocument, optional
         The rows whose ranks are one less and one more.
-    rows : sequence of ScreeningDocument
-        All rows of the same species and potential, for the parts that depend on them; what
-        policies look at is enough of each.
     """
     rank, score = row.ranks.get(policy.name), row.scores.get(policy.name)
     reason = policy.lacks(row)
@@ -96,7 +91,7 @@ def explain_standing(
         above=above,
         below=below,
         tie=f"the same as {' and '.join(tied)}; then by {policy.ties}" if tied else None,
-        parts=tuple(policy.parts(row, rows)) if reason is None else (),
+        parts=tuple(policy.parts(row)) if reason is None else (),
     )
 
 
@@ -104,7 +99,6 @@ def explain_row(
     row: ScreeningDocument,
     n_rows: int,
     neighbours: dict[str, tuple[ScreeningDocument | None, ScreeningDocument | None]],
-    rows: Sequence[ScreeningDocument] = (),
 ) -> list[Standing]:
     """Explain the place of a row by every policy.
 
@@ -116,10 +110,8 @@ def explain_row(
         Rows of the same species and potential.
     neighbours : dict
         For each policy the rows above and below.
-    rows : sequence of ScreeningDocument
-        All rows of the same species and potential, for the parts that depend on them.
     """
     return [
-        explain_standing(policy, row, n_rows, *neighbours.get(name, (None, None)), rows)
+        explain_standing(policy, row, n_rows, *neighbours.get(name, (None, None)))
         for name, policy in policies().items()
     ]

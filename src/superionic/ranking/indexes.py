@@ -8,6 +8,12 @@ database reads it.
 POLICY_NAMES = ("xi", "barrier", "free_volume", "network", "consensus", "calibrated")
 """Names of the policies, the published one first."""
 
+
+def rank_field(policy: str) -> str:
+    """Return the field of a row that holds its rank by a policy."""
+    return "rank" if policy == "xi" else f"ranks.{policy}"
+
+
 SORTED_BY = ("rank", *(f"ranks.{name}" for name in POLICY_NAMES if name != "xi"))
 """Fields that hold ranks: by Xi, and by the other policies."""
 

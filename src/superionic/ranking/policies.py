@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,18 +70,16 @@ class Policy(ABC):
         """Return what orders equal scores, ascending."""
         return 0.0
 
-    def parts(self, row: Row, rows: Sequence[Row]) -> list[ScorePart]:
-        """Return what the score of a row is made of; nothing where it is one number or lacking.
-
-        Parameters
-        ----------
-        row : ScreeningDocument
-            The row.
-        rows : sequence of ScreeningDocument
-            All rows that it is ranked among, itself included; without them, what depends on the
-            other rows has no parts.
-        """
+    def parts(self, row: Row) -> list[ScorePart]:
+        """Return what the score of a ranked row is made of; nothing where it is one number."""
         return []
+
+    def percentiles(self, rows: Sequence[Row]) -> dict[str, FloatArray]:
+        """Return what scores are the mean of, for rows that lack nothing: NaN where there is none.
+
+        Nothing, for a policy whose scores are no mean of percentiles.
+        """
+        return {}
 
     def places(self, rows: Sequence[Row]) -> list[Place]:
         """Return the rows in order, with their ranks."""
@@ -154,29 +152,27 @@ class MeanOfPercentiles(Policy):
         A value is NaN where the row lacks one that it need not have.
         """
 
+    @abstractmethod
+    def value_of(self, row: Row, name: str) -> float | None:
+        """Return a ranked row's own value of a member."""
+
+    def percentiles(self, rows: Sequence[Row]) -> dict[str, FloatArray]:
+        """Return the percentiles by each member."""
+        return {name: _percentiles(*column) for name, column in self.columns(rows).items()}
+
     def scores(self, rows: Sequence[Row]) -> list[float]:
         """Return mean percentiles."""
-        found = [_percentiles(*column) for column in self.columns(rows).values()]
+        found = list(self.percentiles(rows).values())
         known = [np.isfinite(one) for one in found]
         total = np.sum([np.where(k, one, 0.0) for k, one in zip(known, found, strict=True)], axis=0)
         return _rounded(total / np.maximum(np.sum(known, axis=0), 1))
 
-    def parts(self, row: Row, rows: Sequence[Row]) -> list[ScorePart]:
-        """Return the percentile of each member."""
-        complete = [one for one in rows if self.lacks(one) is None]
-        place = next((i for i, one in enumerate(complete) if one.key == row.key), None)
-        if place is None:
-            return []
-        found = [
-            (name, values[place], _percentiles(values, lower)[place])
-            for name, (values, lower) in self.columns(complete).items()
-            if not np.isnan(values[place])
-        ]
+    def parts(self, row: Row) -> list[ScorePart]:
+        """Return the percentile of each member, as it was when the row was ranked."""
+        found = row.percentiles.get(self.name, {})
         return [
-            ScorePart(
-                name, float(value) if np.isfinite(value) else None, float(level), 1 / len(found)
-            )
-            for name, value, level in found
+            ScorePart(name, self.value_of(row, name), level, 1 / len(found))
+            for name, level in found.items()
         ]
 
 
@@ -199,6 +195,11 @@ class FreeVolumePolicy(MeanOfPercentiles):
         """Return the two volumes."""
         names = ("fv_disconnected_2eV", "free_volume_2eV_A3_per_ion")
         return {name: (np.array([getattr(r, name) for r in rows], float), False) for name in names}
+
+    def value_of(self, row: Row, name: str) -> float | None:
+        """Return one of the two volumes."""
+        value: float | None = getattr(row, name)
+        return value
 
 
 class NetworkPolicy(Policy):
@@ -249,6 +250,10 @@ class ConsensusPolicy(MeanOfPercentiles):
             found[member.name] = (values, member.lower_is_better)
         return found
 
+    def value_of(self, row: Row, name: str) -> float | None:
+        """Return the score by a member; None for a barrier that is never overcome."""
+        return row.scores.get(name)
+
 
 @dataclass(frozen=True)
 class CalibratedPolicy(Policy):
@@ -285,8 +290,8 @@ class CalibratedPolicy(Policy):
         assert calibration is not None or not rows
         return [] if calibration is None else [calibration.probability(row) for row in rows]
 
-    def parts(self, row: Row, rows: Sequence[Row]) -> list[ScorePart]:
-        """Return the terms of the log odds; the other rows do not matter."""
+    def parts(self, row: Row) -> list[ScorePart]:
+        """Return the terms of the log odds."""
         calibration = self.load()
         model = None if calibration is None else calibration.model_for(row)
         return [] if model is None else model.parts(row)
@@ -354,24 +359,39 @@ def ranked(rows: Iterable[Row], policy: str = "xi") -> list[Row]:
     """
     chosen = get_policy(policy).name
     rows = list(rows)
-    found = standings(rows)
     complete = [
-        row.model_copy(update={"rank": ranks["xi"], "ranks": ranks, "scores": scores})
-        for row, (ranks, scores) in zip(rows, found, strict=True)
+        row.model_copy(update=fresh) for row, fresh in zip(rows, standings(rows), strict=True)
     ]
     return sorted(complete, key=lambda row: row.ranks[chosen])
 
 
-def standings(rows: Sequence[Row]) -> list[tuple[dict[str, int], dict[str, float]]]:
-    """Return for each row its rank by each policy, and its finite scores."""
+def standings(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return for each row the fields that ranking fills in.
+
+    ``rank`` and ``ranks``, the finite ``scores``, and the ``percentiles`` that these are means of.
+    """
     ranks: dict[str, dict[str, int]] = {row.key: {} for row in rows}
     scores: dict[str, dict[str, float]] = {row.key: {} for row in rows}
+    levels: dict[str, dict[str, dict[str, float]]] = {row.key: {} for row in rows}
     for name, policy in policies().items():
         for place in policy.places(rows):
             ranks[place.row.key][name] = place.rank
             if place.score is not None and np.isfinite(place.score):
                 scores[place.row.key][name] = float(f"{place.score:.6g}")
-    return [(ranks[row.key], scores[row.key]) for row in rows]
+        complete = [row for row in rows if policy.lacks(row) is None]
+        for member, found in policy.percentiles(complete).items():
+            for row, level in zip(complete, found, strict=True):
+                if not np.isnan(level):
+                    levels[row.key].setdefault(name, {})[member] = float(level)
+    return [
+        {
+            "rank": ranks[row.key]["xi"],
+            "ranks": ranks[row.key],
+            "scores": scores[row.key],
+            "percentiles": levels[row.key],
+        }
+        for row in rows
+    ]
 
 
 def _rounded(values: NDArray[np.float64]) -> list[float]:

@@ -88,7 +88,7 @@ def _standings(standings: Sequence[Standing]) -> str:
                 one.policy,
                 rank,
                 "-" if one.percentile is None else f"{one.percentile:.0f} %",
-                one.reason or (f"{_score(one.score)} {one.quantity}"),
+                one.reason or ("-" if one.rank is None else f"{_score(one.score)} {one.quantity}"),
                 "-" if one.reason else _neighbour(one.policy, one.above),
                 "-" if one.reason else _neighbour(one.policy, one.below),
             )

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 PREFIX = "_superionic_"
 _API_VERSION = "1.1.0"
-_NESTED = frozenset({"settings", "runs", "labels", "orderings", "ranks", "scores", "warnings"})
+_NESTED = frozenset(
+    {"settings", "runs", "labels", "orderings", "ranks", "scores", "percentiles", "warnings"}
+)
 _IN_OPTIMADE = (
     *("material_id", "mobile_species", "potential", "present"),
     *LANDSCAPE_FIELDS,

@@ -1,14 +1,16 @@
 """The ranking as a table, CSV and JSON, and the list of failures."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from superionic.report.text_table import text_table
 from superionic.schemas.failure import FailureDocument
-from superionic.schemas.screening import ScreeningDocument
-from superionic.text import csv_text
+from superionic.schemas.screening import Part, ScreeningDocument
+from superionic.text import csv_lines
 
+_FIRST_PART, _PART = 50, 500
 JSON_FIELDS = (
     "material_id",
     "formula",
@@ -79,13 +81,21 @@ def ranking_json(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
     return json.dumps(ranking_records(rows, policy), indent=2, allow_nan=False)
 
 
-def ranking_csv(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
+def ranking_csv(rows: Iterable[ScreeningDocument], policy: str = "xi") -> str:
     """Return the ranking as CSV; warnings as codes separated by semicolons."""
-    records = (
-        record | {"warnings": [warning["code"] for warning in record["warnings"]]}
-        for record in ranking_records(rows, policy)
+    return "".join(ranking_csv_lines(rows, policy)).rstrip("\n")
+
+
+def ranking_csv_lines(rows: Iterable[ScreeningDocument], policy: str = "xi") -> Iterator[str]:
+    """Yield the lines of :func:`ranking_csv`, with their ends, as rows come."""
+    records = (record for row in rows for record in ranking_records([row], policy))
+    yield from csv_lines(
+        JSON_FIELDS,
+        (
+            record | {"warnings": [warning["code"] for warning in record["warnings"]]}
+            for record in records
+        ),
     )
-    return csv_text(JSON_FIELDS, records).rstrip("\n")
 
 
 def ranking_table(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
@@ -93,8 +103,42 @@ def ranking_table(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
 
     The network, labels and validation have columns where a row has them.
     """
-    if not rows:
-        return "No materials."
+    return "\n".join(ranking_tables(rows, policy))
+
+
+def ranking_tables(rows: Iterable[ScreeningDocument], policy: str = "xi") -> Iterator[str]:
+    """Yield the table of :func:`ranking_table` in parts, as rows come.
+
+    A part has heads of its own where its rows have what none before had.
+    """
+    iterator = iter(rows)
+    parts: set[Part] = set()
+    shown: list[str] = []
+    widths: list[int] = []
+    size = _FIRST_PART
+    while portion := list(islice(iterator, size)):
+        parts |= {part for row in portion for part in row.present}
+        columns = _columns(policy, parts)
+        heads = [name for name, _, _ in columns]
+        cells = [[show(row) for _, _, show in columns] for row in portion]
+        if heads != shown:
+            widths = [len(head) for head in heads]
+        widths = [max(width, *(len(row[i]) for row in cells)) for i, width in enumerate(widths)]
+        yield text_table(
+            [(name, is_number) for name, is_number, _ in columns],
+            cells,
+            head=heads != shown,
+            least_widths=widths,
+        )
+        shown, size = heads, _PART
+    if not shown:
+        yield "No materials."
+
+
+def _columns(
+    policy: str, parts: Collection[Part]
+) -> list[tuple[str, bool, Callable[[ScreeningDocument], str]]]:
+    """Return the head of each column, whether it holds numbers, and what it shows of a row."""
     columns: list[tuple[str, bool, Callable[[ScreeningDocument], str]]] = [
         ("rank", True, lambda row: str(rank_of(row, policy))),
         ("formula", False, lambda row: row.formula),
@@ -108,21 +152,18 @@ def ranking_table(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
         ("fv disc.", True, lambda row: _number(row.fv_disconnected, ".4f")),
         ("Xi", True, lambda row: _number(row.xi, ".3g")),
     ]
-    if policy == "network" or any("prediction" in row.present for row in rows):
+    if policy == "network" or "prediction" in parts:
         columns.append(("network", True, lambda row: _number(row.predicted_log10_msd_slope, ".2f")))
-    if any("label" in row.present for row in rows):
+    if "label" in parts:
         columns.append(("dynamics", False, lambda row: row.label_verdict or "-"))
-    if any("validation" in row.present for row in rows):
+    if "validation" in parts:
         columns.append(("validated", False, lambda row: row.validation_verdict or "-"))
     columns += [
         ("evaluations", True, lambda row: str(row.n_evaluations)),
         ("s", True, lambda row: f"{row.wall_time_s:.1f}"),
         ("warnings", False, lambda row: ", ".join(dict.fromkeys(w.code for w in row.warnings))),
     ]
-    return text_table(
-        [(name, is_number) for name, is_number, _ in columns],
-        ([show(row) for _, _, show in columns] for row in rows),
-    )
+    return columns
 
 
 def _barrier(row: ScreeningDocument) -> str:

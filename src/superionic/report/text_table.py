@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +13,13 @@ from superionic.text import printable
 _WIDTH = 250
 
 
-def text_table(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]]) -> str:
+def text_table(
+    columns: Sequence[tuple[str, bool]],
+    rows: Iterable[Sequence[str]],
+    *,
+    head: bool = True,
+    least_widths: Sequence[int] | None = None,
+) -> str:
     """Return a table, one line a row, without lines between.
 
     Parameters
@@ -21,6 +28,10 @@ def text_table(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]
         Head of each column, and whether it holds numbers, which end below each other.
     rows : iterable of sequence of str
         Cells; what a terminal would not show is written as an escape.
+    head : bool
+        Whether the first line has the heads.
+    least_widths : sequence of int, optional
+        Least width of each column, so that a table goes on where another ended.
 
     Examples
     --------
@@ -29,9 +40,10 @@ def text_table(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]
     mp-1    0.5
     mp-22  10.5
     """
-    table = Table(box=None, pad_edge=False)
-    for name, is_number in columns:
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
+    table = Table(box=None, pad_edge=False, show_header=head)
+    for (name, is_number), width in zip(columns, least_widths or [0] * len(columns), strict=True):
+        justify: Literal["left", "right"] = "right" if is_number else "left"
+        table.add_column(name, justify=justify, no_wrap=True, min_width=width)
     for cells in rows:
         table.add_row(*(Text(printable(cell, keep="")) for cell in cells))
     # Neither colours nor markup, whatever the environment says of the terminal.

@@ -9,7 +9,7 @@ from pydantic import Field
 from superionic.schemas.common import Document, Warning_
 from superionic.schemas.screen import OrderingsSummary, Origins
 
-ROW_VERSION = "2.2"
+ROW_VERSION = "2.3"
 """Version of the rows; a row of another version is built again."""
 
 Part = Literal["landscape", "prediction", "label", "validation"]
@@ -83,7 +83,10 @@ class ScreeningDocument(Origins):
     Fields of a part that is missing are None. Rows that older versions wrote can be read.
     """
 
-    key: str = Field(description="material_id, mobile species and potential: the unique key.")
+    key: str = Field(
+        description="The unique key: material_id, mobile species and potential, joined by '|'; a "
+        "'|' or '%' within one of them is written as '%7C' or '%25'."
+    )
     schema_version: str = Field(ROW_VERSION, description="Version of the row.")
     superionic_version: str = Field(description="Version of superionic of the newest run.")
     material_id: str = Field(description="Identifier of the material.")
@@ -213,6 +216,11 @@ class ScreeningDocument(Origins):
     scores: dict[str, float] = Field(
         default_factory=dict,
         description="What each policy ranks by; a policy that lacks something has none.",
+    )
+    percentiles: dict[str, dict[str, float]] = Field(
+        default_factory=dict,
+        description="For each policy whose score is a mean of percentiles, the percentile of each "
+        "of its members.",
     )
 
     # Where it comes from.

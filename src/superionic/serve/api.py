@@ -6,17 +6,20 @@ counts all rows for every page, skips over those of the pages before, drops an u
 without a word, and answers 500 where a database is away.
 """
 
+from itertools import chain
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
 
 from superionic import __version__
+from superionic.collection.filters import Filters, Key
+from superionic.query import failures_of
 from superionic.ranking.policies import policies
 from superionic.schemas.failure import FailureDocument
 from superionic.serve import reading
 from superionic.serve.downloads import attachment, cif_text, cube_text, file_name, rows_csv
 from superionic.serve.errors import RESPONSES
-from superionic.serve.filters import Filters, Key
 from superionic.serve.jobs import Campaign
 from superionic.serve.material import Scenes, figure_json, figures_of, structure_of
 from superionic.serve.models import (
@@ -35,7 +38,6 @@ from superionic.serve.models import (
 from superionic.serve.settings import ServeSettings
 from superionic.serve.source import Source
 
-_EXPORT_TIMES_LONGER = 5
 FigureName = Literal["landscape", "path", "volume", "msd", "arrhenius"]
 Level = Annotated[
     float | None,
@@ -92,20 +94,25 @@ def create_router(source: Source, campaign: Campaign, settings: ServeSettings) -
         responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
     )
     def rows_as_csv(asked: Annotated[TableQuery, Query()]) -> Response:
-        """Return the filtered table as CSV, up to the export limit."""
-        with source.asking(_EXPORT_TIMES_LONGER * source.query_timeout_s) as database:
-            found = reading.table_rows(
-                database, source.survey(database), asked, settings.export_limit
-            )
-            text = rows_csv(found)
-        return Response(text, media_type="text/csv", headers=attachment("superionic_rows.csv"))
+        """Return the filtered table as CSV, up to the export limit, as it is read."""
+        pages = reading.table_pages(source, asked, settings.export_limit)
+        first = next(pages, [])  # what is wrong is said before the first line
+        return StreamingResponse(
+            rows_csv(chain([first], pages)),
+            media_type="text/csv",
+            headers=attachment("superionic_rows.csv"),
+        )
 
     @router.get("/material", tags=["material"])
     def material(key: Annotated[Key, Query()]) -> MaterialAnswer:
         """Return all that is known of a material, arrays left out."""
         with source.asking() as database:
             row = reading.read_row(database, key)
-            failures = reading.failures_of(database, row.material_id)
+            failures = [
+                one
+                for one in failures_of(database, row.material_id)
+                if one.concerns(row.mobile_species, row.potential)
+            ]
         return MaterialAnswer(row=row, failures=failures, figures=figures_of(row))
 
     @router.get("/material/standings", tags=["material"])

@@ -1,14 +1,15 @@
 """Files that can be downloaded: CSV, CIF and Gaussian cube files."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from superionic.serve.models import TableRow
-from superionic.text import csv_text
+from superionic.text import csv_lines
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -30,9 +31,12 @@ def attachment(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-def rows_csv(rows: Iterable[TableRow]) -> str:
-    """Return rows as CSV; lists are joined by semicolons."""
-    return csv_text(list(TableRow.model_fields), (row.model_dump() for row in rows))
+def rows_csv(pages: Iterable[Sequence[TableRow]]) -> Iterator[str]:
+    """Yield pages of rows as CSV, each as one text; lists are joined by semicolons."""
+    names = list(TableRow.model_fields)
+    for index, page in enumerate(pages):
+        lines = csv_lines(names, (row.model_dump() for row in page))
+        yield "".join(islice(lines, int(index > 0), None))  # heads once
 
 
 def cif_text(structure: "Structure") -> str:

@@ -92,6 +92,10 @@ def answer_of(error: Exception) -> AnswerError:
     if isinstance(error, DatabaseError):
         return AnswerError(503, error.code, error.message, error.hint)
     if isinstance(error, SuperionicError):
+        from superionic.collection.paging import PositionError
+
+        if isinstance(error, PositionError):
+            return AnswerError(422, error.code, error.message, error.hint)
         return AnswerError(404, error.code, error.message, error.hint)
     if isinstance(error, PyMongoError):
         # Texts of the driver may repeat parts of an address.

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field
 
+from superionic.collection.filters import Filters, PolicyName, SortField
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import Part, ScreeningDocument
-from superionic.serve.filters import Filters, PolicyName, SortField
 
 T = TypeVar("T")
 
@@ -136,6 +136,15 @@ class Neighbour(BaseModel):
     formula: str = Field(description="Reduced formula.")
 
 
+class PartAnswer(BaseModel):
+    """One term of a score, or of its log odds."""
+
+    name: str = Field(description="A policy, a feature, or intercept.")
+    value: float | None = Field(description="The row's own value.")
+    relative: float = Field(description="Percentile, or distance from the mean in deviations.")
+    weight: float = Field(description="What that is multiplied by.")
+
+
 class StandingAnswer(BaseModel):
     """Where a row stands by one policy."""
 
@@ -149,6 +158,7 @@ class StandingAnswer(BaseModel):
     tie: str | None = Field(description="Which rule decided between rows of the same score.")
     above: Neighbour | None = Field(description="The row above.")
     below: Neighbour | None = Field(description="The row below.")
+    parts: list[PartAnswer] = Field(description="What a composite score is made of.")
 
 
 class FigureInfo(BaseModel):

@@ -11,14 +11,15 @@ from pymongo.errors import PyMongoError
 
 from superionic.builders.documents import without_monty
 from superionic.builders.screening import read_rows
+from superionic.collection.filters import LONGEST_KEY, Filters, Key, Order, order_of
+from superionic.collection.paging import Position, read_page
+from superionic.collection.survey import Survey
 from superionic.database.stores import Database
-from superionic.query import rank_field
-from superionic.ranking.explain import Standing, explain_row
-from superionic.ranking.indexes import POLICY_NAMES
+from superionic.query import standings_of
+from superionic.ranking.explain import Standing
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import ScreeningDocument
 from superionic.serve.errors import AnswerError, nothing_there
-from superionic.serve.filters import LONGEST_KEY, Filters, Key, Order, order_of
 from superionic.serve.models import (
     PROPERTIES,
     Count,
@@ -27,13 +28,12 @@ from superionic.serve.models import (
     Page,
     PageMeta,
     PageQuery,
+    PartAnswer,
     StandingAnswer,
     TableQuery,
     TableRow,
 )
-from superionic.serve.paging import Position, read_page
-from superionic.serve.source import rows_of
-from superionic.serve.survey import Survey, largest_rank
+from superionic.serve.source import Source, rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -59,17 +59,24 @@ def table_page(database: Database, survey: Survey, asked: PageQuery) -> Page[Tab
     )
 
 
-def table_rows(
-    database: Database, survey: Survey, asked: TableQuery, limit: int
-) -> Iterator[TableRow]:
-    """Yield the rows of the whole table, up to a limit."""
-    order, after, left = _order(survey, asked), None, limit
-    while left > 0:
-        found = _read(database, survey, asked, order, min(_EXPORT_PAGE, left), after)
-        yield from (table_row(row, asked.policy.value) for row in found)
-        if len(found) < min(_EXPORT_PAGE, left):
+def table_pages(source: Source, asked: TableQuery, limit: int) -> Iterator[list[TableRow]]:
+    """Yield the rows of the whole table, up to a limit, page by page.
+
+    The database is asked for each page by itself: each has its own time, and none is read before
+    somebody wants it.
+    """
+    order: Order | None = None
+    after: Position | None = None
+    while limit > 0:
+        size = min(_EXPORT_PAGE, limit)
+        with source.asking() as database:
+            survey = source.survey(database)
+            order = order or _order(survey, asked)
+            found = _read(database, survey, asked, order, size, after)
+        yield [table_row(row, asked.policy.value) for row in found]
+        if len(found) < size:
             return
-        left -= len(found)
+        limit -= size
         after = Position.of(found[-1], order)
 
 
@@ -143,11 +150,6 @@ def read_row(database: Database, key: str) -> ScreeningDocument:
     return found[0]
 
 
-def failures_of(database: Database, material_id: str) -> list[FailureDocument]:
-    """Return what could not be computed of a material; what cannot be read is left out."""
-    return _failures(database.failures.query({"material_id": material_id}, limit=20))
-
-
 def failures_page(database: Database, asked: FailuresQuery) -> Page[FailureDocument]:
     """Return one page of failures, by key."""
     order = Order("key")
@@ -171,19 +173,7 @@ def failures_page(database: Database, asked: FailuresQuery) -> Page[FailureDocum
 
 def standings(database: Database, row: ScreeningDocument) -> list[StandingAnswer]:
     """Return where a row stands by each policy, with its neighbours."""
-    rows = rows_of(database)
-    same = {"mobile_species": row.mobile_species, "potential": row.potential}
-    neighbours = {}
-    for name in POLICY_NAMES:
-        if (rank := row.ranks.get(name)) is None:
-            continue
-        # The ranks come first: the local server takes the first clause that has an index.
-        near = {rank_field(name): {"$in": [rank - 1, rank + 1]}, **same, "duplicate_of": None}
-        by_rank = {one.ranks.get(name): one for one in read_rows(database.screening, near)}
-        neighbours[name] = (by_rank.get(rank - 1), by_rank.get(rank + 1))
-    # Counting reads the whole collection on the local server; ranks have no gaps.
-    n_rows = largest_rank(rows, same)
-    return [_standing(one) for one in explain_row(row, n_rows, neighbours)]
+    return [_standing(one) for one in standings_of(database.screening, row)]
 
 
 def _order(survey: Survey, asked: TableQuery) -> Order:
@@ -223,11 +213,12 @@ def _failures(stored: Any) -> list[FailureDocument]:
 
 
 def _standing(one: Standing) -> StandingAnswer:
-    names = set(StandingAnswer.model_fields) - {"above", "below"}
+    names = set(StandingAnswer.model_fields) - {"above", "below", "parts"}
     return StandingAnswer(
         **{name: getattr(one, name) for name in names},
         above=_neighbour(one.above),
         below=_neighbour(one.below),
+        parts=[PartAnswer(**vars(part)) for part in one.parts],
     )
 
 

@@ -10,10 +10,10 @@ from typing import Any, Generic, TypeVar
 import pymongo
 from pymongo.collection import Collection
 
+from superionic.collection.survey import Survey, survey
 from superionic.database.stores import Database, DatabaseSpec, check_connection
 from superionic.errors import DatabaseError
 from superionic.serve.errors import empty_collection
-from superionic.serve.survey import Survey, survey
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from superionic.builders.documents import read_document, without_monty
-from superionic.builders.screening import query_screening
+from superionic.collection.rows import query_screening
 from superionic.errors import FigureError
 from superionic.report.figures import parity, precision
 from superionic.report.figures.kinds import MATERIAL_KINDS, get_kind

@@ -203,18 +203,12 @@ class Sources:
         """
         if self.campaign is None:
             return None
-        from superionic.campaign.selection import SelectionSettings, select
+        from superionic.campaign.selection import select_campaign
         from superionic.cluster.campaign_file import read_campaign
-        from superionic.structures.prepare import PrepareSettings
+        from superionic.settings import get_settings
 
         campaign = read_campaign(self.campaign)
-        settings = SelectionSettings(
-            filters=tuple(campaign.filters),
-            n_orderings=campaign.orderings,
-            skip_without_ion=True,
-            **({"duplicates": None} if campaign.every_copy else {}),
-        )
-        return select(campaign.crystals, campaign.mobile_species, PrepareSettings(), settings)
+        return select_campaign(campaign, campaign.maker(get_settings().potential))
 
     def _one_of(self, documents: Sequence[Any], request: Request) -> Any:
         """Return the first label or validation that is asked for."""

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from superionic import __version__
+from superionic.collection.filters import Order
+from superionic.collection.rows import iter_pages
+from superionic.collection.survey import survey
 from superionic.errors import SuperionicError
-from superionic.query import rank_field
+from superionic.ranking.indexes import rank_field
 from superionic.ranking.policies import Policy, get_policy
 from superionic.report.html.agreement import (
     Agreement,
@@ -157,9 +160,12 @@ def read_stored(database: "Database", scope: Scope | None, policy: str) -> Store
             "potential": scope.potential,
         }
     n_rows = database.screening.count(criteria)
-    order = {rank_field(policy): 1, "key": 1}
-    limited = {"sort": order, "limit": MOST_ROWS} if n_rows > MOST_ROWS else {}
-    rows = list(database.screening.query(criteria, **limited))
+    if n_rows > MOST_ROWS:
+        every = database.screening._collection
+        order = Order(rank_field(policy))
+        rows = list(iter_pages(every, criteria, order, survey=survey(every), limit=MOST_ROWS))
+    else:
+        rows = list(database.screening.query(criteria))
     failures = list(database.failures.query({}))
     jobs, faults = _failed_jobs(database, None if scope is None else scope.flow)
     return Stored(rows, failures, n_rows - len(rows), jobs, faults)

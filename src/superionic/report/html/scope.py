@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from superionic.campaign.selection import Selection, SelectionSettings, select
+from superionic.campaign.selection import Selection, select_campaign
 from superionic.cluster.campaign_file import read_campaign
 from superionic.errors import SuperionicError
 from superionic.potentials.registry import parse_spec
@@ -93,10 +93,7 @@ def read_scope(file: Path, default_potential: str) -> Scope:
     """
     campaign = read_campaign(file)
     maker = campaign.maker(default_potential)
-    settings = SelectionSettings(tuple(campaign.filters), campaign.orderings)
-    if campaign.every_copy:
-        settings = SelectionSettings(settings.filters, settings.n_orderings, duplicates=None)
-    chosen = select(campaign.crystals, maker.mobile_species, maker.prepare_maker.settings, settings)
+    chosen = select_campaign(campaign, maker)
     keys = {}
     for candidate in chosen.candidates:
         try:

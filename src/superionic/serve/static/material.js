@@ -79,12 +79,13 @@ async function drawStandings() {
   const place = find("standings");
   try {
     const standings = await ask("/api/material/standings", { key });
+    const madeOf = (one) => one.parts.length > 0 && `the sum of ${one.parts.map((part) => `${part.name} ${number(part.relative * part.weight)}`).join(", ")}`;
     const near = (one) => (one ? materialLink(one, `${one.formula} ${one.material_id}`) : "–");
     place.replaceChildren(table(["Policy", "Rank", "Value", "Of what", "Above", "Below"], standings.map((one) => [
       element("th", { scope: "row" }, one.policy),
       one.reason ? "last" : one.rank === null ? "not ranked yet" : `${one.rank} of ${one.n_rows}`,
       element("td", { class: "number" }, number(one.score)),
-      one.reason ?? one.quantity, near(one.above), near(one.below)])));
+      one.reason ?? [one.quantity, madeOf(one), one.tie].filter(Boolean).join("; "), near(one.above), near(one.below)])));
   } catch (error) {
     showFault(place, error);
   }

@@ -9,19 +9,21 @@ read few rows, and others find the range by the same index.
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 
-from superionic.ranking.indexes import SCREENING_INDEXES
-from superionic.serve.errors import AnswerError
-from superionic.serve.filters import TEXT_FIELDS, Order
-from superionic.serve.survey import Survey, is_text, is_value, value_at
+from superionic.collection.filters import TEXT_FIELDS, Order, SortField
+from superionic.collection.survey import Survey, is_text, is_value, value_at
+from superionic.errors import SuperionicError
+from superionic.ranking.indexes import SCREENING_INDEXES, SORTED_BY
 
 _INDEXED = frozenset({"key", *(fields[0] for fields in SCREENING_INDEXES)})
+_KNOWN = frozenset({*TEXT_FIELDS, *SORTED_BY, *(field.value for field in SortField)})
+"""Fields whose values are text, or numbers."""
 _SMALLEST_WINDOW = 64
 _MARGIN = 1.6
 _GROWTH = 4
@@ -31,6 +33,12 @@ _PART_OF_FIELD = {
     "msd_slope_A2_per_ps": "label",
     "conductivity_S_per_cm": "validation",
 }
+
+
+class PositionError(SuperionicError):
+    """A position that is none, or one of another order."""
+
+    code = "invalid"
 
 
 @dataclass(frozen=True)
@@ -63,11 +71,11 @@ class Position:
 
         Raises
         ------
-        AnswerError
+        PositionError
             When it is something else, or of another order.
         """
-        wrong = AnswerError(
-            422, "invalid", "after: this is no position.", "Use meta.next of the page before."
+        wrong = PositionError(
+            "after: this is no position.", hint="Use meta.next of the page before."
         )
         try:
             text = base64.b64decode(word + "=" * (-len(word) % 4), altchars=b"-_", validate=True)
@@ -94,7 +102,7 @@ def read_page(
     limit: int,
     *,
     survey: Survey,
-    properties: list[str],
+    properties: Sequence[str] | None = None,
     after: Position | None = None,
 ) -> list[dict[str, Any]]:
     """Return the next rows in order.
@@ -111,13 +119,13 @@ def read_page(
         Most rows.
     survey : Survey
         What is known of the collection; it only decides how the question is put.
-    properties : list of str
-        Fields to read, that of the order, whole, beside them.
+    properties : sequence of str, optional
+        Fields to read, that of the order, whole, beside them; all by default.
     after : Position, optional
         Where the page before ended.
     """
     # The server refuses a field beside a part of it.
-    wanted = {*properties, "key", order.field.split(".")[0]}
+    wanted = {*properties, "key", order.field.split(".")[0]} if properties else ()
     reader = _Reader(rows, survey, dict.fromkeys(wanted, 1) | {"_id": 0})
     found: list[dict[str, Any]] = []
     if after is None or after.value is not None:
@@ -230,6 +238,8 @@ def _bounds(own: Mapping[str, Any], descending: bool) -> tuple[dict[str, Any], d
 
 def _range(field: str, near: dict[str, Any], far: dict[str, Any]) -> dict[str, Any]:
     # Comparisons meet values of their type only: neither nulls nor what does not belong there.
+    if field not in _KNOWN:
+        return near | far or {"$ne": None}
     return near | far or {"$gte": "" if field in TEXT_FIELDS else float("-inf")}
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from pymongo.collection import Collection
 
+from superionic.collection.filters import TEXT_FIELDS, SortField
 from superionic.ranking.indexes import SORTED_BY
-from superionic.serve.filters import TEXT_FIELDS, SortField
 
 N_SAMPLES = 500
 _MOST_GROUPS = 24
@@ -203,7 +203,7 @@ def is_text(value: Any) -> bool:
 
 
 def meets(row: Mapping[str, Any], criteria: Mapping[str, Any]) -> bool:
-    """Say whether a row meets criteria of :meth:`~superionic.serve.filters.Filters.criteria`."""
+    """Say whether a row meets criteria as :class:`~superionic.collection.filters.Filters` make."""
     return all(_meets(value_at(row, path), wanted) for path, wanted in criteria.items())
 
 
@@ -217,6 +217,8 @@ def _meets(value: Any, wanted: Any) -> bool:
             holds = not isinstance(value, list) or not set(operand) & set(value)
         elif operator == "$ne":
             holds = value != operand
+        elif operator == "$in":
+            holds = value in operand
         elif value is None or isinstance(value, str) != isinstance(operand, str):
             holds = False
         else:

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from superionic.errors import SettingsError
+from superionic.ranking.indexes import rank_field
 from superionic.schemas.screening import LARGEST_ELEMENT_SET, PARTS, Part, element_set
 
 LONGEST_KEY = 4000
@@ -74,10 +76,23 @@ class ValidationVerdict(StrEnum):
     undecided = "undecided"
 
 
-def _reduced(text: str) -> str:
-    from superionic.errors import SettingsError
-    from superionic.query import reduced_formula
+def reduced_formula(text: str) -> str:
+    """Return a formula as rows have it.
 
+    Raises
+    ------
+    SettingsError
+        When it is no formula.
+    """
+    from pymatgen.core import Composition
+
+    try:
+        return str(Composition(text).reduced_formula)
+    except ValueError:
+        raise SettingsError(f"{text!r} is not a formula.") from None
+
+
+def _reduced(text: str) -> str:
     try:
         return reduced_formula(text)
     except (SettingsError, ArithmeticError, RecursionError):
@@ -220,24 +235,22 @@ _SAME_ORDER = {
 """Ranks that order rows of one species and potential as a field does; they have indexes."""
 
 
-def order_of(sort: SortField, policy: PolicyName, *, descending: bool, grouped: bool) -> Order:
+def order_of(sort: str, policy: str = "xi", *, descending: bool, grouped: bool) -> Order:
     """Return the order that was asked for.
 
     Parameters
     ----------
-    sort : SortField
+    sort : str
         The field.
-    policy : PolicyName
+    policy : str
         Whose rank ``rank`` is.
     descending : bool
         Largest first.
     grouped : bool
         Whether all rows are of one species and potential, so that ranks order them all.
     """
-    from superionic.query import rank_field
-
-    if sort is SortField.rank:
-        return Order(rank_field(policy.value), descending)
-    if grouped and (rank := _SAME_ORDER.get((sort.value, descending))):
+    if sort == SortField.rank:
+        return Order(rank_field(str(policy)), descending)
+    if grouped and (rank := _SAME_ORDER.get((str(sort), descending))):
         return Order(rank)
-    return Order(sort.value, descending)
+    return Order(str(sort), descending)

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from superionic.collection import paging
+from superionic.collection.filters import Filters, Order, PolicyName, SortField, order_of
+from superionic.collection.paging import Position, PositionError, read_page
+from superionic.collection.survey import Survey, largest_with, meets, survey, value_at
 from superionic.schemas.screening import element_sets
-from superionic.serve import paging
-from superionic.serve.errors import AnswerError
-from superionic.serve.filters import Filters, Order, PolicyName, SortField, order_of
-from superionic.serve.paging import Position, read_page
-from superionic.serve.survey import Survey, largest_with, meets, survey, value_at
+from superionic.serve.errors import answer_of
 
 ELEMENTS = ("Li", "S", "O", "P")
 PARTS_OF_ROWS = (
@@ -245,9 +245,9 @@ def test_few_rows_are_read_where_ranges_hold_them():
     ],
 )
 def test_a_position_that_is_none_is_refused(word):
-    with pytest.raises(AnswerError) as caught:
+    with pytest.raises(PositionError) as caught:
         Position.decode(word, Order("rank"))
-    assert caught.value.status == 422
+    assert answer_of(caught.value).status == 422
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The screening collection read by its indexes: filters, orders, pages."""
