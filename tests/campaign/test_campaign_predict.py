@@ -49,7 +49,7 @@ def test_predictions_are_kept_and_another_network_reads_the_same_shakes(tmp_path
     two = write_network(tmp_path / "two.pt", info, seed=1)
     first, rows = predict(two, code=3)
     assert "3 computed now, 2 from shakes that were there" in first.stderr
-    assert "no Li" in first.output
+    assert "-1 without the mobile ion" in first.stderr
     assert "broken" in first.output
     assert sorted(rows) == ["new", *names, "twin"]
     assert kinds(database) == {"prepared": 3, "shakes": 3, "prediction": 5}

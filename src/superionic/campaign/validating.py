@@ -8,7 +8,7 @@ from superionic.builders.documents import without_monty
 from superionic.campaign.outcome import Reporter, Task
 from superionic.campaign.run import database_errors, run_and_build
 from superionic.campaign.screening import unreadable
-from superionic.campaign.selection import SelectionSettings, select
+from superionic.campaign.selection import Selection, SelectionSettings, select
 from superionic.cluster.build import build_screening
 from superionic.collection.rows import query_screening
 from superionic.database.finished import finished_keys
@@ -58,12 +58,15 @@ class ValidationResult:
         Materials that were asked for.
     n_computed : int
         Flows that ran now; the others were in the database.
+    selection : Selection, optional
+        Of files: which crystals were wanted, and what became of the rest.
     """
 
     documents: list[ValidationDocument]
     failures: list[FailureDocument]
     n_planned: int
     n_computed: int
+    selection: Selection | None = None
 
 
 def validate_materials(
@@ -125,6 +128,7 @@ def validate_materials(
     info = load_potential(maker.potential).info
     failures: list[FailureDocument] = []
     given: list[Candidate] | None = None
+    chosen: Selection | None = None
     if paths:
         chosen = select(paths, maker.mobile_species, maker.prepare_maker.settings, selection)
         failures = [unreadable(error) for error in chosen.unreadable]
@@ -158,7 +162,7 @@ def validate_materials(
         failures += [outcome.failure for outcome in outcomes if outcome.failure is not None]
         found = {one.task_key: one for one in validations(database, (t.key for t in tasks), info)}
     documents = [found[task.key] for task in tasks if task.key in found]
-    return ValidationResult(documents, failures, len(tasks), len(outcomes))
+    return ValidationResult(documents, failures, len(tasks), len(outcomes), chosen)
 
 
 def best_candidates(

@@ -134,6 +134,7 @@ def label(
         except KeyboardInterrupt:
             reporter.say("Stopped. What is finished is kept; the same command goes on from here.")
             raise typer.Exit(EXIT_INTERRUPTED) from None
+        reporter.selected(result.selection)
         verdicts = ", ".join(f"{count} {name}" for name, count in summary(result.rows).items())
         reporter.say(
             f"{len(result.rows)} of {result.n_planned} crystals labelled"

@@ -124,6 +124,7 @@ def predict(
         except KeyboardInterrupt:
             reporter.say("Stopped. What is finished is kept; the same command goes on from here.")
             raise typer.Exit(EXIT_INTERRUPTED) from None
+        reporter.selected(result.selection)
         again = f", {result.n_shakes_found} from shakes that were there" * bool(
             result.n_shakes_found
         )

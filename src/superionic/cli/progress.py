@@ -10,6 +10,7 @@ from rich.progress import Progress as Bars
 
 from superionic.campaign.forecast import Forecast, duration
 from superionic.campaign.outcome import Outcome, Task
+from superionic.campaign.selection import Selection
 from superionic.cli.console import ProgressConsole
 from superionic.progress import Progress
 from superionic.text import printable
@@ -48,6 +49,12 @@ class ConsoleReporter:
         """Write one line."""
         self._stop()
         self._console.say(text)
+
+    def selected(self, selection: Selection | None) -> None:
+        """Say what was left out, where anything was."""
+        if selection is not None and selection.noteworthy:
+            for line in selection.lines():
+                self.say(line)
 
     def planned(self, *, n_materials: int, n_finished: int, todo: Sequence[Task]) -> None:
         """Say what there is to do."""

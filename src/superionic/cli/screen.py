@@ -128,9 +128,7 @@ def screen(
             ),
         )
         with ConsoleReporter() as reporter:
-            if chosen.noteworthy:
-                for line in chosen.lines():
-                    reporter.say(line)
+            reporter.selected(chosen)
             try:
                 result = screen_selection(
                     chosen,

@@ -144,6 +144,7 @@ def validate(
         except KeyboardInterrupt:
             reporter.say("Stopped. What is finished is kept; the same command goes on from here.")
             raise typer.Exit(EXIT_INTERRUPTED) from None
+        reporter.selected(result.selection)
         counts = verdict_counts(result.documents)
         verdicts = ", ".join(f"{count} {name}" for name, count in counts.items())
         reporter.say(
