@@ -37,6 +37,8 @@ def codes(text: str) -> list[str]:
         SALT.replace("0.5 0.5 0.5", "\n0.5000(2)\n.5 +5.0e-1"),
         "# a comment\n" + SALT.replace("data_x", "data_x\n_author 'J\u00f6rg \u00c5.'"),
         SALT.replace("90.000000", "90.").replace("_space", "# 'odd\n_publ \"it's\"\n_space", 1),
+        SALT.replace("_space", "_cell_length_a 5.140000\n_cell_measurement_time\n_space", 1),
+        SALT + "loop_\n_geom_bond_distance\n#END\n",
         SALT.replace("fract", "FRACT").replace("_cell_length_a", "_CELL.length_A"),
     ],
 )
@@ -64,6 +66,8 @@ def test_blocks_are_read_one_by_one():
         ("0.5 0.5 0.5", "0.5 0.5 ?", r"Row 2 (Cl1) has the coordinates 0.5, 0.5, ?"),
         ("_chemical", "_cell_volume 67.9\n_chemical", "volume"),
         ("_atom_site_fract_z", "_atom_site_Cartn_z", "list of atoms with fractional"),
+        ("_chemical", "_cell_length_a 5.15\n_chemical", "_cell_length_a is given twice"),
+        ("'F m -3 m'", "F m -3 m", "(line 8: "),
         ("_chemical", "_cell_modulation_dimension 1\n_chemical", "modulated"),
     ],
 )
@@ -185,6 +189,7 @@ def test_the_content_of_the_cell_chooses_the_origin():
     for known in (
         "_chemical_formula_sum 'Li O4 Ti2'",
         "_exptl_crystal_density_diffrn 3.75",
+        "_space_group_IT_coordinate_system_code 2",
     ):
         structure, remarks = read_one(cif(cell, rows, f"{head}\n{known}"))
         assert structure.composition == Composition("Li8 Ti16 O32")
@@ -261,6 +266,8 @@ LABELS = "label fract_x fract_y fract_z"
         ("Li1 O1 Ho1", "'Ho Li O'", "LiHoO"),
         ("Li1 O1 Ho1", "", "LiHoO"),
         ("NA1 CL1", "", "NaCl"),
+        ("Na1 Co1 O1", "", "NaCoO"),
+        ("Li1 Ow1 Ho1", "'H Li O'", "LiHO"),
         ("SiT1 O_a NaM2", "", "NaSiO"),
         ("7Li1 F(1)", "", "LiF"),
         ("CA1 O1", "'Ca O'", "CaO"),
@@ -278,6 +285,8 @@ def test_labels_without_type_symbols(labels, formula, found):
     ("labels", "row"),
     [
         ("LI1 O1 HO1", "Row 3 (HO1)"),
+        ("Li1 Ow1 Ho1", "Row 3 (Ho1)"),
+        ("Li1 O1 H1 Ho1", "Row 4 (Ho1)"),
         ("Li1 NA1", "Row 2 (NA1)"),
         ("C1 O1 CA1", "Row 3 (CA1)"),
         ("Li1 X1", "Row 2 (X1)"),
@@ -341,7 +350,7 @@ def test_alternatives_that_are_both_full_are_refused():
     assert read_one(half)[0].composition == Composition({"Li": 1, "Cl": 1})
     for full in (1, "."):
         text = refusal(cif(CUBE, [row.format(full) for row in rows], P1, columns))
-        assert "row 2 (Li1) and row 3 (Li2) are both fully occupied" in text
+        assert "row 2 (Li1) and row 3 (Li2) are all fully occupied" in text
 
 
 # Sites
@@ -394,7 +403,7 @@ def test_images_listed_with_the_operations_still_there_count_once(occupancy):
 
 def test_images_with_other_occupancies_are_refused():
     rows = ["Li1 Li 0.25 0.25 0.25 0.5", "Li2 Li 0.75 0.75 0.75 0.4"]
-    assert "row 2 (Li2) is an image" in refusal(cif(CUBE, rows, INVERSION, OCCUPANCY))
+    assert "Row 2 (Li2) is an image" in refusal(cif(CUBE, rows, INVERSION, OCCUPANCY))
 
 
 def test_rows_at_one_place_share_it():
@@ -403,7 +412,7 @@ def test_rows_at_one_place_share_it():
     assert len(structure) == 1
     assert structure.composition == Composition({"Fe": 0.5, "Li": 0.5})
     over = refusal(cif(CUBE, [*rows, "Na1 Na 0 0 0 0.5"], P1, OCCUPANCY))
-    assert "share one site, with an occupancy of 1.5 in all" in over
+    assert "share one site, with an occupancy of 1.5" in over
     scaled = cif(CUBE, [*rows, "Na1 Na 0 0 0 0.01"], P1, OCCUPANCY)
     assert read_one(scaled)[0].composition.num_atoms == pytest.approx(1)
     assert codes(scaled) == ["occupancy"]
@@ -440,6 +449,16 @@ def test_a_disordered_list_agrees_within_its_rounding(formula, z, right):
     head = f"_chemical_formula_sum {formula}\n_cell_formula_units_Z {z}\n{P1}"
     (content,) = contents(cif(CUBE, rows, head, OCCUPANCY))
     assert isinstance(content, Structure) == right
+
+
+def test_a_lost_row_is_more_than_rounding():
+    rows = [f"Li{i} Li {i / 50:.2f} 0 0 0.10" for i in range(40)] + ["Cl1 Cl 0 0.5 0.5 1"]
+    cell, head = (40, 4, 4, 90, 90, 90), f"_chemical_formula_sum 'Li4 Cl'\n{P1}"
+    assert len(read_one(cif(cell, rows, head, OCCUPANCY))[0]) == 41
+    assert "Li 3.9 for 4" in refusal(cif(cell, rows[1:], head, OCCUPANCY))
+    thirds = [row.replace("0.10", "0.33") for row in rows[:3]] + rows[-1:]
+    head = f"_chemical_formula_sum 'Li Cl'\n{P1}"
+    assert len(read_one(cif(cell, thirds, head, OCCUPANCY))[0]) == 4
 
 
 def test_the_formula_of_the_cell_is_one_too():

@@ -119,8 +119,7 @@ def test_a_name_that_says_the_setting_is_read_right(style):
 @pytest.mark.parametrize(
     ("style", "checked", "at_least"),
     [
-        ("full", True, 500),
-        ("short", False, 440),
+        ("short", True, 500),
         ("number", False, 140),
         ("number", True, 290),
     ],
@@ -154,6 +153,8 @@ def test_operations_of_the_file_need_no_name():
     [
         ("F d -3 m S", {"F 4d 2 3 -1d"}),
         ("Fd-3m:2", {"-F 4vw 2vw 3"}),
+        ("F d -3 m, origin choice 2", {"-F 4vw 2vw 3"}),
+        ("F d -3 m (origin 1)", {"F 4d 2 3 -1d"}),
         ("F D 3 M Z", {"-F 4vw 2vw 3"}),
         ("F d -3 m", {"F 4d 2 3 -1d", "-F 4vw 2vw 3"}),
         ("R -3 m R", {"-P 3* 2"}),

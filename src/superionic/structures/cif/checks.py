@@ -1,6 +1,7 @@
 """What comes out against what else the file says: formula, Z, density, multiplicities."""
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
@@ -82,7 +83,7 @@ def read_stated(block: Block) -> Stated:
     return Stated(
         formula=parse_formula(text),
         text=" ".join((text or "").split()),
-        z=int(z.value) if z and z.value >= 1 else None,
+        z=int(z.value) if z and z.value >= 1 and z.value.is_integer() else None,
         density_g_per_cm3=density.value if density and 0 < density.value < _MAX_DENSITY else None,
     )
 
@@ -127,20 +128,25 @@ def check_content(sites: Sites, volume_A3: float, stated: Stated) -> bool:
 
 
 def _content(sites: Sites) -> dict[str, Number]:
-    """Return how many atoms of each element the cell holds, and in ``su`` how far that is sure."""
+    """Return how many atoms of each element the cell holds, and in ``su`` how far that is sure.
+
+    Occupancies are rounded, but never by as much as a row that is lost or doubled.
+    """
     partial = [r.occupancy for o in sites.orbits for r in o.rows if r.occupancy.value < 1]
     unit = 10.0 ** -max([2, *(n.decimals for n in partial)])
-    amounts: dict[str, Number] = {}
+    totals: dict[str, float] = defaultdict(float)
+    errors: dict[str, float] = defaultdict(float)
+    least: dict[str, float] = defaultdict(lambda: float("inf"))
     for orbit in sites.orbits:
-        total = max(1.0, sum(row.occupancy.value for row in orbit.rows))
+        n, filled = len(orbit.images), max(1.0, sum(row.occupancy.value for row in orbit.rows))
         for row in orbit.rows:
-            element = element_symbol(row.species)
-            value = len(orbit.images) * row.occupancy.value / total
-            exact = row.occupancy.value >= 1 and total == 1
-            error = 0.0 if exact else len(orbit.images) * max(unit / 2, row.occupancy.su)
-            before = amounts.get(element, Number(0.0))
-            amounts[element] = Number(before.value + value, 0, before.su + error)
-    return amounts
+            element, occupancy = element_symbol(row.species), row.occupancy
+            amount = n * occupancy.value / filled
+            totals[element] += amount
+            least[element] = min(least[element], amount)
+            if occupancy.value < 1 or filled > 1:
+                errors[element] += n * max(unit / 2, occupancy.su)
+    return {el: Number(total, 0, min(errors[el], least[el] / 2.5)) for el, total in totals.items()}
 
 
 def _check_formula(found: dict[str, Number], sites: Sites, stated: Stated) -> bool:

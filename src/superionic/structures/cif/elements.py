@@ -114,27 +114,31 @@ def read_label(label: str, others: Collection[str], formula: Collection[str]) ->
     names_hydrogen = single == "O" and letters[1:2].upper() in ("H", "W")
     if len(choices) == 1:
         return Reading(choices[0], names_hydrogen=names_hydrogen and choices == ["O"])
-    if letters[1].islower() and (not formula or pair in formula):
-        return Reading(pair)
     in_formula = [s for s in choices if s in formula]
-    if len(in_formula) == 1:
-        return Reading(in_formula[0])
-    if not formula:
-        found = _by_other_labels(letters, pair, others)
-        if found:
-            return Reading(found)
+    if formula:
+        element = in_formula[0] if len(in_formula) == 1 else None
+        if letters[1].islower() and pair in formula:
+            element = pair
+    else:
+        element = _by_other_labels(letters, others)
+    if element:
+        return Reading(element)
     return Reading(None, f"has no type symbol, and its label may mean {pair} or {single}")
 
 
-def _by_other_labels(letters: str, pair: str, others: Collection[str]) -> str | None:
-    """Return the element of a label of two capitals by how the other labels are written."""
-    starts = {_letters(other)[:2] for other in others}
-    proper = any(s[1:].islower() and is_element(s) for s in starts)
-    alone = {s[0].upper() for s in starts if s[:2] != letters[:2] and not is_element(s.title())}
-    alone |= {s[0].upper() for s in starts if len(s) == 1}
-    if proper:  # here an element of two letters has a small second one
-        return letters[0] if letters[1] in alone else None
-    return None if {letters[0], letters[1]} & alone else pair
+def _by_other_labels(letters: str, others: Collection[str]) -> str | None:
+    """Return the element of a label that may mean two by how the other labels are written."""
+    pair, first, second = letters[:2].capitalize(), letters[0].upper(), letters[1].upper()
+    starts = {_letters(other)[:2] for other in others} - {letters[:2], ""}
+    elements = {s for s in starts if len(s) == 2 and is_element(s.capitalize())}
+    single = {s[0].upper() for s in starts - elements}  # O of O1, OH1, Ow1
+    if letters[1].islower():
+        suffixes = any(s[1:].islower() for s in starts - elements)  # as of Ow1
+        twofold = second in single and (suffixes or first in single)
+        return None if twofold else pair
+    if any(s[1].islower() for s in elements):  # here an element has a small second letter
+        return first if second in single else None
+    return None if {first, second} & single else pair
 
 
 def _letters(label: str) -> str:

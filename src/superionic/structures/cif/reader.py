@@ -12,6 +12,7 @@ from superionic.structures.cif.checks import Stated, check_content, read_stated
 from superionic.structures.cif.rows import AtomList, read_rows
 from superionic.structures.cif.settings import (
     Setting,
+    settings_of_choice,
     settings_of_hall,
     settings_of_name,
     settings_of_number,
@@ -181,7 +182,11 @@ def _possible(block: Block, metric: NDArray[np.float64]) -> _Choices:
     if not settings:
         named = named or "no space group"
         unsure = (
-            f"The space group {named} is not known" if unknown else "The file states no symmetry"
+            f"The space group {named} is not known"
+            if unknown
+            else "The file names only its magnetic space group"
+            if block.starts("_space_group_magn")
+            else "The file states no symmetry"
         )
         return _Choices((_Choice("P 1", IDENTITY),), named, unsure)
     unsure = f"The symbol {unknown} is not known" if unknown else ""
@@ -211,6 +216,9 @@ def _named_settings(block: Block) -> tuple[list[Setting], str, str]:
     if len(found) > 1 and any(s.number == 0 for s in found[0]):
         found = found[:1]  # a Hall symbol that no table has: the others cannot tell it
     common = [s for s in found[0] if all(s in other for other in found)] if found else []
+    code = block.text("_space_group_IT_coordinate_system_code")
+    if code:
+        common = settings_of_choice(common, code) or common
     either = list(dict.fromkeys(s for settings in found for s in settings))
     return common or either, ", ".join(named), unknown
 

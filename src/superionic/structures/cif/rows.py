@@ -58,6 +58,11 @@ class Row:
         return f"row {self.number} ({self.label})"
 
 
+def capitalised(text: str) -> str:
+    """Return text that begins a sentence."""
+    return text[:1].upper() + text[1:]
+
+
 @dataclass(frozen=True)
 class AtomList:
     """The list of atoms of a block.
@@ -313,6 +318,6 @@ def _check_disorder_groups(columns: _Columns, rows: Sequence[Row]) -> None:
             where = f" of assembly {assembly}" if assembly else ""
             raise UnreadableFileError(
                 f"The disorder groups {', '.join(groups)}{where} exclude one another, but"
-                f" {' and '.join(r.name for r in full)} are both fully occupied.",
+                f" {' and '.join(r.name for r in full)} are all fully occupied.",
                 hint="Give occupancies that add up to 1 over the groups, or keep one group.",
             )

@@ -7,6 +7,7 @@ unique axis stands for several settings; nothing is chosen here.
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +20,7 @@ N_SETTINGS = 530
 _DOUBLE_GLIDES = (39, 41, 64, 67, 68)
 _CUBIC_WITH_BAR = (*range(200, 207), *range(221, 231))
 _GLIDE_PLACE = {"A": 1, "B": 2, "C": 3}
+_ORIGIN = re.compile(r"[\s,(]+origin\s*(?:choice)?\s*([12])\)?", re.IGNORECASE)
 _ICSD_SUFFIXES = {"hr": "h", "rs": "r", "s": "1", "z": "2", "h": "h", "r": "r"}
 
 
@@ -75,26 +77,28 @@ def settings_of_name(symbol: str) -> list[Setting]:
     >>> [setting.hall for setting in settings_of_name("R -3 m R")]
     ['-P 3* 2']
     """
-    base, _, suffix = symbol.partition(":")
+    base, _, suffix = _ORIGIN.sub(r":\1", symbol).partition(":")
     found = _by_name().get(_plain(base), [])
     if suffix.strip():
-        return _of_choice(found, _plain(suffix))
+        return settings_of_choice(found, suffix)
     if found:
         return list(found)
     plain = _plain(base)
     for ending, choice in _ICSD_SUFFIXES.items():
         if plain.endswith(ending):
-            chosen = _of_choice(_by_name().get(plain.removesuffix(ending), []), choice)
+            chosen = settings_of_choice(_by_name().get(plain.removesuffix(ending), []), choice)
             if chosen:
                 return chosen
     return []
 
 
-def _of_choice(found: list[Setting], choice: str) -> list[Setting]:
-    exact = [s for s in found if s.choice.lower() == choice]
+def settings_of_choice(settings: Sequence[Setting], code: str) -> list[Setting]:
+    """Return those of some settings with a choice such as ``2``, ``H``, ``b1`` or ``1cab``."""
+    choice = _plain(code)
+    exact = [s for s in settings if s.choice.lower() == choice]
     if exact or choice not in ("1", "2"):
         return exact
-    return [s for s in found if s.choice.startswith(choice)]
+    return [s for s in settings if s.choice.startswith(choice)]
 
 
 def _plain(symbol: str) -> str:

@@ -9,7 +9,7 @@ from pymatgen.core import Composition, Element, Lattice, Species, Structure
 
 from superionic.errors import UnreadableFileError
 from superionic.structures.checks import check_number_of_sites
-from superionic.structures.cif.rows import Row
+from superionic.structures.cif.rows import Row, capitalised
 from superionic.structures.cif.symmetry import Symmetry
 from superionic.structures.remark import Remark
 
@@ -165,7 +165,7 @@ def _special_position(
         best, best_order, best_off_A = stated[0], n // row.multiplicity, stated[1]
     if best_off_A > _EXACT_A:
         text = (
-            f"{row.name[0].upper()}{row.name[1:]} is rounded off a special position: it was moved"
+            f"{capitalised(row.name)} is rounded off a special position: it was moved"
             f" by {best_off_A:.3f} A, and its images there are one atom."
         )
         remarks.append(Remark("merged_images", text))
@@ -247,8 +247,9 @@ def _join(orbit: Orbit, row: Row, at_row: bool) -> None:
             return
         if not at_row:
             raise UnreadableFileError(
-                f"{row.name} is an image of {other.name} by the symmetry operations, but their"
-                f" occupancies are {row.occupancy.value:g} and {other.occupancy.value:g}.",
+                f"{capitalised(row.name)} is an image of {other.name} by the symmetry operations,"
+                f" but their occupancies are {row.occupancy.value:g} and"
+                f" {other.occupancy.value:g}.",
                 hint="Delete one of them, or the symmetry operations if the list is complete.",
             )
     orbit.rows.append(row)
@@ -258,10 +259,9 @@ def _check_occupancy(orbit: Orbit, remarks: list[Remark]) -> None:
     total = sum(row.occupancy.value for row in orbit.rows)
     names = " and ".join(row.name for row in orbit.rows)
     if total > MAX_OCCUPANCY:
-        many = len(orbit.rows) > 1
+        has = "share one site, with" if len(orbit.rows) > 1 else "has"
         raise UnreadableFileError(
-            f"{names} {'share one site' if many else ''}{', with' if many else 'has'} an occupancy"
-            f" of {total:.4g}{' in all' if many else ''}.",
+            f"{capitalised(names)} {has} an occupancy of {total:.4g}.",
             hint="Give occupancies that add up to at most 1.",
         )
     if total > 1 + 1e-6:

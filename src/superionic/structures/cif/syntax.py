@@ -60,6 +60,11 @@ class Block:
     block : gemmi.cif.Block
         As gemmi parsed it.
 
+    Raises
+    ------
+    UnreadableFileError
+        When a tag is given twice, with other values.
+
     Attributes
     ----------
     name : str
@@ -75,13 +80,21 @@ class Block:
         for item in block:
             pair = cast("tuple[str, str] | None", item.pair)
             if pair is not None:
-                self.last_tag = _tag(pair[0])
-                self._values[self.last_tag] = [_value(pair[1])]
+                self._add(pair[0], [pair[1]])
             elif item.loop is not None:
                 tags, values = item.loop.tags, item.loop.values
                 for column, tag in enumerate(tags):
-                    self._values[_tag(tag)] = [_value(v) for v in values[column :: len(tags)]]
-                self.last_tag = _tag(tags[-1])
+                    self._add(tag, values[column :: len(tags)])
+
+    def _add(self, tag: str, raw: list[str]) -> None:
+        self.last_tag = _tag(tag)
+        values = [_value(one) for one in raw]
+        if self._values.setdefault(self.last_tag, values) != values:
+            raise UnreadableFileError(
+                f"{tag} is given twice in the block {self.name or 'without a name'}, with other"
+                " values.",
+                hint="Delete one of them.",
+            )
 
     def __contains__(self, tag: str) -> bool:
         return _tag(tag) in self._values
@@ -114,7 +127,7 @@ def _tag(tag: str) -> str:
 
 
 def _value(raw: str) -> str | None:
-    return None if cif.is_null(raw) else cif.as_string(raw)
+    return None if not raw or cif.is_null(raw) else cif.as_string(raw)
 
 
 def parse_blocks(text: str) -> Iterator[Block | UnreadableFileError]:
@@ -125,11 +138,14 @@ def parse_blocks(text: str) -> Iterator[Block | UnreadableFileError]:
     for first_line, part in _split(text.translate(_PLAIN)):
         try:
             # Names of authors may hold what CIF does not allow; nothing that is read here does.
-            document = cif.read_string(re.sub(r"[^\t\n\r\x20-\x7e]", "~", part))
+            document = cif.read_string(re.sub(r"[^\t\n\r\x20-\x7e]", "~", part), check_level=0)
+            blocks = [Block(block) for block in document]
         except (ValueError, RuntimeError) as error:
             yield _syntax_error(str(error), first_line)
+        except UnreadableFileError as error:
+            yield error
         else:
-            yield from map(Block, document)
+            yield from blocks
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
@@ -154,6 +170,6 @@ def _syntax_error(text: str, first_line: int) -> UnreadableFileError:
     what = match["what"] if match else text
     return UnreadableFileError(
         f"This breaks the syntax of CIF ({where}{' '.join(what.split())}).",
-        hint="Text with spaces needs quotes, a loop a value for each of its tags, and a tag is"
-        " given once. The file may also be cut short; export it again.",
+        hint="Text with spaces needs quotes, and a loop a value for each of its tags. The file may"
+        " also be cut short; export it again.",
     )
