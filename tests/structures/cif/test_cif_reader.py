@@ -118,6 +118,13 @@ def test_a_shortened_list_of_operations_is_noticed_by_the_symbol():
     assert len(read_one(cif(CUBE, rows, counted))[0]) == 2
 
 
+def test_a_primitive_cell_with_the_name_of_its_group_is_complete():
+    head = "_symmetry_space_group_name_H-M 'F m -3 m'\nloop_\n_symmetry_equiv_pos_as_xyz\nx,y,z"
+    primitive = (3.63, 3.63, 3.63, 60, 60, 60)
+    assert len(read_one(cif(primitive, SALT_ROWS, head))[0]) == 2
+    assert "has 192" in refusal(cif(primitive, ["Li1 Li 0 0 0", "Cl1 Cl 0.3 0.3 0.3"], head))
+
+
 def test_magnetic_operations():
     head = (
         "_space_group_magn.name_BNS 'C_a 2'\nloop_\n_space_group_symop_magn_operation.id\n"
@@ -246,7 +253,9 @@ def test_type_symbols(symbol, element):
     assert formula_of(structure) == Composition(element).reduced_formula
 
 
-@pytest.mark.parametrize("symbol", ["X", "Q", "Zz", "R1", "(Li,Na)", "Li/Na", "CO", "HO", "NO3"])
+@pytest.mark.parametrize(
+    "symbol", ["X", "Q", "Zz", "R1", "(Li,Na)", "Li/Na", "CO", "HO", "NO3", "O-H", "H2O"]
+)
 def test_symbols_that_are_no_element_are_refused_with_their_row(symbol):
     assert "Row 2 (A2)" in refusal(cif(CUBE, ["A1 Li 0 0 0", f"A2 {symbol} 0.5 0 0"], P1))
 
@@ -369,7 +378,12 @@ def test_images_of_a_rounded_special_position_are_one_atom(third):
     assert has_sites(structure, sites, within=1e-4)
 
 
-def test_atoms_beside_a_mirror_stay_two():
+def test_halves_beside_a_mirror_stay_two_and_a_whole_atom_is_one():
+    whole = ["Li1 Li 0.0062 0.2 0.3 1", "Cl1 Cl 0.5 0.2 0.3 1"]
+    head = "_symmetry_space_group_name_H-M 'P m 1 1'"
+    structure, remarks = read_one(cif((5, 6, 7, 95, 90, 90), whole, head, OCCUPANCY))
+    assert structure.composition == Composition({"Li": 1, "Cl": 1})
+    assert "moved by 0.031 A" in remarks[1].text
     for x in ("0.01", "0.021", "0.0125"):
         rows = [f"Li1 Li {x} 0.2 0.3 0.5", "Cl1 Cl 0.5 0.2 0.3 1"]
         head = "_symmetry_space_group_name_H-M 'P m 1 1'"

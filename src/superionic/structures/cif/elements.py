@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from pymatgen.core import Element
 
-_TYPE = re.compile(r"(?P<mass>\d{1,3})?(?P<letters>[A-Za-z]+)(?P<rest>[\d.+-].*|\(.*\)|['*_].*)?")
-_VACANCIES = frozenset({"va", "vac", "vacancy", "\u25a1"})
-_WATER = frozenset({"oh", "ow", "oh2", "h2o", "wat", "water", "ho", "hw"})
+_TYPE = re.compile(
+    r"(?P<mass>\d{1,3})?(?P<letters>[A-Za-z]+)(?P<rest>[+-]\d*|\d*\.?\d+[+-]?|\d+\w*|\(.*\)|['*_].*)?"
+)
+_VACANCIES = frozenset({"va", "vac", "vacancy"})
+_GROUPS = frozenset({"oh", "ow", "oh2", "h2o", "wat", "water"})
+_TWOFOLD = frozenset({"Ho", "Co", "No", "Po", "Hf"})  # in capitals, two elements
 _HYDROGEN = {2: "D", 3: "T"}
 _DUMMY = frozenset({"x", "xx", "q", "zz", "dum", "dummy", "ghost", "gh", "bq"})
 
@@ -55,32 +58,28 @@ def read_type_symbol(symbol: str, formula: Collection[str]) -> Reading:
     bare = symbol.strip()
     if bare.lower() in _VACANCIES:
         return Reading(None, vacancy=True)
+    if re.sub(r"[\d+-]+$|-", "", bare).lower() in _GROUPS or bare.lower() in _GROUPS:
+        return Reading("O", names_hydrogen=True)
     match = _TYPE.fullmatch(bare)
     if match is None:
         return Reading(None, f"has the symbol {symbol!r}, which is no element")
     letters, mass = match["letters"], match["mass"]
     title = letters.capitalize()
     if len(letters) <= 2 and is_element(title):
-        if letters.isupper() and len(letters) == 2 and title in ("Ho", "Co", "No", "Po", "Hf"):
-            return _one_of(symbol, title, letters[0], formula)
+        twofold = letters.isupper() and title in _TWOFOLD
+        if twofold and not (title in formula and letters[0] not in formula):
+            problem = f"has the symbol {symbol!r}, which may be {title} or a group of two"
+            return Reading(None, problem)
         if mass and title == "H":
             title = _HYDROGEN.get(int(mass), "H")
         return Reading(title)
-    if letters.lower() in _WATER or bare.lower() in _WATER:
-        if "o" not in letters.lower():
-            return Reading("H")
-        return Reading("O", names_hydrogen=True)
+    if letters.lower() == "hw":
+        return Reading("H")
     if letters.lower() in ("cval", "siva"):  # form factors of SHELX and others
         return Reading(letters[:-3] if letters.lower() == "cval" else "Si")
     if bare.lower() in _DUMMY:
         return Reading(None, f"is {symbol!r}, which is not a chemical element but a dummy")
     return Reading(None, f"has the symbol {symbol!r}, which is no element")
-
-
-def _one_of(symbol: str, pair: str, single: str, formula: Collection[str]) -> Reading:
-    if formula and (pair in formula) != (single in formula):
-        return Reading(pair if pair in formula else single)
-    return Reading(None, f"has the symbol {symbol!r}, which may be {pair} or {single}")
 
 
 def read_label(label: str, others: Collection[str], formula: Collection[str]) -> Reading:
@@ -104,7 +103,7 @@ def read_label(label: str, others: Collection[str], formula: Collection[str]) ->
         return Reading(None, "has no type symbol, and its label may mean a vacancy or vanadium")
     if not letters:
         return Reading(None, "has no type symbol, and its label names no element")
-    if re.match(r"wat(er)?\b|wat\d", label, re.IGNORECASE) and "W" not in formula:
+    if re.match(r"wat(er)?\b|wat\d|h2o", label, re.IGNORECASE):
         return Reading("O", names_hydrogen=True)
     pair, single = letters[:2].capitalize(), letters[:1].upper()
     choices = [s for s in dict.fromkeys((pair, single)) if is_element(s)]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Lattice, Structure
 
 from superionic.errors import InputError, UnreadableFileError
+from superionic.structures.cells import space_group
 from superionic.structures.cif.checks import Stated, check_content, read_stated
 from superionic.structures.cif.rows import AtomList, read_rows
 from superionic.structures.cif.settings import (
@@ -45,6 +46,7 @@ _ANGLES = ("alpha", "beta", "gamma")
 _MISFIT = 0.01
 _SAME_MISFIT = 2e-4
 _SAME_VOLUME = 0.02
+_SYMPREC_A = 0.01
 
 
 def read_cif(text: str) -> Iterator[Record]:
@@ -96,14 +98,14 @@ class _Choices:
     """All that the file may mean.
 
     ``named`` says what the file says; ``unsure`` is what it takes another statement of the file
-    to confirm, empty when nothing does; ``complete_if`` are settings of the symbol that have more
+    to confirm, empty when nothing does; ``larger`` are settings of the symbol that have more
     operations than the file lists.
     """
 
     choices: tuple[_Choice, ...]
     named: str
     unsure: str = ""
-    complete_if: tuple[_Choice, ...] = ()
+    larger: tuple[Setting, ...] = ()
     remarks: tuple[Remark, ...] = ()
 
 
@@ -243,8 +245,7 @@ def _listed(
         text = f"The symmetry operations of the file are not those of {named}; they were used."
         return _Choices(choice, named, remarks=(Remark("symmetry", text),))
     unsure = f"The file lists {len(symmetry)} symmetry operations, {named} has {fewest}"
-    larger = tuple(_Choice(s.name, s.symmetry) for s in fitting)
-    return _Choices(choice, named, unsure, larger)
+    return _Choices(choice, named, unsure, tuple(fitting or settings))
 
 
 def _decide(
@@ -268,11 +269,12 @@ def _decide(
             errors.append((choice, error))
             continue
         structure = sites.structure(lattice)
-        if possible.unsure and not confirmed:
-            larger = (_made_by(c, atoms, lattice) for c in possible.complete_if)
-            if not any(other is not None and _same(structure, other) for other in larger):
-                unconfirmed = True
-                continue
+        sure = confirmed or not possible.unsure
+        if not sure and not any(
+            _is_complete(g, structure, atoms, lattice) for g in possible.larger
+        ):
+            unconfirmed = True
+            continue
         if not any(_same(structure, other) for _, other, _ in results):
             results.append((choice, structure, sites.remarks))
     if len(results) > 1:
@@ -287,11 +289,16 @@ def _decide(
     return structure, (*_symmetry_remarks(possible, choice), *remarks)
 
 
-def _made_by(choice: _Choice, atoms: AtomList, lattice: Lattice) -> Structure | None:
+def _is_complete(setting: Setting, structure: Structure, atoms: AtomList, lattice: Lattice) -> bool:
+    """Return whether a crystal that lists fewer operations than a setting has its symmetry."""
+    if setting.symmetry.misfit(lattice.metric_tensor) > _MISFIT:  # in a primitive cell, say
+        group = space_group(structure, _SYMPREC_A)
+        return group is not None and group.number == setting.number
     try:
-        return build_sites(atoms.rows, choice.symmetry, lattice).structure(lattice)
+        made = build_sites(atoms.rows, setting.symmetry, lattice).structure(lattice)
     except InputError:
-        return None
+        return False
+    return _same(structure, made)
 
 
 def _refusal(
@@ -318,7 +325,7 @@ def _refusal(
 
 
 def _symmetry_remarks(possible: _Choices, choice: _Choice) -> tuple[Remark, ...]:
-    if possible.complete_if:
+    if possible.larger:
         return (Remark("symmetry", f"{possible.unsure}; the list of atoms is complete."),)
     if possible.unsure:
         text = (

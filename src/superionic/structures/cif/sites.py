@@ -18,6 +18,7 @@ MAX_OCCUPANCY = 1.02
 
 _SAME_SITE = 1.5e-4  # fractional, as rows that share a site are written alike
 _EXACT_A = 2e-3  # images this close are one by any count
+_TOUCHING_A = 0.1  # images this close are one atom if it fills its site
 _REACH_A = 0.5  # images of one atom farther apart are two
 _ROUNDING = 0.8  # a rounded or cut digit is off by less, in units of the last place
 _EQUAL = 1e-3
@@ -133,8 +134,9 @@ def _special_position(
     """Return the position that a row means, and the number of its images.
 
     Coordinates such as 0.333 are rounded off a special position: the operations that then bring
-    the atom a little beside itself leave it in place. Where the row states its multiplicity, that
-    decides how far beside.
+    the atom a little beside itself leave it in place. So do those that bring an atom that fills
+    its site so close to itself that there is no room for two. Where the row states its
+    multiplicity, that decides how far beside.
     """
     n = len(symmetry)
     if n == 1:
@@ -146,6 +148,7 @@ def _special_position(
     if len(near) == 1:
         return row.position, n
     best, best_order, best_off_A = row.position, 1, 0.0
+    full = row.occupancy.value > 1 - _EQUAL
     stated: tuple[NDArray[np.float64], float] | None = None
     limits = near[np.append(np.diff(near) > 1e-4, True)]
     for limit in limits:
@@ -156,7 +159,8 @@ def _special_position(
         if n % order or not _fixed_by_exactly(stabiliser, position, symmetry, lattice):
             continue
         off_A = float(np.linalg.norm(mean @ lattice.matrix))
-        if limit <= _EXACT_A or np.abs(mean).max() <= _ROUNDING * row.unit:
+        rounded = np.abs(mean).max() <= _ROUNDING * row.unit
+        if rounded or limit <= (_TOUCHING_A if full else _EXACT_A):
             exact = limit <= 1e-5
             best, best_order, best_off_A = (row.position if exact else position), order, off_A
         if row.multiplicity == n // order:
