@@ -24,7 +24,7 @@ import numpy as np
 
 from superionic.builders.run import run_builder
 from superionic.builders.screening import ScreeningBuilder, read_rows
-from superionic.query import opened
+from superionic.collection.query import opened
 from superionic.ranking.policies import ranked
 from superionic.report.export import read_rows_file
 from superionic.report.html.published import with_published

@@ -22,6 +22,7 @@ from ase.constraints import FixAtoms, FixCom
 from ase.geometry import find_mic
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from superionic.collection.query import opened
 from superionic.collection.rows import query_screening
 from superionic.diffusion.elastic_band import BandSettings, relax_positions
 from superionic.diffusion.forces import force_field_maker
@@ -32,7 +33,6 @@ from superionic.evaluation.scorers import Scorer
 from superionic.evaluation.tables import Task, tables_of
 from superionic.evaluation.truth import conductivities
 from superionic.potentials.registry import load_potential
-from superionic.query import opened
 from superionic.ranking.features import FEATURES
 from superionic.report.export import read_rows_file
 from superionic.report.figures.gather import scene_of_row

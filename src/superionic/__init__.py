@@ -1,8 +1,59 @@
-"""Find superionic solid electrolytes with universal interatomic potentials."""
+"""Find superionic solid electrolytes with universal interatomic potentials.
 
-from importlib.metadata import version
+>>> import superionic as si
+>>> land = si.landscape("workflows/example_crystals/mp-22899.cif", step_A=0.6)
+>>> land.mobile_species, land.formula
+('Li', 'LiI')
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from superionic.moved import install
 
+if TYPE_CHECKING:
+    from superionic.api import (
+        CrystalLandscape,
+        Dynamics,
+        Predictions,
+        Rows,
+        explain,
+        landscape,
+        md,
+        predict,
+        query,
+        read_structures,
+        screen,
+    )
+
+    __version__: str
+
 install()
-__version__ = version("superionic")
+__all__ = [
+    "CrystalLandscape",
+    "Dynamics",
+    "Predictions",
+    "Rows",
+    "__version__",
+    "explain",
+    "landscape",
+    "md",
+    "predict",
+    "query",
+    "read_structures",
+    "screen",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        globals()[name] = version("superionic")
+        return globals()[name]
+    from superionic.front import load
+
+    return load(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

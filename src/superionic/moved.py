@@ -12,7 +12,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-MOVED: dict[str, str] = {}
+MOVED: dict[str, str] = {"superionic.query": "superionic.collection.query"}
 """Former paths of modules and packages, and their paths now."""
 
 

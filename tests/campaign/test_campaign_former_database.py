@@ -17,12 +17,12 @@ from superionic.campaign.screening import screen_paths
 from superionic.campaign.validating import validate_materials
 from superionic.cluster.build import build_screening
 from superionic.cluster.campaign_file import read_campaign
+from superionic.collection.query import query
 from superionic.flows.predict import PredictMaker
 from superionic.flows.screen import ScreenMaker
 from superionic.jobs.landscape import LandscapeMaker
 from superionic.landscape.settings import LandscapeSettings
 from superionic.potentials.registry import identify_potential
-from superionic.query import query
 from superionic.settings import SuperionicSettings
 
 pytestmark = pytest.mark.process

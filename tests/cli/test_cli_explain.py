@@ -13,8 +13,8 @@ from superionic.builders.run import run_builder
 from superionic.builders.screening import ScreeningBuilder
 from superionic.cli.app import app
 from superionic.cluster.build import build_screening
+from superionic.collection.query import query
 from superionic.errors import SettingsError
-from superionic.query import query
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "builders"))
 

@@ -10,6 +10,7 @@ from maggma.core import Builder, Store
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
+from superionic import defaults
 from superionic.builders.documents import (
     IDENTITY,
     OF_ROWS,
@@ -249,7 +250,7 @@ def rows_to_rank(screening: Store, criteria: dict[str, Any]) -> Iterator[Screeni
 
 
 def rows_of_tasks(
-    outputs: Store, task_keys: Iterable[str], weights_sha256: str, policy: str = "xi"
+    outputs: Store, task_keys: Iterable[str], weights_sha256: str, policy: str = defaults.POLICY
 ) -> list[ScreeningDocument]:
     """Return the rows of given tasks, ranked among each other.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from superionic.builders.documents import without_monty
 from superionic.campaign.outcome import Reporter, Task
@@ -17,6 +16,7 @@ from superionic.potentials.registry import load_potential, parse_spec
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.settings import SuperionicSettings
+from superionic.structures.crystals import Crystal
 
 _USUAL_SUPERCELL_A3 = 420.0
 
@@ -47,7 +47,7 @@ class LabellingResult:
 
 
 def label_paths(
-    paths: Sequence[Path],
+    paths: Sequence[Crystal],
     maker: LabelMaker,
     settings: SuperionicSettings,
     reporter: Reporter,
@@ -64,8 +64,8 @@ def label_paths(
 
     Parameters
     ----------
-    paths : sequence of Path
-        Files and folders.
+    paths : sequence of Path, Structure, Atoms or Candidate
+        Files, folders, crystals.
     maker : LabelMaker
         Makes the flow of a candidate.
     settings : SuperionicSettings

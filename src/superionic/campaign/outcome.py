@@ -55,3 +55,19 @@ class Reporter(Protocol):
 
     def finished(self, outcome: Outcome) -> None:
         """Handle the end of a task."""
+
+
+class Quiet:
+    """A reporter that shows nothing."""
+
+    def planned(self, *, n_materials: int, n_finished: int, todo: Sequence[Task]) -> None:
+        """Handle the plan."""
+
+    def started(self, task: Task) -> None:
+        """Handle the start of a task."""
+
+    def progress(self, task: Task, progress: Progress) -> None:
+        """Handle news of a task."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """Handle the end of a task."""

@@ -23,6 +23,7 @@ from superionic.schemas.failure import FailureDocument
 from superionic.schemas.prediction import PredictionDocument
 from superionic.settings import SuperionicSettings
 from superionic.structures.candidate import Candidate
+from superionic.structures.crystals import Crystal
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class KnownShakes:
 
 
 def predict_paths(
-    paths: Sequence[Path],
+    paths: Sequence[Crystal],
     maker: PredictMaker,
     settings: SuperionicSettings,
     reporter: Reporter,
@@ -105,8 +106,8 @@ def predict_paths(
 
     Parameters
     ----------
-    paths : sequence of Path
-        Files and folders.
+    paths : sequence of Path, Structure, Atoms or Candidate
+        Files, folders, crystals.
     maker : PredictMaker
         Makes the flow of a candidate.
     settings : SuperionicSettings

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import threading
 from collections import deque
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 
 from pymongo.errors import PyMongoError
 
@@ -197,7 +199,7 @@ def _run_with(
     def start() -> None:
         ours, theirs = context.Pipe()
         process = context.Process(target=work, args=(theirs, setup), daemon=True)
-        with _ignored_interrupts():
+        with _ignored_interrupts(), _without_script():
             process.start()
         theirs.close()
         worker = _Worker(process, ours)
@@ -273,6 +275,21 @@ def _ignored_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """Start processes that do not run the script again from which they are started.
+
+    A script that calls :func:`superionic.screen` without asking for ``__name__`` would start
+    workers that start workers. They need nothing of it.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 @contextmanager

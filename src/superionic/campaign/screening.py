@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from superionic import defaults
 from superionic.builders.arrays import tasks_with_lost_arrays
 from superionic.builders.relations import with_duplicates
 from superionic.builders.screening import rows_of_tasks
@@ -21,6 +21,7 @@ from superionic.schemas.common import utc_now
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import ScreeningDocument
 from superionic.settings import SuperionicSettings
+from superionic.structures.crystals import Crystal
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class ScreeningResult:
 
 
 def screen_paths(
-    paths: Sequence[Path],
+    paths: Sequence[Crystal],
     maker: ScreenMaker,
     settings: SuperionicSettings,
     reporter: Reporter,
@@ -54,14 +55,14 @@ def screen_paths(
     n_workers: int = 0,
     prefer_uri: bool = False,
     selection: SelectionSettings | None = None,
-    policy: str = "xi",
+    policy: str = defaults.POLICY,
 ) -> ScreeningResult:
     """Screen all crystals of files and folders; what is in the database is not computed again.
 
     Parameters
     ----------
-    paths : sequence of Path
-        Files and folders.
+    paths : sequence of Path, Structure, Atoms or Candidate
+        Files, folders, crystals.
     maker : ScreenMaker
         Makes the flow of a candidate.
     settings : SuperionicSettings

@@ -10,10 +10,10 @@ from superionic.cluster.campaign_file import Campaign
 from superionic.errors import InputError, UnreadableFileError
 from superionic.flows.base import FlowMaker
 from superionic.structures.candidate import Candidate
+from superionic.structures.crystals import Crystal, each_candidate
 from superionic.structures.duplicates import DuplicateSettings, find_duplicates, stand_ins
 from superionic.structures.filters import AnyFilter, Sieve
 from superionic.structures.prepare import PrepareSettings, orderings_of
-from superionic.structures.readers import read_candidates
 from superionic.structures.species import element_composition, parse_mobile_species
 
 
@@ -171,7 +171,7 @@ def select_campaign(campaign: Campaign, maker: FlowMaker) -> Selection:
 
 
 def select(
-    paths: Sequence[Path],
+    crystals: Sequence[Crystal],
     mobile_species: str,
     prepare_settings: PrepareSettings,
     settings: SelectionSettings | None = None,
@@ -184,8 +184,8 @@ def select(
 
     Parameters
     ----------
-    paths : sequence of Path
-        Files and folders.
+    crystals : sequence of Path, Structure, Atoms or Candidate
+        Files, folders, crystals.
     mobile_species : str
         The mobile ion.
     prepare_settings : PrepareSettings
@@ -200,12 +200,14 @@ def select(
     UnreadableFileError
         When the paths hold no crystal and no broken file either.
     """
-    (chosen,) = select_ions(paths, [mobile_species], prepare_settings, settings, progress=progress)
+    (chosen,) = select_ions(
+        crystals, [mobile_species], prepare_settings, settings, progress=progress
+    )
     return chosen
 
 
 def select_ions(
-    paths: Sequence[Path],
+    crystals: Sequence[Crystal],
     mobile_species: Sequence[str],
     prepare_settings: PrepareSettings,
     settings: SelectionSettings | None = None,
@@ -220,14 +222,14 @@ def select_ions(
     settings = settings or SelectionSettings()
     read: list[Candidate] = []
     broken: list[InputError] = []
-    for item in read_candidates(paths):
+    for item in each_candidate(crystals):
         if isinstance(item, InputError):
             broken.append(item)
         else:
             read.append(item)
     if not read and not broken:
         raise UnreadableFileError(
-            f"There is no crystal in {', '.join(str(path) for path in paths)}.",
+            f"There is no crystal in {', '.join(str(one) for one in crystals) or 'nothing'}.",
             hint="Name CIF, POSCAR, extended XYZ, JSON or JSON lines files, or folders of them.",
         )
     selections = []

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from superionic import defaults
 from superionic.builders.documents import without_monty
 from superionic.campaign.outcome import Reporter, Task
 from superionic.campaign.run import database_errors, run_and_build
@@ -40,7 +41,7 @@ class Best:
     """
 
     top: int = 10
-    policy: str = "xi"
+    policy: str = defaults.POLICY
     ids: tuple[str, ...] = ()
 
 

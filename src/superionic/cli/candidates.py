@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from superionic import defaults
 from superionic.cli.console import echo
 from superionic.cli.options import Mobile
 
@@ -14,7 +15,7 @@ def candidates(
         list[Path],
         typer.Argument(exists=True, help="Files and folders, as for 'superionic screen'."),
     ],
-    mobile: Mobile = "Li",
+    mobile: Mobile = defaults.MOBILE,
     filters: Annotated[
         Path | None,
         typer.Option("--filters", help="YAML file with a list 'filters': which crystals go on."),

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from superionic import defaults
 from superionic.cli.console import echo
 from superionic.cli.options import (
     Adaptive,
@@ -21,8 +22,8 @@ def descriptors(
         Path, typer.Argument(exists=True, dir_okay=False, help="A file with one crystal.")
     ],
     potential: Potential = None,
-    mobile: Mobile = "Li",
-    step: Step = 0.25,
+    mobile: Mobile = defaults.MOBILE,
+    step: Step = defaults.GRID_STEP_A,
     adaptive: Adaptive = False,
     min_width: MinWidth = None,
     exclusion_radius: ExclusionRadius = None,
@@ -37,38 +38,18 @@ def descriptors(
 ) -> None:
     """Compute one crystal without a database and print every descriptor as JSON."""
     import json
-    from dataclasses import replace
 
-    from superionic.campaign.single import describe_crystal
-    from superionic.errors import InputError
-    from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
-    from superionic.settings import get_settings
-    from superionic.structures.mobile_ions import exclusion_radius_A
-    from superionic.structures.prepare import PrepareSettings
-    from superionic.structures.readers import read_candidates
-    from superionic.structures.species import parse_mobile_species
+    from superionic.api.crystal import landscape
 
-    candidates = []
-    for found in read_candidates([file]):
-        if isinstance(found, InputError):
-            raise found
-        candidates.append(found)
-    if len(candidates) != 1:
-        raise InputError(
-            f"{file} holds {len(candidates)} crystals.",
-            hint="Name a file with one, or use 'superionic screen' for many.",
-        )
-    landscape = (
-        LandscapeSettings.reference(grid_step_A=step)
-        if reference
-        else LandscapeSettings(grid_step_A=step, adaptive=AdaptiveSettings() if adaptive else None)
+    found = landscape(
+        file,
+        mobile,
+        potential,
+        step_A=step,
+        adaptive=adaptive,
+        min_width_A=min_width,
+        radius_A=exclusion_radius,
+        reference=reference,
     )
-    ion = parse_mobile_species(mobile)
-    result = describe_crystal(
-        candidates[0],
-        ion.element,
-        potential or get_settings().potential,
-        PrepareSettings(primitive=not reference, supercell_min_width_A=min_width),
-        replace(landscape, exclusion_radius_A=exclusion_radius_A(ion, exclusion_radius)),
-    )
+    result = found.as_dict()
     echo(json.dumps(result, indent=2, allow_nan=False))

@@ -139,7 +139,7 @@ def evaluate(
     if rows_file:
         rows = [row for file in rows_file for row in read_rows_file(file)]
     else:
-        from superionic.query import query
+        from superionic.collection.query import query
 
         rows = query(mobile_species=mobile_species, potential=potential, database_uri=database)
     if held_out:

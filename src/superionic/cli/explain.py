@@ -20,7 +20,7 @@ def explain(
     database: DatabaseURI = None,
 ) -> None:
     """Say why a material stands where it stands: by each policy its value, rank and neighbours."""
-    from superionic.query import explain as explained
+    from superionic.collection.query import explain as explained
     from superionic.report.explanation import explanation_text, explanations_json
     from superionic.structures.species import parse_mobile_species
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from superionic import defaults
 from superionic.cli.campaign_file import campaign_of_flow
 from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Potential
@@ -33,14 +34,16 @@ def label(
         ),
     ] = None,
     potential: Potential = None,
-    mobile: Mobile = "Li",
+    mobile: Mobile = defaults.MOBILE,
     temperature: Annotated[
         float, typer.Option("--temperature", "-T", min=1.0, help="Temperature in K.")
-    ] = 1000.0,
+    ] = defaults.TEMPERATURE_K,
     length: Annotated[
         float, typer.Option("--length", min=0.1, help="Longest production in ps.")
-    ] = 10.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of velocities and thermostat.")] = 0,
+    ] = defaults.LENGTH_ps,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of velocities and thermostat.")] = (
+        defaults.SEED
+    ),
     database: DatabaseURI = None,
     workers: Annotated[
         int | None,
@@ -75,11 +78,11 @@ def label(
     on where it was stopped, in the middle of a run, too, and computes nothing twice. Exit code 3
     says that some crystals could not be computed.
     """
+    from superionic.api.makers import label_maker
     from superionic.campaign.labelling import label_paths
     from superionic.campaign.selection import SelectionSettings
     from superionic.cli.progress import ConsoleReporter
     from superionic.flows.label import LabelMaker
-    from superionic.jobs.diffusion import DiffusionMDMaker
     from superionic.report.labels import (
         label_table,
         labels_json,
@@ -89,7 +92,6 @@ def label(
     )
     from superionic.report.ranking import failures_table
     from superionic.settings import get_settings
-    from superionic.structures.species import parse_mobile_species
 
     if bool(paths) == bool(campaign):
         raise typer.BadParameter("Name crystals, or a campaign file with --campaign.")
@@ -109,13 +111,8 @@ def label(
         )
     else:
         crystals = paths or []
-        dynamics = DiffusionMDMaker(temperature=temperature, mb_velocity_seed=seed)
-        step_ps = dynamics.md_settings().timestep_fs * 1e-3
-        dynamics.n_steps = max(1, round(length / step_ps))
-        maker = LabelMaker(
-            mobile_species=parse_mobile_species(mobile).element,
-            potential=potential or settings.potential,
-            md_maker=dynamics,
+        maker = label_maker(
+            mobile, potential, temperature_K=temperature, length_ps=length, seed=seed
         )
     published = [row for file in known or [] for row in read_data_set(file)]
     with ConsoleReporter() as reporter:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from superionic import defaults
 from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, Policy
 
@@ -74,7 +75,7 @@ def plot(
     dpi: Annotated[
         int, typer.Option("--dpi", min=30, max=1200, help="Dots per inch of a .png.")
     ] = 300,
-    policy: Policy = "xi",
+    policy: Policy = defaults.POLICY,
     top: Annotated[int, typer.Option("--top", "-n", min=1, help="Most materials (ranking).")] = 25,
     mobile: Annotated[
         str | None, typer.Option("--mobile", "-m", help="Mobile ion, such as Li.")
@@ -113,7 +114,7 @@ def plot(
         sources.rows = _with_held_out(sources.rows, held_out, chosen.name)
     data = sources.without_database(request)
     if data is None:
-        from superionic.query import opened
+        from superionic.collection.query import opened
 
         with opened(database) as found:
             data = sources.with_database(request, found)

@@ -1,16 +1,14 @@
 """``superionic predict``: diffusion from a handful of force evaluations, by the force network."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from superionic import defaults
 from superionic.cli.campaign_file import campaign_of_flow
 from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Potential, Relax
-
-if TYPE_CHECKING:
-    from superionic.jobs.relax import RelaxIfNeededMaker
 
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
@@ -62,7 +60,7 @@ def predict(
         ),
     ] = None,
     potential: Potential = None,
-    mobile: Mobile = "Li",
+    mobile: Mobile = defaults.MOBILE,
     database: DatabaseURI = None,
     workers: Annotated[
         int | None,
@@ -80,14 +78,15 @@ def predict(
     """
     from dataclasses import replace
 
+    from superionic.api.makers import predict_maker
     from superionic.campaign.predicting import predict_paths
     from superionic.campaign.selection import SelectionSettings
     from superionic.cli.progress import ConsoleReporter
     from superionic.flows.predict import PredictMaker
+    from superionic.jobs.relax import relax_before_forces
     from superionic.report.predictions import prediction_table, predictions_json
     from superionic.report.ranking import failures_table
     from superionic.settings import get_settings
-    from superionic.structures.species import parse_mobile_species
 
     if bool(paths) == bool(campaign):
         raise typer.BadParameter("Name crystals, or a campaign file with --campaign.")
@@ -100,16 +99,13 @@ def predict(
             campaign, context, "predict", PredictMaker, potential=potential, mobile=mobile
         )
     else:
-        maker = PredictMaker(
-            mobile_species=parse_mobile_species(mobile).element,
-            potential=potential or settings.potential,
-        )
+        maker = predict_maker(mobile, potential)
     if network is not None:
         maker = replace(maker, network=str(network))
     if shakes is not None:
         maker = replace(maker, n_shakes=shakes)
     if relax is not None:
-        maker = replace(maker, relax_maker=_relax_maker(relax))
+        maker = replace(maker, relax_maker=relax_before_forces(relax.value))
     with ConsoleReporter() as reporter:
         try:
             result = predict_paths(
@@ -140,14 +136,3 @@ def predict(
     if result.failures:
         echo(failures_table(result.failures), err=to_stdout)
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _relax_maker(relax: Relax) -> "RelaxIfNeededMaker | None":
-    from dataclasses import replace
-
-    from superionic.flows.predict import PredictMaker
-
-    usual = PredictMaker().relax_maker
-    if relax is Relax.never or usual is None:
-        return None
-    return replace(usual, relax_cell=relax is Relax.cell)

@@ -86,8 +86,8 @@ def query(
     database: DatabaseURI = None,
 ) -> None:
     """Read the screening collection: filter, rank, print as a table, CSV, JSON or OPTIMADE."""
+    from superionic.collection.query import opened, structures_of
     from superionic.collection.rows import iter_screening
-    from superionic.query import opened, structures_of
     from superionic.ranking.indexes import rank_field
     from superionic.structures.species import parse_mobile_species
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from superionic import defaults
 from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, Policy, writable
 
@@ -34,7 +35,7 @@ def report(
             "none in the database; of several runs of one crystal the longest counts.",
         ),
     ] = None,
-    policy: Policy = "xi",
+    policy: Policy = defaults.POLICY,
     top: Annotated[
         int,
         typer.Option(
@@ -54,7 +55,7 @@ def report(
     require_packages()  # before anything is read
 
     from superionic.cli.counting import counting
-    from superionic.query import opened
+    from superionic.collection.query import opened
     from superionic.report.html.content import gather_from
     from superionic.report.html.page import write_report
     from superionic.report.html.scope import read_scope

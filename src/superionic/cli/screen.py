@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from superionic import defaults
 from superionic.cli.console import echo
 from superionic.cli.options import (
     Adaptive,
@@ -39,9 +40,9 @@ def screen(
             help="The mobile ion, such as Li, Na+, Ag or F-. Several, joined by commas, give a "
             "ranking each, of the crystals that hold it.",
         ),
-    ] = "Li",
-    policy: Policy = "xi",
-    step: Step = 0.25,
+    ] = defaults.MOBILE,
+    policy: Policy = defaults.POLICY,
+    step: Step = defaults.GRID_STEP_A,
     adaptive: Adaptive = False,
     relax: Annotated[
         Relax,
@@ -63,7 +64,7 @@ def screen(
         typer.Option(
             "--orderings", min=1, help="Orderings of each disordered crystal that are computed."
         ),
-    ] = 1,
+    ] = defaults.N_ORDERINGS,
     every_copy: Annotated[
         bool,
         typer.Option(
@@ -79,54 +80,39 @@ def screen(
     Results are kept in the database: the same command goes on where it was stopped, and computes
     nothing twice. Exit code 3 says that some crystals could not be computed.
     """
-    from dataclasses import replace
-
+    from superionic.api.makers import screen_maker, selection
     from superionic.campaign.screening import screen_selection
-    from superionic.campaign.selection import SelectionSettings, select_ions
+    from superionic.campaign.selection import select_ions
     from superionic.cli.progress import ConsoleReporter
-    from superionic.flows.screen import ScreenMaker
-    from superionic.jobs.landscape import LandscapeMaker
-    from superionic.jobs.prepare import PrepareMaker
-    from superionic.jobs.relax import RelaxIfNeededMaker
-    from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
     from superionic.report.orderings import orderings_table
     from superionic.report.ranking import failures_table, ranking_json, ranking_table
     from superionic.settings import get_settings
-    from superionic.structures.filters import read_filters
-    from superionic.structures.mobile_ions import exclusion_radius_A
-    from superionic.structures.prepare import PrepareSettings
     from superionic.structures.species import parse_mobile_species
 
     settings = get_settings()
     if database is not None:
         settings = settings.model_copy(update={"database_uri": database})
     ions = [parse_mobile_species(name) for name in mobile.split(",")]
-    selection = SelectionSettings(
-        filters=tuple(read_filters(filters)) if filters is not None else (),
-        n_orderings=orderings,
-    )
-    if every_copy:
-        selection = replace(selection, duplicates=None)
-    preparation = PrepareSettings(supercell_min_width_A=min_width)
-    names = [ion.element for ion in ions]
-    rows, failures, stopped = [], [], False
-    for ion, chosen in zip(ions, select_ions(paths, names, preparation, selection), strict=True):
-        maker = ScreenMaker(
-            mobile_species=ion.element,
-            potential=potential or settings.potential,
-            prepare_maker=PrepareMaker(settings=preparation),
-            relax_maker=RelaxIfNeededMaker(
-                max_force_eV_per_A=None if relax is Relax.never else 0.5,
-                relax_cell=relax is Relax.cell,
-            ),
-            landscape_maker=LandscapeMaker(
-                settings=LandscapeSettings(
-                    grid_step_A=step,
-                    exclusion_radius_A=exclusion_radius_A(ion, exclusion_radius),
-                    adaptive=AdaptiveSettings() if adaptive else None,
-                )
-            ),
+    makers = [
+        screen_maker(
+            str(ion),
+            potential,
+            step_A=step,
+            adaptive=adaptive,
+            relax=relax.value,
+            min_width_A=min_width,
+            radius_A=exclusion_radius,
         )
+        for ion in ions
+    ]
+    selections = select_ions(
+        paths,
+        [maker.mobile_species for maker in makers],
+        makers[0].prepare_maker.settings,
+        selection(filters=filters, orderings=orderings, every_copy=every_copy),
+    )
+    rows, failures, stopped = [], [], False
+    for maker, chosen in zip(makers, selections, strict=True):
         with ConsoleReporter() as reporter:
             reporter.selected(chosen)
             try:

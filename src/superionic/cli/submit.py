@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from superionic import defaults
 from superionic.cli.campaign_file import campaign_with, given
 from superionic.cli.cluster_options import LaunchpadFile, settings_with
 from superionic.cli.console import echo
@@ -30,7 +31,7 @@ def submit(
         "screen"
     ),
     potential: Potential = None,
-    mobile: Mobile = "Li",
+    mobile: Mobile = defaults.MOBILE,
     priority: Annotated[int, typer.Option(help="Higher runs first.")] = 0,
     orderings: Annotated[
         int,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superionic import defaults
 from superionic.cli.campaign_file import campaign_of_flow
 from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Policy, Potential
@@ -29,7 +30,7 @@ def validate(
         int | None,
         typer.Option("--top", "-n", min=1, help="As many of the best by the policy."),
     ] = None,
-    policy: Policy = "xi",
+    policy: Policy = defaults.POLICY,
     ids: Annotated[
         list[str] | None,
         typer.Option("--id", help="Identifier of a material; may be given several times."),
@@ -45,7 +46,7 @@ def validate(
         ),
     ] = None,
     potential: Potential = None,
-    mobile: Mobile = "Li",
+    mobile: Mobile = defaults.MOBILE,
     temperatures: Annotated[
         str, typer.Option("--temperatures", "-T", help="Temperatures in K.")
     ] = "500,600,700,800,1000",

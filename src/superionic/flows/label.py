@@ -6,12 +6,13 @@ from typing import Any, Self
 
 from jobflow import Job
 
+from superionic import defaults
 from superionic.errors import SettingsError
 from superionic.flows.base import MaterialMaker
 from superionic.jobs.diffusion import DiffusionMDMaker
 from superionic.jobs.keys import task_key
 from superionic.jobs.prepare import PrepareMaker
-from superionic.jobs.relax import RelaxIfNeededMaker
+from superionic.jobs.relax import RelaxIfNeededMaker, relax_before_forces
 from superionic.potentials.registry import parse_spec
 from superionic.structures.candidate import Candidate
 from superionic.structures.hashing import structure_hash
@@ -47,12 +48,10 @@ class LabelMaker(MaterialMaker):
     """
 
     name: str = "label"
-    mobile_species: str = "Li"
+    mobile_species: str = defaults.MOBILE
     potential: str = "chgnet"
     prepare_maker: PrepareMaker = field(default_factory=PrepareMaker)
-    relax_maker: RelaxIfNeededMaker | None = field(
-        default_factory=lambda: RelaxIfNeededMaker(max_force_eV_per_A=0.1)
-    )
+    relax_maker: RelaxIfNeededMaker | None = field(default_factory=relax_before_forces)
     md_maker: DiffusionMDMaker = field(default_factory=DiffusionMDMaker)
 
     def bound(self) -> Self:

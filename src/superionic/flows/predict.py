@@ -6,12 +6,13 @@ from typing import Any, Self
 
 from jobflow import Flow, Job, OutputReference
 
+from superionic import defaults
 from superionic.flows.base import MaterialMaker, as_argument
 from superionic.jobs.keys import task_key
 from superionic.jobs.network import load_network, network_path
 from superionic.jobs.prediction import PredictForFlowMaker
 from superionic.jobs.prepare import PrepareMaker
-from superionic.jobs.relax import RelaxIfNeededMaker
+from superionic.jobs.relax import RelaxIfNeededMaker, relax_before_forces
 from superionic.jobs.shakes import ShakeMaker
 from superionic.potentials.registry import parse_spec
 from superionic.schemas.shakes import ShakesDocument
@@ -45,17 +46,21 @@ class PredictMaker(MaterialMaker):
         Brings its positions to equilibrium, as for the labels.
     shake_maker : ShakeMaker or None
         Shakes it; None shakes as the network was trained.
+
+    Examples
+    --------
+    >>> flow = PredictMaker().make("workflows/example_crystals/mp-22899.cif")
+    >>> [job.name for job in flow.jobs]
+    ['prepare', 'relax if needed', 'shakes', 'predict diffusion']
     """
 
     name: str = "predict"
-    mobile_species: str = "Li"
+    mobile_species: str = defaults.MOBILE
     potential: str = "chgnet"
     network: str | None = None
     n_shakes: int | None = None
     prepare_maker: PrepareMaker = field(default_factory=PrepareMaker)
-    relax_maker: RelaxIfNeededMaker | None = field(
-        default_factory=lambda: RelaxIfNeededMaker(max_force_eV_per_A=0.1)
-    )
+    relax_maker: RelaxIfNeededMaker | None = field(default_factory=relax_before_forces)
     shake_maker: ShakeMaker | None = None
 
     def bound(self) -> Self:

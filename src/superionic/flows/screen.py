@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from jobflow import Job
 
+from superionic import defaults
 from superionic.flows.base import MaterialMaker
 from superionic.jobs.descriptors import DescriptorsMaker
 from superionic.jobs.keys import task_key
@@ -47,7 +48,7 @@ class ScreenMaker(MaterialMaker):
     """
 
     name: str = "screen"
-    mobile_species: str = "Li"
+    mobile_species: str = defaults.MOBILE
     potential: str = "chgnet"
     prepare_maker: PrepareMaker = field(default_factory=PrepareMaker)
     relax_maker: RelaxIfNeededMaker | None = field(default_factory=RelaxIfNeededMaker)

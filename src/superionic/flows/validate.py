@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from jobflow import Job
 
+from superionic import defaults
 from superionic.diffusion.confirmation import ConfirmationRules
 from superionic.errors import SettingsError
 from superionic.flows.base import MaterialMaker
@@ -12,7 +13,7 @@ from superionic.jobs.engines.ase import AseEngine
 from superionic.jobs.engines.base import Engine, EngineMaker
 from superionic.jobs.keys import task_key
 from superionic.jobs.prepare import PrepareMaker
-from superionic.jobs.relax import RelaxIfNeededMaker
+from superionic.jobs.relax import RelaxIfNeededMaker, relax_before_forces
 from superionic.jobs.validation import ConfirmForFlowMaker, ConfirmMaker, SupercellMaker
 from superionic.potentials.registry import parse_spec
 from superionic.structures.candidate import Candidate
@@ -61,14 +62,12 @@ class ValidateMaker(MaterialMaker):
     """
 
     name: str = "validate"
-    mobile_species: str = "Li"
+    mobile_species: str = defaults.MOBILE
     potential: str = "chgnet"
     temperatures_K: tuple[float, ...] = (500.0, 600.0, 700.0, 800.0, 1000.0)
     seed: int = 0
     prepare_maker: PrepareMaker = field(default_factory=PrepareMaker)
-    relax_maker: RelaxIfNeededMaker | None = field(
-        default_factory=lambda: RelaxIfNeededMaker(max_force_eV_per_A=0.1)
-    )
+    relax_maker: RelaxIfNeededMaker | None = field(default_factory=relax_before_forces)
     supercell_maker: SupercellMaker = field(default_factory=SupercellMaker)
     engine: EngineMaker | str = field(default_factory=AseEngine)
     rules: ConfirmationRules = field(default_factory=ConfirmationRules)

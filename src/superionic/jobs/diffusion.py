@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from superionic import defaults
 from superionic.diffusion import trajectory
 from superionic.diffusion.dynamics import MDResult, MDTask, run_md
 from superionic.diffusion.forces import (
@@ -116,9 +117,9 @@ class DiffusionMDMaker(ForceFieldMDMaker):
     n_steps: int = 5000
     ensemble: MDEnsemble = MDEnsemble.nvt
     dynamics: str | None = None
-    temperature: float = 1000.0
+    temperature: float = defaults.TEMPERATURE_K
     traj_interval: int = 10
-    mb_velocity_seed: int | None = 0
+    mb_velocity_seed: int | None = defaults.SEED
     potential: str | None = None
     mobile_species: str = "Li"
     n_equilibration_steps: int = 1000

@@ -41,6 +41,13 @@ class LandscapeMaker(SettingsMaker):
     energies_per_job : int or None
         Spread a crystal that takes more energies than this over several jobs, so that several
         workers share it; None computes every crystal in one job.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Structure
+    >>> crystal = Structure.from_file("workflows/example_crystals/mp-22899.cif")
+    >>> LandscapeMaker().make(crystal, "chgnet", mobile_species="Li").name
+    'landscape'
     """
 
     name: str = "landscape"

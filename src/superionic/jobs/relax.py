@@ -8,7 +8,8 @@ from jobflow import Flow, Maker, Response, job
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from superionic.errors import PotentialError
+from superionic import defaults
+from superionic.errors import PotentialError, SettingsError
 from superionic.potentials.base import Potential, require_finite
 from superionic.potentials.registry import load_potential
 from superionic.progress import report_stage
@@ -67,7 +68,7 @@ class RelaxIfNeededMaker(Maker):
     """
 
     name: str = "relax if needed"
-    max_force_eV_per_A: float | None = 0.5
+    max_force_eV_per_A: float | None = defaults.SCREEN_MAX_FORCE_eV_per_A
     relax_cell: bool = False
     fmax_eV_per_A: float = 0.02
     steps: int = 500
@@ -115,6 +116,40 @@ class RelaxIfNeededMaker(Maker):
             force_before_eV_per_A=force,
         )
         return Response(replace=Flow([relax, summary], output=summary.output))
+
+
+def relax_before_forces(relax: str = defaults.RELAX) -> RelaxIfNeededMaker | None:
+    """Return what relaxes a crystal before it is shaken or runs, None for nothing.
+
+    Parameters
+    ----------
+    relax : {"auto", "cell", "never"}
+        Positions where a force is large; the cell, too; or nothing.
+
+    Raises
+    ------
+    SettingsError
+        When it is none of these.
+    """
+    relax_cell = relaxes_cell(relax)
+    if relax == "never":
+        return None
+    return RelaxIfNeededMaker(
+        max_force_eV_per_A=defaults.MD_MAX_FORCE_eV_per_A, relax_cell=relax_cell
+    )
+
+
+def relaxes_cell(relax: str) -> bool:
+    """Return whether the cell is relaxed, too.
+
+    Raises
+    ------
+    SettingsError
+        When ``relax`` is none of auto, cell and never.
+    """
+    if relax not in ("auto", "cell", "never"):
+        raise SettingsError(f"relax = {relax!r} is not known.", hint="Use auto, cell or never.")
+    return relax == "cell"
 
 
 @dataclass

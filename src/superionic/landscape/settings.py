@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import inf
 
+from superionic import defaults
 from superionic.errors import SettingsError
 
 
@@ -73,7 +74,7 @@ class LandscapeSettings:
         When a value cannot be used.
     """
 
-    grid_step_A: float = 0.25
+    grid_step_A: float = defaults.GRID_STEP_A
     exclusion_radius_A: float = 1.2
     symmetry: bool = True
     symprec_A: float = 1e-3
@@ -123,6 +124,6 @@ class LandscapeSettings:
             )
 
     @classmethod
-    def reference(cls, grid_step_A: float = 0.25) -> "LandscapeSettings":
+    def reference(cls, grid_step_A: float = defaults.GRID_STEP_A) -> "LandscapeSettings":
         """Return the published protocol: every point, no symmetry, complete configurations."""
         return cls(grid_step_A=grid_step_A, symmetry=False, fast=False)

@@ -10,7 +10,7 @@ from superionic.report.text_table import text_table
 from superionic.schemas.screening import ScreeningDocument
 
 if TYPE_CHECKING:
-    from superionic.query import Explanation
+    from superionic.collection.query import Explanation
 
 
 def explanation_text(explanation: "Explanation") -> str:

@@ -26,8 +26,13 @@ def label_order(row: LabelRow) -> tuple[float, str]:
 
 def label_table(rows: Sequence[LabelRow]) -> str:
     """Return labels as text, one line a crystal, fastest first."""
-    if not rows:
-        return "No labels."
+    return text_table(*label_cells(rows)) if rows else "No labels."
+
+
+def label_cells(
+    rows: Sequence[LabelRow],
+) -> tuple[list[tuple[str, bool]], Sequence[Sequence[str]]]:
+    """Return head and cells of the labels as a table; whether a column holds numbers."""
     numeric = ("slope A^2/ps", "error", "S/cm", "ps", "atoms")
     names = ("id", "formula", "verdict", *numeric, "end")
     cells = [
@@ -44,7 +49,7 @@ def label_table(rows: Sequence[LabelRow]) -> str:
         )
         for row in sorted(rows, key=label_order)
     ]
-    return text_table([(name, name in numeric) for name in names], cells)
+    return [(name, name in numeric) for name in names], cells
 
 
 def labels_json(rows: Sequence[LabelRow]) -> str:

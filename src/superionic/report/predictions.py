@@ -14,8 +14,13 @@ def prediction_table(documents: Sequence[PredictionDocument]) -> str:
 
     Slopes are decimal logarithms of A^2/ps; spreads are standard deviations of the same.
     """
-    if not documents:
-        return "No predictions."
+    return text_table(*prediction_cells(documents)) if documents else "No predictions."
+
+
+def prediction_cells(
+    documents: Sequence[PredictionDocument],
+) -> tuple[list[tuple[str, bool]], Sequence[Sequence[str]]]:
+    """Return head and cells of the predictions as a table; whether a column holds numbers."""
     names = ("id", "formula", *_NUMERIC, "flags")
     cells = [
         (
@@ -29,7 +34,7 @@ def prediction_table(documents: Sequence[PredictionDocument]) -> str:
         )
         for one in _fastest_first(documents)
     ]
-    return text_table([(name, name in _NUMERIC) for name in names], cells)
+    return [(name, name in _NUMERIC) for name in names], cells
 
 
 def predictions_json(documents: Sequence[PredictionDocument]) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from superionic.report.text_table import text_table
+from superionic import defaults
+from superionic.report.text_table import html_table, text_table
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import Part, ScreeningDocument
 from superionic.text import csv_lines
@@ -135,6 +136,15 @@ def ranking_tables(rows: Iterable[ScreeningDocument], policy: str = "xi") -> Ite
         yield "No materials."
 
 
+def ranking_cells(
+    rows: Sequence[ScreeningDocument], policy: str = defaults.POLICY
+) -> tuple[list[tuple[str, bool]], list[list[str]]]:
+    """Return head and cells of the ranking as one table; whether a column holds numbers."""
+    columns = _columns(policy, {part for row in rows for part in row.present})
+    head = [(name, is_number) for name, is_number, _ in columns]
+    return head, [[show(row) for _, _, show in columns] for row in rows]
+
+
 def _columns(
     policy: str, parts: Collection[Part]
 ) -> list[tuple[str, bool, Callable[[ScreeningDocument], str]]]:
@@ -180,3 +190,11 @@ def failures_table(failures: Sequence[FailureDocument]) -> str:
     for failure in failures:
         lines.append(f"  {failure.material_id} [{failure.code}]: {failure.message} {failure.hint}")
     return "\n".join(line.rstrip() for line in lines)
+
+
+def failures_html(failures: Sequence[FailureDocument]) -> str:
+    """Return the crystals that could not be computed as a table, nothing where there are none."""
+    if not failures:
+        return ""
+    cells = [(one.material_id, one.code, f"{one.message} {one.hint}".strip()) for one in failures]
+    return html_table([("could not be computed", False), ("", False), ("", False)], cells)

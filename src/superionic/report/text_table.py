@@ -1,7 +1,8 @@
-"""Tables as text, for a terminal or a log."""
+"""Tables as text, for a terminal or a log, and for a notebook."""
 
 import io
 from collections.abc import Iterable, Sequence
+from html import escape
 from typing import Literal
 
 from rich.console import Console
@@ -53,3 +54,26 @@ def text_table(
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def html_table(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]]) -> str:
+    """Return the same table as HTML, for a notebook.
+
+    Examples
+    --------
+    >>> html_table([("id", False)], [("<mp-1>",)])
+    '<table><thead><tr><th ...>id</th></tr></thead><tbody><tr><td ...>&lt;mp-1&gt;</td></tr>...'
+    """
+    aligned = [f'style="text-align: {"right" if number else "left"}"' for _, number in columns]
+    names = zip(aligned, (name for name, _ in columns), strict=True)
+    head = "".join(f"<th {style}>{escape(name)}</th>" for style, name in names)
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td {style}>{escape(printable(cell))}</td>"
+            for style, cell in zip(aligned, cells, strict=True)
+        )
+        + "</tr>"
+        for cells in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

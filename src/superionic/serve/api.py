@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from superionic import __version__
 from superionic.collection.filters import Filters, Key
-from superionic.query import failures_of
+from superionic.collection.query import failures_of
 from superionic.ranking.policies import policies
 from superionic.schemas.failure import FailureDocument
 from superionic.serve import reading

@@ -5,8 +5,8 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from superionic.collection.query import structures_of
 from superionic.database.stores import Database
-from superionic.query import structures_of
 from superionic.report.figures.gather import (
     OF_ROW,
     available,

@@ -13,9 +13,9 @@ from superionic.builders.documents import without_monty
 from superionic.builders.screening import read_rows
 from superionic.collection.filters import LONGEST_KEY, Filters, Key, Order, order_of
 from superionic.collection.paging import Position, read_page
+from superionic.collection.query import standings_of
 from superionic.collection.survey import Survey
 from superionic.database.stores import Database
-from superionic.query import standings_of
 from superionic.ranking.explain import Standing
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import ScreeningDocument

@@ -90,7 +90,7 @@ def read_structures(crystals: "Crystal | Sequence[Crystal]") -> dict[str, Struct
     --------
     >>> import superionic as si
     >>> si.read_structures("workflows/example_crystals/mp-22899.cif")["mp-22899"].formula
-    'Li1 I1'
+    'Li4 I4'
     """
     found = {}
     for one in each_candidate(crystals):
@@ -109,7 +109,7 @@ def each_candidate(crystals: Any) -> Iterator[Candidate | InputError]:
         Files and folders give all that they hold. Identifiers are unique, as in
         :func:`~superionic.structures.readers.read_candidates`.
     """
-    items = list(crystals) if _is_sequence(crystals) else [crystals]
+    items = list(crystals) if is_several(crystals) else [crystals]
     paths = [Path(item) for item in items if isinstance(item, str | Path)]
     given = [item for item in items if not isinstance(item, str | Path)]
     if paths:
@@ -129,8 +129,8 @@ def each_candidate(crystals: Any) -> Iterator[Candidate | InputError]:
         yield candidate
 
 
-def _is_sequence(value: Any) -> bool:
-    # A structure and ASE's atoms are sequences of sites.
+def is_several(value: Any) -> bool:
+    """Return whether a value holds crystals; a structure and ASE's atoms are sequences of sites."""
     return isinstance(value, Sequence | Iterator) and not isinstance(value, str | Structure | Atoms)
 
 

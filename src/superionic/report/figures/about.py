@@ -1,7 +1,7 @@
 """Which material a figure is of."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from superionic.report.figures.style import formula_text
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from superionic.schemas.screening import ScreeningDocument
     from superionic.schemas.validation import ValidationDocument
 
-    Of = (
+    Of: TypeAlias = (
         ScreeningDocument
         | LabelRow
         | DiffusionDocument

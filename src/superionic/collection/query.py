@@ -1,14 +1,16 @@
 """The screening collection in Python: rows, their crystals, and why they stand where they do."""
 
 import logging
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from pydantic import ValidationError
 from pymatgen.core import Structure
 
+from superionic import defaults
 from superionic.builders.documents import without_monty
 from superionic.builders.screening import read_rows
 from superionic.campaign.run import database_errors
@@ -17,6 +19,7 @@ from superionic.collection.rows import query_screening
 from superionic.collection.survey import largest_rank
 from superionic.database.stores import Database, resolve_database
 from superionic.errors import InputError, SettingsError
+from superionic.front import CallableModule
 from superionic.ranking.explain import Standing, explain_row
 from superionic.ranking.indexes import POLICY_NAMES, rank_field
 from superionic.ranking.policies import get_policy
@@ -26,12 +29,71 @@ from superionic.settings import get_settings
 from superionic.structures.plain import structure_from_dict
 
 if TYPE_CHECKING:
+    import pandas as pd
     from maggma.core import Store
 
 logger = logging.getLogger(__name__)
 
 _MOST_FAILURES = 20
 _WITH_STRUCTURE = ("landscape", "relaxed", "diffusion", "prepared")
+
+
+class Rows(list[ScreeningDocument]):
+    """Rows of the screening collection, best first.
+
+    Parameters
+    ----------
+    rows : iterable of ScreeningDocument
+        The rows.
+    policy : str
+        Ranking policy that they are shown by.
+    failures : sequence of FailureDocument
+        Crystals that were asked for and could not be read or computed, and why.
+    database_uri : str, optional
+        The database that they are from, if it is not the configured one.
+    """
+
+    def __init__(
+        self,
+        rows: Iterable[ScreeningDocument] = (),
+        policy: str = defaults.POLICY,
+        failures: Sequence[FailureDocument] = (),
+        database_uri: str | None = None,
+    ) -> None:
+        super().__init__(rows)
+        self.policy = policy
+        self.failures = list(failures)
+        self._database_uri = database_uri
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> ScreeningDocument: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Rows": ...
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        if isinstance(index, slice):
+            return Rows(found, self.policy, database_uri=self._database_uri)
+        return found
+
+    def frame(self) -> "pd.DataFrame":
+        """Return the rows as a pandas table: flat fields, and rank and score by each policy."""
+        from superionic.report.export import rows_frame
+
+        return rows_frame(self)
+
+    def structures(self) -> dict[str, Structure]:
+        """Return the crystals that the rows were computed for, by identifier."""
+        with opened(self._database_uri) as database:
+            found = structures_of(database.job_store.docs_store, self)
+        return {row.material_id: found[row.key] for row in self if row.key in found}
+
+    def _repr_html_(self) -> str:
+        from superionic.report.ranking import failures_html, ranking_cells
+        from superionic.report.text_table import html_table
+
+        return html_table(*ranking_cells(self, self.policy)) + failures_html(self.failures)
 
 
 @dataclass(frozen=True)
@@ -55,7 +117,7 @@ class Explanation:
 
 def query(
     *,
-    policy: str = "xi",
+    policy: str = defaults.POLICY,
     mobile_species: str | None = None,
     potential: str | None = None,
     max_barrier_eV: float | None = None,
@@ -65,8 +127,10 @@ def query(
     sort: str | None = None,
     limit: int = 0,
     database_uri: str | None = None,
-) -> list[ScreeningDocument]:
+) -> Rows:
     """Read rows of the screening collection, best first.
+
+    What ``superionic query`` does.
 
     Parameters
     ----------
@@ -96,6 +160,13 @@ def query(
         When there is no such policy or part, or the formula is none.
     DatabaseError
         When the database does not answer.
+
+    Examples
+    --------
+    >>> import superionic as si
+    >>> rows = si.query(max_barrier_eV=0.5, elements=["Li", "Cl"])
+    >>> len(rows), "barrier_3d_eV" in rows.frame().columns
+    (0, True)
     """
     get_policy(policy)
     if unknown := set(present) - set(PARTS):
@@ -103,7 +174,7 @@ def query(
             f"A row has no part {sorted(unknown)[0]!r}.", hint=f"Use one of: {', '.join(PARTS)}."
         )
     with opened(database_uri) as database:
-        return query_screening(
+        rows = query_screening(
             database.screening,
             mobile_species=mobile_species,
             potential=potential,
@@ -114,6 +185,7 @@ def query(
             sort=sort or rank_field(policy),
             limit=limit,
         )
+    return Rows(rows, policy, database_uri=database_uri)
 
 
 def explain(
@@ -145,6 +217,15 @@ def explain(
         When it has no row; its failures are named.
     DatabaseError
         When the database does not answer.
+
+    Examples
+    --------
+    >>> import superionic as si
+    >>> crystal = "workflows/example_crystals/mp-22899.cif"
+    >>> rows = si.screen(crystal, step_A=0.6, progress=False)
+    >>> why = si.explain("mp-22899")[0]
+    >>> why.row.formula, [standing.policy for standing in why.standings][:2]
+    ('LiI', ['xi', 'barrier'])
     """
     with opened(database_uri) as database:
         failures = failures_of(database, material_id)
@@ -247,3 +328,7 @@ def opened(database_uri: str | None = None) -> Iterator[Database]:
         database_errors(database),
     ):
         yield database
+
+
+# ``superionic.query`` is this module after ``import superionic.query``, and a function before.
+sys.modules[__name__].__class__ = CallableModule

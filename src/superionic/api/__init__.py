@@ -1,0 +1,26 @@
+"""What ``import superionic as si`` offers, over the same functions as the commands.
+
+``landscape`` and ``md`` compute one crystal in this process and need no database. ``screen``,
+``predict`` and ``query`` work as the commands of their names, on the same database: what is there
+is not computed again. Results show themselves in a notebook, and ``frame()`` gives pandas.
+"""
+
+from superionic.api.campaigns import Predictions, predict, screen
+from superionic.api.crystal import CrystalLandscape, landscape
+from superionic.api.dynamics import Dynamics, md
+from superionic.collection.query import Rows, explain, query
+from superionic.structures.crystals import read_structures
+
+__all__ = [
+    "CrystalLandscape",
+    "Dynamics",
+    "Predictions",
+    "Rows",
+    "explain",
+    "landscape",
+    "md",
+    "predict",
+    "query",
+    "read_structures",
+    "screen",
+]

@@ -1,0 +1,172 @@
+"""Makers of the flows, and selections, from the few options that commands and functions take."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from superionic import defaults
+from superionic.errors import SettingsError
+from superionic.jobs.landscape import LandscapeMaker
+from superionic.jobs.prepare import PrepareMaker
+from superionic.jobs.relax import RelaxIfNeededMaker, relax_before_forces, relaxes_cell
+from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
+from superionic.settings import get_settings
+from superionic.structures.mobile_ions import exclusion_radius_A
+from superionic.structures.prepare import PrepareSettings
+from superionic.structures.species import MobileSpecies, parse_mobile_species
+
+if TYPE_CHECKING:
+    from superionic.campaign.selection import SelectionSettings
+    from superionic.flows.label import LabelMaker
+    from superionic.flows.predict import PredictMaker
+    from superionic.flows.screen import ScreenMaker
+
+
+def landscape_settings(
+    ion: MobileSpecies,
+    *,
+    step_A: float = defaults.GRID_STEP_A,
+    adaptive: bool = False,
+    radius_A: float | None = None,
+    reference: bool = False,
+) -> LandscapeSettings:
+    """Return how a landscape is sampled.
+
+    Parameters
+    ----------
+    ion : MobileSpecies
+        The mobile ion, which has an exclusion radius.
+    step_A : float
+        Largest grid step.
+    adaptive : bool
+        Evaluate a fraction of the grid, where the landscape is low.
+    radius_A : float, optional
+        Another exclusion radius.
+    reference : bool
+        The published protocol, without any short cut.
+
+    Raises
+    ------
+    SettingsError
+        When a number makes no sense.
+    """
+    if reference and adaptive:
+        raise SettingsError("The published protocol is not adaptive.", hint="Choose one of both.")
+    settings = (
+        LandscapeSettings.reference(grid_step_A=step_A)
+        if reference
+        else LandscapeSettings(
+            grid_step_A=step_A, adaptive=AdaptiveSettings() if adaptive else None
+        )
+    )
+    return replace(settings, exclusion_radius_A=exclusion_radius_A(ion, radius_A))
+
+
+def screen_maker(
+    mobile: str = defaults.MOBILE,
+    potential: str | None = None,
+    *,
+    step_A: float = defaults.GRID_STEP_A,
+    adaptive: bool = False,
+    relax: str = defaults.RELAX,
+    min_width_A: float | None = None,
+    radius_A: float | None = None,
+) -> "ScreenMaker":
+    """Return the Maker that ``superionic screen`` runs."""
+    from superionic.flows.screen import ScreenMaker
+
+    ion = parse_mobile_species(mobile)
+    relax_cell = relaxes_cell(relax)
+    landscape = landscape_settings(ion, step_A=step_A, adaptive=adaptive, radius_A=radius_A)
+    return ScreenMaker(
+        mobile_species=ion.element,
+        potential=potential or get_settings().potential,
+        prepare_maker=PrepareMaker(settings=PrepareSettings(supercell_min_width_A=min_width_A)),
+        relax_maker=RelaxIfNeededMaker(
+            max_force_eV_per_A=None if relax == "never" else defaults.SCREEN_MAX_FORCE_eV_per_A,
+            relax_cell=relax_cell,
+        ),
+        landscape_maker=LandscapeMaker(settings=landscape),
+    )
+
+
+def predict_maker(
+    mobile: str = defaults.MOBILE,
+    potential: str | None = None,
+    *,
+    network: str | Path | None = None,
+    n_shakes: int | None = None,
+    relax: str = defaults.RELAX,
+) -> "PredictMaker":
+    """Return the Maker that ``superionic predict`` runs."""
+    from superionic.flows.predict import PredictMaker
+
+    return PredictMaker(
+        mobile_species=parse_mobile_species(mobile).element,
+        potential=potential or get_settings().potential,
+        network=None if network is None else str(network),
+        n_shakes=n_shakes,
+        relax_maker=relax_before_forces(relax),
+    )
+
+
+def label_maker(
+    mobile: str = defaults.MOBILE,
+    potential: str | None = None,
+    *,
+    temperature_K: float = defaults.TEMPERATURE_K,
+    length_ps: float = defaults.LENGTH_ps,
+    equilibration_ps: float = defaults.EQUILIBRATION_ps,
+    seed: int = defaults.SEED,
+    relax: str = defaults.RELAX,
+) -> "LabelMaker":
+    """Return the Maker that ``superionic label`` runs."""
+    from superionic.flows.label import LabelMaker
+    from superionic.jobs.diffusion import DiffusionMDMaker
+
+    dynamics = DiffusionMDMaker(temperature=temperature_K, mb_velocity_seed=seed)
+    step_ps = dynamics.md_settings().timestep_fs * 1e-3
+    dynamics.n_steps = max(1, round(length_ps / step_ps))
+    dynamics.n_equilibration_steps = round(equilibration_ps / step_ps)
+    return LabelMaker(
+        mobile_species=parse_mobile_species(mobile).element,
+        potential=potential or get_settings().potential,
+        relax_maker=relax_before_forces(relax),
+        md_maker=dynamics,
+    )
+
+
+def selection(
+    *,
+    filters: str | Path | Sequence[dict] | None = None,
+    orderings: int = defaults.N_ORDERINGS,
+    every_copy: bool = False,
+) -> "SelectionSettings":
+    """Return which crystals are computed.
+
+    Parameters
+    ----------
+    filters : path or sequence of dict, optional
+        A YAML file with a list ``filters``, or the list.
+    orderings : int
+        Orderings of each disordered crystal.
+    every_copy : bool
+        Compute crystals again that are the same as another one.
+
+    Raises
+    ------
+    SettingsError
+        When a filter is wrong.
+    """
+    from superionic.campaign.selection import SelectionSettings
+    from superionic.structures.filters import parse_filters, read_filters
+
+    if filters is None:
+        known = []
+    elif isinstance(filters, str | Path):
+        known = read_filters(Path(filters))
+    else:
+        known = parse_filters(list(filters), "filters")
+    settings = SelectionSettings(tuple(known), orderings)
+    return replace(settings, duplicates=None) if every_copy else settings

@@ -1,0 +1,21 @@
+"""What commands, functions and Makers take when nothing is said: one place for all of them."""
+
+from typing import Literal
+
+Relaxation = Literal["auto", "cell", "never"]
+"""When a crystal is relaxed first: ``auto`` its positions, where a force is large; ``cell`` the
+cell, too; ``never``."""
+
+MOBILE = "Li"
+POLICY = "xi"
+GRID_STEP_A = 0.25
+RELAX: Relaxation = "auto"
+SCREEN_MAX_FORCE_eV_per_A = 0.5
+"""Above, a landscape is not that of the crystal, which is relaxed first."""
+MD_MAX_FORCE_eV_per_A = 0.1
+"""The same for dynamics and shakes, whose energies are compared with those of the start."""
+TEMPERATURE_K = 1000.0
+LENGTH_ps = 10.0
+EQUILIBRATION_ps = 2.0
+SEED = 0
+N_ORDERINGS = 1

@@ -1,0 +1,51 @@
+"""The names of ``import superionic as si``: what is behind them is loaded when they are used."""
+
+import inspect
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+NAMES = {
+    "CrystalLandscape": "superionic.api.crystal",
+    "Dynamics": "superionic.api.dynamics",
+    "Predictions": "superionic.api.campaigns",
+    "Rows": "superionic.collection.query",
+    "explain": "superionic.collection.query",
+    "landscape": "superionic.api.crystal",
+    "md": "superionic.api.dynamics",
+    "predict": "superionic.api.campaigns",
+    "query": "superionic.collection.query",
+    "read_structures": "superionic.structures.crystals",
+    "screen": "superionic.api.campaigns",
+}
+"""Each name, and the module that has it."""
+
+
+def load(name: str) -> Any:
+    """Return what a name stands for.
+
+    Raises
+    ------
+    AttributeError
+        When there is no such name.
+    """
+    if name not in NAMES:
+        raise AttributeError(f"module 'superionic' has no attribute {name!r}")
+    return getattr(import_module(NAMES[name]), name)
+
+
+class CallableModule(ModuleType):
+    """A module that is called as the function of its name.
+
+    Python sets ``superionic.landscape`` to the package as soon as a module in it is imported;
+    ``si.landscape(...)`` has to work before and after.
+    """
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Call the function."""
+        return load(self.__name__.rpartition(".")[2])(*arguments, **options)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """Return the signature of the function."""
+        return inspect.signature(load(self.__name__.rpartition(".")[2]))
