@@ -10,10 +10,16 @@ from superionic.cli.campaign_file import campaign_with, given
 from superionic.cli.cluster_options import LaunchpadFile, settings_with
 from superionic.cli.console import echo
 from superionic.cli.counting import counting
-from superionic.cli.options import DatabaseURI, Mobile, Potential
+from superionic.cli.options import Adaptive, DatabaseURI, MinWidth, Mobile, Potential, Step
 
 EXIT_SOME_UNREADABLE = 3
 _SHOWN = 10
+_SETTINGS = {
+    "step": "landscape_maker.settings.grid_step_A",
+    "adaptive": "landscape_maker.settings.adaptive",
+    "min_width": "prepare_maker.settings.supercell_min_width_A",
+}
+"""Options that are settings of the flow's Maker, as a campaign file names them."""
 
 
 def submit(
@@ -32,6 +38,9 @@ def submit(
     ),
     potential: Potential = None,
     mobile: Mobile = defaults.MOBILE,
+    step: Step = defaults.GRID_STEP_A,
+    adaptive: Adaptive = False,
+    min_width: MinWidth = None,
     priority: Annotated[int, typer.Option(help="Higher runs first.")] = 0,
     orderings: Annotated[
         int,
@@ -67,6 +76,7 @@ def submit(
     from superionic.cluster.submit import Submission
     from superionic.cluster.submit import submit as submit_found
     from superionic.errors import DatabaseError
+    from superionic.landscape.settings import AdaptiveSettings
     from superionic.potentials.registry import load_potential
 
     if bool(paths) == (campaign is not None):
@@ -85,6 +95,11 @@ def submit(
         flow_kind(flow)
         own = {name: value for name, value in options.items() if name != "mobile"}
         wanted = Campaign(name=flow, flow=flow, crystals=paths or [], mobile_species=mobile, **own)
+    chosen = given(context, step=step, adaptive=adaptive, min_width=min_width)
+    own_settings = {_SETTINGS[name]: value for name, value in chosen.items()}
+    if own_settings.get(_SETTINGS["adaptive"]) is True:
+        own_settings[_SETTINGS["adaptive"]] = AdaptiveSettings()
+    wanted = wanted.model_copy(update={"settings": wanted.settings | own_settings})
     settings = settings_with(database)
     maker = wanted.maker(settings.potential)
     info = load_potential(maker.potential).info
