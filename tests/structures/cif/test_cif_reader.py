@@ -64,6 +64,8 @@ def test_blocks_are_read_one_by_one():
         ("_cell_length_b 5.140000", "_cell_length_b 5,14", "_cell_length_b"),
         ("_cell_angle_beta 90.000000", "", "_cell_angle_beta cannot be read: it is missing"),
         ("0.5 0.5 0.5", "0.5 0.5 ?", r"Row 2 (Cl1) has the coordinates 0.5, 0.5, ?"),
+        ("0.5 0.5 0.5", "0.5 0.5 1e300", "1e300, not three fractions"),
+        ("5.140000", "1e999", "_cell_length_a"),
         ("_chemical", "_cell_volume 67.9\n_chemical", "volume"),
         ("_atom_site_fract_z", "_atom_site_Cartn_z", "list of atoms with fractional"),
         ("_chemical", "_cell_length_a 5.15\n_chemical", "_cell_length_a is given twice"),
@@ -399,6 +401,8 @@ def test_a_stated_multiplicity_decides_what_is_a_special_position():
     structure, remarks = read_one(near)
     assert len(structure) == 16
     assert "Row 1 (S3)" in remarks[1].text
+    letters = near.replace("symmetry_multiplicity", "Wyckoff_symbol").replace("1 16", "1 16e")
+    assert len(read_one(letters)[0]) == 16
     away = cif(cell, ["S3 S 0.119 0.881 0.700 1 16"], head, columns)
     assert "makes 48 atoms of row 1 (S3), the file says 16" in refusal(away)
     # Some programs write the order of the site's group there.

@@ -1,6 +1,7 @@
 """A crystal written by other programs, in any cell, comes back as it is."""
 
 from io import BytesIO
+from pathlib import Path
 
 import ase.io
 import gemmi
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
-from pymatgen.io.cif import CifWriter
+from pymatgen.io.cif import CifParser, CifWriter
 
 from superionic.serve.downloads import cif_text
+from superionic.structures.hashing import structure_hash
 
 REACH_A = 4.0
 GROUPS = ("P-1", "P2_1/c", "C2/c", "Pnma", "I4_1/a", "R-3", "P6_3/m", "P2_13")
@@ -113,3 +115,16 @@ def test_a_crystal_comes_back(writer, crystal, cell, shift):
         np.testing.assert_allclose(one[:n], two[:n], atol=2e-3)
         assert (np.append(one[n:], two[n:]) > REACH_A - 2e-3).all()
     assert StructureMatcher(scale=False).fit(read, other)
+
+
+CIFS = sorted((Path(__file__).parents[3] / "workflows").rglob("*.cif"))
+
+
+@pytest.mark.parametrize("path", CIFS, ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("ignore:Issues encountered while parsing CIF")
+def test_the_crystals_of_the_repository_keep_their_keys(path):
+    """What is stored for a crystal is found by its hash: cell and order of sites are pymatgen's."""
+    text = path.read_text()
+    parser = CifParser.from_str(text, occupancy_tolerance=1.02)
+    (expected,) = parser.parse_structures(primitive=False)
+    assert structure_hash(read_one(text)[0]) == structure_hash(expected)

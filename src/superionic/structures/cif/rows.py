@@ -16,6 +16,7 @@ from superionic.structures.species import element_symbol
 
 _MIXED = re.compile(r"(?:\d*\.?\d+\s*[A-Z][a-z]?)(?:\s*\+\s*\d*\.?\d+\s*[A-Z][a-z]?)+")
 _PART = re.compile(r"(\d*\.?\d+)\s*([A-Z][a-z]?)")
+_FARTHEST = 1e8  # cells; beyond, a fraction has no digits left
 _THIRD_TOLERANCE = 1e-4
 
 
@@ -138,7 +139,7 @@ def read_rows(block: Block, formula: Sequence[str]) -> AtomList:
         elif any(reading.names_hydrogen for _, reading, _ in parts):
             named.append(f"{index + 1} ({label})")
         position, unit = _position(columns, index, name)
-        multiplicity = parse_number(columns.multiplicities[index] or "")
+        multiplicity = re.match(r"\d+", columns.multiplicities[index] or "")  # 16, or 16e
         for symbol, reading, share in parts:
             rows.append(
                 Row(
@@ -149,7 +150,7 @@ def read_rows(block: Block, formula: Sequence[str]) -> AtomList:
                     occupancy=share,
                     position=position,
                     unit=unit,
-                    multiplicity=int(multiplicity.value) if multiplicity else None,
+                    multiplicity=int(multiplicity[0]) if multiplicity else None,
                 )
             )
     _check_disorder_groups(columns, rows)
@@ -186,7 +187,9 @@ def _columns(block: Block) -> _Columns:
         occupancies=column("_atom_site_occupancy"),
         coordinates=kept,
         multiplicities=column(
-            "_atom_site_symmetry_multiplicity", "_atom_site_site_symmetry_multiplicity"
+            "_atom_site_symmetry_multiplicity",
+            "_atom_site_site_symmetry_multiplicity",
+            "_atom_site_Wyckoff_symbol",
         ),
         flags=column("_atom_site_calc_flag"),
         hydrogens=column("_atom_site_attached_hydrogens"),
@@ -263,11 +266,11 @@ def _position(columns: _Columns, index: int, name: str) -> tuple[NDArray[np.floa
     texts = [c[index] for c in columns.coordinates]
     numbers = [parse_number(t) if t is not None else None for t in texts]
     known = [n for n in numbers if n is not None]
-    if len(known) < 3:
+    if len(known) < 3 or any(abs(n.value) > _FARTHEST for n in known):
         given = ", ".join(t if t is not None else "?" for t in texts)
         raise UnreadableFileError(
-            f"{name} has the coordinates {given}, not three numbers.",
-            hint="Complete the row; an atom without a place cannot be left out.",
+            f"{name} has the coordinates {given}, not three fractions of the cell.",
+            hint="Correct the row; an atom without a place cannot be left out.",
         )
     values = np.array([_third(n.value) for n in known])
     return values, 10.0 ** -max(2, *(n.decimals for n in known))

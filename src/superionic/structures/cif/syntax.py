@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
 from typing import cast
 
 from gemmi import cif
@@ -48,6 +49,8 @@ def parse_number(text: str) -> Number | None:
     if match is None:
         return None
     decimals = len(match["d1"] or match["d2"] or "") - int(match["exponent"] or 0)
+    if not isfinite(float(match["value"])):
+        return None
     su = int(match["su"]) * 10.0**-decimals if match["su"] else 0.0
     return Number(float(match["value"]), max(decimals, 0), su)
 
