@@ -8,7 +8,8 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageChops
 from pymatgen.core import Structure
-from serve_fixtures import HOSTILE, N_PLAIN, Served, real_documents
+from pymongo import MongoClient
+from serve_fixtures import HOSTILE, N_PLAIN, REAL_KEY, Served, real_documents
 
 from superionic.database.stores import spec_from_uri
 
@@ -340,6 +341,65 @@ def test_markup_is_shown_as_text(page, served):
     assert "lpad -l my_launchpad.yaml webgui" in page.inner_text("#webgui")
     assert page.locator("main i, main img").count() == 0
     assert page.title() != "broken"
+
+
+def test_formulas_have_subscripts_and_materials_lead_to_where_they_come_from(page, served):
+    key = "mp-0005|Li|chgnet:0.3.0"
+    opened_table(page, served, "?material_id=mp-0005")
+    link = page.locator("#rows tbody td a").first
+    assert link.inner_html() == "Li<sub>2</sub>O"
+    link.click()
+    page.wait_for_selector("#source")
+    assert page.locator("h1").inner_html().startswith("Li<sub>2</sub>O")
+    page.wait_for_selector("#standings tbody tr")
+    assert page.locator("#standings sub").count() > 3
+    source = page.locator("#source").get_attribute("href")
+    assert source == "https://next-gen.materialsproject.org/materials/mp-0005"
+    page.goto(f"{served.url}/material?key={REAL_KEY}")
+    page.wait_for_selector("#cif")
+    assert page.locator("#source").count() == 0, key
+
+
+def test_nothing_failed_and_there_is_no_more(page, served, server_uri):
+    page.goto(served.url + "/campaign")
+    page.wait_for_selector("#failures tbody tr")
+    assert not page.locator("#more").is_visible()
+    with Served(spec_from_uri(server_uri, "never_filled", source="test")) as empty:
+        page.goto(empty.url + "/campaign")
+        page.wait_for_selector("#failures p")
+        assert page.locator("#failures").inner_text() == "None."
+        assert not page.locator("#more").is_visible()
+    # A page of failures of which none can be read does not end the list.
+    name = "serve_tests_unreadable"
+    failures = MongoClient(server_uri)[name]["failures"]
+    failures.insert_many([{"key": f"a-{n:03d}", "material_id": 7} for n in range(60)])
+    try:
+        with Served(spec_from_uri(server_uri, name, source="test")) as odd:
+            page.goto(odd.url + "/campaign")
+            page.wait_for_selector("#failures p")
+            assert not page.locator("#more").is_visible()
+    finally:
+        failures.database.client.drop_database(name)
+
+
+def test_the_api_can_be_tried_out(page, served):
+    page.goto(served.url + "/docs")
+    page.wait_for_selector(".endpoint")
+    assert page.locator(".endpoint").count() == len(
+        page.request.get(served.url + "/openapi.json").json()["paths"]
+    )
+    rows = page.locator(".endpoint", has=page.get_by_text("GET /api/rows", exact=True))
+    rows.locator("summary").click()
+    assert "formula" in rows.inner_text()
+    rows.locator("[name=limit]").fill("1")
+    rows.locator("[name=elements]").fill("Li,S")
+    rows.locator("[name=present]").select_option(["landscape"])
+    rows.get_by_role("button", name="Ask").click()
+    until(page, lambda: "material_id" in rows.locator("pre").inner_text())
+    assert rows.locator("pre").inner_text().startswith("200")
+    address = rows.locator("p a").get_attribute("href")
+    assert address == "/api/rows?elements=Li%2CS&present=landscape&limit=1"
+    assert page.evaluate(FITS)
 
 
 def test_a_missing_collection_says_what_to_do(page, server_uri):

@@ -259,7 +259,7 @@ def test_answers_carry_their_rules(client, away):
 
 def test_pages_hold_no_script_but_modules(client, away):
     app = client(away)
-    for path in ("/", "/material", "/campaign"):
+    for path in ("/", "/material", "/campaign", "/docs"):
         text = app.get(path).text
         assert '<script type="module" src="/static/' in text
         assert text.count("<script") == 1

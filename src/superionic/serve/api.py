@@ -16,6 +16,7 @@ from superionic import __version__
 from superionic.collection.filters import Filters, Key
 from superionic.collection.query import failures_of
 from superionic.ranking.policies import policies
+from superionic.report.links import material_url
 from superionic.schemas.failure import FailureDocument
 from superionic.serve import reading
 from superionic.serve.downloads import attachment, cif_text, cube_text, file_name, rows_csv
@@ -113,7 +114,12 @@ def create_router(source: Source, campaign: Campaign, settings: ServeSettings) -
                 for one in failures_of(database, row.material_id)
                 if one.concerns(row.mobile_species, row.potential)
             ]
-        return MaterialAnswer(row=row, failures=failures, figures=figures_of(row))
+        return MaterialAnswer(
+            row=row,
+            failures=failures,
+            figures=figures_of(row),
+            url=material_url(row.material_id),
+        )
 
     @router.get("/material/standings", tags=["material"])
     def standings(key: Annotated[Key, Query()]) -> list[StandingAnswer]:

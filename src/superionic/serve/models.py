@@ -174,6 +174,7 @@ class MaterialAnswer(BaseModel):
     row: ScreeningDocument = Field(description="Its row.")
     failures: list[FailureDocument] = Field(description="What could not be computed of it.")
     figures: list[FigureInfo] = Field(description="Figures that there are data for.")
+    url: str | None = Field(None, description="Its page in the database that it comes from.")
 
 
 class FailureGroup(BaseModel):

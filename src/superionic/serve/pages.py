@@ -46,6 +46,10 @@ def create_pages(settings: ServeSettings, guard: Guard | None) -> APIRouter:
     def campaign(request: Request) -> Response:
         return render(request, "campaign.html")
 
+    @pages.get("/docs")
+    def docs(request: Request) -> Response:
+        return render(request, "docs.html")
+
     @pages.get("/static/plotly.min.js")
     def plotly() -> Response:
         import plotly

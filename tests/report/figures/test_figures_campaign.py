@@ -21,7 +21,14 @@ from superionic.campaign.selection import Selection
 from superionic.errors import FigureError
 from superionic.evaluation.evaluate import EvaluationSettings
 from superionic.ranking.policies import ranked
-from superionic.report.figures import learning_curves, parity, pipeline, precision, ranking
+from superionic.report.figures import (
+    learning_curves,
+    parity,
+    pipeline,
+    precision,
+    ranking,
+    style,
+)
 from superionic.report.figures.sources import read_sources
 from superionic.report.figures.style import VERMILLION
 from superionic.schemas.failure import FailureDocument
@@ -59,6 +66,46 @@ def test_ranking_draws_scores_and_slopes_in_order():
     panel = static.axes[0]
     assert "Li₆PS₅Cl" in panel.get_yticklabels()[0].get_text()
     assert panel.get_ylim()[0] > panel.get_ylim()[1]  # the best is on top
+
+
+def test_ranking_shows_small_values_of_xi():
+    values = {"m-1": 0.9, "m-2": 3e-4, "m-3": 2e-6, "m-4": 1e-30, "m-5": 0.0}
+    data = ranking.ranking_data(
+        ranked([row(descriptors(name, xi=xi, mpe_eV=1.0)) for name, xi in values.items()]), "xi"
+    )
+    static, interactive = ranking.static(data), ranking.plotly(data)
+    axis, panel = interactive.layout.xaxis, static.axes[0]
+    assert axis.type == panel.get_xscale() == "log"
+    (trace, *_) = interactive.data
+    assert trace.x[:3] == (0.9, 3e-4, 2e-6)
+    low, high = (10**end for end in axis.range)
+    assert panel.get_xlim() == pytest.approx((low, high))
+    assert all(low < x < high for x in trace.x)
+    assert trace.x[3] == trace.x[4] < 1e-7, "what is smaller than the axis is at its end"
+
+
+def test_axes_that_count_have_whole_numbers():
+    few = ranked(
+        [
+            row(
+                descriptors(f"m-{i}", xi=0.1 * i, mpe_eV=1.0),
+                labelled(f"m-{i}", 1e-3 if i % 2 else 3.0),
+            )
+            for i in range(1, 5)
+        ]
+    )
+    counts = pipeline.counts_of(few, ())
+    curves = precision.of_rows(few, ())
+    for figure, drawn in (
+        (pipeline.static(counts), pipeline.plotly(counts)),
+        (precision.static(curves), precision.plotly(curves)),
+    ):
+        figure.draw_without_rendering()
+        ticks = figure.axes[0].get_xticks()
+        assert np.allclose(ticks, np.round(ticks))
+        assert drawn.layout.xaxis.dtick == 1
+    assert style.count_ticks(8) == {"dtick": 1}
+    assert "dtick" not in style.count_ticks(500)
 
 
 def test_ranking_by_the_network_has_its_intervals():

@@ -19,6 +19,8 @@ from superionic.report.figures.style import (
     SKY_BLUE,
     VERMILLION,
     axes,
+    count_locator,
+    count_ticks,
     faded,
     label,
     legend,
@@ -172,6 +174,8 @@ def plotly(data: LearningCurves) -> "PlotlyFigure":
             )
             named.add(one.name)
         plotly_axes(figure, _EPOCH, _LOSS, row=row, col=1)
+        last = max((one.epochs[-1] for one in _drawn(data, split) if len(one.epochs)), default=0)
+        figure.update_xaxes(**count_ticks(last), row=row, col=1)
     if shown:
         _add_quality(figure, data, shown, len(specs[0]))
     figure.update_layout(margin={"t": 90}, legend=LEGEND_BELOW)
@@ -200,7 +204,8 @@ def _add_quality(
             col=column,
         )
     plotly_axes(figure, _CRYSTALS, axis, row=1, col=column)
-    figure.update_xaxes(rangemode="tozero", row=1, col=column)
+    ticks = count_ticks(max(q.n_crystals for q in shown))
+    figure.update_xaxes(rangemode="tozero", **ticks, row=1, col=column)
     line = {"color": GREY, "dash": "dash", "width": 1}
     figure.add_hline(y=chance, line=line, row=1, col=column)
 
@@ -216,6 +221,7 @@ def static(data: LearningCurves) -> "Figure":
             name = None if one.name in named else literal(one.name)
             panel.plot(one.epochs, one.losses, color=one.colour, lw=0.6, alpha=0.6, label=name)
             named.add(one.name)
+        panel.xaxis.set_major_locator(count_locator())
         label(panel, _EPOCH, _LOSS, _panel_title(data, split))
     if shown:
         axis, chance = METRICS[data.metric]
@@ -238,6 +244,7 @@ def static(data: LearningCurves) -> "Figure":
                 label=plain_name(split),
             )
         panel.set_xlim(left=0)
+        panel.xaxis.set_major_locator(count_locator())
         label(panel, _CRYSTALS, axis)
         legend(panel)
     legend_below(figure, *panels[: len(splits)], columns=1)

@@ -19,6 +19,8 @@ from superionic.report.figures.style import (
     SKY_BLUE,
     VERMILLION,
     axes,
+    count_locator,
+    count_ticks,
     label,
     literal,
     plain,
@@ -184,6 +186,7 @@ def plotly(data: PipelineCounts) -> "PlotlyFigure":
                 hovertemplate="%{y}: %{x}<extra></extra>",
             )
     plotly_axes(figure, _X, "")
+    figure.update_xaxes(**count_ticks(max(bar.start + bar.count for bar in bars)))
     figure.update_yaxes(
         categoryorder="array",
         categoryarray=[plain(bar.name) for bar in reversed(bars)],
@@ -220,6 +223,7 @@ def static(data: PipelineCounts) -> "Figure":
         text.set_fontsize(7 if bar.kind in ("stage", "branch") else 6)
     panel.set_ylim(len(bars) - 0.4, -0.6)
     panel.set_xlim(0, 1.12 * widest)
+    panel.xaxis.set_major_locator(count_locator())
     panel.tick_params(axis="y", length=0)
     label(panel, _X, "")
     return figure

@@ -22,6 +22,8 @@ from superionic.report.figures.style import (
     VERMILLION,
     axes,
     band,
+    count_locator,
+    count_ticks,
     label,
     legend_below,
     plain,
@@ -255,6 +257,7 @@ def plotly(data: PrecisionCurves) -> "PlotlyFigure":
             hovertemplate="first %{x}: %{y:.2f}<extra>" + plain(curve.score) + "</extra>",
         )
     plotly_axes(figure, _X, _Y)
+    figure.update_xaxes(**count_ticks(span[-1]))
     figure.update_yaxes(range=[0, 1.03])
     return figure
 
@@ -290,6 +293,7 @@ def static(data: PrecisionCurves) -> "Figure":
         style = styles[number % len(styles)]
         panel.plot(curve.first, curve.value, ls=style, color=colour, lw=1.2, label=name)
     panel.set(ylim=(0, 1.03), xlim=(1, float(span[-1])))
+    panel.xaxis.set_major_locator(count_locator())
     label(panel, _X, _Y, data.title)
     legend_below(figure, panel)
     return figure

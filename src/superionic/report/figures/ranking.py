@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor, log10
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,6 +46,9 @@ _QUANTITIES = {
     "network": "predicted slope (log₁₀ Å²/ps)",
     "calibrated": "probability (no unit)",
 }
+_LOGARITHMIC = frozenset({"xi"})
+_SMALLEST = 1e-8
+"""Smaller scores are drawn here on a logarithmic axis, which ends a decade below."""
 _ROW_IN = 0.145
 _ROW_PX = 20
 _ABOVE_PX = 150
@@ -115,6 +119,17 @@ class RankingData:
     def quantity(self) -> str:
         """What the score is, with its unit."""
         return _QUANTITIES.get(self.policy, "mean percentile (fraction)")
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether scores are drawn on a logarithmic axis: half of all Xi are below 0.001."""
+        return self.policy in _LOGARITHMIC
+
+    @property
+    def smallest(self) -> float:
+        """Where a logarithmic axis begins."""
+        scores = [max(one.score.value, _SMALLEST) for one in self.materials]
+        return 10 ** (floor(log10(min(scores))) - 0.3)
 
     @property
     def has_slopes(self) -> bool:
@@ -199,6 +214,10 @@ def plotly(data: RankingData) -> "PlotlyFigure":
     figure.update_yaxes(autorange="reversed", title=None, tickfont={"size": 11})
     if data.lower_is_better:
         figure.update_xaxes(rangemode="tozero")
+    if data.is_logarithmic:
+        figure.update_xaxes(
+            type="log", range=[log10(data.smallest), log10(1.3)], dtick=1, exponentformat="power"
+        )
     if data.has_slopes:
         add_slopes(figure, data, names)
     top = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 12}}
@@ -227,6 +246,9 @@ def static(data: RankingData) -> "Figure":
     for place, one in enumerate(data.materials):
         if one.orderings:
             panels[0].plot(one.orderings, [place, place], color=GREY, lw=2, zorder=0)
+    if data.is_logarithmic:
+        panels[0].set_xscale("log")
+        panels[0].set_xlim(data.smallest, 1.3)
     panels[0].set_yticks(range(n), [literal(_short(one)) for one in data.materials])
     panels[0].tick_params(axis="y", labelsize=SMALLEST_PT)
     title = f"{plain_name(data.policy)}, {n} of {data.n_materials}"
@@ -257,7 +279,7 @@ def _scores(data: RankingData) -> list[tuple[str, bool, list[int]]]:
 
 
 def _material(row: ScreeningDocument, policy: str, simulated: Simulated | None) -> RankedMaterial:
-    score = Value(row.scores[policy])
+    score = Value(_shown(row.scores[policy], policy))
     predicted = None
     if row.predicted_log10_msd_slope is not None:
         predicted = Value(
@@ -289,7 +311,12 @@ def _orderings(row: ScreeningDocument, policy: str) -> tuple[float, float] | Non
     if spread is None:
         return None
     other = spread.best + (spread.spread if policy == "barrier" else -spread.spread)
-    return min(spread.best, other), max(spread.best, other)
+    low, high = sorted((spread.best, other))
+    return _shown(low, policy), _shown(high, policy)
+
+
+def _shown(value: float, policy: str) -> float:
+    return max(value, _SMALLEST) if policy in _LOGARITHMIC else value
 
 
 def _logarithms(one: Simulated | None) -> Value | None:

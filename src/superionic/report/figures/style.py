@@ -18,6 +18,7 @@ from superionic.errors import FigureError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Locator
     from plotly.graph_objects import Figure as PlotlyFigure
 
 ORANGE, SKY_BLUE, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
@@ -70,6 +71,7 @@ DPI = 300
 Place = Literal["best", "upper left", "upper right", "lower left", "lower right"]
 _PACKAGES = {"plotly": "plotly", "matplotlib": "matplotlib", "skimage": "scikit-image"}
 _SUBSCRIPTS = str.maketrans("0123456789.", "₀₁₂₃₄₅₆₇₈₉.")
+_FEW = 8
 _FONT = "system-ui, 'Helvetica Neue', Arial, sans-serif"
 
 
@@ -243,6 +245,18 @@ def plotly_axes(
     }
     figure.update_xaxes(title={"text": x}, row=row, col=col, **common)
     figure.update_yaxes(title={"text": y}, row=row, col=col, **common)
+
+
+def count_ticks(largest: float) -> dict[str, Any]:
+    """Return ticks of an interactive axis that counts: whole numbers, however few there are."""
+    return {"dtick": 1} if largest <= _FEW else {"tickformat": ",d"}
+
+
+def count_locator() -> "Locator":
+    """Return ticks of an axis for print that counts: whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True)
 
 
 def faded(colour: str, opacity: float) -> str:

@@ -11,6 +11,7 @@ from superionic.collection.survey import survey
 from superionic.errors import SuperionicError
 from superionic.ranking.indexes import rank_field
 from superionic.ranking.policies import Policy, get_policy
+from superionic.report.figures.style import formula_text
 from superionic.report.html.agreement import (
     Agreement,
     Separation,
@@ -233,7 +234,7 @@ def gather(
         figures[anchor] = material_figures(payloads, found, anchor)
         made = _section(found, anchor)
         sections.append(made)
-        name = f"{row.formula} ({row.material_id})"
+        name = f"{formula_text(row.formula)} ({row.material_id})"
         faults += [Fault(f"{name}: {one.what}", one.reason, one.hint) for one in made.faults]
         if made.cif is not None:
             payloads.add(f"{anchor}-cif", {"name": made.cif_name, "text": made.cif})

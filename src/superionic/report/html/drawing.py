@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from superionic.report.figures import style
 from superionic.report.figures.kinds import KINDS
 from superionic.report.html.agreement import METHODS, Distribution
@@ -73,6 +75,8 @@ def distribution_figures(payloads: Payloads, found: Sequence[Distribution]) -> l
         figure = style.plotly_figure(height_px=260)
         figure.add_histogram(x=one.values, nbinsx=30, marker={"color": style.BLUE})
         style.plotly_axes(figure, one.text, "materials (number)")
+        # As many bins as plotly.js makes at most: it may join some, so that more fall into one.
+        figure.update_yaxes(**style.count_ticks(np.histogram(one.values, bins=30)[0].max()))
         figure.update_layout(bargap=0.05, showlegend=False)
         return figure
 

@@ -14,6 +14,7 @@ from superionic.ranking.policies import Policy, policies
 from superionic.report.html.agreement import FEWEST_PAIRS
 from superionic.report.html.material import DYNAMICS_COLUMNS
 from superionic.report.html.numbers import NOTHING, duration, plain
+from superionic.report.links import material_url
 from superionic.report.ranking import rank_of
 from superionic.schemas.screening import ScreeningDocument
 
@@ -71,6 +72,7 @@ def render(content: "Content") -> str:
         "number": plain_or,
         "duration": duration,
         "formula_parts": formula_parts,
+        "material_url": material_url,
     }
     script = f"\n{_static('report.js')}"
     plotly_js = get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n")

@@ -50,13 +50,17 @@ async function failures(after) {
     const page = await ask("/api/failures", { after });
     const rows = page.data.map((one) => [one.material_id, one.code, element("td", { class: "wrap" }, `${one.message} ${one.hint}`), one.last_updated.slice(0, 19)]);
     const made = table(["Material", "Cause", "What is wrong, and what to do", "When"], rows);
-    if (!body) {
-      find("failures").replaceChildren(rows.length ? made : element("p", { class: "quiet" }, "None."));
+    if (!rows.length) {
+      if (!body && !page.meta.next) find("failures").replaceChildren(element("p", { class: "quiet" }, "None."));
+    } else if (!body) {
+      find("failures").replaceChildren(made);
       body = made.tBodies[0];
     } else {
       body.append(...made.tBodies[0].rows);
     }
     find("more").hidden = !page.meta.next;
+    // Failures that cannot be read are left out of their page.
+    if (!rows.length && page.meta.next) await failures(page.meta.next);
     find("more").onclick = () => failures(page.meta.next);
   } catch (error) {
     showFault(find("fault"), error);

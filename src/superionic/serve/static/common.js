@@ -11,6 +11,12 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
+// A formula with its numbers as subscripts: parts for element().
+export function formula(text) {
+  return String(text ?? "–").split(/(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)/)
+    .map((part, i) => (i % 2 ? element("sub", {}, part) : part));
+}
+
 export class ApiError extends Error {
   constructor(fault, status) {
     super(fault.message);
@@ -67,8 +73,8 @@ export function table(headers, rows) {
   return element("table", {}, element("thead", {}, head), element("tbody", {}, ...body));
 }
 
-export function materialLink(row, text) {
-  return element("a", { href: "/material?key=" + encodeURIComponent(row.key) }, text);
+export function materialLink(row, ...text) {
+  return element("a", { href: "/material?key=" + encodeURIComponent(row.key) }, ...text);
 }
 
 export function loadScript(path) {

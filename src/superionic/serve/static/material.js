@@ -1,4 +1,4 @@
-import { ask, element, loadScript, materialLink, number, showFault, table } from "./common.js";
+import { ask, element, formula, loadScript, materialLink, number, showFault, table } from "./common.js";
 
 const key = new URLSearchParams(location.search).get("key") ?? "";
 const find = (id) => document.getElementById(id);
@@ -80,7 +80,7 @@ async function drawStandings() {
   try {
     const standings = await ask("/api/material/standings", { key });
     const madeOf = (one) => one.parts.length > 0 && `the sum of ${one.parts.map((part) => `${part.name} ${number(part.relative * part.weight)}`).join(", ")}`;
-    const near = (one) => (one ? materialLink(one, `${one.formula} ${one.material_id}`) : "–");
+    const near = (one) => (one ? materialLink(one, ...formula(one.formula), ` ${one.material_id}`) : "–");
     place.replaceChildren(table(["Policy", "Rank", "Value", "Of what", "Above", "Below"], standings.map((one) => [
       element("th", { scope: "row" }, one.policy),
       one.reason ? "last" : one.rank === null ? "not ranked yet" : `${one.rank} of ${one.n_rows}`,
@@ -187,11 +187,14 @@ async function start() {
   }
   const { row } = answer;
   document.title = `${row.formula} · superionic`;
-  find("title").textContent = `${row.formula}  ${row.material_id}`;
+  find("title").replaceChildren(...[...formula(row.formula), `  ${row.material_id}`].filter(Boolean));
   find("subtitle").textContent = `mobile ${row.mobile_species} · ${row.potential} · ${row.n_atoms} atoms`;
   find("downloads").append(
     element("a", { class: "button", id: "cif", href: "/api/material/cif?key=" + encodeURIComponent(key), download: true }, "Download CIF"),
     element("a", { class: "button plain", href: "/api/material?key=" + encodeURIComponent(key) }, "JSON"));
+  if (answer.url) {
+    find("downloads").append(element("a", { class: "button plain", id: "source", href: answer.url, rel: "noopener noreferrer" }, "Materials Project"));
+  }
   drawNotes(answer);
   drawNumbers(row);
   drawRuns(row);

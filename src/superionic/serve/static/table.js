@@ -1,4 +1,4 @@
-import { ask, element, materialLink, number, showFault } from "./common.js";
+import { ask, element, formula, materialLink, number, showFault } from "./common.js";
 
 const COLUMNS = [
   { name: "rank", title: "Rank", sort: "rank", numeric: true },
@@ -90,7 +90,7 @@ function cell(column, row) {
   const value = row[column.name];
   const classes = [column.numeric && "number", column.minor && "minor"].filter(Boolean).join(" ") || null;
   if (column.name === "formula") {
-    return element("td", { class: classes }, row.unreadable ? row.key.slice(0, 80) : materialLink(row, value ?? row.key));
+    return element("td", { class: classes }, row.unreadable ? row.key.slice(0, 80) : materialLink(row, ...(value === null ? [row.key] : formula(value))));
   }
   if (column.name === "warnings") {
     return element("td", { class: classes }, row.unreadable ? "unreadable: run 'superionic build'" : value.join(", "));
