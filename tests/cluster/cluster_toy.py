@@ -16,19 +16,19 @@ class Toy(Calculator):
     """Pairs repel with A exp(-r / rho) (1 - r / r_c)^2; every element is alike.
 
     Crystals with Br never work, with I hang, with F kill the process as the kernel does when memory
-    is out, with At use much memory, with Se fail once: ``folder`` is where that is remembered.
-    With Te they wait for as long as the folder holds a file ``hold``, and make a file ``held-PID``.
+    is out, with At use much memory, with Se fail once: ``directory`` is where that is remembered.
+    With Te they wait for as long as it holds a file ``hold``, and make a file ``held-PID``.
     ``delay_s`` slows every crystal that is not one of the self-check's down.
     """
 
     implemented_properties = ("energy", "forces")
 
-    def __init__(self, folder: str = "", delay_s: float = 0.0) -> None:
+    def __init__(self, directory: str = "", delay_s: float = 0.0) -> None:
         super().__init__()
-        self.folder = folder
+        self.folder = directory
         self.delay_s = delay_s
-        if folder:
-            with (Path(folder) / "loaded").open("a") as file:
+        if directory:
+            with (Path(directory) / "loaded").open("a") as file:
                 file.write(f"{os.getpid()}\n")
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
@@ -49,7 +49,8 @@ class Toy(Calculator):
             (Path(self.folder) / "failed").touch()
             raise ValueError("the first time always fails")
         while "Te" in symbols and self.folder and (Path(self.folder) / "hold").exists():
-            (Path(self.folder) / f"held-{os.getpid()}").touch()
+            where = os.environ.get("CLUSTER_TEST_CONTAINER", "")  # process ids there are alike
+            (Path(self.folder) / f"held-{where}-{os.getpid()}").touch()
             time.sleep(0.02)
         energy, forces = pair_sum(atoms)
         self.results = {"energy": energy, "forces": forces}

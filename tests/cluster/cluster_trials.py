@@ -7,8 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
+import pytest
 from cluster_site import DATABASE, Server, Site, campaign, write_crystals
-from cluster_zygote import Worker, Zygote
+from cluster_zygote import NO_CONTAINER, Worker, Zygote
 
 TOY = "ase:cluster_toy.Toy"
 JOBS = ("prepare", "landscape", "descriptors")
@@ -30,6 +31,25 @@ def submitted(
     path = campaign(folder, folder / "crystals.jsonl", potential)
     assert site.submit(path).n_submitted == n
     return site
+
+
+def held_campaign(folder: Path, n: int) -> Path:
+    """Write a campaign whose landscapes wait until the file ``hold`` is removed."""
+    write_crystals(folder / "crystals.jsonl", n, anions="Te")
+    (folder / "hold").touch()
+    return campaign(folder, folder / "crystals.jsonl", f'{TOY}?{{"directory": "{folder}"}}')
+
+
+def wait_until_held(site, n: int, *workers: Worker, timeout_s: float = 90) -> None:
+    """Wait until processes are in the middle of n landscapes."""
+    deadline = time.monotonic() + timeout_s
+    while len(list(site.folder.glob("held-*"))) < n:
+        codes = [worker.poll() for worker in workers]
+        if NO_CONTAINER in codes:
+            pytest.skip("this machine does not let processes have namespaces of their own")
+        assert set(codes) == {None}, site.log_text()
+        assert time.monotonic() < deadline, site.log_text()
+        time.sleep(0.05)
 
 
 def n_completed(site: Site) -> int:

@@ -3,7 +3,7 @@
 Starting a worker costs seconds of imports, and a trial with kills starts many. What is forked here
 runs the command ``superionic worker`` as it is, in a session of its own, with processes of its own.
 
-Two variables of the environment name surroundings: ``CLUSTER_TEST_CONTAINER=1`` PID and mount
+Two variables of the environment name surroundings: ``CLUSTER_TEST_CONTAINER=NAME`` PID and mount
 namespaces of its own, ``CLUSTER_TEST_CLOCK_S=-3600`` a clock that is an hour behind.
 """
 

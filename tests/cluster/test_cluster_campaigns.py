@@ -15,9 +15,7 @@ from cluster_trials import (
     finish,
     kill_server,
     kill_workers_at_random,
-    n_completed,
     submitted,
-    wait_for_progress,
 )
 
 pytestmark = pytest.mark.process
@@ -40,7 +38,7 @@ def site(server, tmp_path, database_name, zygote):
         one.close()
 
 
-def test_a_campaign_through_the_commands(site):
+def test_a_campaign_through_the_commands(site, zygote):
     n = 6
     opened = site(n, zygote=None)
     assert opened.submit(opened.folder / "campaign.yaml").n_queued == n
@@ -51,10 +49,10 @@ def test_a_campaign_through_the_commands(site):
     assert worker.wait(120) == 0
     check_campaign(opened, n)
     assert f"{n * len(JOBS)} jobs done, 0 failed" in opened.log_text()
-    assert "18 COMPLETED" in opened.ok("status", *at)
-    assert "Nothing to put right" in opened.ok("recover", "--settle", "0", *at)
+    assert "18 COMPLETED" in opened.forked(zygote, "status", *at)
+    assert "Nothing to put right" in opened.forked(zygote, "recover", "--settle", "0", *at)
     assert f"{n} rows written" in opened.ok("build")
-    assert "0 rows written" in opened.ok("build")
+    assert "0 rows written" in opened.forked(zygote, "build")
     rows = list(opened.database().screening.find({}))
     assert Counter(row["material_id"] for row in rows) == {f"salt-{i}": 1 for i in range(n)}
     assert sorted(row["rank"] for row in rows) == list(range(1, n + 1))
@@ -90,38 +88,6 @@ def test_a_server_killed_twice_loses_and_doubles_nothing(site):
     check_campaign(opened, n)
 
 
-@needs_own_server
-def test_an_outage_longer_than_the_patience_leaves_results_on_disk(tmp_path, zygote):
-    from cluster_site import server_at
-
-    slow = 'ase:cluster_toy.Toy?{"delay_s": 0.2}'
-    with server_at(tmp_path / "server") as own:
-        opened = submitted(own, tmp_path / "site", 2, potential=slow, zygote=zygote)
-        try:
-            worker = opened.worker("-n", "1", "--patience", "2", "--ping", "2")
-            wait_for_progress(opened, worker)
-            database = opened.database()
-            deadline = time.monotonic() + 30
-            while not database.fireworks.find_one({"state": "RUNNING", "name": "landscape"}):
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            time.sleep(2)  # until it has read its inputs
-            before = n_completed(opened)
-            own.kill()
-            assert worker.wait(60) == 1
-            assert "superionic recover" in opened.log_text()
-            assert opened.spool.count() == 1
-            own.start()
-            assert n_completed(opened) == before
-            found = opened.recover()
-            assert len(found.results_sent) == 1
-            assert n_completed(opened) == before + 1
-            finish(opened, 2)
-            check_campaign(opened, 2)
-        finally:
-            opened.close()
-
-
 @pytest.mark.parametrize("grace", ["60", "0"], ids=["finished", "handed back"])
 def test_sigterm_leaves_nothing_running(site, grace):
     opened = site(2, potential='ase:cluster_toy.Toy?{"delay_s": 0.1}')
@@ -142,7 +108,7 @@ def test_sigterm_leaves_nothing_running(site, grace):
 def test_each_failure_has_its_cause_and_the_rest_goes_on(server, tmp_path, database_name, zygote):
     folder = tmp_path / "site"
     opened = Site(server, folder, database_name, zygote)
-    potential = f'{TOY}?{{"folder": "{folder}"}}'
+    potential = f'{TOY}?{{"directory": "{folder}"}}'
     anions = {"Cl": "good", "Br": "never", "I": "hangs", "F": "kills", "At": "hoards", "Se": "once"}
     bombs = {  # what a job holds whose loading ends the process, and which job it is
         "kills-loading-0": ("cluster_bomb", "prepare"),

@@ -1,72 +1,14 @@
-"""Results that come too late: after their job was given to another process."""
-
-import os
-import signal
-import time
-from collections import Counter
+"""Documents and arrays of launches, of which an earlier one never replaces a later one."""
 
 import pytest
-from cluster_site import Site
 from maggma.stores import MemoryStore
-from test_cluster_owner import PING_S, held, wait_until_held  # noqa: F401 - a fixture
 
+from superionic.cluster import delivery
 from superionic.cluster.delivery import send, withdraw
 from superionic.cluster.spool import Write
 from superionic.database.stores import spec_from_uri
 
 pytestmark = pytest.mark.process
-
-
-def everything(site: Site) -> dict:
-    database = site.database()
-    return {
-        name: sorted(map(str, database[name].find({})))
-        for name in ("outputs", "outputs_blobs.files", "fireworks", "workflows")
-    }
-
-
-def test_a_worker_that_was_stopped_overwrites_nothing(held):  # noqa: F811
-    """Its clock is an hour behind, which by itself is no reason to take its job away."""
-    options = ("-n", "1", "--ping", str(PING_S))
-    surroundings = {"CLUSTER_TEST_CONTAINER": "1", "CLUSTER_TEST_CLOCK_S": "-3600"}
-    late = held.worker(*options, env=surroundings)
-    wait_until_held(held, late)
-    for _ in range(2):
-        time.sleep(PING_S)
-        assert not held.recover(settle_s=0)
-    (launch,) = held.database().launches.find({"state": "RUNNING"})
-    assert launch["state_history"][-1]["created_on"] < launch["superionic_alive"].isoformat()
-
-    os.killpg(late.pid, signal.SIGSTOP)
-    (held.folder / "hold").unlink()
-    deadline = time.monotonic() + 60
-    while not (found := held.recover(settle_s=0)):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    assert found.handed_back == [2]
-    assert held.worker(*options).wait(120) == 0
-    assert held.states() == {"COMPLETED": 3}
-    before = everything(held)
-
-    os.killpg(late.pid, signal.SIGCONT)
-    assert late.wait(120) == 0
-    assert everything(held) == before
-    assert "too late" in held.log_text()
-    completed = held.database().launches.find({"state": "COMPLETED"})
-    assert Counter(row["fw_id"] for row in completed) == {1: 1, 2: 1, 3: 1}
-    (landscape,) = held.database().outputs.find({"output.kind": "landscape"})
-    (blob,) = held.database()["outputs_blobs.files"].find({})
-    assert blob["metadata"]["blob_uuid"] == landscape["output"]["arrays"]["blob_uuid"]
-    (aside,) = held.spool.doubled()
-    for _ in range(2):  # it is listed for as long as it is there
-        assert held.recover(settle_s=0).results_doubled == [2]
-    assert "(*.doubled) until you remove it: 2" in held.ok("recover", "--settle", "0", *at(held))
-    aside.unlink()
-    assert not held.recover(settle_s=0)
-
-
-def at(site: Site) -> tuple[str, str]:
-    return "-l", str(site.launchpad_file)
 
 
 def writes(blob: str, launch: str, uuid: str = "u") -> tuple[Write, ...]:
@@ -125,8 +67,6 @@ def test_arrays_of_other_kinds_of_stores_are_written(stores):
 
 
 def test_of_two_who_write_the_first_document_at_once_the_later_launch_stays(stores):
-    from superionic.cluster import delivery
-
     (_, write) = writes("a", "slow")
     collection = stores.docs_store._collection
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from cluster_site import Site, campaign, write_crystals
-from cluster_trials import TOY
+from cluster_trials import TOY, wait_until_held
 from fireworks.core.launchpad import LaunchPad
 
 pytestmark = pytest.mark.process
@@ -23,7 +23,7 @@ def site(server, tmp_path, database_name, zygote):
         lines += part.read_text()
     (made.folder / "crystals.jsonl").write_text(lines)
     (made.folder / "hold").touch()
-    potential = f'{TOY}?{{"folder": "{made.folder}"}}'
+    potential = f'{TOY}?{{"directory": "{made.folder}"}}'
     made.submit(campaign(made.folder, made.folder / "crystals.jsonl", potential))
     yield made
     made.close()
@@ -52,11 +52,7 @@ def test_pause_defuse_archive_delete_and_rerun(site):
     lpad.pause_fw(job(site, "paused", "prepare"))
     lpad.defuse_fw(job(site, "defused", "prepare"))
     worker = site.worker("-n", str(len(RUNNING)), "--ping", "1", "--idle", "3")
-    deadline = time.monotonic() + 90
-    while len(list(site.folder.glob("held-*"))) < len(RUNNING):
-        assert worker.poll() is None, site.log_text()
-        assert time.monotonic() < deadline, site.log_text()
-        time.sleep(0.05)
+    wait_until_held(site, len(RUNNING), worker)
     lpad.archive_wf(job(site, "archived", "landscape"))
     lpad.delete_wf(job(site, "deleted", "landscape"))
     lpad.rerun_fw(job(site, "rerun", "landscape"))

@@ -1,14 +1,15 @@
 """Who lives: beside this process, in another namespace, on a host with another time of day."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 
 import pytest
-from cluster_site import Site, campaign, write_crystals
-from cluster_trials import TOY
-from cluster_zygote import NO_CONTAINER
+from cluster_site import Site
+from cluster_trials import check_campaign, held_campaign, wait_until_held
 
 from superionic.cluster import owner
 from superionic.cluster.owner import Owner, is_dead, this_process
@@ -53,51 +54,65 @@ def test_tokens_of_older_versions_and_no_tokens_say_nothing(token):
     assert is_dead(token) is None
 
 
-@pytest.fixture
-def held(server, tmp_path, database_name, zygote):
-    """A site with one material whose landscape waits, and the file it waits for."""
-    site = Site(server, tmp_path / "site", database_name, zygote)
-    write_crystals(site.folder / "crystals.jsonl", 1, anions="Te")
-    potential = f'{TOY}?{{"folder": "{site.folder}"}}'
-    path = campaign(site.folder, site.folder / "crystals.jsonl", potential)
-    (site.folder / "hold").touch()
-    assert site.submit(path).n_submitted == 1
-    yield site
-    site.close()
-
-
-def wait_until_held(site, worker):
-    deadline = time.monotonic() + 90
-    while not list(site.folder.glob("held-*")):
-        if worker.poll() == NO_CONTAINER:
-            pytest.skip("this machine does not let processes have namespaces of their own")
-        assert worker.poll() is None, site.log_text()
-        assert time.monotonic() < deadline, site.log_text()
-        time.sleep(0.05)
-
-
 PING_S = 1
 
 
 @pytest.mark.process
-def test_a_worker_in_a_container_lives_until_it_is_silent(held):
-    """It has its host's name; process ids beside it are not its own."""
+def test_workers_elsewhere_live_until_they_are_silent_and_overwrite_nothing_afterwards(
+    server, tmp_path, database_name, zygote
+):
+    """In containers, under their host's name; one is stopped, and its clock is an hour behind."""
+    site = Site(server, tmp_path / "site", database_name, zygote)
+    n = 2
+    site.submit(held_campaign(site.folder, n))
     options = ("-n", "1", "--ping", str(PING_S))
-    worker = held.worker(*options, env={"CLUSTER_TEST_CONTAINER": "1"})
-    wait_until_held(held, worker)
-    for _ in range(3):
-        assert not held.recover(settle_s=0)
-        time.sleep(PING_S)
-    assert held.states() == {"COMPLETED": 1, "RUNNING": 1, "WAITING": 1}
-    held.kill_worker(worker)
-    assert not held.recover(settle_s=0)  # it may live for all that one can see
-    deadline = time.monotonic() + 60
-    start = time.monotonic()
-    while not (found := held.recover(settle_s=0)):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    assert found.handed_back == [2]
-    assert time.monotonic() - start > 2 * PING_S  # four, less the time since the last one
-    (held.folder / "hold").unlink()
-    assert held.worker(*options).wait(120) == 0
-    assert held.states() == {"COMPLETED": 3}
+    clocks = {"stopped": {"CLUSTER_TEST_CLOCK_S": "-3600"}, "killed": {}}
+    stopped, killed = (
+        site.worker(*options, env={"CLUSTER_TEST_CONTAINER": name, **clock})
+        for name, clock in clocks.items()
+    )
+    try:
+        wait_until_held(site, n, stopped, killed)
+        for _ in range(2):
+            time.sleep(PING_S)
+            assert not site.recover(settle_s=0)
+        begun = [
+            str(launch["state_history"][-1]["created_on"]) < launch["superionic_alive"].isoformat()
+            for launch in site.database().launches.find({"state": "RUNNING"})
+        ]
+        assert any(begun)  # by its own clock, one has been silent for an hour
+
+        os.killpg(stopped.pid, signal.SIGSTOP)
+        site.kill_worker(killed)
+        assert not site.recover(settle_s=0)  # they may live for all that one can see
+        start, handed_back = time.monotonic(), []
+        while len(handed_back) < n:
+            handed_back += site.recover(settle_s=0).handed_back
+            assert time.monotonic() - start < 60
+            time.sleep(0.2)
+        assert time.monotonic() - start > 2 * PING_S  # four, less the time since the last one
+        (site.folder / "hold").unlink()
+        assert site.worker(*options).wait(120) == 0
+        before = everything(site)
+        check_campaign(site, n)
+
+        os.killpg(stopped.pid, signal.SIGCONT)
+        assert stopped.wait(120) == 0
+        assert everything(site) == before
+        assert "too late: its launch does not count any more" in site.log_text()
+        (aside,) = site.spool.doubled()
+        late = int(aside.name.partition("-")[0])
+        assert late in handed_back
+        for _ in range(2):  # it is listed for as long as it is there
+            assert site.recover(settle_s=0).results_doubled == [late]
+        aside.unlink()
+        assert not site.recover(settle_s=0)
+        check_campaign(site, n)
+    finally:
+        site.close()
+
+
+def everything(site: Site) -> dict[str, list[str]]:
+    database = site.database()
+    names = ("outputs", "outputs_blobs.files", "fireworks", "workflows", "launches")
+    return {name: sorted(map(str, database[name].find({}))) for name in names}

@@ -1,25 +1,39 @@
 """Results on disk: a disk that takes none, and a server that comes back at another address."""
 
 import json
+import multiprocessing
 import os
 import resource
 import signal
+import socket
+import threading
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from cluster_site import Site, campaign, write_crystals
-from cluster_trials import TOY, is_working
+from cluster_site import Site
+from cluster_trials import (
+    check_campaign,
+    held_campaign,
+    is_working,
+    n_completed,
+    submitted,
+    wait_until_held,
+)
 from cluster_zygote import Worker, Zygote
 from fireworks.core.firework import FWAction
 from fireworks.core.fworker import FWorker
-from test_cluster_owner import wait_until_held
+from pymongo import MongoClient
 
-from superionic.cluster.patience import Patience
-from superionic.cluster.recovery import recover
+from superionic.cluster import process
+from superionic.cluster.patience import DatabaseAwayError, Patience
+from superionic.cluster.recovery import recover, recover_process
 from superionic.cluster.site import launchpad_in
-from superionic.cluster.spool import Result, Spool, SpoolError
-from superionic.database.server import local_server, start_server, stop_server
+from superionic.cluster.spool import Result, Spool, SpoolError, SpoolingJobStore
+from superionic.cluster.worker import HANDED_BACK
+from superionic.database.server import local_server, server_status, start_server, stop_server
 from superionic.database.stores import spec_from_uri
 
 pytestmark = pytest.mark.process
@@ -29,11 +43,7 @@ def test_a_worker_whose_disk_is_full_stops_and_no_job_has_failed(
     server, tmp_path, database_name, zygote
 ):
     site = Site(server, tmp_path / "site", database_name, zygote)
-    write_crystals(site.folder / "crystals.jsonl", 2, anions="Te")
-    potential = f'{TOY}?{{"folder": "{site.folder}"}}'
-    path = campaign(site.folder, site.folder / "crystals.jsonl", potential)
-    (site.folder / "hold").touch()
-    site.submit(path)
+    site.submit(held_campaign(site.folder, 2))
     try:
         # Full from the start: nothing is taken.
         before = site.states()
@@ -42,7 +52,7 @@ def test_a_worker_whose_disk_is_full_stops_and_no_job_has_failed(
         assert site.states() == before
         # Full while a job is computed.
         worker = site.worker("-n", "1", "--ping", "1")
-        wait_until_held(site, worker)
+        wait_until_held(site, 1, worker)
         for child in psutil.Process(worker.pid).children():
             if is_working(child):
                 resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
@@ -60,6 +70,44 @@ def test_a_worker_whose_disk_is_full_stops_and_no_job_has_failed(
         assert site.states() == {"COMPLETED": 6}
     finally:
         site.close()
+
+
+def test_a_job_whose_result_neither_disk_nor_database_takes_is_handed_back(
+    server, tmp_path, database_name, monkeypatch
+):
+    """Its process ends with the status of a full disk, which is no death of the job's."""
+    site = submitted(server, tmp_path / "site", 1, database=database_name)
+    monkeypatch.chdir(tmp_path)
+    with site.opened() as opened:
+        spool = Spool(Path("/dev/null/spool"))
+        spec = opened.database.spec
+        setup = process.ProcessSetup(spec, opened.launchpad_spec, spool.directory)
+        store = SpoolingJobStore(opened.database.job_store, Patience(0.0))
+        ours, theirs = multiprocessing.Pipe(duplex=False)
+        launchpad = process.WorkerLaunchPad(setup, Patience(0.0), store, spool, theirs)
+        from jobflow import SETTINGS
+
+        def away(*args):
+            raise DatabaseAwayError("the database is away")
+
+        monkeypatch.setattr(SETTINGS, "JOB_STORE", store)
+        monkeypatch.setattr(process, "deliver", away)
+        with pytest.raises(process.StopProcessError) as caught:
+            process._launch_jobs(launchpad, store, setup, threading.Event())
+        assert caught.value.code == process.EXIT_SPOOL
+        found = recover_process(
+            opened.database,
+            opened.launchpad,
+            Spool(tmp_path / "spool"),
+            launchpad.owner,
+            verdict=HANDED_BACK,
+        )
+        assert found.handed_back == [1]
+        launchpad.client.close()
+        ours.close()
+    assert site.states() == {"READY": 1, "WAITING": 2}
+    (job,) = site.database().fireworks.find({"fw_id": 1})
+    assert "deaths" not in job["spec"]["_superionic"]
 
 
 def test_a_disk_is_tried_as_results_are_written(tmp_path, monkeypatch):
@@ -97,7 +145,7 @@ def test_what_older_versions_spooled_with_the_local_server_is_found(tmp_path):
         spool.write(result_of(spec.description, fw_id, launch_id, DEAD))
         spool.write(result_of("somebody else's", fw_id, launch_id + 1, "another"))
         launchpad.client.close()
-    with local_server(data) as after:
+    with port_in_use(before), local_server(data) as after:
         assert after != before
         spec = spec_from_uri(after, "db", source="test")
         launchpad = launchpad_in(spec).open(Patience(20))
@@ -110,32 +158,34 @@ def test_what_older_versions_spooled_with_the_local_server_is_found(tmp_path):
         launchpad.client.close()
 
 
-def test_what_is_spooled_with_the_local_server_is_sent_to_the_next_one(tmp_path, zygote):
-    """The server is killed under a job, and the worker leaves before it is back."""
+def test_an_outage_longer_than_the_patience_leaves_results_on_disk(tmp_path, zygote):
+    """The local server is killed under a job; the next one has another port."""
     site = LocalSite(tmp_path / "site", zygote)
-    write_crystals(site.folder / "crystals.jsonl", 1, anions="Te")
-    potential = f'{TOY}?{{"folder": "{site.folder}"}}'
-    path = campaign(site.folder, site.folder / "crystals.jsonl", potential)
-    (site.folder / "hold").touch()
+    path = held_campaign(site.folder, 1)
     server = start_server(site.data)
     try:
         assert site.start("submit", "-c", str(path)).wait(120) == 0, site.log_text()
         worker = site.start("worker", "-n", "1", "--ping", "1", "--patience", "1")
-        wait_until_held(site, worker)
+        wait_until_held(site, 1, worker)
+        before = n_completed(site)
         os.kill(server.pid, signal.SIGKILL)
         (site.folder / "hold").unlink()
         assert worker.wait(60) == 1
-        assert Spool(site.data / "spool").count() == 1
+        assert "superionic recover" in site.log_text()
+        assert site.spool.count() == 1
+        with port_in_use(server.uri):
+            assert start_server(site.data).port != server.port
+        assert n_completed(site) == before
         assert site.start("recover", "--settle", "0").wait(60) == 0
-        assert "1 results were on disk and have been sent: 2" in site.log_text()
-        assert Spool(site.data / "spool").count() == 0
+        assert "1 results were on disk and have been sent" in site.log_text()
+        assert n_completed(site) == before + 1
         assert site.start("worker", "-n", "1").wait(60) == 0
-        assert "1 jobs done, 0 failed, 0 handed back, 0 processes died" in site.log_text()
+        check_campaign(site, 1)
     finally:
         stop_server(site.data, force=True)
 
 
-class LocalSite:
+class LocalSite(Site):
     """Commands without any configuration: they use the local server."""
 
     def __init__(self, folder: Path, zygote: Zygote) -> None:
@@ -144,14 +194,21 @@ class LocalSite:
         folder.mkdir()
 
     def start(self, *arguments: str) -> Worker:
-        environment = Site.environment.fget(self)
-        del environment["JOBFLOW_CONFIG_FILE"]
+        environment = {k: v for k, v in self.environment.items() if k != "JOBFLOW_CONFIG_FILE"}
         return self.zygote.worker(list(arguments), environment, self.folder, self.log)
 
-    jobflow_file = Path()
+    def database(self):
+        return MongoClient(server_status(self.data).server.uri)["superionic"]
 
-    def log_text(self) -> str:
-        return self.log.read_text()
+
+@contextmanager
+def port_in_use(uri: str):
+    """Keep the next server from this port."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", urlsplit(uri).port))
+        other.listen()
+        yield
 
 
 def begun(launchpad) -> tuple[int, int]:

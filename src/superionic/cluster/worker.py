@@ -221,7 +221,7 @@ class _Supervisor:
             if not child.process.is_alive():
                 self._bury(child)
             elif over:
-                self._kill(child, _HANDED_BACK)
+                self._kill(child, HANDED_BACK)
             else:
                 self._check_limits(child)
 
@@ -301,7 +301,7 @@ class _Supervisor:
         if died:
             self.report.n_deaths += 1
         # A process that dies in the quiet of a stop has not been killed by its job.
-        verdict = child.verdict or (_HANDED_BACK if quiet else None)
+        verdict = child.verdict or (HANDED_BACK if quiet else None)
         found = Recovery()
         if child.owner is not None:
             found = recover_process(
@@ -348,7 +348,7 @@ class _Supervisor:
             self.say(f"{fw_id} {name}: failed: {message}")
 
 
-_HANDED_BACK = Verdict(
+HANDED_BACK = Verdict(
     failure_action("handed_back", "The worker was asked to stop and gave the job back."),
     run_again=True,
 )
