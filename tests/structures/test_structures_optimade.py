@@ -53,7 +53,15 @@ def disordered():
         {"name": "Li", "chemical_symbols": ["Li", "vacancy"], "concentration": [0.75, 0.25]},
         {"name": "I", "chemical_symbols": ["I"], "concentration": [1.0]},
     ]
-    return attributes | {"structure_features": ["disorder"]}
+    return attributes | {
+        "structure_features": ["disorder"],
+        "chemical_formula_reduced": "I4Li3",
+        "chemical_formula_anonymous": "A4B3",
+        "elements_ratios": [4 / 7, 3 / 7],
+    }
+
+
+HALVES = [{"sites_in_groups": [[0], [1]], "group_probabilities": [0.5, 0.5]}]
 
 
 def slab():
@@ -208,11 +216,46 @@ def test_what_is_no_optimade_server_is_said_so(tmp_path):
     ("change", "message"),
     [
         ({"structure_features": ["unknown_positions"]}, "no positions"),
-        ({"lattice_vectors": None}, "make no crystal"),
+        ({"structure_features": ["assemblies"]}, "exclude each other"),
+        ({"assemblies": HALVES}, "exclude each other"),
+        ({"assemblies": [{"sites_in_groups": [[0]], "group_probabilities": [0.4]}]}, "exclude"),
+        ({"lattice_vectors": None}, "three vectors"),
+        ({"lattice_vectors": [[1e200, 0, 0], [0, 4, 0], [0, 0, 4]]}, "long"),
+        ({"nsites": 3}, "make no crystal"),
+        ({"chemical_formula_reduced": "ILi2"}, "atoms make LiI, .* says ILi2"),
         ({"species_at_sites": ["Li"]}, "make no crystal"),
         ({"species": [{"name": "Li", "chemical_symbols": ["X"], "concentration": [1]}]}, "unknown"),
     ],
 )
 def test_entries_that_are_no_crystals_are_left_out(change, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         structure_of(attributes_of(CRYSTALS["mp-22899"]) | change)
+    assert caught.value.hint
+
+
+def test_formulas_are_compared_as_far_as_they_say_anything():
+    whole = attributes_of(CRYSTALS["mp-22899"])
+    for change in (
+        {"assemblies": [{"sites_in_groups": [[0, 1]], "group_probabilities": [1.0]}]},
+        {"chemical_formula_reduced": None},
+        {"chemical_formula_reduced": "salt"},
+    ):
+        assert structure_of(whole | change).composition.reduced_formula == "LiI"
+    partly = disordered()
+    found = structure_of(partly).composition
+    assert found["Li"] / found["I"] == pytest.approx(0.75)
+    with pytest.raises(InputError, match="says ILi"):
+        structure_of(partly | {"chemical_formula_reduced": "ILi"})
+
+
+def test_a_file_of_entries_of_which_one_has_two_alternatives(tmp_path):
+    """Both halves of a disordered group are never occupied together."""
+    entries = [
+        entry("whole", attributes_of(CRYSTALS["mp-22899"])),
+        entry("halves", attributes_of(CRYSTALS["mp-22899"]) | {"assemblies": HALVES}),
+    ]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"data": entries}))
+    whole, halves = read_candidates([path])
+    assert whole.material_id == "whole"
+    assert "x.json (2: halves): Groups of its sites exclude" in str(halves)

@@ -9,11 +9,14 @@ from importlib.util import find_spec
 from io import StringIO
 from typing import Any
 
-from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.core import Composition, Structure
 
 from superionic.errors import FetchError, InputError, SettingsError
+from superionic.structures.checks import check_number_of_sites
+from superionic.structures.plain import lattice_from_data
 from superionic.structures.sources.download import Page
 from superionic.structures.sources.http import Patience, PatientSession
+from superionic.structures.species import element_composition
 
 FIELDS = (
     "chemical_formula_reduced",
@@ -25,6 +28,7 @@ FIELDS = (
     "species",
     "species_at_sites",
     "structure_features",
+    "assemblies",
     "last_modified",
 )
 """What is asked of each structure."""
@@ -36,6 +40,9 @@ REGISTRIES = (
 """Where the list of providers is, and its copy."""
 
 _LOOK_UP_PATIENCE = Patience(read_s=20.0, attempts=3)
+
+_LEAVE_OUT = "Leave it out, or take it from another database."
+_DISORDERED_TOLERANCE = 0.01
 
 _UNUSABLE = {
     "unknown_positions": "Some of its atoms have no positions.",
@@ -219,21 +226,32 @@ def structure_of(attributes: dict[str, Any]) -> Structure:
     InputError
         When the entry is no complete crystal.
     """
-    for feature in attributes.get("structure_features") or ():
+    features = attributes.get("structure_features") or ()
+    for feature in features:
         if feature in _UNUSABLE:
-            raise InputError(_UNUSABLE[feature])
+            raise InputError(_UNUSABLE[feature], hint=_LEAVE_OUT)
+    if "assemblies" in features or _are_alternatives(attributes.get("assemblies")):
+        raise InputError(
+            "Groups of its sites exclude each other (assemblies): which are there together is lost"
+            " when occupancies are averaged.",
+            hint="Give one of the alternatives as a crystal of its own, as CIF.",
+        )
     periodic = attributes.get("dimension_types")
     if periodic is not None and list(periodic) != [1, 1, 1]:
-        raise InputError("It is not periodic in three directions.")
+        raise InputError("It is not periodic in three directions.", hint=_LEAVE_OUT)
     try:
-        lattice = Lattice(attributes["lattice_vectors"])
+        lattice = lattice_from_data(attributes["lattice_vectors"])
         named = {one["name"]: one for one in attributes.get("species") or ()}
         sites = [_composition(named.get(name), name) for name in attributes["species_at_sites"]]
         positions_A = attributes["cartesian_site_positions"]
-        if len(sites) != len(positions_A):
-            raise ValueError(f"{len(sites)} species at {len(positions_A)} positions")
+        check_number_of_sites(len(sites))
+        n_sites = attributes.get("nsites") or len(sites)
+        if not len(sites) == len(positions_A) == n_sites:
+            raise ValueError(
+                f"{len(sites)} species at {len(positions_A)} positions of {n_sites} sites"
+            )
         kept = [i for i, composition in enumerate(sites) if composition]
-        return Structure(
+        structure = Structure(
             lattice,
             [sites[i] for i in kept],
             [positions_A[i] for i in kept],
@@ -241,8 +259,45 @@ def structure_of(attributes: dict[str, Any]) -> Structure:
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(
-            f"Its fields make no crystal ({type(error).__name__}: {error})."
+            f"Its fields make no crystal ({type(error).__name__}: {error}).", hint=_LEAVE_OUT
         ) from error
+    _check_formula(structure, attributes.get("chemical_formula_reduced"))
+    return structure
+
+
+def _are_alternatives(assemblies: Any) -> bool:
+    """Return whether any group of sites is there only sometimes."""
+    return any(
+        len(one.get("sites_in_groups") or ()) > 1
+        or any(probability < 1.0 for probability in one.get("group_probabilities") or ())
+        for one in assemblies or ()
+    )
+
+
+def _check_formula(structure: Structure, stated: Any) -> None:
+    """Compare the atoms with the formula of the entry: exactly, or within 1 % where disordered.
+
+    Raises
+    ------
+    InputError
+        When they differ.
+    """
+    try:
+        expected = Composition(stated or "").element_composition
+    except ValueError:  # a fanciful formula says nothing
+        return
+    if not expected:
+        return
+    found = element_composition(structure.composition)
+    difference = max(
+        abs(expected.get_atomic_fraction(element) - found.get_atomic_fraction(element))
+        for element in {*expected, *found}
+    )
+    if difference > (1e-6 if structure.is_ordered else _DISORDERED_TOLERANCE):
+        raise InputError(
+            f"Its atoms make {found.reduced_formula}, its chemical_formula_reduced says {stated}.",
+            hint="The entry contradicts itself; report it to the provider, and leave it out.",
+        )
 
 
 def _composition(species: dict[str, Any] | None, name: str) -> Composition:
@@ -252,7 +307,7 @@ def _composition(species: dict[str, Any] | None, name: str) -> Composition:
     symbols, fractions = species["chemical_symbols"], species["concentration"]
     for symbol, fraction in zip(symbols, fractions, strict=True):
         if symbol == "X":
-            raise InputError("A site holds an unknown element.")
+            raise InputError("A site holds an unknown element.", hint=_LEAVE_OUT)
         if symbol != "vacancy":
             amounts[symbol] = amounts.get(symbol, 0.0) + float(fraction)
     return Composition(amounts)
