@@ -69,10 +69,26 @@ def test_crystals_without_the_ion_are_candidates_only_where_none_holds_it(folder
     assert (len(chosen.candidates), chosen.n_without_ion) == (5, 0)
 
 
+def test_what_was_passed_over_is_said(folder):
+    (folder / "ranking.json").write_text('[{"rank": 1}]')
+    chosen = select([folder], "Li", PrepareSettings())
+    assert chosen.noteworthy
+    assert chosen.lines()[0].startswith("Passed over: ")
+    assert "ranking.json" in chosen.lines()[0]
+
+
+def test_candidates_of_several_ions_are_written_once(folder, tmp_path):
+    out = tmp_path / "out.jsonl"
+    write_candidates(select_ions([folder], ["Li", "Cl", "Na"], PrepareSettings()), out)
+    names = [json.loads(line)["material_id"] for line in out.read_text().splitlines()]
+    assert names == ["a", "c", "d"]
+    assert json.loads(out.read_text().splitlines()[0])["aliases"] == "b"
+
+
 def test_several_ions_read_and_compare_each_crystal_once(folder, monkeypatch):
     read, compared = [], []
-    original = selection.read_candidates
-    monkeypatch.setattr(selection, "read_candidates", lambda p: read.append(p) or original(p))
+    original = selection.each_candidate
+    monkeypatch.setattr(selection, "each_candidate", lambda *p: read.append(p) or original(*p))
     count = selection.find_duplicates
     monkeypatch.setattr(
         selection,
@@ -117,7 +133,7 @@ def test_all_who_ask_about_a_campaign_file_select_the_same(folder, tmp_path):
 
 def test_written_candidates_carry_all_their_names(folder, tmp_path):
     out = tmp_path / "out.jsonl"
-    write_candidates(select([folder], "Li", PrepareSettings()), out)
+    write_candidates([select([folder], "Li", PrepareSettings())], out)
     again = {c.material_id: c for c in read_candidates([out])}
     assert set(again) == {"a", "c"}
     assert again["a"].provenance["aliases"] == "b"
@@ -142,7 +158,7 @@ def test_a_disordered_crystal_gives_several_candidates(tmp_path):
     one = select([tmp_path], "O", whole, SelectionSettings(n_orderings=1))
     assert [c.material_id for c in one.candidates] == ["oxide"]
     out = tmp_path / "out.jsonl"
-    write_candidates(chosen, out)
+    write_candidates([chosen], out)
     for candidate in (*chosen.candidates, *read_candidates([out])):
         assert candidate.provenance["parent_id"] == "oxide"
         assert candidate.structure.composition.formula == "Bi4 O6"

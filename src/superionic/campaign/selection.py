@@ -56,6 +56,8 @@ class Selection:
         For each filter its label and how many it removed.
     reasons : dict of str to str
         For each crystal that a filter removed, why.
+    passed_over : list of str
+        What is said of files in folders that gave no crystal.
     """
 
     candidates: list[Candidate] = field(default_factory=list)
@@ -65,6 +67,7 @@ class Selection:
     n_without_ion: int = 0
     removed: list[tuple[str, int]] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
 
     def duplicates(self, finished: Collection[str] = ()) -> dict[str, str]:
         """Return for each candidate that need not be computed the one that stands for it.
@@ -80,12 +83,13 @@ class Selection:
     @property
     def noteworthy(self) -> bool:
         """Whether anything was left out that the user may not expect."""
-        return bool(self.removed or self.n_without_ion or self.duplicates())
+        return bool(self.removed or self.n_without_ion or self.passed_over or self.duplicates())
 
     def lines(self) -> list[str]:
         """Return what happened to the crystals, in words, the last line for those that go on."""
         n_duplicates = len(self.duplicates())
-        lines = [f"{self.n_read:6} crystals read, {len(self.unreadable)} could not be used"]
+        lines = [f"Passed over: {text}" for text in self.passed_over]
+        lines += [f"{self.n_read:6} crystals read, {len(self.unreadable)} could not be used"]
         if self.n_without_ion:
             lines.append(f"{-self.n_without_ion:6} without the mobile ion")
         lines += [f"{-count:6} removed by {label}" for label, count in self.removed]
@@ -216,13 +220,14 @@ def select_ions(
 ) -> list[Selection]:
     """Return one selection for each of several mobile ions; crystals are read and compared once.
 
-    The first selection has the files that could not be read. Parameters are those of
+    The first selection has the files that could not be read or were passed over. Parameters are those of
     :func:`select`.
     """
     settings = settings or SelectionSettings()
     read: list[Candidate] = []
     broken: list[InputError] = []
-    for item in each_candidate(crystals):
+    passed_over: list[str] = []
+    for item in each_candidate(crystals, passed_over.append):
         if isinstance(item, InputError):
             broken.append(item)
         else:
@@ -235,7 +240,9 @@ def select_ions(
     selections = []
     for index, species in enumerate(mobile_species):
         selector = Selector(species, prepare_settings, settings)
-        result = Selection(n_read=len(read), unreadable=list(broken) if index == 0 else [])
+        result = Selection(n_read=len(read))
+        if index == 0:
+            result.unreadable, result.passed_over = list(broken), passed_over
         if len(mobile_species) == 1 and not any(_holds(one, selector.element) for one in read):
             selector.leaves_out = False  # each is to say that it holds none
         for item in selector.candidates(read):
@@ -273,25 +280,29 @@ def _compare(
         ]
 
 
-def write_candidates(chosen: Selection, path: Path) -> None:
-    """Write the candidates to be computed as JSON lines, each with all its names.
+def write_candidates(selections: Sequence[Selection], path: Path) -> None:
+    """Write the candidates to be computed as JSON lines, each once and with all its names.
 
     Parameters
     ----------
-    chosen : Selection
-        As :func:`select` returns it.
+    selections : sequence of Selection
+        As :func:`select_ions` returns them.
     path : Path
         The file; it is replaced in one step.
     """
-    duplicates = chosen.duplicates()
     names: dict[str, list[str]] = defaultdict(list)
-    for name, same in duplicates.items():
-        names[same].append(name)
+    wanted: dict[str, Candidate] = {}
+    for chosen in selections:
+        duplicates = chosen.duplicates()
+        for name, same in duplicates.items():
+            if name not in names[same]:
+                names[same].append(name)
+        for candidate in chosen.candidates:
+            if candidate.material_id not in duplicates:
+                wanted[candidate.material_id] = candidate
     fresh = Path(f"{path}.new")
     with fresh.open("w") as stream:
-        for candidate in chosen.candidates:
-            if candidate.material_id in duplicates:
-                continue
+        for candidate in wanted.values():
             known = str(candidate.provenance.get("aliases", "")).split(",")
             aliases = [name for name in [*known, *names[candidate.material_id]] if name]
             record = {

@@ -1,4 +1,4 @@
-"""``superionic candidates``: from crystals to a list of those that are worth computing."""
+"""``superionic candidates``: what was read, and which crystals are worth computing."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,10 @@ import typer
 
 from superionic import defaults
 from superionic.cli.console import echo
-from superionic.cli.options import Mobile
+from superionic.cli.options import JsonFile
+from superionic.cli.screen import EXIT_SOME_FAILED
+
+_MOST_REASONS = 20
 
 
 def candidates(
@@ -15,7 +18,12 @@ def candidates(
         list[Path],
         typer.Argument(exists=True, help="Files and folders, as for 'superionic screen'."),
     ],
-    mobile: Mobile = defaults.MOBILE,
+    mobile: Annotated[
+        str,
+        typer.Option(
+            "--mobile", "-m", help="The mobile ion, such as Li, Na or F; several, joined by commas."
+        ),
+    ] = defaults.MOBILE,
     filters: Annotated[
         Path | None,
         typer.Option("--filters", help="YAML file with a list 'filters': which crystals go on."),
@@ -33,35 +41,99 @@ def candidates(
     reasons: Annotated[
         bool, typer.Option("--reasons", help="Say of each crystal that was left out why.")
     ] = False,
+    show: Annotated[
+        int, typer.Option("--show", min=0, help="Crystals of which is shown what was read.")
+    ] = 50,
+    json_file: JsonFile = None,
 ) -> None:
-    """Filter crystals, join those that are the same, and count; nothing is computed.
+    """Show what was read, filter crystals, join those that are the same; nothing is computed.
 
-    In the written file a crystal that has several names carries them all, so that its result is
-    linked to each.
+    Of each crystal: space group, atoms, the shortest distances of the mobile ion to the other
+    elements in A, and below the table what was changed. In the file of --out a crystal that has
+    several names carries them all, so that its result is linked to each. Exit code 3 says that some
+    crystals could not be used.
     """
-    from superionic.campaign.selection import SelectionSettings, select, write_candidates
+    import json
+    from dataclasses import asdict
+
+    from superionic.campaign.selection import SelectionSettings, select_ions, write_candidates
+    from superionic.errors import InputError
+    from superionic.report.text_table import text_table
+    from superionic.structures.description import Description, describe
     from superionic.structures.duplicates import DuplicateSettings
     from superionic.structures.filters import read_filters
     from superionic.structures.prepare import PrepareSettings
+    from superionic.structures.species import parse_mobile_species
 
-    chosen = select(
+    settings = PrepareSettings()
+    ions = [parse_mobile_species(name).element for name in mobile.split(",")]
+    selections = select_ions(
         paths,
-        mobile,
-        PrepareSettings(),
+        ions,
+        settings,
         SelectionSettings(
             filters=tuple(read_filters(filters)) if filters is not None else (),
             n_orderings=orderings,
             duplicates=None if every_copy else DuplicateSettings(),
         ),
     )
-    for line in chosen.lines():
-        echo(line)
-    if reasons:
-        for error in chosen.unreadable:
-            echo(str(error))
-        for name, reason in chosen.reasons.items():
-            echo(f"{name}: {reason}")
-        for name, same in chosen.duplicates().items():
-            echo(f"{name}: the same as {same}")
     if out is not None:
-        write_candidates(chosen, out)
+        write_candidates(selections, out)
+    described: list[Description] = []
+    refused: list[InputError] = []
+    left = 0
+    for ion, chosen in zip(ions, selections, strict=True):
+        refused += chosen.unreadable
+        duplicates = chosen.duplicates()
+        for candidate in chosen.candidates:
+            if candidate.material_id in duplicates:
+                continue
+            if json_file is None and len(described) >= show:
+                left += 1
+                continue
+            try:
+                described.append(describe(candidate, ion, settings))
+            except InputError as error:
+                refused.append(error)
+    to_stdout = str(json_file) == "-"
+    together = {
+        "candidates": [asdict(one) for one in described],
+        "refused": [error.to_dict() for error in refused],
+        "passed_over": [text for chosen in selections for text in chosen.passed_over],
+    }
+    if to_stdout:
+        echo(json.dumps(together, indent=2))
+    elif json_file is not None:
+        json_file.write_text(json.dumps(together, indent=2) + "\n")
+    left += len(described[show:])
+    if shown := described[:show]:
+        columns = [("id", False), ("formula", False), ("space group", False), ("atoms", True)]
+        rows = [
+            (one.material_id, one.formula, one.spacegroup, str(one.n_atoms), one.ion_and_distances)
+            for one in shown
+        ]
+        echo(text_table([*columns, ("mobile ion to (A)", False)], rows), err=to_stdout)
+    for one in shown:
+        for text in one.changes:
+            echo(f"{one.material_id}: {text}", err=to_stdout)
+    if left and show:
+        echo(f"... and {left} more (--show, --json)", err=to_stdout)
+    n_reasons = len(refused) if reasons else _MOST_REASONS
+    for reason in refused[:n_reasons]:
+        echo(str(reason), err=to_stdout)
+    if refused[n_reasons:]:
+        echo(f"... and {len(refused[n_reasons:])} more (--reasons)", err=to_stdout)
+    for ion, chosen in zip(ions, selections, strict=True):
+        if reasons:
+            for name, why in chosen.reasons.items():
+                echo(f"{name}: {why}", err=to_stdout)
+            for name, same in chosen.duplicates().items():
+                echo(f"{name}: the same as {same}", err=to_stdout)
+        if len(ions) > 1:
+            echo(f"Mobile {ion}", err=to_stdout)
+        for line in chosen.lines():
+            echo(line, err=to_stdout)
+    if n_refused := len(refused) - sum(len(chosen.unreadable) for chosen in selections):
+        echo(f"{-n_refused:6} of them cannot be made calculable", err=to_stdout)
+    if refused:
+        raise typer.Exit(EXIT_SOME_FAILED)

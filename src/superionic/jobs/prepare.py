@@ -15,6 +15,7 @@ from superionic.schemas.common import Warning_
 from superionic.schemas.screen import PreparedDocument
 from superionic.structures.candidate import Candidate
 from superionic.structures.crystals import as_candidate
+from superionic.structures.description import shortest_distances
 from superionic.structures.prepare import PrepareSettings, prepare
 
 
@@ -79,6 +80,7 @@ class PrepareMaker(SettingsMaker):
             steps=list(prepared.steps),
             spacegroup_number=prepared.spacegroup_number,
             spacegroup_symbol=prepared.spacegroup_symbol,
+            shortest_distances_A=shortest_distances(prepared.structure, prepared.mobile_species),
         )
 
 

@@ -28,6 +28,11 @@ class PreparedDocument(MaterialDocument):
     steps: list[str] = Field(description="What preparation did, in order.")
     spacegroup_number: int = Field(description="International number of the space group.")
     spacegroup_symbol: str = Field(description="International symbol of the space group.")
+    shortest_distances_A: dict[str, float] = Field(
+        default_factory=dict,
+        description="For each element the shortest distance in A of a mobile ion to another atom "
+        "of it.",
+    )
 
 
 class RelaxedDocument(MaterialDocument):

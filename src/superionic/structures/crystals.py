@@ -1,6 +1,6 @@
 """Crystals as people have them: structures, atoms, files, documents with a structure in them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,7 +13,7 @@ from superionic.errors import InputError
 from superionic.structures.candidate import Candidate
 from superionic.structures.checks import check_crystal
 from superionic.structures.hashing import structure_hash
-from superionic.structures.readers import read_candidates
+from superionic.structures.readers import nobody, read_candidates
 
 Crystal: TypeAlias = Candidate | Structure | Atoms | str | Path
 """What can be computed: also anything that has a ``structure``, such as an entry of pymatgen."""
@@ -100,7 +100,9 @@ def read_structures(crystals: "Crystal | Sequence[Crystal]") -> dict[str, Struct
     return found
 
 
-def each_candidate(crystals: Any) -> Iterator[Candidate | InputError]:
+def each_candidate(
+    crystals: Any, passed_over: Callable[[str], None] = nobody
+) -> Iterator[Candidate | InputError]:
     """Yield a candidate or an error for each crystal, whatever form it has.
 
     Parameters
@@ -108,12 +110,14 @@ def each_candidate(crystals: Any) -> Iterator[Candidate | InputError]:
     crystals : path, Structure, Atoms, Candidate, or a sequence of them
         Files and folders give all that they hold. Identifiers are unique, as in
         :func:`~superionic.structures.readers.read_candidates`.
+    passed_over : callable
+        Hears of files in folders that gave no crystal.
     """
     items = list(crystals) if is_several(crystals) else [crystals]
     paths = [Path(item) for item in items if isinstance(item, str | Path)]
     given = [item for item in items if not isinstance(item, str | Path)]
     if paths:
-        yield from read_candidates(paths)
+        yield from read_candidates(paths, passed_over)
     hashes: dict[str, str] = {}
     for item in given:
         try:

@@ -93,12 +93,12 @@ class _Run:
     paths: tuple[Path, ...]
 
 
-def _nobody(text: str) -> None:
+def nobody(text: str) -> None:
     """Pass over what is said."""
 
 
 def read_candidates(
-    paths: Sequence[Path], passed_over: Callable[[str], None] = _nobody
+    paths: Sequence[Path], passed_over: Callable[[str], None] = nobody
 ) -> Iterator[Candidate | InputError]:
     """Yield a candidate or an error for each crystal in files and folders.
 
