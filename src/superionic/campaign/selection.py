@@ -220,8 +220,8 @@ def select_ions(
 ) -> list[Selection]:
     """Return one selection for each of several mobile ions; crystals are read and compared once.
 
-    The first selection has the files that could not be read or were passed over. Parameters are those of
-    :func:`select`.
+    The first selection has the files that could not be read or were passed over. Parameters are
+    those of :func:`select`.
     """
     settings = settings or SelectionSettings()
     read: list[Candidate] = []
