@@ -37,6 +37,20 @@ def test_orderings_carry_best_mean_and_spread():
         assert (summary.mpe_eV.n, summary.mpe_eV.best) == (2, 0.6)
         assert summary.mpe_eV.spread == pytest.approx(0.3)
         assert summary.barrier_3d_eV is None
+        (warning,) = [one for one in rows[name].warnings if one.code == "ordering_spread"]
+        assert "barrier 0.60 to 0.90 eV, Xi 0.20 to 0.80 over 3 of them" in warning.text
+    assert "ordering_spread" not in [one.code for one in rows["other"].warnings]
+
+
+def test_orderings_that_hardly_differ_carry_no_warning():
+    outputs = outputs_store(ordering(1, xi=0.5, mpe_eV=0.6), ordering(2, xi=0.55, mpe_eV=0.65))
+    screening = screening_store()
+    run_builder(ScreeningBuilder(outputs, screening))
+    assert all(not row.warnings for row in rows_of(screening).values())
+    add(outputs, ordering(3, xi=0.9, mpe_eV=0.6, minutes=5))
+    run_builder(ScreeningBuilder(outputs, screening))
+    codes = [[one.code for one in row.warnings] for row in rows_of(screening).values()]
+    assert codes == [["ordering_spread"]] * 3
 
 
 def test_a_further_ordering_changes_the_summary_of_all():

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymatgen.core import Lattice
 
 from superionic.errors import LandscapeError, SettingsError
 from superionic.landscape.descriptors import (
     Descriptors,
     DescriptorSettings,
     compute_descriptors,
+    narrow_cell_remarks,
     xi,
 )
 from superionic.landscape.levels import level_map, mpe
@@ -349,3 +351,14 @@ def test_published_golden_values(potential, golden):
 def assert_same(found: Descriptors, expected: Descriptors):
     for name, value in vars(expected).items():
         np.testing.assert_allclose(getattr(found, name), value, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_narrow_cells_are_remarked_upon():
+    (remark,) = narrow_cell_remarks(Lattice.orthorhombic(3.4, 8, 8))
+    assert remark.code == "narrow_cell"
+    assert "3.4 A wide" in remark.text
+    assert "--min-width" in remark.text
+    # What counts is the distance between faces, not the length of the vectors.
+    skewed = Lattice.from_parameters(4.0, 4.0, 4.0, 60, 60, 60)
+    assert [one.code for one in narrow_cell_remarks(skewed)] == ["narrow_cell"]
+    assert narrow_cell_remarks(Lattice.cubic(3.6)) == ()

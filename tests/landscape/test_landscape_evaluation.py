@@ -239,6 +239,20 @@ class TestBadInput:
         potential.cutoff_A = 6.0
         compute_landscape(sparse, "Li", potential, COARSE)
 
+    @pytest.mark.parametrize("settings", [COARSE, COARSE_P1])
+    def test_a_map_without_any_difference_is_no_landscape(self, settings):
+        flat = FunctionPotential(lambda atoms, index, r: np.full(len(r), -3.0))
+        with pytest.raises(LandscapeError, match="is the same at all") as caught:
+            compute_landscape(PYRITE, "Li", flat, settings)
+        assert "--min-width" in caught.value.hint
+
+    def test_one_point_that_can_be_evaluated(self):
+        """All others are too near to an ion: without a refusal the barrier would be 0."""
+        salt = Structure(Lattice.cubic(2.6), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+        settings = LandscapeSettings(grid_step_A=1.4, exclusion_radius_A=2.2)
+        with pytest.raises(LandscapeError, match="is the same at all 1 of 8"):
+            compute_landscape(salt, "Li", pair_potential(), settings)
+
     def test_unknown_element(self):
         potential = FunctionPotential(pair_energies, elements=frozenset({"Li", "O"}))
         with pytest.raises(UnknownElementError, match=r"test:function was not trained on S\."):

@@ -13,7 +13,11 @@ from superionic import __version__, defaults
 from superionic.api.makers import landscape_settings
 from superionic.errors import InputError, SuperionicError
 from superionic.jobs.descriptors import finite
-from superionic.landscape.descriptors import Descriptors, compute_descriptors
+from superionic.landscape.descriptors import (
+    Descriptors,
+    compute_descriptors,
+    narrow_cell_remarks,
+)
 from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.potentials.registry import load_potential
 from superionic.report.text_table import html_table
@@ -297,11 +301,13 @@ def landscape(
         computed = compute_landscape(prepared.structure, ion.element, loaded, sampling)
     except SuperionicError as error:
         raise error.for_material(candidate.material_id) from None
+    narrow = narrow_cell_remarks(computed.structure.lattice)
+    remarks = [*prepared.warnings, *computed.remarks, *narrow]
     return CrystalLandscape(
         candidate.material_id,
         PotentialDocument.from_info(loaded.info),
         computed,
-        tuple(Warning_.from_remarks([*prepared.warnings, *computed.remarks])),
+        tuple(Warning_.from_remarks(remarks)),
         tuple(prepared.steps),
         {"prepare": asdict(preparing), "landscape": asdict(sampling)},
     )

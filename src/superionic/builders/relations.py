@@ -11,6 +11,9 @@ from superionic.schemas.common import Warning_
 from superionic.schemas.screen import OrderingsSummary, Spread
 from superionic.schemas.screening import ScreeningDocument
 
+ORDERINGS_WARNING = "ordering_spread"
+_NOTED_SPREAD = 0.1
+
 Family = tuple[str, str, str]
 """Parent, mobile species and potential."""
 
@@ -37,18 +40,45 @@ def orderings_summary(rows: Sequence[ScreeningDocument]) -> OrderingsSummary:
 
 
 def with_orderings(rows: Sequence[ScreeningDocument]) -> list[ScreeningDocument]:
-    """Return rows in their order; those with a parent carry the summary of all its orderings."""
+    """Return rows in their order; those with a parent carry the summary of all its orderings.
+
+    Where the orderings differ, a warning says by how much.
+    """
     families: dict[Family, list[ScreeningDocument]] = defaultdict(list)
     for row in rows:
         if row.parent_id is not None and row.duplicate_of is None:
             families[_family(row)].append(row)
     summaries = {family: orderings_summary(members) for family, members in families.items()}
     return [
-        row
-        if row.parent_id is None
-        else row.model_copy(update={"orderings": summaries.get(_family(row))})
+        row if row.parent_id is None else _with_summary(row, summaries.get(_family(row)))
         for row in rows
     ]
+
+
+def _with_summary(row: ScreeningDocument, summary: OrderingsSummary | None) -> ScreeningDocument:
+    warnings = [one for one in row.warnings if one.code != ORDERINGS_WARNING]
+    if summary is not None and (text := orderings_range(summary)):
+        text = f"The rank depends on the ordering: {text} over {summary.n_orderings} of them."
+        warnings.append(Warning_(code=ORDERINGS_WARNING, text=text))
+    return row.model_copy(update={"orderings": summary, "warnings": warnings})
+
+
+def orderings_range(summary: OrderingsSummary) -> str:
+    """Return from where to where numbers go over the orderings, empty where they hardly differ.
+
+    Named are a barrier that differs by more than 0.1 eV, and a Xi by more than 0.1.
+    """
+    parts = []
+    for name, unit, one, best_is_low in (
+        ("barrier", " eV", summary.mpe_eV, True),
+        ("barrier in three dimensions", " eV", summary.barrier_3d_eV, True),
+        ("Xi", "", summary.xi, False),
+    ):
+        if one is None or one.n < 2 or one.spread <= _NOTED_SPREAD:
+            continue
+        low = one.best if best_is_low else one.best - one.spread
+        parts.append(f"{name} {low:.2f} to {low + one.spread:.2f}{unit}")
+    return ", ".join(parts)
 
 
 def duplicate_row(row: ScreeningDocument, material_id: str) -> ScreeningDocument:

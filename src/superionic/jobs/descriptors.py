@@ -7,8 +7,13 @@ from dataclasses import asdict, dataclass, field
 from jobflow import job
 
 from superionic.jobs.maker import SettingsMaker
-from superionic.landscape.descriptors import DescriptorSettings, compute_descriptors
+from superionic.landscape.descriptors import (
+    DescriptorSettings,
+    compute_descriptors,
+    narrow_cell_remarks,
+)
 from superionic.progress import report_stage
+from superionic.schemas.common import Warning_
 from superionic.schemas.screen import (
     DescriptorsDocument,
     LandscapeDocument,
@@ -70,7 +75,8 @@ class DescriptorsMaker(SettingsMaker):
             | {"descriptors": asdict(self.settings)},
             wall_time_s=elapsed,
             n_evaluations=sum(step.n_evaluations for step in steps),
-            warnings=[warning for step in steps for warning in step.warnings],
+            warnings=[warning for step in steps for warning in step.warnings]
+            + Warning_.from_remarks(narrow_cell_remarks(landscape.structure.lattice)),
             potential=landscape.potential,
             source=prepared.source if prepared else "",
             n_atoms=len(landscape.structure),

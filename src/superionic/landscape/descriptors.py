@@ -12,12 +12,15 @@ from math import log10
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pymatgen.core import Lattice
 from scipy.special import expit
 
 from superionic.errors import LandscapeError, SettingsError
 from superionic.landscape.levels import checked_energies, level_map, minimum_index, mpe
 from superionic.landscape.percolation import percolation_barriers
 from superionic.landscape.transport import effective_diffusivity
+from superionic.structures.checks import cell_widths
+from superionic.structures.remark import Remark
 
 DEFAULT_THRESHOLDS_eV: tuple[float, ...] = (
     *(round(0.1 * i, 1) for i in range(1, 11)),
@@ -26,6 +29,22 @@ DEFAULT_THRESHOLDS_eV: tuple[float, ...] = (
 
 TRANSPORT_TEMPERATURE_K = 1000.0
 """That of the labels; the names of the numbers say it."""
+
+
+NARROW_A = 3.5
+"""In cells narrower than this barriers depend on the cell (table in docs/candidates.md)."""
+
+
+def narrow_cell_remarks(lattice: Lattice) -> tuple[Remark, ...]:
+    """Return a remark when the images of an ion, which move with it, come near its own path."""
+    width_A = float(cell_widths(lattice).min())
+    if width_A >= NARROW_A:
+        return ()
+    text = (
+        f"The cell is {width_A:.1f} A wide: the images of an ion move with it and meet it half-way,"
+        " so that barriers and Xi depend on the cell; --min-width 5 repeats it."
+    )
+    return (Remark("narrow_cell", text),)
 
 
 @dataclass(frozen=True)

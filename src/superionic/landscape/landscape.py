@@ -10,7 +10,7 @@ import time
 from pymatgen.core import Structure
 
 from superionic.landscape.evaluation import Evaluation, ProgressCallback
-from superionic.landscape.results import Landscape, OrbitLandscape
+from superionic.landscape.results import Landscape, OrbitLandscape, refuse_flat
 from superionic.landscape.settings import LandscapeSettings
 from superionic.potentials.base import Potential
 
@@ -53,7 +53,7 @@ def compute_landscape(
     NonFiniteEnergyError
         When an energy is NaN or infinite.
     LandscapeError
-        When no grid point can be evaluated.
+        When no grid point can be evaluated, or the energy is the same at all of them.
     """
     start = time.perf_counter()
     evaluation = Evaluation(
@@ -61,6 +61,7 @@ def compute_landscape(
     )
     sampling = evaluation.sampling()
     orbits = evaluation.evaluate(sampling)
+    refuse_flat(orbits)
     return Landscape(
         structure=structure,
         mobile_species=mobile_species,

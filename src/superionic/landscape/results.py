@@ -1,15 +1,18 @@
 """What a landscape is once it is computed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
+from superionic.errors import LandscapeError
 from superionic.landscape.grid import Grid
 from superionic.landscape.symmetry import SiteOrbit, SpaceGroup
 from superionic.structures.remark import Remark
+
+_FLAT_eV = 1e-6
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,26 @@ class OrbitLandscape:
     energies_eV: NDArray[np.float64]
     evaluated: NDArray[np.bool_]
     minimum_eV: float
+
+
+def refuse_flat(orbits: Sequence[OrbitLandscape]) -> None:
+    """Refuse maps on which an ion has the same energy everywhere: every barrier would be 0.
+
+    Raises
+    ------
+    LandscapeError
+        When the grid holds one point that can be evaluated, equivalent ones not counted, or the
+        potential does not see the ion move.
+    """
+    for one in orbits:
+        if not float(one.energies_eV.max()) > _FLAT_eV:
+            raise LandscapeError(
+                f"The energy of ion {one.orbit.representative + 1} is the same at all"
+                f" {int(one.evaluated.sum())} of {one.evaluated.size} grid points that can be"
+                " evaluated: there is no landscape.",
+                hint="Choose a finer grid (--step) or a wider cell (--min-width), and check that"
+                " the potential sees the ion.",
+            )
 
 
 @dataclass(frozen=True)

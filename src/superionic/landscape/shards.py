@@ -15,7 +15,7 @@ from pymatgen.core import Structure
 
 from superionic.errors import LandscapeError
 from superionic.landscape.evaluation import Evaluation, ProgressCallback, Sampling
-from superionic.landscape.results import Landscape
+from superionic.landscape.results import Landscape, refuse_flat
 from superionic.landscape.settings import LandscapeSettings
 from superionic.potentials.base import Potential
 
@@ -120,6 +120,7 @@ def assemble(
                 )
             share[:] = part[index]
         orbits.append(plan.place(sampling.grid, energies_eV))
+    refuse_flat(orbits)
     return Landscape(
         structure=structure,
         mobile_species=mobile_species,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from superionic.builders.relations import orderings_range
 from superionic.ranking.explain import Standing
 from superionic.report.text_table import text_table
 from superionic.schemas.screening import ScreeningDocument
@@ -29,7 +30,9 @@ def explanation_text(explanation: "Explanation") -> str:
     ]
     lines += _parts(row)
     if row.orderings is not None:
-        lines.append(f"One of {row.orderings.n_orderings} orderings of {row.parent_id}.")
+        text = f"One of {row.orderings.n_orderings} orderings of {row.parent_id}"
+        spans = orderings_range(row.orderings)
+        lines.append(f"{text}: {spans}." if spans else f"{text}, which hardly differ.")
     lines += [f"Warning [{one.code}]: {one.text}" for one in row.warnings]
     lines += [f"Failure [{one.code}]: {one.message} {one.hint}" for one in explanation.failures]
     used = [f"{run.kind} {run.job_uuid} ({run.last_updated[:19]})" for run in row.runs if run.used]

@@ -259,7 +259,9 @@ def _prepare(candidate: Candidate, mobile: str, settings: PrepareSettings) -> Pr
         ordering = order(structure, settings.ordering(), charges)[0]
         structure = ordering.structure
         steps.append(_ordering_step(ordering))
-        remarks.append(_ordering_remark(original_formula, ordering))
+        remark = _ordering_remark(original_formula, ordering)
+        hint = "Of its arrangements one is computed; --orderings 5 shows how much that matters."
+        remarks.append(Remark(remark.code, f"{remark.text} {hint}"))
         if settings.primitive:
             structure = _primitive(structure, settings, steps)
     if settings.supercell_min_width_A is not None:
