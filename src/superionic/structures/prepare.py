@@ -24,7 +24,7 @@ from superionic.structures.remark import Remark
 from superionic.structures.species import (
     element_composition,
     element_symbol,
-    is_isotope,
+    isotope,
     parse_mobile_species,
 )
 
@@ -295,8 +295,8 @@ def _elements_only(
     The charges are None unless every species carries one.
     """
     species = [(sp, amount) for site in structure for sp, amount in site.species.items()]
-    for isotope in sorted({str(sp) for sp, _ in species if is_isotope(sp)}):
-        text = f"{isotope} is treated as H."
+    for name in sorted({name for sp, _ in species if (name := isotope(sp))}):
+        text = f"{name} is treated as H."
         remarks.append(Remark("isotope", text))
         steps.append(text)
     plain = Structure(

@@ -80,12 +80,12 @@ def element_symbol(species: Element | Species | DummySpecies) -> str:
     return str(species.symbol)
 
 
-def is_isotope(species: Element | Species | DummySpecies) -> bool:
-    """Return whether a species is deuterium or tritium."""
+def isotope(species: Element | Species | DummySpecies) -> str | None:
+    """Return ``D`` or ``T`` for deuterium and tritium, whose symbol is that of hydrogen."""
     if isinstance(species, DummySpecies):
-        return False
+        return None
     element = species.element if isinstance(species, Species) else species
-    return isinstance(element, Element) and element.name in ISOTOPES
+    return element.name if isinstance(element, Element) and element.name in ISOTOPES else None
 
 
 def element_composition(composition: Composition) -> Composition:
