@@ -54,6 +54,8 @@ def test_help_is_quick_and_needs_no_heavy_package(arguments):
         (["screen", "{folder}", "--potential", "chargenet"], "chargenet"),
         (["screen", "{folder}", "--potential", "ase:no.such.Thing"], "no.such.Thing"),
         (["screen", "{folder}", "--potential", "chgnet?3"], "JSON"),
+        (["screen", "{folder}", "--learned", "--adaptive"], "adaptive or learned"),
+        (["screen", "{folder}", "--max-energies", "50"], "--learned"),
         (["descriptors", "not-there.cif"], "not-there.cif"),
         (["descriptors", "{folder}"], "is a directory"),
     ],
@@ -111,6 +113,18 @@ def test_descriptors_of_one_crystal_are_json(salt):
     assert found["provenance"]["landscape"]["grid_step_A"] == 0.6
     assert found["provenance"]["potential"]["weights_sha256"]
     assert found["n_operations"] > 1
+
+
+def test_descriptors_of_a_learnt_landscape_have_intervals(salt):
+    options = ("--potential", TOY, "--step", "0.6", "--learned", "--max-energies", "12")
+    result = invoke("descriptors", salt, *options)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["provenance"]["landscape"]["learned"]["max_energies"] == 12
+    assert found["ending"] in ("settled", "budget", "exhausted")
+    for name in ("mpe_eV", "barrier_3d_eV", "xi"):
+        interval = found["intervals"][name]
+        assert interval["low"] <= found[name] <= interval["high"]
 
 
 def test_reference_switches_symmetry_and_every_approximation_off(salt):

@@ -1,4 +1,4 @@
-"""A landscape that is spread over several jobs is the one that a single job gives."""
+"""Landscapes as jobs: parts equal the whole, and learnt ones keep draws and intervals."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from pymatgen.core import Lattice, Structure
 
 from superionic.flows.screen import ScreenMaker
 from superionic.jobs.landscape import LandscapeMaker
-from superionic.landscape.settings import LandscapeSettings
+from superionic.landscape.settings import LandscapeSettings, LearnedSettings
 from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument
 from superionic.structures.candidate import Candidate
 
@@ -84,3 +84,28 @@ def test_a_small_crystal_stays_in_one_job(tmp_path):
     store, _ = run(maker, crystal(), tmp_path)
     assert not list(store.query({"output.kind": "landscape part"}))
     assert store.query_one({"output.kind": "landscape"})
+
+
+def test_a_learnt_landscape_keeps_its_draws_and_intervals(tmp_path):
+    learned = LearnedSettings(n_draws=16, max_energies=60)
+    settings = LandscapeSettings(grid_step_A=0.5, learned=learned, exclusion_radius_A=1.5)
+    # Energies decide on the next ones: it is not spread over jobs.
+    landscape_maker = LandscapeMaker(settings=settings, energies_per_job=5)
+    maker = ScreenMaker(potential=POTENTIAL, relax_maker=None, landscape_maker=landscape_maker)
+    store, _ = run(maker, crystal(0.1), tmp_path)
+    stored = document(store, "landscape", LandscapeDocument)
+    landscape = stored.landscape()
+    assert stored.ending == landscape.ending
+    assert stored.ending in ("settled", "budget", "exhausted")
+    assert landscape.n_draws == 16
+    one, other = (list(landscape.drawn_maps(number)) for number in (0, 1))
+    for (_, energies), a, b in zip(landscape.maps(), one, other, strict=True):
+        assert a.shape == energies.shape
+        known = np.isclose(a, b)
+        np.testing.assert_allclose(a[known], energies[known], atol=1e-5)
+    found = document(store, "descriptors", DescriptorsDocument)
+    assert found.ending == stored.ending
+    assert found.intervals is not None
+    assert found.intervals.xi.low <= found.xi <= found.intervals.xi.high
+    assert len(found.intervals.fv_disconnected_union) == len(found.thresholds_eV)
+    assert len(found.intervals.mpe_per_ion_eV) == found.n_mobile

@@ -120,5 +120,5 @@ def test_sparse_sample_is_sparse_and_covers_the_cell():
 
 
 def test_flood_and_adaptive_exclude_each_other():
-    with pytest.raises(SettingsError, match="not adaptive"):
+    with pytest.raises(SettingsError, match="either adaptive or"):
         LandscapeSettings(flood_to_eV=1.0, adaptive=AdaptiveSettings())

@@ -46,12 +46,12 @@ def roots() -> list[type]:
     from superionic.jobs.engines.vasp import VaspEngine
     from superionic.jobs.hop import HopMaker
     from superionic.jobs.shakes import ShakeMaker
-    from superionic.landscape.settings import AdaptiveSettings
+    from superionic.landscape.settings import AdaptiveSettings, LearnedSettings
     from superionic.surrogate.settings import PretrainingSettings, UnlabelledSettings
     from superionic.surrogate.study_settings import StudySettings, Variant
 
     return [
-        *(AdaptiveSettings, ShakeMaker, VaspEngine, HopMaker, BandSettings),
+        *(AdaptiveSettings, LearnedSettings, ShakeMaker, VaspEngine, HopMaker, BandSettings),
         *(StudySettings, Variant, UnlabelledSettings, PretrainingSettings),
     ]
 

@@ -83,6 +83,8 @@ def screen(
     policy: str = defaults.POLICY,
     step_A: float = defaults.GRID_STEP_A,
     adaptive: bool = False,
+    learned: bool = False,
+    max_energies: int | None = None,
     relax: Relaxation = defaults.RELAX,
     min_width_A: float | None = None,
     radius_A: float | None = None,
@@ -112,6 +114,10 @@ def screen(
         Largest grid step.
     adaptive : bool
         Evaluate a fraction of the grid, where the landscape is low.
+    learned : bool
+        Evaluate about a hundred points, learn the others, and give every descriptor an interval.
+    max_energies : int, optional
+        Energies of a learnt landscape at the most; 2000 by default.
     relax : {"auto", "cell", "never"}
         Relax positions where a force is above 0.5 eV/A; the cell, too; or nothing.
     min_width_A : float, optional
@@ -157,6 +163,8 @@ def screen(
         potential,
         step_A=step_A,
         adaptive=adaptive,
+        learned=learned,
+        max_energies=max_energies,
         relax=relax,
         min_width_A=min_width_A,
         radius_A=radius_A,

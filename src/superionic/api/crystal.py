@@ -12,12 +12,13 @@ from pymatgen.core import Structure
 from superionic import __version__, defaults
 from superionic.api.makers import landscape_settings
 from superionic.errors import InputError, SuperionicError
-from superionic.jobs.descriptors import finite
+from superionic.jobs.descriptors import bounded, finite
 from superionic.landscape.descriptors import (
     Descriptors,
     compute_descriptors,
     narrow_cell_remarks,
 )
+from superionic.landscape.intervals import Intervals, descriptor_intervals
 from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.potentials.registry import load_potential
 from superionic.report.text_table import html_table
@@ -122,6 +123,17 @@ class CrystalLandscape:
             (energies for _, energies in self.maps()), self.computed.grid.lattice
         )
 
+    def intervals(self) -> Intervals:
+        """Return 95 % intervals of the descriptors of a learnt landscape, by their names.
+
+        Empty where every point was evaluated.
+        """
+        return self._intervals
+
+    @cached_property
+    def _intervals(self) -> Intervals:
+        return descriptor_intervals(self.computed, self._descriptors)
+
     def plot(self, kind: Kind = "landscape", *, static: bool = False, **options: Any) -> Any:
         """Return a figure, which shows itself in a notebook.
 
@@ -170,7 +182,7 @@ class CrystalLandscape:
 
         This is what ``superionic descriptors`` prints.
         """
-        found, computed = self.descriptors(), self.computed
+        found, computed, bounds = self.descriptors(), self.computed, self.intervals()
         numbers = {
             name: finite(value) if isinstance(value, float) else value
             for name, value in asdict(found).items()
@@ -184,6 +196,7 @@ class CrystalLandscape:
             **numbers,
             "fv_connected": found.fv_connected,
             "fv_disconnected": found.fv_disconnected,
+            **({"intervals": bounded(bounds), "ending": computed.ending} if bounds else {}),
             "mobile_sites": computed.mobile_sites,
             "n_atoms": len(self.structure),
             "spacegroup": computed.space_group.symbol,
@@ -237,6 +250,8 @@ def landscape(
     *,
     step_A: float = defaults.GRID_STEP_A,
     adaptive: bool = False,
+    learned: bool = False,
+    max_energies: int | None = None,
     min_width_A: float | None = None,
     radius_A: float | None = None,
     reference: bool = False,
@@ -261,6 +276,10 @@ def landscape(
         Largest grid step.
     adaptive : bool
         Evaluate a fraction of the grid, where the landscape is low, and interpolate the rest.
+    learned : bool
+        Evaluate about a hundred points, learn the others, and give every descriptor an interval.
+    max_energies : int, optional
+        Energies of a learnt landscape at the most; 2000 by default.
     min_width_A : float, optional
         Repeat the cell until it is this wide in every direction.
     radius_A : float, optional
@@ -292,7 +311,13 @@ def landscape(
     candidate = as_candidate(crystal, material_id)
     ion = parse_mobile_species(mobile)
     sampling = landscape_settings(
-        ion, step_A=step_A, adaptive=adaptive, radius_A=radius_A, reference=reference
+        ion,
+        step_A=step_A,
+        adaptive=adaptive,
+        learned=learned,
+        max_energies=max_energies,
+        radius_A=radius_A,
+        reference=reference,
     )
     preparing = PrepareSettings(primitive=not reference, supercell_min_width_A=min_width_A)
     try:

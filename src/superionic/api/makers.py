@@ -10,7 +10,7 @@ from superionic.errors import SettingsError
 from superionic.jobs.landscape import LandscapeMaker
 from superionic.jobs.prepare import PrepareMaker
 from superionic.jobs.relax import RelaxIfNeededMaker, relax_before_forces, relaxes_cell
-from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
+from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings, LearnedSettings
 from superionic.settings import get_settings
 from superionic.structures.mobile_ions import exclusion_radius_A
 from superionic.structures.prepare import PrepareSettings
@@ -28,6 +28,8 @@ def landscape_settings(
     *,
     step_A: float = defaults.GRID_STEP_A,
     adaptive: bool = False,
+    learned: bool = False,
+    max_energies: int | None = None,
     radius_A: float | None = None,
     reference: bool = False,
 ) -> LandscapeSettings:
@@ -41,6 +43,10 @@ def landscape_settings(
         Largest grid step.
     adaptive : bool
         Evaluate a fraction of the grid, where the landscape is low.
+    learned : bool
+        Evaluate about a hundred points, learn the others, and give intervals.
+    max_energies : int, optional
+        Energies of a learnt landscape at the most.
     radius_A : float, optional
         Another exclusion radius.
     reference : bool
@@ -51,13 +57,23 @@ def landscape_settings(
     SettingsError
         When a number makes no sense.
     """
-    if reference and adaptive:
-        raise SettingsError("The published protocol is not adaptive.", hint="Choose one of both.")
+    if reference and (adaptive or learned):
+        raise SettingsError(
+            "The published protocol is neither adaptive nor learned.", hint="Choose one of them."
+        )
+    if max_energies is not None and not learned:
+        raise SettingsError(
+            "The number of energies is limited in learned mode alone.",
+            hint="Choose the learned mode (--learned), or leave the limit (--max-energies) out.",
+        )
+    limit = {} if max_energies is None else {"max_energies": max_energies}
     settings = (
         LandscapeSettings.reference(grid_step_A=step_A)
         if reference
         else LandscapeSettings(
-            grid_step_A=step_A, adaptive=AdaptiveSettings() if adaptive else None
+            grid_step_A=step_A,
+            adaptive=AdaptiveSettings() if adaptive else None,
+            learned=LearnedSettings(**limit) if learned else None,
         )
     )
     return replace(settings, exclusion_radius_A=exclusion_radius_A(ion, radius_A))
@@ -69,6 +85,8 @@ def screen_maker(
     *,
     step_A: float = defaults.GRID_STEP_A,
     adaptive: bool = False,
+    learned: bool = False,
+    max_energies: int | None = None,
     relax: str = defaults.RELAX,
     min_width_A: float | None = None,
     radius_A: float | None = None,
@@ -78,7 +96,14 @@ def screen_maker(
 
     ion = parse_mobile_species(mobile)
     relax_cell = relaxes_cell(relax)
-    landscape = landscape_settings(ion, step_A=step_A, adaptive=adaptive, radius_A=radius_A)
+    landscape = landscape_settings(
+        ion,
+        step_A=step_A,
+        adaptive=adaptive,
+        learned=learned,
+        max_energies=max_energies,
+        radius_A=radius_A,
+    )
     return ScreenMaker(
         mobile_species=ion.element,
         potential=potential or get_settings().potential,

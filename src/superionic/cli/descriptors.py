@@ -10,6 +10,8 @@ from superionic.cli.console import echo
 from superionic.cli.options import (
     Adaptive,
     ExclusionRadius,
+    Learned,
+    MaxEnergies,
     MinWidth,
     Mobile,
     Potential,
@@ -25,6 +27,8 @@ def descriptors(
     mobile: Mobile = defaults.MOBILE,
     step: Step = defaults.GRID_STEP_A,
     adaptive: Adaptive = False,
+    learned: Learned = False,
+    max_energies: MaxEnergies = None,
     min_width: MinWidth = None,
     exclusion_radius: ExclusionRadius = None,
     reference: Annotated[
@@ -47,6 +51,8 @@ def descriptors(
         potential,
         step_A=step,
         adaptive=adaptive,
+        learned=learned,
+        max_energies=max_energies,
         min_width_A=min_width,
         radius_A=exclusion_radius,
         reference=reference,

@@ -55,6 +55,23 @@ Adaptive = Annotated[
         "rest; the documentation bounds the error.",
     ),
 ]
+Learned = Annotated[
+    bool,
+    typer.Option(
+        "--learned",
+        help="Evaluate about a hundred points of the grid, learn the others, and give every "
+        "descriptor with a 95 % interval; for potentials whose energies are dear.",
+    ),
+]
+MaxEnergies = Annotated[
+    int | None,
+    typer.Option(
+        "--max-energies",
+        min=1,
+        help="With --learned: energies of one crystal at the most; 2000 without it.",
+        show_default=False,
+    ),
+]
 MinWidth = Annotated[
     float | None,
     typer.Option(

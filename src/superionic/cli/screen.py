@@ -12,6 +12,8 @@ from superionic.cli.options import (
     DatabaseURI,
     ExclusionRadius,
     JsonFile,
+    Learned,
+    MaxEnergies,
     MinWidth,
     Policy,
     Potential,
@@ -44,6 +46,8 @@ def screen(
     policy: Policy = defaults.POLICY,
     step: Step = defaults.GRID_STEP_A,
     adaptive: Adaptive = False,
+    learned: Learned = False,
+    max_energies: MaxEnergies = None,
     relax: Annotated[
         Relax,
         typer.Option(
@@ -99,6 +103,8 @@ def screen(
             potential,
             step_A=step,
             adaptive=adaptive,
+            learned=learned,
+            max_energies=max_energies,
             relax=relax.value,
             min_width_A=min_width,
             radius_A=exclusion_radius,

@@ -10,13 +10,14 @@ from superionic.cli.campaign_file import campaign_with, given
 from superionic.cli.cluster_options import LaunchpadFile, settings_with
 from superionic.cli.console import echo
 from superionic.cli.counting import counting
-from superionic.cli.options import Adaptive, DatabaseURI, MinWidth, Mobile, Potential, Step
+from superionic.cli.options import Adaptive, DatabaseURI, Learned, MinWidth, Mobile, Potential, Step
 
 EXIT_SOME_UNREADABLE = 3
 _SHOWN = 10
 _SETTINGS = {
     "step": "landscape_maker.settings.grid_step_A",
     "adaptive": "landscape_maker.settings.adaptive",
+    "learned": "landscape_maker.settings.learned",
     "min_width": "prepare_maker.settings.supercell_min_width_A",
 }
 """Options that are settings of the flow's Maker, as a campaign file names them."""
@@ -40,6 +41,7 @@ def submit(
     mobile: Mobile = defaults.MOBILE,
     step: Step = defaults.GRID_STEP_A,
     adaptive: Adaptive = False,
+    learned: Learned = False,
     min_width: MinWidth = None,
     priority: Annotated[int, typer.Option(help="Higher runs first.")] = 0,
     orderings: Annotated[
@@ -76,7 +78,7 @@ def submit(
     from superionic.cluster.submit import Submission
     from superionic.cluster.submit import submit as submit_found
     from superionic.errors import DatabaseError
-    from superionic.landscape.settings import AdaptiveSettings
+    from superionic.landscape.settings import AdaptiveSettings, LearnedSettings
     from superionic.potentials.registry import load_potential
 
     if bool(paths) == (campaign is not None):
@@ -95,10 +97,11 @@ def submit(
         flow_kind(flow)
         own = {name: value for name, value in options.items() if name != "mobile"}
         wanted = Campaign(name=flow, flow=flow, crystals=paths or [], mobile_species=mobile, **own)
-    chosen = given(context, step=step, adaptive=adaptive, min_width=min_width)
+    chosen = given(context, step=step, adaptive=adaptive, learned=learned, min_width=min_width)
     own_settings = {_SETTINGS[name]: value for name, value in chosen.items()}
-    if own_settings.get(_SETTINGS["adaptive"]) is True:
-        own_settings[_SETTINGS["adaptive"]] = AdaptiveSettings()
+    for mode, usual in (("adaptive", AdaptiveSettings()), ("learned", LearnedSettings())):
+        if own_settings.get(_SETTINGS[mode]) is True:
+            own_settings[_SETTINGS[mode]] = usual
     wanted = wanted.model_copy(update={"settings": wanted.settings | own_settings})
     settings = settings_with(database)
     maker = wanted.maker(settings.potential)

@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from jobflow import job
 
@@ -14,7 +15,9 @@ from superionic.landscape.descriptors import (
 )
 from superionic.progress import report_stage
 from superionic.schemas.common import Warning_
+from superionic.landscape.intervals import Intervals, descriptor_intervals
 from superionic.schemas.screen import (
+    DescriptorIntervals,
     DescriptorsDocument,
     LandscapeDocument,
     Origins,
@@ -62,6 +65,7 @@ class DescriptorsMaker(SettingsMaker):
         descriptors = compute_descriptors(
             (energies for _, energies in computed.maps()), computed.grid.lattice, self.settings
         )
+        bounds = descriptor_intervals(computed, descriptors, self.settings)
         steps = [step for step in (prepared, relaxed, landscape) if step is not None]
         elapsed = time.perf_counter() - start
         composition = landscape.structure.composition
@@ -101,6 +105,8 @@ class DescriptorsMaker(SettingsMaker):
             fv_disconnected_union=list(descriptors.fv_disconnected_union),
             fv_disconnected_sum=list(descriptors.fv_disconnected_sum),
             free_volume_A3_per_ion=list(descriptors.free_volume_A3_per_ion),
+            intervals=DescriptorIntervals(**bounded(bounds)) if bounds else None,
+            ending=landscape.ending,
             landscape_uuid=landscape.job_uuid,
             total_wall_time_s=elapsed + sum(step.wall_time_s for step in steps),
         )
@@ -109,3 +115,14 @@ class DescriptorsMaker(SettingsMaker):
 def finite(value: float) -> float | None:
     """Return a number, or None for an infinite one, which MongoDB queries and JSON do not share."""
     return value if math.isfinite(value) else None
+
+
+def bounded(intervals: Intervals) -> dict[str, Any]:
+    """Return intervals as documents and JSON hold them: ``low`` and ``high``, None if infinite."""
+
+    def one(value: Any) -> Any:
+        if isinstance(value[0], tuple):
+            return [one(pair) for pair in value]
+        return {"low": finite(value[0]), "high": finite(value[1])}
+
+    return {name: one(value) for name, value in intervals.items()}

@@ -71,7 +71,12 @@ PARTS = _parts(
         "superionic.jobs.landscape.LandscapeMaker",
         no_numbers={"energies_per_job": None},
     ),
-    Part("LandscapeSettings", "superionic.landscape.settings.LandscapeSettings"),
+    Part(
+        "LandscapeSettings",
+        "superionic.landscape.settings.LandscapeSettings",
+        later={"learned": None},
+    ),
+    Part("LearnedSettings", "superionic.landscape.settings.LearnedSettings"),
     Part("AdaptiveSettings", "superionic.landscape.settings.AdaptiveSettings"),
     Part("DescriptorsMaker", "superionic.jobs.descriptors.DescriptorsMaker"),
     Part("DescriptorSettings", "superionic.landscape.descriptors.DescriptorSettings"),

@@ -78,7 +78,8 @@ class LandscapeMaker(SettingsMaker):
         """
         crystal = self._prepared(structure, potential, mobile_species, material_id)
         report_stage("landscape")
-        if self.energies_per_job is not None and self.settings.adaptive is None:
+        chooses = self.settings.adaptive is not None or self.settings.learned is not None
+        if self.energies_per_job is not None and not chooses:
             split = self._split(crystal, potential, self.energies_per_job)
             if split is not None:
                 return split

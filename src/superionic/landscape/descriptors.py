@@ -173,6 +173,8 @@ def compute_descriptors(
     lattice: ArrayLike,
     settings: DescriptorSettings | None = None,
     levels_eV: Iterable[NDArray[np.float64]] | None = None,
+    *,
+    with_diffusivity: bool = True,
 ) -> Descriptors:
     """Return the descriptors of a crystal from the energy maps of its mobile ions.
 
@@ -190,6 +192,9 @@ def compute_descriptors(
     levels_eV : iterable of ndarray, optional
         Level maps relative to the ions' minima, in the same order, where they are already known
         (at least up to the highest threshold with its offset, and to the first face).
+    with_diffusivity : bool
+        Whether the effective diffusivity is computed, which takes longer than all the rest; NaN
+        otherwise.
 
     Returns
     -------
@@ -224,9 +229,9 @@ def compute_descriptors(
                 hint="All mobile ions of a crystal are evaluated on the same grid.",
             )
         mpe_per_ion.append(mpe(levels))
-        window = np.roll(_periodic_window(levels), minimum_index(energies), axis=(0, 1, 2))
-        disconnected_sum += _fractions_below(energies, cuts)
-        connected_sum += _fractions_below(window, cuts)
+        window = connected_window(energies, levels)
+        disconnected_sum += fractions_below(energies, cuts)
+        connected_sum += fractions_below(window, cuts)
         # A point is in the union below t if the smallest of its values is below t.
         shared = energies if shared is None else np.minimum(shared, energies)
         shared_levels = window if len(mpe_per_ion) == 1 else np.minimum(shared_levels, window)
@@ -236,10 +241,12 @@ def compute_descriptors(
         )
 
     barriers = percolation_barriers(shared, lattice)
-    tensor = effective_diffusivity(shared, lattice, TRANSPORT_TEMPERATURE_K)
-    slowest, middle, fastest = np.linalg.eigvalsh(tensor).tolist()
-    connected_union = _fractions_below(shared_levels, cuts)
-    disconnected_union = _fractions_below(shared, cuts)
+    slowest, middle, fastest = np.full(3, np.nan).tolist()
+    if with_diffusivity:
+        tensor = effective_diffusivity(shared, lattice, TRANSPORT_TEMPERATURE_K)
+        slowest, middle, fastest = np.linalg.eigvalsh(tensor).tolist()
+    connected_union = fractions_below(shared_levels, cuts)
+    disconnected_union = fractions_below(shared, cuts)
     at_xi = settings.thresholds_eV.index(settings.xi_threshold_eV)
     volume = float(abs(np.linalg.det(np.asarray(lattice, dtype=float))))
     return Descriptors(
@@ -305,6 +312,26 @@ def _pairs(
         yield energies, levels
 
 
+def connected_window(
+    energies_eV: NDArray[np.float64], levels_eV: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return an ion's levels on two cells along each axis, where they lie in the crystal.
+
+    Parameters
+    ----------
+    energies_eV : ndarray, shape (n1, n2, n3)
+        The ion's map.
+    levels_eV : ndarray, shape (2 n1 + 1, 2 n2 + 1, 2 n3 + 1)
+        Its level map.
+
+    Returns
+    -------
+    ndarray, shape (2 n1, 2 n2, 2 n3)
+        Periodic, shifted by the minimum of the map.
+    """
+    return np.roll(_periodic_window(levels_eV), minimum_index(energies_eV), axis=(0, 1, 2))
+
+
 def _periodic_window(levels_eV: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the level map as two cells along each axis, periodic, shape (2 n1, 2 n2, 2 n3).
 
@@ -320,7 +347,7 @@ def _periodic_window(levels_eV: NDArray[np.float64]) -> NDArray[np.float64]:
     return levels_eV
 
 
-def _fractions_below(values: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.float64]:
+def fractions_below(values: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return for each row of cuts the fraction of values strictly below, mean over the row."""
     ascending, back = np.unique(cuts, return_inverse=True)
     # A value is below every cut after the last one that is not larger than it.

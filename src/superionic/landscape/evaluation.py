@@ -12,8 +12,12 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from superionic.errors import DisorderError, LandscapeError
 from superionic.landscape.adaptive import Sampler, flood, refine_shared_map, sample_adaptively
 from superionic.landscape.grid import Grid, plain_shape, symmetric_grid
+from superionic.landscape.learned import LandscapeSampler, LearnedMaps, learn_maps
+from superionic.landscape.plans import OrbitPlan, irreducible_points
+from superionic.landscape.points import IrreduciblePoints
 from superionic.landscape.results import OrbitLandscape
-from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
+from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings, LearnedSettings
+from superionic.landscape.surroundings import Surroundings
 from superionic.landscape.symmetry import (
     IDENTITY,
     Operation,
@@ -31,6 +35,9 @@ ProgressCallback = Callable[[int, int], None]
 
 CHUNK = 2048
 """Energies between two calls of the progress callback."""
+
+N_LEARNED_CHECKS = 1
+"""Random points at which the symmetry is checked where a landscape takes a hundred energies."""
 
 
 @dataclass(frozen=True)
@@ -56,45 +63,6 @@ class Sampling:
     space_group: SpaceGroup
     n_operations: int
     remarks: list[Remark] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class OrbitPlan:
-    """Which points of one orbit's map are evaluated.
-
-    Parameters
-    ----------
-    orbit : SiteOrbit
-        The ions.
-    irreducible : ndarray of int, shape (n,)
-        Flat indices of the irreducible points.
-    inverse : ndarray of int, shape (n_points,)
-        For each grid point the position of its own among the irreducible points.
-    allowed : ndarray of bool, shape (n,)
-        Irreducible points that are far enough from all other ions.
-    """
-
-    orbit: SiteOrbit
-    irreducible: NDArray[np.int64]
-    inverse: NDArray[np.int64]
-    allowed: NDArray[np.bool_]
-
-    @property
-    def points(self) -> NDArray[np.int64]:
-        """Return the flat indices of the points that are evaluated."""
-        return self.irreducible[self.allowed]
-
-    def place(self, grid: Grid, energies_eV: NDArray[np.float64]) -> OrbitLandscape:
-        """Return the map on the whole grid from the total energies at :attr:`points`."""
-        minimum_eV = float(energies_eV.min())
-        values = np.full(len(self.allowed), energies_eV.max() - minimum_eV)
-        values[self.allowed] = energies_eV - minimum_eV
-        return OrbitLandscape(
-            self.orbit,
-            values[self.inverse].reshape(grid.shape),
-            self.allowed[self.inverse].reshape(grid.shape),
-            minimum_eV,
-        )
 
 
 class Evaluation:
@@ -147,6 +115,9 @@ class Evaluation:
         self.settings = settings
         self.progress = progress
         self.n_evaluations = 0
+        self.n_failed = 0
+        self.first_failure = ""
+        self.ending: str | None = None
 
     def sampling(self) -> Sampling:
         """Choose the grid, and check on a random sample that the symmetry is the potential's, too.
@@ -197,6 +168,29 @@ class Evaluation:
         self.n_evaluations += len(positions_A)
         return energies_eV
 
+    def attempts(self, framework: FrozenFramework, positions_A: NDArray) -> NDArray[np.float64]:
+        """Return total energies in eV, counted; NaN where the potential fails.
+
+        A batch that raises is halved until the positions that do so stand alone.
+        """
+        try:
+            energies_eV = framework.energies(positions_A)
+        except Exception as error:
+            if len(positions_A) > 1:
+                half = len(positions_A) // 2
+                return np.concatenate(
+                    [
+                        self.attempts(framework, positions_A[:half]),
+                        self.attempts(framework, positions_A[half:]),
+                    ]
+                )
+            energies_eV = np.full(1, np.nan)
+            self.first_failure = self.first_failure or f"{type(error).__name__}: {error}"
+        self.n_evaluations += len(positions_A)
+        bad = ~np.isfinite(energies_eV)
+        self.n_failed += int(bad.sum())
+        return np.where(bad, np.nan, energies_eV)
+
     def crowding(self, grid: Grid) -> NDArray[np.int32]:
         """Return for each grid point how many ions are too close to it."""
         return grid.crowding(self.fractional, self.settings.exclusion_radius_A)
@@ -220,6 +214,8 @@ class Evaluation:
         for orbit in orbits:
             points = np.flatnonzero(self.allowed(grid, crowding, orbit.representative))
             n_checks = min(self.settings.n_symmetry_checks, len(points))
+            if self.settings.learned is not None:
+                n_checks = min(n_checks, N_LEARNED_CHECKS)
             turns = [op for op in orbit.stabiliser if (op.rotation != IDENTITY.rotation).any()]
             if n_checks == 0 or not (turns or len(orbit.members) > 1):
                 continue
@@ -255,6 +251,8 @@ class Evaluation:
         """
         if self.settings.adaptive is not None:
             return self._evaluate_adaptively(sampling, self.settings.adaptive)
+        if self.settings.learned is not None:
+            return self._learn(sampling, self.settings.learned)
         if self.settings.flood_to_eV is not None:
             return self._flood(sampling, self.settings.flood_to_eV)
         planned = self.n_evaluations + self.count(sampling)
@@ -273,7 +271,7 @@ class Evaluation:
         """
         crowding = self.crowding(sampling.grid)
         for orbit in sampling.orbits:
-            irreducible, inverse = _irreducible(sampling.grid, orbit.stabiliser)
+            irreducible, inverse = irreducible_points(sampling.grid, orbit.stabiliser)
             allowed = self.allowed(sampling.grid, crowding, orbit.representative)[irreducible]
             if not allowed.any():
                 raise LandscapeError(
@@ -364,19 +362,71 @@ class Evaluation:
             results.append(sampler.place(orbit, values))
         return results
 
+    def _learn(self, sampling: Sampling, settings: LearnedSettings) -> list[OrbitLandscape]:
+        points = IrreduciblePoints(sampling.grid, list(self.plans(sampling)))
+        representatives = [orbit.representative for orbit in sampling.orbits]
+        sampler = LandscapeSampler(
+            points,
+            self._surroundings(representatives),
+            self.fractional[representatives],
+            settings,
+            self.settings.seed,
+        )
+        frameworks: dict[int, FrozenFramework] = {}
+        flat = np.concatenate([plan.points for plan in points.plans])
+
+        def evaluate(wanted: NDArray[np.int64]) -> NDArray[np.float64]:
+            totals_eV = np.empty(len(wanted))
+            for orbit in np.unique(points.orbit[wanted]).tolist():
+                if orbit not in frameworks:
+                    frameworks[orbit] = self.framework(representatives[orbit])
+                own = points.orbit[wanted] == orbit
+                positions_A = sampling.grid.cartesian(flat[wanted[own]])
+                totals_eV[own] = self.attempts(frameworks[orbit], positions_A)
+            if self.progress is not None:
+                self.progress(self.n_evaluations, max(settings.max_energies, self.n_evaluations))
+            if np.isnan(totals_eV).all() and not sampler.posterior.n_known:
+                raise LandscapeError(
+                    f"{self.potential.info.label} gave no energy at any of {len(wanted)} points"
+                    f"{f' ({self.first_failure})' if self.first_failure else ''}.",
+                    hint="Check the potential and the crystal.",
+                )
+            return totals_eV
+
+        maps = learn_maps(sampler, evaluate)
+        self.ending = maps.ending
+        sampling.remarks.extend(self._remarks(maps))
+        return maps.landscapes()
+
+    def _remarks(self, maps: LearnedMaps) -> Iterator[Remark]:
+        if maps.unsettled.any():
+            names = ", ".join(maps.unsettled_names)
+            yield Remark(
+                "not_settled",
+                f"The landscape stopped after {maps.posterior.n_known} energies; intervals wider "
+                f"than asked for: {names}.",
+            )
+        if self.n_failed:
+            reason = self.first_failure or "NaN or infinity"
+            yield Remark(
+                "points_left_out",
+                f"{self.potential.info.label} gave no energy at {self.n_failed} points ({reason}); "
+                "they were learnt from the others.",
+            )
+
+    def _surroundings(self, representatives: list[int]) -> list[Surroundings]:
+        """Return what each of some ions sees of the others."""
+        numbers = np.array(self.structure.atomic_numbers)
+        kinds, species = np.unique(numbers, return_inverse=True)
+        lattice = np.array(self.structure.lattice.matrix)
+        found = []
+        for representative in representatives:
+            others = np.arange(len(numbers)) != representative
+            found.append(
+                Surroundings(lattice, self.fractional[others], species[others], len(kinds))
+            )
+        return found
+
 
 def _down_from(sampling: Sampling) -> range:
     return range(len(sampling.orbits), 0, -1)
-
-
-def _irreducible(
-    grid: Grid, stabiliser: list[Operation]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the irreducible points and, for each grid point, the position of its own in them."""
-    smallest = np.arange(grid.n_points)
-    if len(stabiliser) == 1:
-        return smallest, smallest
-    for operation in stabiliser:
-        np.minimum(smallest, grid.permutation(operation), out=smallest)
-    irreducible, inverse = np.unique(smallest, return_inverse=True)
-    return irreducible, inverse

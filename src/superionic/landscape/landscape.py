@@ -72,4 +72,5 @@ def compute_landscape(
         n_evaluations=evaluation.n_evaluations,
         wall_time_s=time.perf_counter() - start,
         remarks=sampling.remarks,
+        ending=evaluation.ending,
     )

@@ -1,6 +1,6 @@
 """What a landscape is once it is computed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,23 @@ _FLAT_eV = 1e-6
 
 
 @dataclass(frozen=True)
+class DrawnMaps:
+    """Maps of one ion drawn from the posterior, where its energies are not known.
+
+    Parameters
+    ----------
+    column : ndarray of int, shape (n1, n2, n3)
+        For each grid point its column in ``energies_eV``; -1 where all draws have the energy of the
+        landscape itself.
+    energies_eV : ndarray, shape (n_draws, m)
+        Energies in eV on the zero of the landscape.
+    """
+
+    column: NDArray[np.int32]
+    energies_eV: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class OrbitLandscape:
     """Landscape of one ion, standing for all ions of its orbit.
 
@@ -27,15 +44,25 @@ class OrbitLandscape:
         Energy relative to the minimum of this map; points too close to another ion hold the largest
         energy of the others.
     evaluated : ndarray of bool, shape (n1, n2, n3)
-        False where a point is too close to another ion or, in adaptive mode, interpolated.
+        False where a point is too close to another ion, or its energy is interpolated or learnt.
     minimum_eV : float
         Total energy of the minimum.
+    drawn : DrawnMaps or None
+        How else the map may look, where it is learnt.
     """
 
     orbit: SiteOrbit
     energies_eV: NDArray[np.float64]
     evaluated: NDArray[np.bool_]
     minimum_eV: float
+    drawn: DrawnMaps | None = None
+
+    def draw(self, number: int) -> NDArray[np.float64]:
+        """Return one of the maps that were drawn, on the zero of the landscape."""
+        if self.drawn is None:
+            return self.energies_eV
+        values = np.append(self.drawn.energies_eV[number].astype(float), 0.0)
+        return np.where(self.drawn.column < 0, self.energies_eV, values[self.drawn.column])
 
 
 def refuse_flat(orbits: Sequence[OrbitLandscape]) -> None:
@@ -82,6 +109,9 @@ class Landscape:
         Wall time in s.
     remarks : list of Remark
         What the user should know.
+    ending : str or None
+        Why a learnt landscape took no more energies: ``settled``, ``budget`` or ``exhausted``
+        (every point is evaluated); None for others.
     """
 
     structure: Structure
@@ -93,6 +123,7 @@ class Landscape:
     n_evaluations: int
     wall_time_s: float
     remarks: list[Remark] = field(default_factory=list)
+    ending: str | None = None
 
     @property
     def n_mobile(self) -> int:
@@ -110,8 +141,25 @@ class Landscape:
         The maps of equivalent ions are made on the fly by symmetry: E_j(g r) = E_i(r) where the
         operation g maps ion i onto ion j.
         """
-        for orbit in self.orbits:
-            flat = orbit.energies_eV.ravel()
+        yield from self._images(orbit.energies_eV for orbit in self.orbits)
+
+    @property
+    def n_draws(self) -> int:
+        """Return how many maps were drawn from the posterior; 0 when every point is certain."""
+        return max(
+            (len(one.drawn.energies_eV) for one in self.orbits if one.drawn is not None), default=0
+        )
+
+    def drawn_maps(self, number: int) -> Iterator[NDArray[np.float64]]:
+        """Yield, in the order of :meth:`maps`, every ion's map in one draw from the posterior."""
+        for _, energies in self._images(orbit.draw(number) for orbit in self.orbits):
+            yield energies
+
+    def _images(
+        self, of_orbits: Iterable[NDArray[np.float64]]
+    ) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        for orbit, energies in zip(self.orbits, of_orbits, strict=True):
+            flat = energies.ravel()
             for site, operation in zip(orbit.orbit.members, orbit.orbit.generators, strict=True):
                 image = np.empty_like(flat)
                 image[self.grid.permutation(operation)] = flat

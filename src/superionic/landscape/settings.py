@@ -34,6 +34,59 @@ class AdaptiveSettings:
 
 
 @dataclass(frozen=True)
+class LearnedSettings:
+    """How surely a landscape is to be known, and what that may cost.
+
+    Parameters
+    ----------
+    barrier_tolerance_eV : float
+        Half the width of the 95 % intervals of percolation barriers; of those above 2 eV in
+        proportion.
+    volume_tolerance : float
+        The same for free volumes at 0.5, 1.5 and 2 eV, as a fraction of the volume, or 0.001 of
+        the cell.
+    xi_tolerance : float
+        The same for Xi.
+    max_energies : int
+        Energies after which the landscape stops, settled or not.
+    batch_size : int
+        Energies that are asked for at once; an eighth of those that are known, if that is more.
+    n_draws : int
+        Maps drawn from the posterior, from which the intervals are taken.
+
+    Raises
+    ------
+    SettingsError
+        When a value cannot be used.
+    """
+
+    barrier_tolerance_eV: float = 0.03
+    volume_tolerance: float = 0.05
+    xi_tolerance: float = 0.02
+    max_energies: int = 2000
+    batch_size: int = 8
+    n_draws: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("barrier_tolerance_eV", "volume_tolerance", "xi_tolerance"):
+            if not getattr(self, name) > 0:
+                raise SettingsError(
+                    f"{name} = {getattr(self, name)} is not possible.",
+                    hint="Choose a tolerance above 0; no finite number of draws is exact.",
+                )
+        if self.max_energies < 1 or self.batch_size < 1:
+            raise SettingsError(
+                f"{self.max_energies} energies in batches of {self.batch_size} are not possible.",
+                hint="Choose 1 or more of each.",
+            )
+        if self.n_draws < 16:
+            raise SettingsError(
+                f"{self.n_draws} drawn maps do not make an interval.",
+                hint="Choose 16 or more; 64 is usual.",
+            )
+
+
+@dataclass(frozen=True)
 class LandscapeSettings:
     """How a frozen-framework landscape is sampled.
 
@@ -60,6 +113,9 @@ class LandscapeSettings:
         Use the potential's frozen-framework path; otherwise evaluate complete configurations.
     adaptive : AdaptiveSettings or None
         Evaluate where it matters and interpolate elsewhere; None evaluates every point.
+    learned : LearnedSettings or None
+        Evaluate what tells most of the descriptors, learn the rest and say how surely; None
+        evaluates every point.
     flood_to_eV : float or None
         For the published percolation barrier alone: evaluate only what an ion reaches from its own
         site, up to this level or to the best barrier of the ions before it; the rest counts as out
@@ -83,6 +139,7 @@ class LandscapeSettings:
     max_grid_growth: float = 2.0
     fast: bool = True
     adaptive: AdaptiveSettings | None = None
+    learned: LearnedSettings | None = None
     flood_to_eV: float | None = None
     seed: int = 0
 
@@ -112,10 +169,16 @@ class LandscapeSettings:
                 f"{self.n_symmetry_checks} symmetry checks for each ion are not possible.",
                 hint="Choose 0 to trust the symmetry, or about 12.",
             )
-        if self.flood_to_eV is not None and (self.adaptive is not None or not self.flood_to_eV > 0):
+        if self.flood_to_eV is not None and not self.flood_to_eV > 0:
             raise SettingsError(
-                f"A flood up to {self.flood_to_eV} eV is not possible here.",
-                hint="Choose a level above 0, and not adaptive mode at the same time.",
+                f"A flood up to {self.flood_to_eV} eV is not possible.",
+                hint="Choose a level above 0.",
+            )
+        modes = (self.adaptive, self.learned, self.flood_to_eV)
+        if sum(mode is not None for mode in modes) > 1:
+            raise SettingsError(
+                "A landscape is either adaptive or learned or flooded.",
+                hint="Choose one of adaptive, learned and flood_to_eV.",
             )
         if not 1 <= self.max_grid_growth < inf:
             raise SettingsError(

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from superionic.landscape.grid import Grid
 from superionic.landscape.landscape import Landscape, OrbitLandscape
+from superionic.landscape.results import DrawnMaps
 from superionic.landscape.symmetry import Operation, SiteOrbit, SpaceGroup
 from superionic.schemas.common import (
     Crystal,
@@ -74,7 +75,17 @@ class LandscapeArrays(Document):
     )
     evaluated: list[PackedArray] = Field(
         description="For each orbit a mask of the points that are neither excluded nor "
-        "interpolated."
+        "interpolated nor learnt."
+    )
+    drawn_columns: list[PackedArray] | None = Field(
+        None,
+        description="Of a learnt landscape for each orbit and grid point the column of its drawn "
+        "energies; -1 where it is certain.",
+    )
+    drawn_eV: list[PackedArray] | None = Field(
+        None,
+        description="Of a learnt landscape for each orbit energies drawn from the posterior, in "
+        "eV on the zero of the landscape, one row a map.",
     )
 
 
@@ -102,6 +113,11 @@ class LandscapeDocument(MaterialDocument):
     spacegroup_number: int = Field(description="Its space group as found for the landscape.")
     spacegroup_symbol: str = Field(description="The international symbol.")
     n_operations: int = Field(description="Symmetry operations that were used.")
+    ending: str | None = Field(
+        None,
+        description="Why a learnt landscape took no more energies: settled (every interval as "
+        "narrow as asked), budget, or exhausted (every point evaluated); None for others.",
+    )
     orbits: list[OrbitDocument] = Field(description="Symmetry-irreducible mobile ions.")
     arrays: LandscapeArrays = Field(description="Grids, in the additional store `data`.")
 
@@ -128,6 +144,7 @@ class LandscapeDocument(MaterialDocument):
             )
             for one in landscape.orbits
         ]
+        drawn = [one.drawn for one in landscape.orbits if one.drawn is not None]
         return cls(
             **fields,
             structure=landscape.structure,
@@ -139,10 +156,13 @@ class LandscapeDocument(MaterialDocument):
             n_operations=landscape.n_operations,
             wall_time_s=landscape.wall_time_s,
             n_evaluations=landscape.n_evaluations,
+            ending=landscape.ending,
             orbits=orbits,
             arrays=LandscapeArrays(
                 energies_eV=[PackedArray.pack(one.energies_eV) for one in landscape.orbits],
                 evaluated=[PackedArray.pack(one.evaluated) for one in landscape.orbits],
+                drawn_columns=[PackedArray.pack(one.column) for one in drawn] or None,
+                drawn_eV=[PackedArray.pack(one.energies_eV) for one in drawn] or None,
             ),
         )
 
@@ -150,9 +170,17 @@ class LandscapeDocument(MaterialDocument):
         """Return the landscape; the operations that only the evaluation needed are left out."""
         shape = (self.grid_shape[0], self.grid_shape[1], self.grid_shape[2])
         origin = (self.grid_origin[0], self.grid_origin[1], self.grid_origin[2])
+        drawn: list[DrawnMaps | None] = [None] * len(self.orbits)
+        if self.arrays.drawn_columns is not None and self.arrays.drawn_eV is not None:
+            drawn = [
+                DrawnMaps(columns.unpack(), energies.unpack())
+                for columns, energies in zip(
+                    self.arrays.drawn_columns, self.arrays.drawn_eV, strict=True
+                )
+            ]
         orbits = []
-        for one, energies, evaluated in zip(
-            self.orbits, self.arrays.energies_eV, self.arrays.evaluated, strict=True
+        for one, energies, evaluated, other in zip(
+            self.orbits, self.arrays.energies_eV, self.arrays.evaluated, drawn, strict=True
         ):
             generators = [
                 Operation(np.array(rotation, dtype=np.int64), np.array(translation))
@@ -160,7 +188,7 @@ class LandscapeDocument(MaterialDocument):
             ]
             orbit = SiteOrbit(one.representative, [], one.members, generators)
             orbits.append(
-                OrbitLandscape(orbit, energies.unpack(), evaluated.unpack(), one.minimum_eV)
+                OrbitLandscape(orbit, energies.unpack(), evaluated.unpack(), one.minimum_eV, other)
             )
         return Landscape(
             structure=self.structure,
@@ -171,6 +199,7 @@ class LandscapeDocument(MaterialDocument):
             n_operations=self.n_operations,
             n_evaluations=self.n_evaluations,
             wall_time_s=self.wall_time_s,
+            ending=self.ending,
         )
 
 
@@ -227,6 +256,38 @@ class OrderingsSummary(Document):
     )
 
 
+class Interval(Document):
+    """A 95 % interval, in the unit of the number that it belongs to."""
+
+    low: float | None = Field(description="Lower bound; None if infinite.")
+    high: float | None = Field(description="Upper bound; None if infinite.")
+
+
+class DescriptorIntervals(Document):
+    """95 % intervals of the descriptors of a learnt landscape, by the name of the descriptor."""
+
+    mpe_eV: Interval = Field(description="Of the published percolation barrier, in eV.")
+    mpe_per_ion_eV: list[Interval] = Field(description="The same for each mobile ion, in eV.")
+    barrier_1d_eV: Interval = Field(description="Of the barrier in one dimension, in eV.")
+    barrier_2d_eV: Interval = Field(description="Of the barrier in two dimensions, in eV.")
+    barrier_3d_eV: Interval = Field(description="Of the barrier in three dimensions, in eV.")
+    diffusivity_ratios_1000K: list[Interval] = Field(
+        description="Of the principal values of the effective diffusivity at 1000 K."
+    )
+    xi: Interval = Field(description="Of the published ranking descriptor.")
+    fv_connected_union: list[Interval] = Field(
+        description="Of the connected free volume at each threshold, union of the ions."
+    )
+    fv_connected_sum: list[Interval] = Field(description="The same, sum over the ions.")
+    fv_disconnected_union: list[Interval] = Field(
+        description="Of the disconnected free volume at each threshold, union of the ions."
+    )
+    fv_disconnected_sum: list[Interval] = Field(description="The same, sum over the ions.")
+    free_volume_A3_per_ion: list[Interval] = Field(
+        description="Of the disconnected free volume, mean over the mobile ions, in A^3."
+    )
+
+
 class DescriptorsDocument(MaterialDocument, Origins):
     """Descriptors of one material's landscape: the result of the screening flow."""
 
@@ -267,6 +328,13 @@ class DescriptorsDocument(MaterialDocument, Origins):
     fv_disconnected_sum: list[float] = Field(description="Disconnected free volume, sum.")
     free_volume_A3_per_ion: list[float] = Field(
         description="Disconnected free volume, mean over the mobile ions, in A^3."
+    )
+    intervals: DescriptorIntervals | None = Field(
+        None, description="95 % intervals, where the landscape is learnt; None elsewhere."
+    )
+    ending: str | None = Field(
+        None,
+        description="Why a learnt landscape took no more energies: settled, budget or exhausted.",
     )
     landscape_uuid: str | None = Field(description="uuid of the job that made the landscape.")
     total_wall_time_s: float = Field(description="Wall time of all jobs of the flow, in s.")

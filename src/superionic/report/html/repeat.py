@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
+from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings, LearnedSettings
 from superionic.report.html.reading import MaterialDocuments
 from superionic.report.html.summary import flat
 from superionic.schemas.label import DiffusionDocument, LabelRow
@@ -89,6 +89,18 @@ def _screen_options(settings: Mapping[str, Any]) -> tuple[list[str], list[tuple[
         usual = vars(AdaptiveSettings())
         different = {name: value for name, value in adaptive.items() if usual.get(name) != value}
         beyond["landscape_maker.settings.adaptive"] = different
+    learned = landscape.pop("learned", None)
+    if learned is not None:
+        options.append("--learned")
+        usual = vars(LearnedSettings())
+        if learned.get("max_energies") != usual["max_energies"]:
+            options += ["--max-energies", str(learned.get("max_energies"))]
+        different = {
+            name: value
+            for name, value in learned.items()
+            if usual.get(name) != value and name != "max_energies"
+        }
+        beyond["landscape_maker.settings.learned"] = different
     usual = vars(LandscapeSettings())
     different = {name: value for name, value in landscape.items() if usual.get(name) != value}
     beyond["landscape_maker.settings"] = different

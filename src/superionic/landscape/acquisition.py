@@ -1,0 +1,145 @@
+r"""Which energies to ask for next: those that tell most of what is asked.
+
+What is asked are numbers D of the map z: barriers, volumes. How such a number varies with the
+energy of one more point q follows from Stein's lemma (C. Stein, Ann. Statist. 9, 1135, 1981): for a
+Gaussian map
+
+    cov(D, z_q) = sum_p h_p cov(z_p, z_q),        h_p = < d D / d z_p >,
+
+the mean over the posterior. A barrier depends on its pass and on the minimum below it,
+h = <dE/dz> there with the signs + and -, averaged over drawn maps, each of which has its pass where
+it may be; the volume below t on the points that may lie on either side of it,
+h_p = -w_p phi((t - m_p) / s_p) / s_p. Knowing z_q takes
+
+    cov(D, z_q)^2 / var z_q
+
+from the variance of D (that of z_q holds the noise). Points are taken one after the other, each time the one that takes the
+largest share of the variances of all numbers that are not yet settled, and the covariances are
+conditioned on it, so that a batch does not ask the same twice.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from superionic.landscape.points import Reading, VOLUME_THRESHOLDS_eV
+from superionic.landscape.posterior import Draws, ENERGY_SCALE_eV, MapPosterior, compress, expand
+
+FloatArray = NDArray[np.float64]
+
+N_SUPPORT = 150
+"""Points that stand for a number: those on which it depends most."""
+N_OTHERS = 1000
+"""Further points, the least certain ones, that may be asked for."""
+
+
+def barrier_sensitivity(
+    posterior: MapPosterior, draws: Draws, readings: Sequence[Reading], which: int
+) -> FloatArray:
+    """Return the mean derivative of a barrier with respect to z, for each point."""
+    sensitivity = np.zeros(posterior.points.n)
+    column = np.full(posterior.points.n, -1)
+    column[draws.points] = np.arange(len(draws.points))
+    for k, reading in enumerate(readings):
+        ends = reading.passes[which]
+        if ends is None:
+            continue
+        for point, sign in zip(ends, (1.0, -1.0), strict=True):
+            if column[point] >= 0:
+                energy_eV = expand(draws.z[column[point], k])
+                sensitivity[point] += sign * (energy_eV + ENERGY_SCALE_eV) / draws.n_draws
+    return sensitivity
+
+
+def volume_sensitivity(posterior: MapPosterior, threshold_eV: float) -> FloatArray:
+    """Return the mean derivative of the mean volume below a threshold, for each point."""
+    points = posterior.points
+    mean, sd = posterior.mean, posterior.sd
+    lowest_eV = expand(mean[points.minima(mean)])
+    cut = compress(lowest_eV + threshold_eV)[points.orbit]
+    sensitivity = np.zeros(points.n)
+    open_ = sd > 0
+    scaled = (cut[open_] - mean[open_]) / sd[open_]
+    sensitivity[open_] = -points.weights[open_] * norm.pdf(scaled) / sd[open_]
+    return sensitivity
+
+
+def choose(
+    posterior: MapPosterior,
+    draws: Draws,
+    readings: Sequence[Reading],
+    unsettled: NDArray[np.bool_],
+    n_wanted: int,
+) -> NDArray[np.int64]:
+    """Return the points whose energies tell most of the numbers that are not settled.
+
+    Parameters
+    ----------
+    posterior : MapPosterior
+        What is known.
+    draws : Draws
+        Maps drawn from it.
+    readings : sequence of Reading
+        What each of them says.
+    unsettled : ndarray of bool, shape (11,)
+        Which of :attr:`Reading.values` are asked for.
+    n_wanted : int
+        Points to return; fewer when there are no more.
+    """
+    wanted = [
+        barrier_sensitivity(posterior, draws, readings, which)
+        for which in np.flatnonzero(unsettled[:4]).tolist()
+    ]
+    # Xi is made of volumes at the first threshold.
+    volumes = unsettled[4:7] | unsettled[7:10] | (unsettled[10] & np.array([True, False, False]))
+    wanted += [
+        volume_sensitivity(posterior, VOLUME_THRESHOLDS_eV[k]) for k in np.flatnonzero(volumes)
+    ]
+    open_ = np.flatnonzero(posterior.open)
+    by_doubt = open_[np.argsort(-posterior.sd[open_], kind="stable")]
+    support = _support(wanted, posterior.sd)
+    if not len(support):
+        return by_doubt[:n_wanted]
+    sensitivities = np.array([one[support] for one in wanted])
+    may_be_low = np.intersect1d(open_, draws.points)
+    others = may_be_low[np.argsort(-posterior.sd[may_be_low], kind="stable")][:N_OTHERS]
+    candidates = np.unique(np.concatenate([support[posterior.open[support]], others]))
+    if not len(candidates):
+        return by_doubt[:n_wanted]
+    told = sensitivities @ posterior.covariance(support, candidates)
+    total = np.einsum(
+        "kp,pq,kq->k", sensitivities, posterior.covariance(support, support), sensitivities
+    )
+    variance = posterior.sd[candidates] ** 2 + 1e-12
+    chosen: list[int] = []
+    factors: list[FloatArray] = []
+    for _ in range(min(n_wanted, len(candidates))):
+        share = told**2 / variance / np.maximum(total, 1e-300)[:, None]
+        gain = share.sum(axis=0)
+        gain[chosen] = -1.0
+        best = int(np.argmax(gain))
+        chosen.append(best)
+        # Condition on it: one more column of a Cholesky factor.
+        column = posterior.covariance(candidates, candidates[[best]])[:, 0]
+        for factor in factors:
+            column -= factor * factor[best]
+        factor = column / np.sqrt(variance[best])
+        factors.append(factor)
+        of_numbers = told[:, best] / np.sqrt(variance[best])
+        told -= np.outer(of_numbers, factor)
+        # A number that is all but known keeps a little of its weight.
+        total = np.maximum(total - of_numbers**2, 0.02 * total)
+        variance = np.maximum(variance - factor**2, 1e-14)
+    return candidates[chosen]
+
+
+def _support(wanted: Sequence[FloatArray], sd: FloatArray) -> NDArray[np.int64]:
+    """Return the points on which the numbers depend most."""
+    found = [np.empty(0, dtype=np.int64)]
+    for sensitivity in wanted:
+        weight = np.abs(sensitivity) * sd
+        first = np.argsort(-weight, kind="stable")[:N_SUPPORT]
+        found.append(first[weight[first] > 0])
+    return np.unique(np.concatenate(found))

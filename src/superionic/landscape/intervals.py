@@ -1,0 +1,75 @@
+"""Intervals of descriptors, from maps drawn from the posterior of a learnt landscape."""
+
+from dataclasses import fields
+
+import numpy as np
+
+from superionic.landscape.descriptors import (
+    Descriptors,
+    DescriptorSettings,
+    compute_descriptors,
+)
+from superionic.landscape.results import Landscape
+
+QUANTILES = (0.025, 0.975)
+"""Bounds of the intervals: 95 %."""
+
+N_TRANSPORT_DRAWS = 16
+"""Maps of which the effective diffusivity is computed, the costliest of the descriptors."""
+
+FIXED = ("n_mobile", "cell_volume_A3", "xi_threshold_eV", "thresholds_eV")
+"""Fields that do not depend on energies."""
+
+Interval = tuple[float, float]
+Intervals = dict[str, Interval | tuple[Interval, ...]]
+
+
+def descriptor_intervals(
+    landscape: Landscape, found: Descriptors, settings: DescriptorSettings | None = None
+) -> Intervals:
+    """Return a 95 % interval for every descriptor of a learnt landscape.
+
+    Every drawn map goes through the same code as the landscape itself; the interval is that of the
+    quantiles of what comes out, widened where it must be to hold the descriptor of the landscape.
+
+    Parameters
+    ----------
+    landscape : Landscape
+        The landscape with its draws.
+    found : Descriptors
+        Its descriptors.
+    settings : DescriptorSettings, optional
+        With which they were computed.
+
+    Returns
+    -------
+    dict
+        By the name of the field of :class:`Descriptors` a pair (low, high), or a tuple of pairs
+        where the field is a tuple; empty for a landscape that is not learnt.
+    """
+    drawn = [
+        compute_descriptors(
+            landscape.drawn_maps(number),
+            landscape.grid.lattice,
+            settings,
+            with_diffusivity=number < N_TRANSPORT_DRAWS,
+        )
+        for number in range(landscape.n_draws)
+    ]
+    if not drawn:
+        return {}
+    intervals: Intervals = {}
+    for field in fields(Descriptors):
+        if field.name in FIXED:
+            continue
+        own = np.array(getattr(found, field.name), dtype=float)
+        values = np.array([getattr(one, field.name) for one in drawn], dtype=float)
+        values = values[: N_TRANSPORT_DRAWS if field.name.startswith("diffusivity") else None]
+        low = np.minimum(np.quantile(values, QUANTILES[0], axis=0, method="lower"), own)
+        high = np.maximum(np.quantile(values, QUANTILES[1], axis=0, method="higher"), own)
+        intervals[field.name] = (
+            (float(low), float(high))
+            if own.ndim == 0
+            else tuple(zip(low.tolist(), high.tolist(), strict=True))
+        )
+    return intervals

@@ -1,0 +1,300 @@
+"""Landscapes from about a hundred energies, with an interval on every descriptor.
+
+1. A first design: the ions' own sites; then points far from each other in feature space among those
+   with room for an ion, no closer to any species than 0.85 times the shortest such distance of an
+   ion on its site; then a few among all.
+2. A Gaussian process on the surroundings of the points of all mobile ions learns the logarithm of
+   1 + E / 0.5 eV (:mod:`~superionic.landscape.posterior`).
+3. Maps drawn from it go through the exact percolation, volumes and Xi. While the 95 % interval of
+   one of these is wider than its tolerance, a batch of energies is evaluated that tells most of
+   the wide ones (:mod:`~superionic.landscape.acquisition`).
+4. When all are narrow, a larger and fresh set of draws has to agree.
+
+The draws are kept with the landscape: every descriptor of it, now or later, has its interval.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superionic.landscape.acquisition import choose
+from superionic.landscape.points import NAMES, IrreduciblePoints, Reading
+from superionic.landscape.posterior import Draws, MapPosterior, expand
+from superionic.landscape.results import DrawnMaps, OrbitLandscape
+from superionic.landscape.settings import LearnedSettings
+from superionic.landscape.surroundings import Surroundings, principal_components
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+Ending = Literal["settled", "budget", "exhausted"]
+"""All intervals narrow enough; no energy left to spend; every point evaluated."""
+
+N_DESIGN = 16
+ROOM = 0.85
+"""Smallest distance to a species, relative to that of an ion on its site, of points with room."""
+
+N_LOOKS = 24
+"""Maps that are drawn in each round."""
+
+HIGHEST_THRESHOLD_eV = 4.04
+"""Largest energy that a descriptor asks for by default."""
+MARGIN_eV = 0.3
+"""How far above the highest barrier of the last round maps are drawn."""
+
+MIN_VOLUME = 0.001
+"""Tolerance of a volume as a fraction of the cell, where that is more than the relative one."""
+
+PROPORTIONAL_ABOVE_eV = 2.0
+"""Barriers above this have their tolerance in proportion."""
+
+QUANTILES = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class LearnedMaps:
+    """What the sampler ends with.
+
+    Parameters
+    ----------
+    posterior : MapPosterior
+        What is known of all maps.
+    draws : Draws
+        Maps drawn from it.
+    ending : str
+        Why it ended.
+    unsettled : ndarray of bool, shape (11,)
+        Which of :attr:`Reading.values` are less certain than asked for.
+    n_rounds : int
+        Batches that were evaluated.
+    """
+
+    posterior: MapPosterior
+    draws: Draws
+    ending: Ending
+    unsettled: NDArray[np.bool_]
+    n_rounds: int
+
+    @property
+    def unsettled_names(self) -> list[str]:
+        """Return the names of the quantities that are less certain than asked for."""
+        return [name for name, wide in zip(NAMES, self.unsettled, strict=True) if wide]
+
+    def landscapes(self) -> list[OrbitLandscape]:
+        """Return the maps of all orbits on the whole grid, with the drawn ones."""
+        posterior, points = self.posterior, self.posterior.points
+        energies_eV = posterior.energies_eV()
+        minima = points.minima(energies_eV)
+        column = np.full(points.n, -1, dtype=np.int32)
+        column[self.draws.points] = np.arange(len(self.draws.points))
+        drawn_eV = expand(self.draws.z).T.astype(np.float32)
+        result = []
+        for number, plan in enumerate(points.plans):
+            part = points.part(number)
+            lowest = energies_eV[minima[number]]
+            own = column[part]
+            first = int(np.argmax(own >= 0)) if np.any(own >= 0) else 0
+            start = int(own[first]) if len(own) and own[first] >= 0 else 0
+            count = int(np.sum(own >= 0))
+            result.append(
+                OrbitLandscape(
+                    plan.orbit,
+                    plan.spread(energies_eV[part] - lowest, points.grid),
+                    plan.spread(posterior.known[part], points.grid, outside=False),
+                    posterior.zero_eV + float(lowest),
+                    DrawnMaps(
+                        plan.spread(np.where(own >= 0, own - start, -1), points.grid, outside=-1),
+                        drawn_eV[:, start : start + count] - np.float32(lowest),
+                    ),
+                )
+            )
+        return result
+
+
+class LandscapeSampler:
+    """Asks for energies until the descriptors are known.
+
+    Parameters
+    ----------
+    points : IrreduciblePoints
+        All points.
+    surroundings : sequence of Surroundings
+        For each orbit what its representative sees.
+    sites : ndarray, shape (n_orbits, 3)
+        Fractional coordinates of the representatives.
+    settings : LearnedSettings
+        Tolerances and budget.
+    seed : int
+        Of the draws.
+    prior_eV : ndarray, shape (n,), optional
+        Energies of another potential at all points.
+    """
+
+    def __init__(
+        self,
+        points: IrreduciblePoints,
+        surroundings: list[Surroundings],
+        sites: FloatArray,
+        settings: LearnedSettings,
+        seed: int = 0,
+        prior_eV: FloatArray | None = None,
+    ) -> None:
+        self.points = points
+        self.settings = settings
+        self.seed = seed
+        positions = [points.grid.cartesian(plan.points) for plan in points.plans]
+        self.posterior = MapPosterior(
+            points, principal_components(surroundings, positions), prior_eV
+        )
+        self.unsettled = np.ones(11, dtype=bool)
+        self.n_rounds = 0
+        self._highest_eV = HIGHEST_THRESHOLD_eV
+        self._queue = self._design(surroundings, positions, sites)
+        self._ending: Ending | None = None
+
+    @property
+    def ending(self) -> Ending | None:
+        """Return why nothing more is asked for; None while something is."""
+        return self._ending
+
+    def propose(self) -> IntArray:
+        """Return the points whose energies are wanted next; none when it has ended."""
+        left = self.settings.max_energies - self._n_asked
+        if not self.posterior.open.any():
+            self._ending = "exhausted"
+        elif left <= 0:
+            self._ending = "budget"
+        elif self._ending is None and not len(self._queue):
+            self._queue = self._next_batch()
+        return np.empty(0, dtype=np.int64) if self._ending is not None else self._queue[:left]
+
+    def learn(self, points: IntArray, totals_eV: FloatArray) -> None:
+        """Take in what was asked for: total energies in eV, NaN where there is none."""
+        self.posterior.learn(points, totals_eV)
+        self._queue = np.setdiff1d(self._queue, points)
+
+    def result(self) -> LearnedMaps:
+        """Return what is known; at least one energy must be."""
+        self.posterior.update()
+        draws = self.posterior.draws(self.settings.n_draws, self._highest_eV, self.seed)
+        if self._ending != "settled":
+            self.unsettled = self._wide(self._readings(draws))
+        return LearnedMaps(
+            self.posterior, draws, self._ending or "budget", self.unsettled, self.n_rounds
+        )
+
+    @property
+    def _n_asked(self) -> int:
+        return int((self.posterior.known | self.posterior.failed).sum())
+
+    def _next_batch(self) -> IntArray:
+        posterior = self.posterior
+        posterior.update()
+        for n_draws, seed in ((N_LOOKS, self.seed + 1), (self.settings.n_draws, self.seed)):
+            draws = posterior.draws(n_draws, self._highest_eV, seed)
+            readings = self._readings(draws)
+            self.unsettled = self._wide(readings)
+            barriers = np.array([reading.barriers_eV for reading in readings])
+            highest = float(np.max(barriers[np.isfinite(barriers)], initial=0.0))
+            self._highest_eV = max(HIGHEST_THRESHOLD_eV, highest + MARGIN_eV)
+            if self.unsettled.any():
+                break
+        else:
+            self._ending = "settled"
+            return np.empty(0, dtype=np.int64)
+        self.n_rounds += 1
+        n_wanted = max(self.settings.batch_size, posterior.n_known // 8)
+        return choose(posterior, draws, readings, self.unsettled, n_wanted)
+
+    def _readings(self, draws: Draws) -> list[Reading]:
+        energies_eV = self.posterior.energies_eV()
+        readings = []
+        for k in range(draws.n_draws):
+            energies_eV[draws.points] = expand(draws.z[:, k])
+            readings.append(self.points.read(energies_eV))
+        return readings
+
+    def _wide(self, readings: list[Reading]) -> NDArray[np.bool_]:
+        """Return which quantities have intervals wider than their tolerance."""
+        values = np.array([reading.values for reading in readings])
+        low, middle, high = np.quantile(
+            np.nan_to_num(values, posinf=1e3), (QUANTILES[0], 0.5, QUANTILES[1]), axis=0
+        )
+        settings = self.settings
+        tolerance = np.full(len(middle), settings.xi_tolerance)
+        tolerance[:4] = settings.barrier_tolerance_eV * np.maximum(
+            1.0, middle[:4] / PROPORTIONAL_ABOVE_eV
+        )
+        tolerance[4:10] = np.maximum(settings.volume_tolerance * middle[4:10], MIN_VOLUME)
+        wide: NDArray[np.bool_] = (high - low) / 2 > tolerance
+        return wide
+
+    def _design(
+        self, surroundings: list[Surroundings], positions: list[FloatArray], sites: FloatArray
+    ) -> IntArray:
+        """Return the first points: sites, then points with room, then any."""
+        lattice = self.points.grid.lattice
+        on_site = np.vstack(
+            [
+                one.distances(site[None] @ lattice)
+                for one, site in zip(surroundings, sites, strict=True)
+            ]
+        )
+        usual = on_site.min(axis=0)
+        usual[~np.isfinite(usual)] = 0.0
+        room = np.concatenate(
+            [
+                np.all(one.distances(at) >= ROOM * usual, axis=1)
+                for one, at in zip(surroundings, positions, strict=True)
+            ]
+        )
+        near = [self.points.nearest(k, site) for k, site in enumerate(sites)]
+        first = [point for point in near if point is not None]
+        features = self.posterior.features
+        n_room = 2 * N_DESIGN // 3
+        first += farthest_points(features, first, room, n_room)
+        first += farthest_points(features, first, np.ones_like(room), N_DESIGN - n_room)
+        return np.array(first)
+
+
+def farthest_points(
+    features: FloatArray, chosen: list[int], among: NDArray[np.bool_], n: int
+) -> list[int]:
+    """Return up to n points, each as far as possible from those before and from chosen ones."""
+    distance = np.full(len(features), np.inf)
+    found: list[int] = []
+
+    def take(point: int) -> None:
+        away = np.sum((features - features[point]) ** 2, axis=1)
+        np.minimum(distance, away, out=distance)
+        distance[point] = -1.0
+
+    for point in chosen:
+        take(point)
+    for _ in range(n):
+        best = int(np.argmax(np.where(among, distance, -1.0)))
+        if not among[best] or distance[best] < 0:
+            break
+        found.append(best)
+        take(best)
+    return found
+
+
+def learn_maps(
+    sampler: LandscapeSampler, evaluate: Callable[[IntArray], FloatArray]
+) -> LearnedMaps:
+    """Ask for energies until the sampler ends.
+
+    Parameters
+    ----------
+    sampler : LandscapeSampler
+        What asks.
+    evaluate : callable
+        Returns total energies in eV of irreducible points; NaN where there is none.
+    """
+    while len(batch := sampler.propose()):
+        sampler.learn(batch, evaluate(batch))
+    return sampler.result()

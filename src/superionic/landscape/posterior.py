@@ -1,0 +1,197 @@
+"""What is known of all maps of a crystal after some of their energies, and how surely.
+
+The energy above the lowest one that is known enters as z = log(1 + E / 0.5 eV), at most that of
+``CEILING_eV``: the repulsive wall must not ring into the valleys. One Gaussian process holds for
+the points of all mobile ions, since their features are alike where their surroundings are.
+
+The process's standard deviations are multiplied by the root mean square of its standardised
+leave-one-out residuals below ``RELEVANT_eV`` where that exceeds 1: intervals are calibrated on what
+the process has missed so far.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superionic.landscape.gaussian_process import GaussianProcess, Hyperparameters, fit
+from superionic.landscape.points import IrreduciblePoints
+
+FloatArray = NDArray[np.float64]
+
+ENERGY_SCALE_eV = 0.5
+CEILING_eV = 10.0
+FLOOR_eV = -0.3
+"""No energy is expected this far below the lowest known one."""
+RELEVANT_eV = 4.0
+WIDEST = 3.0
+"""Largest factor on the standard deviations."""
+REFIT_GROWTH = 1.15
+"""Lengths and noise are chosen anew when the data have grown by this factor."""
+CERTAIN = 3.0
+"""Standard deviations by which a point must lie above all that is asked to be left out of draws."""
+
+
+def compress(energies_eV: FloatArray) -> FloatArray:
+    """Return z = log(1 + E / 0.5 eV) of energies above the lowest, at most at the ceiling."""
+    z: FloatArray = np.log1p(np.clip(energies_eV, FLOOR_eV, CEILING_eV) / ENERGY_SCALE_eV)
+    return z
+
+
+def expand(z: FloatArray) -> FloatArray:
+    """Return E = 0.5 eV (exp(z) - 1)."""
+    energies_eV: FloatArray = ENERGY_SCALE_eV * np.expm1(z)
+    return energies_eV
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Maps drawn from the posterior at the points that are not certain.
+
+    Parameters
+    ----------
+    points : ndarray of int, shape (m,)
+        The irreducible points.
+    z : ndarray, shape (m, n_draws)
+        Their compressed energies.
+    """
+
+    points: NDArray[np.int64]
+    z: FloatArray
+
+    @property
+    def n_draws(self) -> int:
+        """Return the number of maps."""
+        return self.z.shape[1]
+
+
+class MapPosterior:
+    """The maps of all mobile ions, as far as some energies tell.
+
+    Parameters
+    ----------
+    points : IrreduciblePoints
+        All points.
+    features : ndarray, shape (n, d)
+        Their features.
+    prior_eV : ndarray, shape (n,), optional
+        Energies of another potential at all points, on a common zero. They enter as a known
+        function and as one more feature, as long as the process explains the data better with
+        them than without.
+    """
+
+    def __init__(
+        self,
+        points: IrreduciblePoints,
+        features: FloatArray,
+        prior_eV: FloatArray | None = None,
+    ) -> None:
+        self.points = points
+        self.features = features
+        self.prior = None if prior_eV is None else compress(prior_eV - prior_eV.min())
+        self.known = np.zeros(points.n, dtype=bool)
+        self.failed = np.zeros(points.n, dtype=bool)
+        self.totals_eV = np.full(points.n, np.nan)
+        self.uses_prior = self.prior is not None
+        self._n_fitted = 0
+        self._start: dict[bool, Hyperparameters] = {}
+
+    @property
+    def n_known(self) -> int:
+        """Return the number of energies that are known."""
+        return int(self.known.sum())
+
+    @property
+    def open(self) -> NDArray[np.bool_]:
+        """Return a mask of the points that can still be evaluated."""
+        return ~self.known & ~self.failed
+
+    def learn(self, points: NDArray[np.int64], totals_eV: FloatArray) -> None:
+        """Take in total energies in eV; NaN where there is none and never will be."""
+        bad = ~np.isfinite(totals_eV)
+        self.failed[points[bad]] = True
+        self.totals_eV[points[~bad]] = totals_eV[~bad]
+        self.known[points[~bad]] = True
+
+    def update(self) -> None:
+        """Make the posterior follow from all energies that are known."""
+        where = np.flatnonzero(self.known)
+        self.zero_eV = float(self.totals_eV[where].min())
+        data = compress(self.totals_eV[where] - self.zero_eV)
+        renew = len(where) >= REFIT_GROWTH * self._n_fitted
+        if renew:
+            self._n_fitted = len(where)
+        process = self._process(where, data, self.uses_prior, renew)
+        if self.prior is not None and renew:
+            other = self._process(where, data, not self.uses_prior, renew)
+            if other.log_evidence > process.log_evidence:
+                process, self.uses_prior = other, not self.uses_prior
+        self.process = process
+        residuals, sds = process.leave_one_out()
+        relevant = data < compress(np.array(RELEVANT_eV))
+        ratios = residuals[relevant] / sds[relevant]
+        self.spread = float(np.clip(np.sqrt(np.mean(ratios**2)), 1.0, WIDEST))
+        mean, sd = process.predict(*self._inputs(slice(None)))
+        self.mean = np.clip(mean, compress(np.array(FLOOR_eV)), compress(np.array(CEILING_eV)))
+        self.sd = self.spread * np.sqrt(sd**2 + self._noise_sd**2)
+        self.mean[where], self.sd[where] = data, 0.0
+
+    def _process(
+        self, where: NDArray[np.int64], data: FloatArray, with_prior: bool, renew: bool
+    ) -> GaussianProcess:
+        x, trend = self._inputs(where, with_prior)
+        blocks = (self.features.shape[1], 1) if with_prior else None
+        start = self._start.get(with_prior)
+        if start is None or renew:
+            process = fit(x, data, trend, blocks, start)
+        else:
+            process = GaussianProcess(x, data, trend, start, blocks)
+        self._start[with_prior] = process.hyperparameters
+        return process
+
+    def _inputs(
+        self, where: NDArray[np.int64] | slice, with_prior: bool | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        x = self.features[where]
+        trend = np.ones((len(x), 1))
+        if (self.uses_prior if with_prior is None else with_prior) and self.prior is not None:
+            prior = self.prior[where][:, None]
+            return np.hstack([x, prior]), np.hstack([trend, prior])
+        return x, trend
+
+    def covariance(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> FloatArray:
+        """Return the covariance of z between two lists of points, shape (m, p)."""
+        covariance = self.process.covariance(*self._inputs(one), *self._inputs(other))
+        return self.spread**2 * covariance
+
+    @property
+    def _noise_sd(self) -> float:
+        """Return the standard deviation in z of an energy about the smooth map."""
+        return self.process.amplitude * self.process.hyperparameters.noise
+
+    def energies_eV(self) -> FloatArray:
+        """Return all energies above the lowest known one: known, or the posterior's median."""
+        energies_eV = expand(self.mean)
+        energies_eV[self.known] = self.totals_eV[self.known] - self.zero_eV
+        return energies_eV
+
+    def draws(self, n_draws: int, up_to_eV: float, seed: int) -> Draws:
+        """Return maps drawn from the posterior.
+
+        Parameters
+        ----------
+        n_draws : int
+            Number of maps.
+        up_to_eV : float
+            Points that lie above this for certain are left out.
+        seed : int
+            Of the maps.
+        """
+        low = self.mean - CERTAIN * self.sd < compress(np.array(up_to_eV))
+        points = np.flatnonzero(~self.known & low)
+        z = self.process.draws(*self._inputs(points), n_draws, seed, self.spread)
+        # What the features do not tell is in the energies of the points all the same.
+        noise = np.random.default_rng(seed).standard_normal(z.shape)
+        z += self.spread * self._noise_sd * noise
+        lowest, highest = compress(np.array([FLOOR_eV, CEILING_eV]))
+        return Draws(points, np.clip(z, lowest, highest))
