@@ -13,9 +13,10 @@ h_p = -w_p phi((t - m_p) / s_p) / s_p. Knowing z_q takes
 
     cov(D, z_q)^2 / var z_q
 
-from the variance of D (that of z_q holds the noise). Points are taken one after the other, each time the one that takes the
-largest share of the variances of all numbers that are not yet settled, and the covariances are
-conditioned on it, so that a batch does not ask the same twice.
+from the variance of D, where the variance of z_q is that of an energy, noise included. Points are
+taken one after the other, each time the one that takes the largest share of the variances of all
+numbers that are not yet settled, and the covariances are conditioned on it, so that a batch does
+not ask the same twice.
 """
 
 from collections.abc import Sequence
