@@ -207,9 +207,14 @@ class GaussianProcess:
         slopes = TREND_WIDTH * rng.standard_normal((self.trend.shape[1], n_draws))
         noise = self.hyperparameters.noise * rng.standard_normal((len(self.y), n_draws))
 
+        # Single precision is enough for what is drawn at random.
+        narrow = [one.astype(np.float32) for one in (frequencies, phases, loads)]
+
         def prior(scaled: FloatArray, functions: FloatArray) -> FloatArray:
-            waves = np.cos(scaled.astype(np.float32) @ frequencies.astype(np.float32) + phases)
-            values: FloatArray = waves @ loads + functions @ slopes
+            waves = scaled.astype(np.float32) @ narrow[0]
+            waves += narrow[1]
+            np.cos(waves, out=waves)
+            values: FloatArray = waves @ narrow[2] + functions @ slopes
             return values
 
         missed = cho_solve(self._factor, -prior(self.x, self.trend) - noise)

@@ -37,7 +37,7 @@ N_DESIGN = 16
 ROOM = 0.85
 """Smallest distance to a species, relative to that of an ion on its site, of points with room."""
 
-N_LOOKS = 24
+N_LOOKS = 16
 """Maps that are drawn in each round."""
 
 HIGHEST_THRESHOLD_eV = 4.04
@@ -51,7 +51,11 @@ MIN_VOLUME = 0.001
 PROPORTIONAL_ABOVE_eV = 2.0
 """Barriers above this have their tolerance in proportion."""
 
-QUANTILES = (0.025, 0.975)
+OF_XI = (4, 7)
+"""Places of the volumes at the threshold of Xi among :attr:`Reading.values`."""
+
+UNREACHED_eV = 1e3
+"""Stands for an infinite barrier in intervals."""
 
 
 @dataclass(frozen=True)
@@ -195,8 +199,7 @@ class LandscapeSampler:
         posterior.update()
         for n_draws, seed in ((N_LOOKS, self.seed + 1), (self.settings.n_draws, self.seed)):
             draws = posterior.draws(n_draws, self._highest_eV, seed)
-            readings = self._readings(draws)
-            self.unsettled = self._wide(readings)
+            readings = self._look(draws)
             barriers = np.array([reading.barriers_eV for reading in readings])
             highest = float(np.max(barriers[np.isfinite(barriers)], initial=0.0))
             self._highest_eV = max(HIGHEST_THRESHOLD_eV, highest + MARGIN_eV)
@@ -206,22 +209,34 @@ class LandscapeSampler:
             self._ending = "settled"
             return np.empty(0, dtype=np.int64)
         self.n_rounds += 1
-        n_wanted = max(self.settings.batch_size, posterior.n_known // 8)
+        n_wanted = max(self.settings.batch_size, posterior.n_known // 6)
         return choose(posterior, draws, readings, self.unsettled, n_wanted)
 
-    def _readings(self, draws: Draws) -> list[Reading]:
+    def _readings(self, draws: Draws, *, with_xi: bool = True) -> list[Reading]:
         energies_eV = self.posterior.energies_eV()
         readings = []
         for k in range(draws.n_draws):
             energies_eV[draws.points] = expand(draws.z[:, k])
-            readings.append(self.points.read(energies_eV))
+            readings.append(self.points.read(energies_eV, with_xi=with_xi))
+        return readings
+
+    def _look(self, draws: Draws) -> list[Reading]:
+        """Read drawn maps, and note what is not settled.
+
+        Xi takes longer than all the rest: it is read once the volume that it is made of is known.
+        """
+        readings = self._readings(draws, with_xi=False)
+        self.unsettled = self._wide(readings)
+        if not self.unsettled[list(OF_XI)].any():
+            readings = self._readings(draws)
+            self.unsettled = self._wide(readings)
         return readings
 
     def _wide(self, readings: list[Reading]) -> NDArray[np.bool_]:
         """Return which quantities have intervals wider than their tolerance."""
         values = np.array([reading.values for reading in readings])
         low, middle, high = np.quantile(
-            np.nan_to_num(values, posinf=1e3), (QUANTILES[0], 0.5, QUANTILES[1]), axis=0
+            np.where(np.isposinf(values), UNREACHED_eV, values), (0.025, 0.5, 0.975), axis=0
         )
         settings = self.settings
         tolerance = np.full(len(middle), settings.xi_tolerance)
@@ -229,7 +244,8 @@ class LandscapeSampler:
             1.0, middle[:4] / PROPORTIONAL_ABOVE_eV
         )
         tolerance[4:10] = np.maximum(settings.volume_tolerance * middle[4:10], MIN_VOLUME)
-        wide: NDArray[np.bool_] = (high - low) / 2 > tolerance
+        # What was not looked at is not known.
+        wide: NDArray[np.bool_] = ~((high - low) / 2 <= tolerance)
         return wide
 
     def _design(

@@ -99,6 +99,7 @@ class IrreduciblePoints:
                 image[grid.permutation(operation)] = on_grid
                 self.places.append(image)
                 self.owners.append(number)
+        self.windows = self._distinct_windows()
         counted = np.bincount(np.concatenate(self.places), minlength=self.n + 1)
         self.weights: FloatArray = counted[: self.n] / (grid.n_points * len(self.places))
         """Share of each point in the mean over the ions of a fraction of the cell."""
@@ -124,11 +125,12 @@ class IrreduciblePoints:
             [start + int(np.argmin(energies_eV[start:end])) for start, end in pairwise(self.ends)]
         )
 
-    def read(self, energies_eV: FloatArray) -> Reading:
+    def read(self, energies_eV: FloatArray, *, with_xi: bool = True) -> Reading:
         """Return what a map says, from energies of all points in eV on a common zero.
 
         As for a landscape that was computed: each ion's map is taken relative to its minimum, and
-        excluded points hold the largest energy.
+        excluded points hold the largest energy. Xi, which takes longer than all the rest, is NaN
+        where it is not wanted.
         """
         lattice, shape = self.grid.lattice, self.grid.shape
         minima = self.minima(energies_eV)
@@ -148,17 +150,36 @@ class IrreduciblePoints:
             at = int(np.argmin(np.abs(shared - barrier)))
             finite = np.isfinite(barrier)
             passes.append(pass_of(int(np.argmin(stack[:, at])), at) if finite else None)
-        crossings = [minimum_percolation_energy(one, lattice) for one in maps]
-        best = int(np.argmin(crossings))
-        barriers.append(crossings[best])
-        at = int(np.argmin(np.abs(stack[best] - crossings[best])))
-        passes.append(pass_of(best, at) if np.isfinite(crossings[best]) else None)
+        crossings = [minimum_percolation_energy(maps[ion], lattice) for ion in self.windows]
+        best = self.windows[int(np.argmin(crossings))]
+        barriers.append(min(crossings))
+        at = int(np.argmin(np.abs(stack[best] - barriers[-1])))
+        passes.append(pass_of(best, at) if np.isfinite(barriers[-1]) else None)
 
         thresholds = np.array(VOLUME_THRESHOLDS_eV)[:, None]
         volumes = np.concatenate(
             [(shared < thresholds).mean(axis=1), (relative < thresholds) @ self.weights]
         )
-        return Reading(np.array(barriers), volumes, self._xi(maps, shared), passes)
+        score = self._xi(maps, shared) if with_xi else np.nan
+        return Reading(np.array(barriers), volumes, score, passes)
+
+    def _distinct_windows(self) -> list[int]:
+        """Return the ions whose windows of two cells differ by more than a relabelling of axes.
+
+        An operation that maps the lattice vectors onto each other, with signs, maps faces of the
+        window onto faces: the ions that it connects have one published barrier.
+        """
+        ions, chosen = 0, []
+        for plan in self.plans:
+            seen: list[NDArray[np.int64]] = []
+            for generator in plan.orbit.generators:
+                turns = [generator.rotation @ one.rotation for one in plan.orbit.stabiliser]
+                relations = [turn @ inverse for turn in turns for inverse in seen]
+                if not any(np.abs(one).sum() == 3 for one in relations):
+                    chosen.append(ions)
+                    seen.append(np.rint(np.linalg.inv(generator.rotation)).astype(np.int64))
+                ions += 1
+        return chosen
 
     def _xi(self, maps: list[FloatArray], shared: FloatArray) -> float:
         settings = DescriptorSettings()

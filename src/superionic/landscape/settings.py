@@ -50,7 +50,7 @@ class LearnedSettings:
     max_energies : int
         Energies after which the landscape stops, settled or not.
     batch_size : int
-        Energies that are asked for at once; an eighth of those that are known, if that is more.
+        Energies that are asked for at once; a sixth of those that are known, if that is more.
     n_draws : int
         Maps drawn from the posterior, from which the intervals are taken.
 
