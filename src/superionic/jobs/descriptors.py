@@ -16,6 +16,7 @@ from superionic.landscape.descriptors import (
 from superionic.progress import report_stage
 from superionic.schemas.common import Warning_
 from superionic.landscape.intervals import Intervals, descriptor_intervals
+from superionic.progress import report_stage
 from superionic.schemas.screen import (
     DescriptorIntervals,
     DescriptorsDocument,
