@@ -13,10 +13,9 @@ from superionic.landscape.descriptors import (
     compute_descriptors,
     narrow_cell_remarks,
 )
-from superionic.progress import report_stage
-from superionic.schemas.common import Warning_
 from superionic.landscape.intervals import Intervals, descriptor_intervals
 from superionic.progress import report_stage
+from superionic.schemas.common import Warning_
 from superionic.schemas.screen import (
     DescriptorIntervals,
     DescriptorsDocument,

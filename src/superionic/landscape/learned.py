@@ -281,11 +281,12 @@ def farthest_points(
 ) -> list[int]:
     """Return up to n points, each as far as possible from those before and from chosen ones."""
     distance = np.full(len(features), np.inf)
+    lengths = np.einsum("ij,ij->i", features, features)
     found: list[int] = []
 
     def take(point: int) -> None:
-        away = np.sum((features - features[point]) ** 2, axis=1)
-        np.minimum(distance, away, out=distance)
+        away = lengths - 2.0 * features @ features[point] + lengths[point]
+        np.minimum(distance, np.maximum(away, 0.0), out=distance)
         distance[point] = -1.0
 
     for point in chosen:
