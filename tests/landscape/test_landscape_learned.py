@@ -179,14 +179,22 @@ def test_noise_of_five_meV_is_survived():
         assert getattr(found, name) == pytest.approx(getattr(exact, name), abs=0.06)
 
 
-def test_one_irreducible_point():
+def test_one_irreducible_point_is_no_landscape():
     structure = Structure(Lattice.cubic(0.3), ["Li", "He"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    landscape, found = described(
-        structure, cosine_potential(0.5, 0.5, 0.5), CHEAP, exclusion_radius_A=0.0
-    )
+    potential = cosine_potential(0.5, 0.5, 0.5)
+    with pytest.raises(LandscapeError, match="there is no landscape"):
+        described(structure, potential, CHEAP, exclusion_radius_A=0.0)
+
+
+def test_a_grid_of_few_points_is_evaluated_to_the_last():
+    structure = Structure(Lattice.cubic(0.8), ["Li", "He"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    potential = cosine_potential(0.5, 0.5, 0.5)
+    landscape, found = described(structure, potential, CHEAP, exclusion_radius_A=0.0)
     assert landscape.ending == "exhausted"
-    assert found.mpe_eV == 0.0
-    assert descriptor_intervals(landscape, found)["mpe_eV"] == (0.0, 0.0)
+    assert landscape.orbits[0].evaluated.all()
+    bounds = descriptor_intervals(landscape, found)
+    assert bounds["mpe_eV"] == (found.mpe_eV, found.mpe_eV)
+    assert bounds["xi"] == (found.xi, found.xi)
 
 
 def test_many_ions_without_symmetry():
