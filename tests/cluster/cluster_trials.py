@@ -7,9 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
-import pytest
 from cluster_site import DATABASE, Server, Site, campaign, write_crystals
-from cluster_zygote import NO_CONTAINER, Worker, Zygote
+from cluster_zygote import Worker, Zygote
 
 TOY = "ase:cluster_toy.Toy"
 JOBS = ("prepare", "landscape", "descriptors")
@@ -45,8 +44,6 @@ def wait_until_held(site, n: int, *workers: Worker, timeout_s: float = 90) -> No
     deadline = time.monotonic() + timeout_s
     while len(list(site.folder.glob("held-*"))) < n:
         codes = [worker.poll() for worker in workers]
-        if NO_CONTAINER in codes:
-            pytest.skip("this machine does not let processes have namespaces of their own")
         assert set(codes) == {None}, site.log_text()
         assert time.monotonic() < deadline, site.log_text()
         time.sleep(0.05)

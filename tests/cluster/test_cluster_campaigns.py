@@ -1,5 +1,6 @@
 """Campaigns with real workers and a real server, undisturbed and disturbed."""
 
+import json
 import signal
 import subprocess
 import time
@@ -121,10 +122,13 @@ def test_each_failure_has_its_cause_and_the_rest_goes_on(server, tmp_path, datab
     for name in bombs:
         write_crystals(folder / "part.jsonl", 1, anions="S", prefix=name.removesuffix("-0"))
         lines += (folder / "part.jsonl").read_text()
-    (folder / "crystals.jsonl").write_text(lines)
+    write_crystals(folder / "part.jsonl", 1, anions="O", prefix="names-a-module")
+    record = json.loads((folder / "part.jsonl").read_text())
+    record |= {"@module": "unittest.__main__", "@class": "X"}
+    (folder / "crystals.jsonl").write_text(f"{lines}{json.dumps(record)}\n")
     (folder / "part.jsonl").unlink()
     path = campaign(folder, folder / "crystals.jsonl", potential, time_limit_s=15)
-    assert opened.submit(path).n_submitted == len(anions) + len(bombs)
+    assert opened.submit(path).n_submitted == len(anions) + len(bombs) + 1
     for material, (module, job) in bombs.items():
         poison = {"spec._tasks.0.job.function_kwargs": {"x": {"@module": module, "@class": "X"}}}
         chosen = {"spec.material_id": material, "name": job}
@@ -153,7 +157,7 @@ def test_each_failure_has_its_cause_and_the_rest_goes_on(server, tmp_path, datab
                 {"spec.material_id": material, "state": "FIZZLED"}
             )
             assert len(row["launches"]) + len(row["archived_launches"]) == 3
-        assert opened.database().outputs.count_documents({"output.kind": "descriptors"}) == 1
+        assert opened.database().outputs.count_documents({"output.kind": "descriptors"}) == 2
         assert not {"RUNNING", "RESERVED"} & set(opened.states())
         # What failed once works the second time; the potential was loaded once by each process.
         assert opened.rerun("potential") == 2
@@ -162,7 +166,7 @@ def test_each_failure_has_its_cause_and_the_rest_goes_on(server, tmp_path, datab
             row["output"]["material_id"]
             for row in opened.database().outputs.find({"output.kind": "descriptors"})
         }
-        assert done == {"good-0", "once-0"}
+        assert done == {"good-0", "names-a-module-0", "once-0"}
         loaded = Counter((folder / "loaded").read_text().split())
         assert set(loaded.values()) == {1}
     finally:

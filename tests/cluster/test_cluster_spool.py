@@ -125,6 +125,19 @@ def test_a_disk_is_tried_as_results_are_written(tmp_path, monkeypatch):
     assert not list(spool.directory.iterdir())
 
 
+def test_files_that_cannot_be_read_are_set_aside_and_the_others_are_read(tmp_path):
+    spool = Spool(tmp_path / "spool")
+    for fw_id in (1, 2):
+        path = spool.write(result_of("launchpad", fw_id, 1, "owner"))
+        if fw_id == 1:
+            spool.set_aside(path, doubled=True)
+    for suffix in (".result", ".doubled"):
+        (spool.directory / f"0-0-0{suffix}").write_bytes(b"cut")
+    assert [result.fw_id for _, result in spool.entries()] == [2]
+    assert [result.fw_id for _, result in spool.entries(doubled=True)] == [1]
+    assert spool.count() == len(spool.doubled()) == len(spool.refused()) == 1
+
+
 def result_of(launchpad: str, fw_id: int, launch_id: int, owner: str) -> Result:
     action = json.dumps(FWAction().to_dict())
     return Result(launchpad, fw_id, launch_id, "COMPLETED", action, owner, ())

@@ -31,7 +31,7 @@ from superionic.cluster.repair import (
     reserved,
     seen_twice,
 )
-from superionic.cluster.spool import Result, Spool, read_result
+from superionic.cluster.spool import Result, Spool
 from superionic.cluster.submit import remove_unfinished_submissions
 from superionic.database.stores import Database
 
@@ -134,9 +134,9 @@ def recover(
             found.released.append(fw_id)
     end_lost_launches(launchpad, found, gone=gone, but=busy, verdict=_LOST)
     spool.sweep()
+    late = [one for _, one in spool.entries(doubled=True) if _belongs(launchpad, one)]
+    found.results_doubled = [result.fw_id for result in late]
     found.results_refused = len(spool.refused())
-    doubled = map(read_result, spool.doubled())
-    found.results_doubled = [one.fw_id for one in doubled if _belongs(launchpad, one)]
     return found
 
 

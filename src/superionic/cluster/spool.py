@@ -174,11 +174,14 @@ class Spool:
                 hint="Free space there, or name another directory with --spool.",
             ) from error
 
-    def entries(self) -> Iterator[tuple[Path, Result]]:
-        """Yield all results that wait here; files that cannot be read are set aside."""
-        for path in sorted(self.directory.glob(f"*{_SUFFIX}")):
+    def entries(self, *, doubled: bool = False) -> Iterator[tuple[Path, Result]]:
+        """Yield all results that wait here, or those that came too late.
+
+        Files that cannot be read are set aside.
+        """
+        for path in self.doubled() if doubled else sorted(self.directory.glob(f"*{_SUFFIX}")):
             try:
-                yield path, read_result(path)
+                yield path, _read(path)
             except FileNotFoundError:  # its own worker has just sent it
                 continue
             except (bson.errors.BSONError, KeyError, TypeError):
@@ -231,8 +234,7 @@ class Spool:
         return sorted(self.directory.glob(f"*{_DOUBLED}"))
 
 
-def read_result(path: Path) -> Result:
-    """Read a file of the spool."""
+def _read(path: Path) -> Result:
     content = bson.decode(path.read_bytes())
     if content.pop("format") != FORMAT:
         raise KeyError("format")
