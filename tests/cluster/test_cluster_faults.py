@@ -10,8 +10,9 @@ from urllib.parse import unquote
 
 import pytest
 from cluster_trials import submitted
-from fireworks.core.firework import FWAction
+from fireworks.core.firework import Firework, FWAction
 from fireworks.core.fworker import FWorker
+from fireworks.user_objects.firetasks.script_task import PyTask
 from pymongo.errors import AutoReconnect
 
 from superionic.cluster import process
@@ -160,6 +161,23 @@ def test_a_job_keeps_its_launch_when_the_writing_that_made_it_ready_is_repeated(
         second.complete_launch(child, FWAction(), "COMPLETED")
         assert jobs(site) == [("COMPLETED", [1]), ("COMPLETED", [child]), ("READY", [])]
         assert known(site) == ["COMPLETED", "COMPLETED", "READY"]
+
+
+@pytest.mark.parametrize("name", ["a_package_that_is_not_there.Task", "unittest.__main__.X"])
+def test_a_job_of_somebody_else_that_cannot_be_loaded_is_left_alone(site, name):
+    """It comes first, and is as it was afterwards; the others go on."""
+    with launchpads(site, "first") as (first,):
+        first.add_wf(Firework([PyTask(func="print")], spec={"_priority": 9}))
+        foreign = {"spec._tasks.0._fw_name": f"{{{{{name}}}}}"}
+        site.database().fireworks.update_one({"fw_id": 4}, {"$set": foreign})
+        assert take(first) == (1, 1)
+        assert take(first) == (None, None)
+    assert jobs(site) == [("RUNNING", [1]), ("WAITING", []), ("WAITING", []), ("READY", [])]
+    assert not reserved_by_anybody(site)
+
+
+def reserved_by_anybody(site):
+    return list(site.database().fireworks.find({"reserved_by": {"$exists": True}}))
 
 
 def take_by_force(launchpad):

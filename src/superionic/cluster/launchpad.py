@@ -89,6 +89,7 @@ class CampaignLaunchPad(LaunchPad):
         self.fw_id_assigner = PatientCounter(self.db["fw_id_assigner"], patience)
         self.refusals = PatientCollection(self.db[REFUSALS_COLLECTION], patience)
         self.gate: Gate | None = None
+        self._strange: set[int] = set()
         self._preferred: list[int] = []
         self._candidates: list[int] = []
         self._candidates_for: tuple[str, float] = ("", 0.0)
@@ -304,23 +305,42 @@ class CampaignLaunchPad(LaunchPad):
         # Where the answer to an earlier try was lost on the way, the job is reserved already.
         mine = {"state": "RESERVED", "reserved_by": self.owner}
         if (reserved := self.fireworks.find_one(mine, {"fw_id": 1})) is not None:
-            return self.get_fw_by_id(reserved["fw_id"])
+            return self._loaded(reserved["fw_id"])
         if fw_id:
             wanted = {"state": {"$in": ["READY", "RESERVED"]}}
-            return self.get_fw_by_id(fw_id) if self._reserve(fw_id, wanted) else None
+            return self._loaded(fw_id) if self._reserve(fw_id, wanted) else None
         for fresh in (False, True):
             wanted = self._wanted(query)  # what is refused has been learnt in between
             if fresh or not self._candidates or self._candidates_are_old(wanted):
                 self._look_for_candidates(wanted)
             while self._preferred or self._candidates:
                 candidate = (self._preferred or self._candidates).pop(0)
-                if self._reserve(candidate, wanted):
-                    return self.get_fw_by_id(candidate)
+                if self._reserve(candidate, wanted) and (found := self._loaded(candidate)):
+                    return found
         return None
 
     def _wanted(self, query: dict[str, Any] | None) -> dict[str, Any]:
         refused = self.gate.criteria() if self.gate is not None else {}
+        if self._strange:
+            refused = {**refused, "fw_id": {"$nin": sorted(self._strange)}}
         return {**(query or {}), **refused, "state": "READY"}
+
+    def _loaded(self, fw_id: int) -> Any:
+        """Return a job that is reserved; one whose tasks are unknown here is left to others."""
+        try:
+            return self.get_fw_by_id(fw_id)
+        except DatabaseAwayError:
+            raise
+        except (Exception, SystemExit) as error:
+            name = type(error).__name__
+            logger.warning(
+                "Firework %d cannot be loaded here, and is left alone (%s).", fw_id, name
+            )
+        self._strange.add(fw_id)
+        mine = {"fw_id": fw_id, "state": "RESERVED", "reserved_by": self.owner}
+        ready = {"$set": {"state": "READY"}, "$unset": {"reserved_by": True}}
+        self.fireworks.update_one(mine, ready)
+        return None
 
     def _reserve(self, fw_id: int, wanted: dict[str, Any]) -> bool:
         """Take a job for this process, if it still is what is wanted."""
