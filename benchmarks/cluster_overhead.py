@@ -304,54 +304,112 @@ def measure_screening(args) -> None:
 def measure_query(args) -> None:
     """Time of the first page of queries of a large screening collection."""
     from superionic.builders.rows import screening_document
-    from superionic.collection.rows import query_screening
     from superionic.ranking.indexes import POLICY_NAMES
     from superionic.schemas.screen import DescriptorsDocument
 
     rng = np.random.default_rng(0)
     with site(args.uri) as opened:
         screening = opened.database.screening
-        ranks = rng.permutation(args.documents) + 1
-        n_ranks = args.documents + 1
+        ranks = {name: rng.permutation(args.documents) + 1 for name in POLICY_NAMES}
         formulas = [f"Li{i}Cl" for i in range(2000)]
         for start in range(0, args.documents, 1000):
             rows = []
             for i in range(start, min(start + 1000, args.documents)):
                 run = DescriptorsDocument.model_validate(descriptors_output(i, rng))
                 row = screening_document([run]).model_dump()
-                rank = int(ranks[i])
-                by_policy = {
-                    name: (rank * (k + 1)) % n_ranks for k, name in enumerate(POLICY_NAMES)
-                }
-                own = {"rank": rank, "ranks": by_policy, "formula": formulas[i % 2000]}
+                by_policy = {name: int(found[i]) for name, found in ranks.items()}
+                own = {"rank": by_policy["xi"], "ranks": by_policy, "formula": formulas[i % 2000]}
                 if i % 100 == 0:
                     own |= {"present": ["landscape", "label"], "label_verdict": "diffusing"}
                 rows.append(row | own)
             screening._collection.insert_many(rows)
-        queries = {
-            "first by rank": {},
-            "first by consensus": {"sort": "ranks.consensus"},
-            "first by consensus, one species and potential": {
-                "sort": "ranks.consensus",
-                "mobile_species": "Li",
-                "potential": "ase:made.up",
-            },
-            "first with a label": {"present": ["landscape", "label"]},
-            "barrier below 0.01 eV": {"max_barrier_eV": 0.01},
-            "barrier below 0.9 eV": {"max_barrier_eV": 0.9},
-            "one formula": {"formula": "Li77Cl"},
-            "elements Li and Ge": {"elements": ["Li", "Ge"]},
-            "one species and potential": {"mobile_species": "Li", "potential": "ase:made.up"},
-            "largest Xi": {"sort": "-xi", "mobile_species": "Li", "potential": "ase:made.up"},
-            "lowest barrier": {
-                "sort": "mpe_eV",
-                "mobile_species": "Li",
-                "potential": "ase:made.up",
-            },
-        }
-        for name, options in queries.items():
-            took_s = timed(lambda o=options: query_screening(screening, limit=20, **o), 3)
-            report("query", documents=args.documents, query=name, ms=round(1e3 * took_s, 1))
+        measure_first_pages(screening, args.documents)
+        collection = screening._collection
+        host, port = collection.database.client.address
+        uri = args.uri or f"mongodb://{host}:{port}/?directConnection=true"
+        measure_commands(uri, collection.database.name, args.documents)
+
+
+def measure_first_pages(screening, n: int) -> None:
+    """Time of the first 20 rows, in this process."""
+    from superionic.collection.rows import query_screening
+
+    queries = {
+        "first by rank": {},
+        "first by consensus": {"sort": "ranks.consensus"},
+        "first by consensus, one species and potential": {
+            "sort": "ranks.consensus",
+            "mobile_species": "Li",
+            "potential": "ase:made.up",
+        },
+        "first with a label": {"present": ["landscape", "label"]},
+        "barrier below 0.01 eV": {"max_barrier_eV": 0.01},
+        "barrier below 0.9 eV": {"max_barrier_eV": 0.9},
+        "one formula": {"formula": "Li77Cl"},
+        "elements Li and Ge": {"elements": ["Li", "Ge"]},
+        "one species and potential": {"mobile_species": "Li", "potential": "ase:made.up"},
+        "largest Xi": {"sort": "-xi", "mobile_species": "Li", "potential": "ase:made.up"},
+        "lowest barrier": {
+            "sort": "mpe_eV",
+            "mobile_species": "Li",
+            "potential": "ase:made.up",
+        },
+    }
+    for name, options in queries.items():
+        took_s = timed(lambda o=options: query_screening(screening, limit=20, **o), 3)
+        report("query", documents=n, query=name, ms=round(1e3 * took_s, 1))
+
+
+def measure_commands(uri: str, name: str, n: int) -> None:
+    """Time until commands print their first row, beside that of their imports; memory at the end.
+
+    What prints all rows is stopped after the first ones.
+    """
+    environment = {
+        **os.environ,
+        "SUPERIONIC_DATABASE_URI": uri,
+        "SUPERIONIC_DATABASE_NAME": name,
+    }
+    start = "from superionic.cli import main; main()"
+    imports = "import superionic.cli.app, superionic.query, superionic.report.ranking"
+    commands = {
+        "query": ["query"],
+        "query --sort mpe_eV": ["query", "--sort", "mpe_eV"],
+        "query --sort xi --descending": ["query", "--sort", "xi", "--descending"],
+        "query --sort formula": ["query", "--sort", "formula"],
+        "query --sort msd_slope_A2_per_ps": ["query", "--sort", "msd_slope_A2_per_ps"],
+        "query --sort mpe_eV -f csv": ["query", "--sort", "mpe_eV", "-f", "csv"],
+        "explain": ["explain", f"synthetic-{n // 2}"],
+    }
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", imports], env=environment, check=True)
+    imports_s = time.perf_counter() - began
+    for command, words in commands.items():
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-c", start, *words],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        process.stdout.readline()  # the heads
+        process.stdout.readline()
+        first_s = time.perf_counter() - began
+        if words[0] == "explain":
+            process.stdout.read()
+        else:
+            process.kill()
+        *_, usage = os.wait4(process.pid, 0)
+        process.stdout.close()
+        report(
+            "command",
+            documents=n,
+            command=command,
+            first_row_s=round(first_s, 2),
+            of_that_imports_s=round(imports_s, 2),
+            cpu_s=round(usage.ru_utime + usage.ru_stime, 2),
+            max_rss_MB=round(usage.ru_maxrss / 1e3),
+        )
 
 
 def main() -> None:

@@ -118,7 +118,7 @@ class Survey:
         return self._sorted[field]
 
 
-def survey(rows: Collection, seed: int = 0) -> Survey:
+def survey(rows: Collection, seed: int = 0, n_samples: int = N_SAMPLES) -> Survey:
     """Look at a collection, at a cost that hardly depends on its size.
 
     Parameters
@@ -127,17 +127,19 @@ def survey(rows: Collection, seed: int = 0) -> Survey:
         The screening collection.
     seed : int
         Seed of the choice of ranks.
+    n_samples : int
+        Ranks that are looked at; each costs about a millisecond.
     """
     largest = largest_rank(rows, {})
     if not largest:
         return Survey((), ())
-    step = max(1, largest // N_SAMPLES)
+    step = max(1, largest // n_samples)
     # One rank from each of equal intervals, by chance: rows may repeat themselves in even steps.
     chance = random.Random(seed)
     later = (start + chance.randrange(step) for start in range(1, largest + 1, step))
     ranks = sorted({1, *later})  # every group has a first row
     found = rows.find({"rank": {"$in": ranks}}, dict.fromkeys(_SAMPLED, 1) | {"_id": 0})
-    sample = tuple(found.limit(N_SAMPLES * _MOST_GROUPS))
+    sample = tuple(found.limit(n_samples * _MOST_GROUPS))
     sampled: dict[tuple[str, str], int] = defaultdict(int)
     for row in sample:
         sampled[str(row.get("mobile_species")), str(row.get("potential"))] += 1
