@@ -185,11 +185,15 @@ def test_two_commands_at_once(start, tmp_path, data_dir):
     assert local_documents("landscape") == Counter(names)  # each was computed by one of them
 
 
-def test_what_another_command_has_claimed_is_waited_for_and_taken_over(start, tmp_path, data_dir):
+def test_what_another_command_has_claimed_is_waited_for_and_taken_over(
+    start, run, tmp_path, data_dir
+):
     folder, gate = tmp_path / "crystals", tmp_path / "gate"
     names = write_crystals(folder, 8)  # two of them iodides
     first = start("screen", folder, *waiting_toy(gate), "--workers", "2")
     first.wait_for("[6/8]")
+    # What is finished is found while the rest runs.
+    wait_until(lambda: len(json.loads(run("query", "--format", "json").out)) == 6, "six rows")
     second = start("screen", folder, *waiting_toy(gate), "--workers", "2")
     second.wait_for("6 of them in the database already; 2 to compute.")
     wait_until(lambda: len(second.workers()) == 2, "the workers of the second have started")

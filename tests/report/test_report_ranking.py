@@ -14,6 +14,7 @@ from superionic.builders.rows import screening_document
 from superionic.ranking.policies import ranked
 from superionic.report.ranking import (
     JSON_FIELDS,
+    RankedGroups,
     failures_table,
     ranking_csv,
     ranking_json,
@@ -79,6 +80,26 @@ def test_a_table_comes_in_parts_that_go_on_below_each_other():
     assert second[0].index("m50") == first[1].index("m0")
     assert "dynamics" in third[0]
     assert "melted" in third[51]
+
+
+def test_groups_and_settings_that_do_not_compare_are_named():
+    def row(name, step_A, **fields):
+        settings = {"landscape": {"grid_step_A": step_A, "adaptive": None}, "relaxed": {"n": name}}
+        made = descriptors(name, xi=0.5, settings=settings, **fields)
+        return screening_document([DescriptorsDocument.model_validate(made)])
+
+    alike = [row("a", 0.25), row("b", 0.25)]
+    other = row("c", 0.4)
+    for found, expected in (
+        (alike, []),
+        ([*alike, other], ["1 rows", "grid_step_A 0.4 and not 0.25 (1)"]),
+        ([*alike, row("d", 0.4, mobile_species="Na")], ["within each of Li with", "Na with"]),
+    ):
+        groups = RankedGroups()
+        assert list(groups.of(found)) == found
+        said = " ".join(groups.notes())
+        assert all(part in said for part in expected)
+        assert bool(said) == bool(expected)
 
 
 def test_table_shows_each_warning_once_and_no_markup():

@@ -75,6 +75,7 @@ def _walk(app: Any, name: str) -> Iterator[Command]:
         parameters = [
             _parameter(key, hints[key], one.default)
             for key, one in inspect.signature(function).parameters.items()
+            if typing.get_args(hints[key])  # the context of a command is no parameter
         ]
         text = info.help or inspect.getdoc(function) or ""
         yield Command(f"{name} {info.name or function.__name__}", text, parameters)

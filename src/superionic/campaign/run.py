@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -42,6 +43,9 @@ FinishedKeys = Callable[[Iterable[str]], Collection[str]]
 """Returns those of some task keys whose results are in the database."""
 
 _LOOK_EVERY_S = 0.5
+_BUILD_EVERY_S = 10.0
+_BUILD_PAUSES = 20.0
+"""A build is followed by a pause so many times as long."""
 
 
 class WorkerDiedError(SuperionicError):
@@ -141,6 +145,24 @@ def run_and_build(
     return outcomes
 
 
+class _Builds:
+    """Gives rows to what is finished while the rest runs, at a small part of the time."""
+
+    def __init__(self, database: Database) -> None:
+        self.behind = False
+        self._database = database
+        self._due = time.monotonic() + _BUILD_EVERY_S
+
+    def build_if_due(self) -> None:
+        """Build, when something is finished and the last build is long ago."""
+        if not self.behind or time.monotonic() < self._due:
+            return
+        start = time.monotonic()
+        build_screening(self._database)  # whoever else is at it sees what is finished, too
+        end = time.monotonic()
+        self.behind, self._due = False, end + max(_BUILD_EVERY_S, _BUILD_PAUSES * (end - start))
+
+
 class _Claims:
     """The tasks that are left, each claimed before it is handed out."""
 
@@ -193,6 +215,7 @@ def _run_with(
 ) -> list[Outcome]:
     context = multiprocessing.get_context("spawn")
     database = claims.database
+    builds = _Builds(database)
     workers: list[_Worker] = []
     outcomes: list[Outcome] = []
 
@@ -224,6 +247,7 @@ def _run_with(
 
     def finish(outcome: Outcome) -> None:
         outcomes.append(outcome)
+        builds.behind = True
         reporter.finished(outcome)
 
     try:
@@ -232,7 +256,8 @@ def _run_with(
         while workers:
             idle = [worker for worker in workers if worker.task is None]
             busy = [worker.connection for worker in workers if worker.task is not None]
-            ready = wait(busy, timeout=_LOOK_EVERY_S if idle else None)
+            builds.build_if_due()
+            ready = wait(busy, timeout=_LOOK_EVERY_S if idle or builds.behind else None)
             for worker in idle:  # others are at all that is left
                 assign(worker)
             for worker in [one for one in workers if one.connection in ready]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from superionic import defaults
@@ -11,13 +12,14 @@ from superionic.campaign.run import database_errors, run_and_build
 from superionic.campaign.screening import unreadable
 from superionic.campaign.selection import Selection, SelectionSettings, select
 from superionic.cluster.build import build_screening
-from superionic.collection.rows import query_screening
+from superionic.collection.rows import iter_screening
 from superionic.database.finished import finished_keys
 from superionic.database.stores import Database, resolve_database
 from superionic.errors import SettingsError
 from superionic.flows.validate import ValidateMaker
 from superionic.potentials.base import PotentialInfo
 from superionic.potentials.registry import load_potential, parse_spec
+from superionic.ranking.indexes import rank_field
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
@@ -195,15 +197,16 @@ def best_candidates(
     """
     by_id = None if given is None else {one.material_id: one for one in given}
     wanted = list(best.ids) or (None if by_id is None else list(by_id))
-    rows = query_screening(
+    found = iter_screening(
         database.screening,
         mobile_species=mobile_species,
         potential=info.label,
         material_ids=wanted,
-        sort="rank" if best.policy == "xi" else f"ranks.{best.policy}",
+        sort=rank_field(best.policy),
     )
-    rows = [row for row in rows if row.duplicate_of is None]
+    computed = (row for row in found if row.duplicate_of is None)
     if best.ids:
+        rows = list(computed)
         if missing := sorted(set(best.ids) - {row.material_id for row in rows}):
             raise SettingsError(
                 f"The screening collection has no row of {', '.join(missing)} for {mobile_species} "
@@ -211,8 +214,8 @@ def best_candidates(
                 hint="See 'superionic query'; crystals without a row can be named as files.",
             )
     else:
-        rows = [row for row in rows if best.policy in row.scores]
-        rows = rows[: best.top] if best.top else rows
+        scored = (row for row in computed if best.policy in row.scores)
+        rows = list(islice(scored, best.top or None))
     if by_id is not None:
         return [by_id[row.material_id] for row in rows if row.material_id in by_id]
     return _prepared(database, rows)

@@ -9,7 +9,7 @@ from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from superionic.schemas.screening import ScreeningDocument
 
@@ -89,6 +89,7 @@ def query(
     from superionic.collection.query import opened, structures_of
     from superionic.collection.rows import iter_screening
     from superionic.ranking.indexes import rank_field
+    from superionic.report.ranking import RankedGroups
     from superionic.structures.species import parse_mobile_species
 
     field = rank_field(policy) if sort is SortField.rank else str(sort)
@@ -104,7 +105,7 @@ def query(
             sort=f"-{field}" if descending else field,
             limit=top,
         )
-        groups: set[tuple[str, str]] = set()
+        groups = RankedGroups()
         if output is Format.optimade:
             import json
 
@@ -116,20 +117,10 @@ def query(
             if left_out := [row.key for row in every if row.key not in structures]:
                 echo(f"Without a structure, left out: {', '.join(left_out)}", err=True)
             return
-        for text in _written(_noting(rows, groups), output, policy):
+        for text in _written(groups.of(rows), output, policy):
             echo(text)
-    if len(groups) > 1:
-        names = ", ".join(f"{ion} with {of}" for ion, of in sorted(groups))
-        echo(f"Ranks are within each of {names}; --mobile and --potential name one.", err=True)
-
-
-def _noting(
-    rows: "Iterable[ScreeningDocument]", groups: set[tuple[str, str]]
-) -> "Iterator[ScreeningDocument]":
-    """Yield rows, and note the groups that they are ranked in."""
-    for row in rows:
-        groups.add((row.mobile_species, row.potential))
-        yield row
+    for note in groups.notes():
+        echo(note, err=True)
 
 
 def _written(rows: "Iterable[ScreeningDocument]", output: Format, policy: str) -> "Iterable[str]":

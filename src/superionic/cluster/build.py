@@ -83,7 +83,8 @@ def build_screening(
         Where the documents and the rows are, connected.
     after : ObjectId, optional
         Look only at documents written after this one (less ten minutes); the ``newest`` of an
-        earlier report. Runs that were repeated under their old identifiers are not seen then.
+        earlier report. Runs that were repeated under their old identifiers are not seen then. All
+        are looked at where the last builder was killed.
     n_processes : int
         Processes that read, build and write; it pays from some thousand materials on.
     prune : bool
@@ -120,6 +121,8 @@ def _build_all(
 ) -> BuildReport:
     outputs, screening = database.job_store.docs_store, database.screening
     unfinished = lease.inherited
+    if unfinished:
+        after = None  # what the last one has left undone may be older
     if after is None:
         unfinished |= rename_rows(screening) > 0 or _has_unranked(screening)
     changed, found, newest = changed_materials(outputs, screening, after)
@@ -141,7 +144,7 @@ def _build_all(
         remove_arrays(database.job_store, arrays)
     if changed or pruned or unfinished:
         ScreeningBuilder(outputs, screening).finalize()
-    link_names(database, None if after is None or unfinished else changed)
+    link_names(database, None if after is None else changed)
     return BuildReport(
         len(changed), newest=newest, orphans=tuple(orphans), pruned=pruned, arrays=arrays
     )

@@ -1,7 +1,7 @@
 """Rows of the screening collection by criteria, in order, read page by page."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from maggma.core import Store
 from pymongo.collection import Collection
@@ -18,7 +18,26 @@ _SAMPLES = 80
 """Fewer than a server looks at that answers many: here the look is part of one answer's time."""
 
 
-def query_screening(
+class Asked(TypedDict, total=False):
+    """Which rows are asked for, in which order, as :func:`iter_screening` takes it."""
+
+    mobile_species: str | None
+    potential: str | None
+    max_barrier_eV: float | None
+    formula: str | None
+    elements: Iterable[str]
+    present: Sequence[Part]
+    material_ids: Sequence[str] | None
+    sort: str
+    limit: int
+
+
+def query_screening(screening: Store, **asked: Unpack[Asked]) -> list[ScreeningDocument]:
+    """Return rows of the screening collection, as :func:`iter_screening` yields them."""
+    return list(iter_screening(screening, **asked))
+
+
+def iter_screening(
     screening: Store,
     *,
     mobile_species: str | None = None,
@@ -30,8 +49,8 @@ def query_screening(
     material_ids: Sequence[str] | None = None,
     sort: str = "rank",
     limit: int = 0,
-) -> list[ScreeningDocument]:
-    """Read rows of the screening collection.
+) -> Iterator[ScreeningDocument]:
+    """Yield rows of the screening collection; the first ones come before the others are read.
 
     Parameters
     ----------
@@ -54,35 +73,6 @@ def query_screening(
     limit : int
         Most rows; 0 means all.
     """
-    found = iter_screening(
-        screening,
-        mobile_species=mobile_species,
-        potential=potential,
-        max_barrier_eV=max_barrier_eV,
-        formula=formula,
-        elements=elements,
-        present=present,
-        material_ids=material_ids,
-        sort=sort,
-        limit=limit,
-    )
-    return list(found)
-
-
-def iter_screening(
-    screening: Store,
-    *,
-    mobile_species: str | None = None,
-    potential: str | None = None,
-    max_barrier_eV: float | None = None,
-    formula: str | None = None,
-    elements: Iterable[str] = (),
-    present: Sequence[Part] = (),
-    material_ids: Sequence[str] | None = None,
-    sort: str = "rank",
-    limit: int = 0,
-) -> Iterator[ScreeningDocument]:
-    """Yield rows as :func:`query_screening` returns them; the first ones come at once."""
     rows = screening._collection
     known = survey(rows, n_samples=_SAMPLES)
     wanted = Filters.model_construct(

@@ -1,6 +1,7 @@
 """The ranking as a table, CSV and JSON, and the list of failures."""
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -52,6 +53,53 @@ JSON_FIELDS = (
     "duplicate_of",
 )
 """Fields of the machine-readable ranking."""
+
+
+class RankedGroups:
+    """What rows are ranked among, and whether their numbers can be compared at all."""
+
+    def __init__(self) -> None:
+        self._settings: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+
+    def of(self, rows: Iterable[ScreeningDocument]) -> Iterator[ScreeningDocument]:
+        """Yield rows, and look at each."""
+        for row in rows:
+            settings = row.settings.get("landscape") if row.xi is not None else None
+            text = json.dumps(settings, sort_keys=True, default=str) if settings else ""
+            self._settings[row.mobile_species, row.potential][text] += 1
+            yield row
+
+    def notes(self) -> list[str]:
+        """Return what whoever reads the ranks should know, in words."""
+        names = {group: f"{group[0]} with {group[1]}" for group in sorted(self._settings)}
+        notes = []
+        if len(names) > 1:
+            notes.append(
+                f"Ranks are within each of {', '.join(names.values())}; --mobile and --potential "
+                "name one."
+            )
+        for group, name in names.items():
+            known = Counter({text: n for text, n in self._settings[group].items() if text})
+            if len(known) < 2:
+                continue
+            (usual, n_usual), *others = known.most_common()
+            ways = [f"{_differences(text, usual)} ({n})" for text, n in others]
+            notes.append(
+                f"Of {name}, {known.total() - n_usual} rows are of landscapes made with other "
+                f"settings than most: {'; '.join(ways)}. Their numbers and ranks do not compare "
+                "with those of the others."
+            )
+        return notes
+
+
+def _differences(text: str, usual: str) -> str:
+    """Return in which settings one set differs from the usual one."""
+    one, most = json.loads(text), json.loads(usual)
+    return ", ".join(
+        f"{name} {one.get(name)} and not {most.get(name)}"
+        for name in sorted({*one, *most})
+        if one.get(name) != most.get(name)
+    )
 
 
 def ranking_records(rows: Sequence[ScreeningDocument], policy: str = "xi") -> list[dict[str, Any]]:
