@@ -200,7 +200,9 @@ def test_what_another_command_has_claimed_is_waited_for_and_taken_over(
     server = server_status(data_dir).server
     claims = MongoClient(server.uri)["superionic"]["claims"]
     assert {Owner.parse(one["owner"]).pid for one in claims.find({})} == {first.process.pid}
+    orphans = first.workers()
     first.kill()
+    wait_until(lambda: not any(one.is_running() for one in orphans), "no worker outlives it", 30)
     gate.touch()
     assert second.wait() == 0, second.err
     assert local_documents("landscape") == Counter(names)
