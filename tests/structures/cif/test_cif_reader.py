@@ -78,6 +78,20 @@ def test_what_is_wrong_is_named(old, new, words):
     assert words in refusal(SALT.replace(old, new, 1))
 
 
+def test_a_file_that_ends_within_its_last_number_is_refused():
+    whole = cif(LIBO2_CELL, LIBO2, "_symmetry_space_group_name_H-M 'P 1 21/n 1'").rstrip("\n")
+    assert len(read_one(whole)[0]) == 16
+    for length in range(len("0.95990")):
+        assert "cut short" in refusal(whole[: len(whole) - len("0.95990") + length])
+    rows = [
+        f"{row} {occupancy}" for row, occupancy in zip(LIBO2, (0.25, 1, 0.75, 0.75), strict=True)
+    ]
+    partial = cif(LIBO2_CELL, rows, P1, OCCUPANCY).rstrip("\n")
+    assert len(read_one(partial)[0]) == 4
+    for length in (0, 1, 2, 3):
+        assert "cut short" in refusal(partial[: len(partial) - len("0.75") + length])
+
+
 # Symmetry
 
 
