@@ -60,7 +60,7 @@ def test_a_disordered_cif_is_ordered_with_its_composition(tmp_path):
     assert prepared.original_formula == "Li2BrCl"
     # 3 sites in the primitive cell, of which 2 atoms: the anions need two cells.
     assert len(structure) == 4
-    assert [w.code for w in prepared.warnings] == ["ordered"]
+    assert [w.code for w in prepared.warnings] == ["symmetry", "ordered"]
     assert any("2 cell(s)" in step for step in prepared.steps)
     assert prepare(candidate).structure_hash == prepared.structure_hash
 
