@@ -115,6 +115,7 @@ def test_lost_arrays_are_computed_again_and_orphaned_ones_removed(database, tmp_
         [{"uuid": kept["uuid"], "index": kept["index"], "output": again}], save={"data": ["arrays"]}
     )
     assert files.count_documents({}) == n_files + 1
+    foreign = store.additional_stores["data"]._collection.put(b"not of a job", name="of others")
     assert build_screening(database, prune=True).arrays.identifiers == ()  # too young
     yesterday = datetime.now(UTC) - timedelta(days=2)
     files.update_many({}, {"$set": {"uploadDate": yesterday}})
@@ -122,7 +123,8 @@ def test_lost_arrays_are_computed_again_and_orphaned_ones_removed(database, tmp_
     report = build_screening(database, prune=True)
     assert len(report.arrays.identifiers) == 1
     assert report.arrays.n_bytes > 0
-    assert files.count_documents({}) == n_files
+    assert files.count_documents({}) == n_files + 1
+    assert store.additional_stores["data"]._collection.exists(foreign)
     row = read_rows(database.screening, {"material_id": "Br"})[0]
     assert landscape_document(database, row).material_id == "Br"
     assert build_screening(database, prune=True).arrays.identifiers == ()

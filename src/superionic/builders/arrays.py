@@ -36,7 +36,10 @@ class OrphanedArrays:
 
 
 def orphaned_arrays(job_store: JobStore, least_age: timedelta = LEAST_AGE) -> OrphanedArrays:
-    """Return the arrays that no document of their job names.
+    """Return the arrays that the document of their job does not name.
+
+    Those of a job without any document are none: it may be in another collection, and a wrong job
+    store would look as if all documents were gone.
 
     Parameters
     ----------
@@ -53,6 +56,7 @@ def orphaned_arrays(job_store: JobStore, least_age: timedelta = LEAST_AGE) -> Or
     files = [
         one
         for one in store._files_collection.find({}, fields)
+        if _named(one, "blob_uuid") is not None
         if one["uploadDate"].replace(tzinfo=UTC) <= before
     ]
     found: list[Any] = []
@@ -60,10 +64,11 @@ def orphaned_arrays(job_store: JobStore, least_age: timedelta = LEAST_AGE) -> Or
     for start in range(0, len(files), _CHUNK_SIZE):
         chunk = files[start : start + _CHUNK_SIZE]
         jobs = sorted({str(_named(one, "job_uuid")) for one in chunk})
-        documents = job_store.docs_store.query({"uuid": {"$in": jobs}}, properties=["output"])
-        named = {uuid for one in documents for uuid in blobs_of(one.get("output"))}
+        documents = list(job_store.docs_store.query({"uuid": {"$in": jobs}}))
+        known = {one["uuid"] for one in documents}
+        named = {uuid for one in documents for uuid in blobs_of(one)}
         for one in chunk:
-            if _named(one, "blob_uuid") not in named:
+            if _named(one, "job_uuid") in known and _named(one, "blob_uuid") not in named:
                 found.append(one["_id"])
                 n_bytes += one.get("length", 0)
     return OrphanedArrays(tuple(found), n_bytes)
@@ -113,7 +118,7 @@ def tasks_with_lost_arrays(job_store: JobStore, task_keys: Iterable[str], kind: 
 
 
 def blobs_of(value: Any) -> Iterator[str]:
-    """Yield the identifiers of arrays that a stored output names, at every depth."""
+    """Yield the identifiers of arrays that a stored document names, at every depth."""
     if isinstance(value, dict):
         if isinstance(value.get("blob_uuid"), str):
             yield value["blob_uuid"]

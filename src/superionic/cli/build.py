@@ -85,6 +85,6 @@ def _say(report: "BuildReport", always: bool = False) -> None:
         )
     if report.arrays.identifiers:
         echo(
-            f"{len(report.arrays.identifiers)} arrays without any document "
+            f"{len(report.arrays.identifiers)} arrays that no document names "
             f"({report.arrays.n_bytes / 1e6:.1f} MB) were removed."
         )
