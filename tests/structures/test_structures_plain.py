@@ -2,6 +2,7 @@
 
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -161,6 +162,32 @@ def test_documents_import_nothing(poison):
     stored["structure"]["sites"][0]["species"] = [{"element": "Li"}]
     with pytest.raises(ValueError, match="lacks 'occu'"):
         read_document(stored)
+
+
+def test_the_crystals_of_a_query_import_nothing(poison):
+    """What ``query -f optimade`` and the pages read from the database."""
+    from superionic.collection.query import structures_of
+
+    crystal = next(crystals())
+    data = crystal.as_dict()
+    data["sites"][0]["properties"] = {"magmom": poison}
+    data["properties"] = poison
+    found = [
+        {"output": {"task_key": "whole", "kind": "prepared", "structure": data}},
+        {"output": {"task_key": "damaged", "kind": "prepared", "structure": poison}},
+    ]
+    outputs = SimpleNamespace(query=lambda criteria, properties: found)
+    rows = [SimpleNamespace(task_key=key, key=key) for key in ("whole", "damaged", "gone")]
+    assert structures_of(outputs, rows) == {"whole": crystal}
+
+
+@pytest.mark.parametrize("value", [7, "x", 1.5, True])
+def test_lineage_of_any_type_in_a_file_breaks_no_document(value):
+    from superionic.schemas.screen import Origins
+
+    names = ("parent_id", "ordering_index", "ordering_energy_eV", "aliases")
+    found = Origins.from_provenance(dict.fromkeys(names, value))
+    assert found.aliases == [str(value)]
 
 
 def test_provenance_keeps_plain_values_that_databases_can_hold():

@@ -224,12 +224,15 @@ class Origins(Document):
 
     @classmethod
     def from_provenance(cls, provenance: dict[str, Any]) -> "Origins":
-        """Return what the provenance of a candidate says of it."""
+        """Return what a candidate's provenance says of it; files may hold other things there."""
+        parent, index, energy_eV = (
+            provenance.get(name) for name in ("parent_id", "ordering_index", "ordering_energy_eV")
+        )
         aliases = str(provenance.get("aliases", "")).split(",")
         return cls(
-            parent_id=provenance.get("parent_id"),
-            ordering_index=provenance.get("ordering_index"),
-            ordering_energy_eV=provenance.get("ordering_energy_eV"),
+            parent_id=parent if isinstance(parent, str) else None,
+            ordering_index=index if isinstance(index, int) else None,
+            ordering_energy_eV=energy_eV if isinstance(energy_eV, int | float) else None,
             aliases=[name for name in aliases if name],
         )
 
