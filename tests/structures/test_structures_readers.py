@@ -276,6 +276,16 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path, licl):
     assert all(isinstance(e, InputError) for e in bad)
 
 
+@pytest.mark.parametrize("x", ["nan", "inf", "1e18", "1e200"])
+def test_positions_of_extended_xyz_without_bounds_are_refused_without_a_warning(tmp_path, licl, x):
+    lines = extended_xyz(licl).splitlines()
+    lines[3] = f"Li {x} 0 0"
+    (tmp_path / "x.xyz").write_text("\n".join(lines) + "\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert isinstance(only_error(tmp_path / "x.xyz"), NotACrystalError)
+
+
 def test_poscar_without_element_names_is_refused(tmp_path, licl):
     lines = Poscar(licl).get_str().splitlines()
     vasp4 = ["no elements here", *lines[1:5], *lines[6:7], "direct"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from superionic.errors import NotACrystalError, UnreadableFileError
@@ -121,6 +122,8 @@ def crystal_of_atoms(atoms: "Atoms") -> Structure:
             hint='Give a crystal, with three lattice vectors and pbc="T T T".',
         )
     check_lattice(atoms.cell.array)
+    if not np.isfinite(atoms.positions).all():
+        raise NotACrystalError("Positions are NaN or infinite.", hint="Correct the coordinates.")
     return Structure(
         Lattice(atoms.cell.array),
         atoms.get_chemical_symbols(),
