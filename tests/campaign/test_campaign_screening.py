@@ -7,8 +7,8 @@ from campaign_fixtures import TOY, write_crystals
 
 from superionic.campaign import screening
 from superionic.campaign.outcome import Outcome
-from superionic.campaign.run import database_errors
 from superionic.campaign.screening import screen_paths
+from superionic.database.answers import database_errors
 from superionic.errors import DatabaseError, UnreadableFileError
 from superionic.flows.screen import ScreenMaker
 from superionic.potentials.registry import load_potential

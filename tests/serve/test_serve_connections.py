@@ -30,7 +30,14 @@ def connect(served, stack, source="127.0.0.1"):
 def ask(connection, path="/login", *headers):
     lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", *headers, "", ""]
     connection.sendall("\r\n".join(lines).encode())
-    return int(connection.recv(65536).split()[1])
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(65536)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    left = int(head.lower().partition(b"content-length: ")[2].split()[0]) - len(body)
+    while left > 0:
+        left -= len(connection.recv(65536))
+    return int(head.split()[1])
 
 
 def ends(connection):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from superionic.schemas.common import MaterialDocument
+from superionic.schemas.document import without_monty
 from superionic.schemas.label import DiffusionDocument
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument, PreparedDocument
@@ -85,20 +86,6 @@ def read_document(output: Mapping[str, Any]) -> MaterialDocument:
     """
     plain = without_monty(output)
     return (MODELS | _OTHERS)[plain["kind"]].model_validate(plain)
-
-
-def without_monty(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored document without the keys that MongoDB and monty add, at every depth."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {k: clean(v) for k, v in value.items() if k != "_id" and not k.startswith("@")}
-        if isinstance(value, list):
-            return [clean(entry) for entry in value]
-        return value
-
-    cleaned: dict[str, Any] = clean(document)
-    return cleaned
 
 
 def utc(value: datetime | str | dict) -> datetime:

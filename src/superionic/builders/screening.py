@@ -18,11 +18,11 @@ from superionic.builders.documents import (
     Stamp,
     identity_and_stamp,
     read_document,
-    without_monty,
 )
 from superionic.builders.relations import duplicate_row, with_orderings
 from superionic.builders.rows import screening_document, unreadable_run
 from superionic.ranking.policies import ranked, standings
+from superionic.schemas.document import without_monty
 from superionic.schemas.screening import ROW_VERSION, RunSummary, ScreeningDocument
 
 logger = logging.getLogger(__name__)

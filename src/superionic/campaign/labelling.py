@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from superionic.builders.documents import without_monty
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import database_errors, run_and_build
+from superionic.campaign.run import run_and_build
 from superionic.campaign.screening import unreadable
 from superionic.campaign.selection import Selection, SelectionSettings, select
+from superionic.database.answers import database_errors
 from superionic.database.finished import finished_keys
 from superionic.database.stores import Database, resolve_database
 from superionic.flows.label import LabelMaker
 from superionic.potentials.base import PotentialInfo
 from superionic.potentials.registry import load_potential, parse_spec
+from superionic.schemas.document import without_monty
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.settings import SuperionicSettings

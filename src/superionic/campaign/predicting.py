@@ -6,11 +6,11 @@ from pathlib import Path
 
 from jobflow import Flow, OutputReference
 
-from superionic.builders.documents import without_monty
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import database_errors, run_and_build
+from superionic.campaign.run import run_and_build
 from superionic.campaign.screening import unreadable
 from superionic.campaign.selection import Selection, SelectionSettings, select
+from superionic.database.answers import database_errors
 from superionic.database.finished import finished_keys
 from superionic.database.stores import Database, resolve_database
 from superionic.flows.predict import PredictMaker
@@ -19,6 +19,7 @@ from superionic.jobs.prepare import PrepareMaker
 from superionic.potentials.base import PotentialInfo
 from superionic.potentials.registry import load_potential, parse_spec
 from superionic.schemas.common import Warning_
+from superionic.schemas.document import without_monty
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.prediction import PredictionDocument
 from superionic.settings import SuperionicSettings

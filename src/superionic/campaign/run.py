@@ -15,9 +15,6 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 
-from pymongo.errors import PyMongoError
-
-from superionic.builders.documents import without_monty
 from superionic.campaign.outcome import Outcome, Reporter, Task
 from superionic.campaign.worker import (
     DatabaseLost,
@@ -29,11 +26,13 @@ from superionic.campaign.worker import (
 from superionic.cluster.build import build_screening
 from superionic.cluster.lease import Lease, Leases
 from superionic.cores import threads_per_process, usable_cores
+from superionic.database.answers import lost
 from superionic.database.stores import Database
 from superionic.errors import DatabaseError, SuperionicError
 from superionic.flows.base import FlowMaker
 from superionic.progress import Progress
 from superionic.schemas.common import utc_now
+from superionic.schemas.document import without_monty
 from superionic.schemas.failure import FailureDocument
 
 CLAIMS_COLLECTION = "claims"
@@ -280,7 +279,7 @@ def _run_with(
                     claims.give_back(task)
                     assign(worker)
                 elif isinstance(message, DatabaseLost):
-                    raise _lost(database, message.text)
+                    raise lost(database, message.text)
     finally:
         for worker in workers:
             worker.process.terminate()
@@ -315,22 +314,6 @@ def _without_script() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = script
-
-
-@contextmanager
-def database_errors(database: Database) -> Iterator[None]:
-    """Turn whatever the database driver raises into a :class:`DatabaseError` with a hint."""
-    try:
-        yield
-    except PyMongoError as error:
-        raise _lost(database, type(error).__name__) from None
-
-
-def _lost(database: Database, text: str) -> DatabaseError:
-    return DatabaseError(
-        f"The database {database.description} no longer answers ({text}).",
-        hint="Everything stored before is safe: run the same command again when it is back.",
-    )
 
 
 def _died(task: Task, process: BaseProcess, database: Database, maker: FlowMaker) -> Outcome:

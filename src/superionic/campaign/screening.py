@@ -8,9 +8,10 @@ from superionic.builders.arrays import tasks_with_lost_arrays
 from superionic.builders.relations import with_duplicates
 from superionic.builders.screening import rows_of_tasks
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import database_errors, run_and_build
+from superionic.campaign.run import run_and_build
 from superionic.campaign.selection import Selection, SelectionSettings, select
 from superionic.cluster.names import record_names
+from superionic.database.answers import database_errors
 from superionic.database.finished import adopt, finished_keys
 from superionic.database.stores import resolve_database
 from superionic.errors import InputError

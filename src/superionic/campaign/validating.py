@@ -6,13 +6,13 @@ from itertools import islice
 from pathlib import Path
 
 from superionic import defaults
-from superionic.builders.documents import without_monty
 from superionic.campaign.outcome import Reporter, Task
-from superionic.campaign.run import database_errors, run_and_build
+from superionic.campaign.run import run_and_build
 from superionic.campaign.screening import unreadable
 from superionic.campaign.selection import Selection, SelectionSettings, select
 from superionic.cluster.build import build_screening
 from superionic.collection.rows import iter_screening
+from superionic.database.answers import database_errors
 from superionic.database.finished import finished_keys
 from superionic.database.stores import Database, resolve_database
 from superionic.errors import SettingsError
@@ -20,6 +20,7 @@ from superionic.flows.validate import ValidateMaker
 from superionic.potentials.base import PotentialInfo
 from superionic.potentials.registry import load_potential, parse_spec
 from superionic.ranking.indexes import rank_field
+from superionic.schemas.document import without_monty
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import ScreeningDocument
 from superionic.schemas.validation import ValidationDocument

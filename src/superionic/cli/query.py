@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superionic.cli.cluster_options import settings_with
 from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, Policy
 
@@ -86,17 +87,17 @@ def query(
     database: DatabaseURI = None,
 ) -> None:
     """Read the screening collection: filter, rank, print as a table, CSV, JSON or OPTIMADE."""
-    from superionic.collection.query import opened, structures_of
     from superionic.collection.rows import iter_screening
+    from superionic.database.reading import screening_rows
     from superionic.ranking.indexes import rank_field
     from superionic.report.ranking import RankedGroups
-    from superionic.structures.species import parse_mobile_species
 
     field = rank_field(policy) if sort is SortField.rank else str(sort)
-    with opened(database) as found:
+    groups = RankedGroups()
+    with screening_rows(settings_with(database), prefer_uri=database is not None) as found:
         rows = iter_screening(
-            found.screening,
-            mobile_species=None if mobile is None else parse_mobile_species(mobile).element,
+            found,
+            mobile_species=None if mobile is None else _element(mobile),
             potential=potential,
             max_barrier_eV=max_barrier,
             formula=None if formula is None else _reduced_formula(formula),
@@ -105,22 +106,27 @@ def query(
             sort=f"-{field}" if descending else field,
             limit=top,
         )
-        groups = RankedGroups()
-        if output is Format.optimade:
-            import json
-
-            from superionic.report.export import optimade_response
-
-            every = list(rows)
-            structures = structures_of(found.job_store.docs_store, every)
-            echo(json.dumps(optimade_response(every, structures), allow_nan=False))
-            if left_out := [row.key for row in every if row.key not in structures]:
-                echo(f"Without a structure, left out: {', '.join(left_out)}", err=True)
-            return
-        for text in _written(groups.of(rows), output, policy):
-            echo(text)
+        if output is not Format.optimade:
+            for text in _written(groups.of(rows), output, policy):
+                echo(text)
+        every = list(rows)
+    if output is Format.optimade:
+        _write_optimade(every, database)
     for note in groups.notes():
         echo(note, err=True)
+
+
+def _write_optimade(rows: "list[ScreeningDocument]", database: str | None) -> None:
+    import json
+
+    from superionic.collection.query import opened, structures_of
+    from superionic.report.export import optimade_response
+
+    with opened(database) as found:
+        structures = structures_of(found.job_store.docs_store, rows)
+    echo(json.dumps(optimade_response(rows, structures), allow_nan=False))
+    if left_out := [row.key for row in rows if row.key not in structures]:
+        echo(f"Without a structure, left out: {', '.join(left_out)}", err=True)
 
 
 def _written(rows: "Iterable[ScreeningDocument]", output: Format, policy: str) -> "Iterable[str]":
@@ -135,6 +141,12 @@ def _written(rows: "Iterable[ScreeningDocument]", output: Format, policy: str) -
     if output is Format.json:
         return [ranking_json(list(rows), policy)]
     return ranking_tables(rows, policy)
+
+
+def _element(mobile: str) -> str:
+    from superionic.structures.species import parse_mobile_species
+
+    return parse_mobile_species(mobile).element
 
 
 def _reduced_formula(text: str) -> str:

@@ -11,18 +11,18 @@ from pydantic import ValidationError
 from pymatgen.core import Structure
 
 from superionic import defaults
-from superionic.builders.documents import without_monty
 from superionic.builders.screening import read_rows
-from superionic.campaign.run import database_errors
 from superionic.collection.filters import reduced_formula
 from superionic.collection.rows import query_screening
 from superionic.collection.survey import largest_rank
+from superionic.database.answers import database_errors
 from superionic.database.stores import Database, resolve_database
 from superionic.errors import InputError, SettingsError
 from superionic.front import CallableModule
 from superionic.ranking.explain import Standing, explain_row
 from superionic.ranking.indexes import POLICY_NAMES, rank_field
 from superionic.ranking.policies import get_policy
+from superionic.schemas.document import without_monty
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import PARTS, Part, ScreeningDocument
 from superionic.settings import get_settings

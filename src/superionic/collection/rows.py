@@ -1,16 +1,18 @@
 """Rows of the screening collection by criteria, in order, read page by page."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from maggma.core import Store
 from pymongo.collection import Collection
 
-from superionic.builders.documents import without_monty
 from superionic.collection.filters import Filters, Order, order_of
 from superionic.collection.paging import Position, read_page
 from superionic.collection.survey import Survey, survey, value_at
+from superionic.schemas.document import without_monty
 from superionic.schemas.screening import Part, ScreeningDocument
+
+if TYPE_CHECKING:
+    from maggma.core import Store
 
 _FIRST_PAGE = 50
 _PAGE = 500
@@ -32,13 +34,15 @@ class Asked(TypedDict, total=False):
     limit: int
 
 
-def query_screening(screening: Store, **asked: Unpack[Asked]) -> list[ScreeningDocument]:
+def query_screening(
+    screening: "Store | Collection", **asked: Unpack[Asked]
+) -> list[ScreeningDocument]:
     """Return rows of the screening collection, as :func:`iter_screening` yields them."""
     return list(iter_screening(screening, **asked))
 
 
 def iter_screening(
-    screening: Store,
+    screening: "Store | Collection",
     *,
     mobile_species: str | None = None,
     potential: str | None = None,
@@ -73,7 +77,7 @@ def iter_screening(
     limit : int
         Most rows; 0 means all.
     """
-    rows = screening._collection
+    rows = screening if isinstance(screening, Collection) else screening._collection
     known = survey(rows, n_samples=_SAMPLES)
     wanted = Filters.model_construct(
         mobile_species=mobile_species,

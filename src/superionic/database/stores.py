@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from superionic.database.addresses import database_of, hosts_of
+from superionic.database.answers import answering
 from superionic.database.jobflow_config import jobflow_config_file, read_jobflow_job_store
 from superionic.database.server import local_server
 from superionic.errors import DatabaseError
@@ -24,7 +25,6 @@ SCREENING_COLLECTION = "screening"
 FAILURES_COLLECTION = "failures"
 
 CONNECTION_TIMEOUT_S = 5.0
-_AUTHENTICATION_FAILED, _UNAUTHORIZED = 18, 13
 
 _ASCENDING = 1
 _DOCS_INDEXES = (
@@ -247,7 +247,6 @@ def check_connection(spec: DatabaseSpec, *, timeout_s: float = CONNECTION_TIMEOU
     """
     from jobflow import JobStore
     from maggma.stores import GridFSStore
-    from pymongo.errors import OperationFailure
 
     job_store = JobStore.from_dict(deepcopy(spec.job_store))
     data = job_store.additional_stores["data"]
@@ -262,31 +261,26 @@ def check_connection(spec: DatabaseSpec, *, timeout_s: float = CONNECTION_TIMEOU
             "connectTimeoutMS": milliseconds,
             "socketTimeoutMS": milliseconds,
         }
-        # 'from None' throughout: pymongo's and the resolver's texts may repeat parts of a URI.
         try:
-            store.connect()
-            collection = store._files_collection if store is data else store._collection
-            collection.find_one({}, {"_id": 1})
-        except OperationFailure as error:
-            if error.code not in (_AUTHENTICATION_FAILED, _UNAUTHORIZED):
-                raise DatabaseError(f"{place} failed with error code {error.code}.") from None
-            raise DatabaseError(
-                f"{place} refuses the user name or password, or the user may not read it.",
-                hint="Check them, and the authSource of the user, with its administrator.",
-            ) from None
-        except Exception as error:
-            if store.ssh_tunnel is not None and store._coll is None:
-                raise DatabaseError(
-                    f"{place}: the tunnel cannot be opened ({type(error).__name__}).",
-                    hint="Check its address, its user and its key, with 'ssh'.",
-                ) from None
-            raise DatabaseError(
-                f"{place} does not answer within {timeout_s:g} s ({type(error).__name__}).",
-                hint="Check that the server runs and that host and port are right.",
-            ) from None
+            with answering(place, timeout_s):
+                _connect(store, place)
+                collection = store._files_collection if store is data else store._collection
+                collection.find_one({}, {"_id": 1})
         finally:
             if store._coll is not None:
                 store.close()
+
+
+def _connect(store: Any, place: str) -> None:
+    try:
+        store.connect()
+    except Exception as error:
+        if store.ssh_tunnel is None or store._coll is not None:
+            raise
+        raise DatabaseError(
+            f"{place}: the tunnel cannot be opened ({type(error).__name__}).",
+            hint="Check its address, its user and its key, with 'ssh'.",
+        ) from None
 
 
 def ensure_indexes(database: Database) -> None:

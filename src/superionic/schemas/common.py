@@ -8,24 +8,33 @@ from typing import Annotated, Any
 import numpy as np
 from jobflow import CURRENT_JOB
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 from pymatgen.core import Structure
 
 from superionic import __version__
 from superionic.errors import InputError
 from superionic.potentials.base import PotentialInfo
+from superionic.schemas.document import (
+    LABEL_TEMPERATURE_K,
+    SCHEMA_VERSION,
+    Document,
+    Warning_,
+    utc_now,
+)
 from superionic.structures.plain import structure_from_dict
-from superionic.structures.remark import Remark
 
-SCHEMA_VERSION = "1.0"
-LABEL_TEMPERATURE_K = 1000.0
-"""Temperature of the labels: of several, the one nearest to it stands for a material."""
-
-
-def utc_now() -> datetime:
-    """Return the time now, in UTC and in the milliseconds that MongoDB keeps."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+__all__ = [
+    "LABEL_TEMPERATURE_K",
+    "SCHEMA_VERSION",
+    "Crystal",
+    "Document",
+    "MaterialDocument",
+    "PackedArray",
+    "PotentialDocument",
+    "Warning_",
+    "current_job_uuid",
+    "utc_now",
+]
 
 
 def current_job_uuid() -> str | None:
@@ -45,24 +54,6 @@ def _crystal(value: Any) -> Any:
 
 Crystal = Annotated[Structure, BeforeValidator(_crystal)]
 """A crystal in a document: read by its keys, so that a document imports nothing."""
-
-
-class Document(BaseModel):
-    """Base of all parts of documents: unknown fields are an error."""
-
-    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
-
-
-class Warning_(Document):  # noqa: N801  (Warning is a builtin)
-    """Something that the user should know about a result."""
-
-    code: str = Field(description="Short and stable name of the kind of warning.")
-    text: str = Field(description="What happened, with numbers.")
-
-    @classmethod
-    def from_remarks(cls, remarks: "list[Remark] | tuple[Remark, ...]") -> "list[Warning_]":
-        """Return remarks of the physics floors as parts of a document."""
-        return [cls(code=remark.code, text=remark.text) for remark in remarks]
 
 
 class PotentialDocument(Document):

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from superionic import __version__
-from superionic.schemas.common import SCHEMA_VERSION, Document
+from superionic.schemas.document import SCHEMA_VERSION, Document
 
 
 class FailureDocument(Document):

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from superionic.schemas.common import Document, Warning_
-from superionic.schemas.screen import OrderingsSummary, Origins
+from superionic.schemas.document import Document, Warning_
+from superionic.schemas.orderings import OrderingsSummary, Origins
 
 ROW_VERSION = "2.3"
 """Version of the rows; a row of another version is built again."""

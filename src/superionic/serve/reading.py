@@ -9,7 +9,6 @@ import pymongo
 from pydantic import TypeAdapter, ValidationError
 from pymongo.errors import PyMongoError
 
-from superionic.builders.documents import without_monty
 from superionic.builders.screening import read_rows
 from superionic.collection.filters import LONGEST_KEY, Filters, Key, Order, order_of
 from superionic.collection.paging import Position, read_page
@@ -17,6 +16,7 @@ from superionic.collection.query import standings_of
 from superionic.collection.survey import Survey
 from superionic.database.stores import Database
 from superionic.ranking.explain import Standing
+from superionic.schemas.document import without_monty
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import ScreeningDocument
 from superionic.serve.errors import AnswerError, nothing_there

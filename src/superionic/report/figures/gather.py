@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from superionic.builders.documents import read_document, without_monty
+from superionic.builders.documents import read_document
 from superionic.collection.rows import query_screening
 from superionic.errors import FigureError
 from superionic.report.figures import parity, precision
@@ -20,6 +20,7 @@ from superionic.report.figures.scene import LandscapeScene, PathProfile, scene_o
 from superionic.report.figures.simulated import refuse_strangers
 from superionic.report.figures.volume import VolumeCurve, curve_of_descriptors
 from superionic.schemas.common import MaterialDocument
+from superionic.schemas.document import without_monty
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument

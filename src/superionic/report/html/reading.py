@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pymatgen.core import Structure
 
-from superionic.builders.documents import read_document, without_monty
+from superionic.builders.documents import read_document
 from superionic.report.ranking import rank_of
 from superionic.schemas.common import MaterialDocument
+from superionic.schemas.document import without_monty
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.prediction import PredictionDocument

@@ -1,0 +1,52 @@
+"""The base of all documents: what needs neither crystals nor arrays, so that rows are read soon."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from superionic.structures.remark import Remark
+
+SCHEMA_VERSION = "1.0"
+LABEL_TEMPERATURE_K = 1000.0
+"""Temperature of the labels: of several, the one nearest to it stands for a material."""
+
+
+def utc_now() -> datetime:
+    """Return the time now, in UTC and in the milliseconds that MongoDB keeps."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def without_monty(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored document without the keys that MongoDB and monty add, at every depth."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {k: clean(v) for k, v in value.items() if k != "_id" and not k.startswith("@")}
+        if isinstance(value, list):
+            return [clean(entry) for entry in value]
+        return value
+
+    cleaned: dict[str, Any] = clean(document)
+    return cleaned
+
+
+class Document(BaseModel):
+    """Base of all parts of documents: unknown fields are an error."""
+
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+
+
+class Warning_(Document):  # noqa: N801  (Warning is a builtin)
+    """Something that the user should know about a result."""
+
+    code: str = Field(description="Short and stable name of the kind of warning.")
+    text: str = Field(description="What happened, with numbers.")
+
+    @classmethod
+    def from_remarks(cls, remarks: "list[Remark] | tuple[Remark, ...]") -> "list[Warning_]":
+        """Return remarks of the physics floors as parts of a document."""
+        return [cls(code=remark.code, text=remark.text) for remark in remarks]
