@@ -19,7 +19,9 @@ from superionic.schemas.common import (
 from superionic.schemas.orderings import OrderingsSummary, Origins, Spread
 
 __all__ = [
+    "DescriptorIntervals",
     "DescriptorsDocument",
+    "Interval",
     "LandscapeArrays",
     "LandscapeDocument",
     "LandscapePartDocument",
