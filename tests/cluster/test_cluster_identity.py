@@ -2,12 +2,19 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cluster_site import PROGRAMS, Site, campaign, write_crystals
+from pymatgen.core import Structure
 
+from superionic.cluster.identity import described, reason_to_refuse
+from superionic.flows.predict import PredictMaker
+from superionic.jobs.keys import VERSIONS
 from superionic.potentials import registry
+from superionic.structures.candidate import Candidate
 
 pytestmark = pytest.mark.process
 
@@ -89,3 +96,52 @@ def test_rlaunch_refuses_by_failing(twins):
     (failure,) = site.status().failures
     assert failure.cause == "other_potential"
     assert "is another one here" in failure.example_text
+
+
+def test_a_job_of_other_numbers_is_left_to_another_version():
+    details = {"numerics": {"LandscapeSettings": VERSIONS["LandscapeSettings"]}}
+    assert reason_to_refuse(details) is None
+    for name in ("LandscapeSettings", "SomethingNew"):
+        reason = reason_to_refuse({"numerics": {name: 99}})
+        assert reason.code == "other_version"
+        assert f"of {name}, and not 99" in str(reason)
+
+
+def test_another_release_or_a_missing_package_is_a_reason():
+    spec = "ase:ase.calculators.lj.LennardJones"
+    here = registry.identify_potential(spec)
+    asked = {
+        "spec": spec,
+        "weights_sha256": here.weights_sha256,
+        "package_version": here.package_version,
+    }
+    assert reason_to_refuse({"potentials": [asked]}) is None
+    reason = reason_to_refuse({"potentials": [asked | {"package_version": "ase 2.0"}]})
+    assert reason.code == "other_potential"
+    assert "asks for ase 2.0" in str(reason)
+    reason = reason_to_refuse({"potentials": [asked | {"spec": "sevennet:/nowhere/a.pth"}]})
+    assert reason.code == "potential_not_found"
+
+
+def test_another_network_is_a_reason(tmp_path):
+    sys.path.insert(0, str(Path(__file__).parents[1] / "campaign"))
+    from tiny_network import write_network
+
+    info = registry.identify_potential("ase:ase.calculators.lj.LennardJones")
+    path = write_network(tmp_path / "network.pt", info)
+    potentials = {"ase:ase.calculators.lj.LennardJones": info}
+    maker = PredictMaker(network=str(path), potential="ase:ase.calculators.lj.LennardJones")
+    crystal = Candidate(
+        "salt", Structure(np.eye(3) * 4, ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    )
+    jobs = {job.name: job for job, _ in maker.make(crystal).iterflow()}
+    details = {name: described(job, maker, potentials) for name, job in jobs.items()}
+    with_network = {name for name, one in details.items() if "network" in one}
+    assert with_network == {"prepare", "predict diffusion"}
+    with_potential = {name for name, one in details.items() if one["potentials"]}
+    assert with_potential == {"relax if needed", "shakes"}
+    assert reason_to_refuse(details["predict diffusion"]) is None
+    write_network(path, info, seed=1)
+    assert "is another one here" in str(reason_to_refuse(details["predict diffusion"]))
+    path.unlink()
+    assert reason_to_refuse(details["predict diffusion"]).code == "network"

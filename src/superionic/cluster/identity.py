@@ -9,28 +9,31 @@ import dataclasses
 import socket
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from superionic import __version__
 from superionic.errors import (
+    NetworkError,
     OtherPotentialError,
     OtherVersionError,
     PotentialNotAllowedError,
     PotentialNotFoundError,
     SuperionicError,
 )
-from superionic.flows.base import FlowMaker
 from superionic.jobs.keys import VERSIONS, digest, versions
 from superionic.potentials.base import PotentialInfo, release, same_release
 from superionic.potentials.registry import identify_potential, parse_spec
 from superionic.potentials.trust import only_allowed
+
+if TYPE_CHECKING:
+    from superionic.flows.base import FlowMaker
 
 _FIELDS_OF_FLOWS = {"flow", "fixed"}
 """Where a job holds the Maker of its flow, which names what other jobs use."""
 IDENTITY_FIELD = "spec._superionic.identity"
 
 
-def potentials_of(maker: FlowMaker) -> dict[str, PotentialInfo]:
+def potentials_of(maker: "FlowMaker") -> dict[str, PotentialInfo]:
     """Return the identity of each potential that a flow uses, by its specification.
 
     Parameters
@@ -48,7 +51,7 @@ def potentials_of(maker: FlowMaker) -> dict[str, PotentialInfo]:
 
 
 def described(
-    job: Any, maker: FlowMaker, potentials: Mapping[str, PotentialInfo]
+    job: Any, maker: "FlowMaker", potentials: Mapping[str, PotentialInfo]
 ) -> dict[str, Any]:
     """Return what a job carries: what gives its numbers, and one text for all of that.
 
@@ -77,8 +80,14 @@ def described(
     content = [
         [one["spec"], one["weights_sha256"], release(one["package_version"])] for one in wanted
     ]
-    identity = digest([numerics, content])[:32]
-    return {"potentials": wanted, "numerics": numerics, "identity": identity}
+    found: dict[str, Any] = {"potentials": wanted, "numerics": numerics}
+    if hasattr(maker, "network") and hasattr(job.maker, "flow"):  # it makes a key, or predicts
+        from superionic.jobs.network import load_network
+
+        sha256 = load_network(maker.network).sha256
+        found["network"] = {"path": job.maker.flow.network, "sha256": sha256}
+        content.append(["network", sha256])
+    return {**found, "identity": digest([numerics, content])[:32]}
 
 
 def reason_to_refuse(details: Mapping[str, Any]) -> SuperionicError | None:
@@ -97,6 +106,19 @@ def reason_to_refuse(details: Mapping[str, Any]) -> SuperionicError | None:
                 f"superionic {__version__} gives other numbers here than the job asks for: it has "
                 f"version {VERSIONS.get(name)} of {name}, and not {version}.",
                 hint="Install the same superionic on all machines, or submit again from here.",
+            )
+    if (network := details.get("network")) is not None:
+        from superionic.jobs.network import load_network
+
+        try:
+            found = load_network(network["path"])
+        except NetworkError as error:
+            return error
+        if found.sha256 != network["sha256"]:
+            return NetworkError(
+                f"The network {found.name} is another one here (SHA-256 {found.sha256[:8]}) than "
+                f"the job asks for ({network['sha256'][:8]}).",
+                hint="Give all machines the same file, or submit again from here.",
             )
     for wanted in details.get("potentials", ()):
         spec = wanted["spec"]
