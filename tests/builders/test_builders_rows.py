@@ -176,11 +176,31 @@ def test_a_run_that_cannot_be_read_is_listed_and_the_others_make_the_row(caplog)
     assert screening.n_written == written  # not again and again
 
 
-def test_parts_made_with_other_weights_are_warned_of():
-    outputs = outputs_store(descriptors("a", xi=0.1), prediction("a", 0.1, weights="other"))
-    (row,) = build(outputs, screening_store()).values()
-    assert [warning.code for warning in row.warnings] == ["other_weights"]
-    assert "prediction" in row.warnings[0].text
+def test_rows_of_other_weights_are_ranked_apart_and_say_so():
+    outputs = outputs_store(descriptors("a", xi=0.1), descriptors("b", xi=0.2))
+    screening = screening_store()
+    assert not any(row.warnings for row in build(outputs, screening).values())
+    other = descriptors("a", xi=0.9, minutes=1)
+    other["potential"] = {**other["potential"], "weights_sha256": "somebody's weights"}
+    add(outputs, other)
+    build(outputs, screening)
+    rows = read_rows(screening, {})
+    assert {row.key: row.rank for row in rows} == {
+        "b|Li|chgnet:0.3.0|weights of chgne": 1,
+        "a|Li|chgnet:0.3.0|weights of chgne": 2,
+        "a|Li|chgnet:0.3.0|somebody's weigh": 1,
+    }
+    said = {(warning.code, warning.text) for row in rows for warning in row.warnings}
+    assert [len(row.warnings) for row in rows] == [1, 1, 1]
+    ((code, text),) = said
+    assert code == "other_weights"
+    assert "somebody: 1 rows, weights : 2 rows" in text
+    # It is said once, and no more when the others are gone.
+    build(outputs, screening)
+    assert [len(row.warnings) for row in read_rows(screening, {})] == [1, 1, 1]
+    screening.remove_docs({"potential_weights_sha256": "somebody's weights"})
+    ScreeningBuilder(outputs, screening).finalize()
+    assert not any(row.warnings for row in read_rows(screening, {}))
 
 
 def test_parts_of_other_species_and_potentials_have_rows_of_their_own():
@@ -193,9 +213,9 @@ def test_parts_of_other_species_and_potentials_have_rows_of_their_own():
     run_builder(ScreeningBuilder(outputs, screening))
     found = {row.key: row.present for row in read_rows(screening, {})}
     assert found == {
-        "a|Li|chgnet:0.3.0": ["landscape"],
-        "a|Na|chgnet:0.3.0": ["prediction"],
-        "a|Li|sevennet:7net-0": ["label"],
+        "a|Li|chgnet:0.3.0|weights of chgne": ["landscape"],
+        "a|Na|chgnet:0.3.0|weights of chgne": ["prediction"],
+        "a|Li|sevennet:7net-0|weights of seven": ["label"],
     }
 
 
@@ -258,7 +278,8 @@ def test_partial_knowledge_of_runs_is_enough_for_an_incremental_build():
     build(outputs, screening)
     seen = found_runs([{"output": prediction("a", 0.1, minutes=1)}])
     assert changed_rows(screening, seen, all_runs=False) == []
-    assert changed_rows(screening, seen) == [("a", "Li", "chgnet:0.3.0")]  # the landscape is gone
+    (changed,) = changed_rows(screening, seen)  # the landscape is gone
+    assert changed == ("a", "Li", "chgnet:0.3.0", "weights of chgnet")
     news = found_runs([{"output": prediction("a", 0.1, minutes=2)}])
     assert changed_rows(screening, news, all_runs=False) == [("a", "Li", "chgnet:0.3.0")]
 

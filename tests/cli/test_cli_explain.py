@@ -158,7 +158,7 @@ def test_rows_without_documents_are_named_and_removed_on_request(filled):
     filled.job_store.docs_store.remove_docs({"output.material_id": "mp-1"})
     said = run("build")
     assert "1 rows without any document stay" in said
-    assert "mp-1|Li|chgnet:0.3.0" in said
+    assert "mp-1|Li|chgnet:0.3.0|weights of chgne" in said
     assert {row.material_id: row.rank for row in query()} == {"mp-1": 1, "mp-2": 2, "mp-3": 3}
     newest = build_screening(filled).newest
     incremental = build_screening(filled, after=newest, prune=True)

@@ -32,7 +32,8 @@ N_PLAIN = 70
 HOSTILE = "<img src=x onerror=\"document.title='broken'\">\"'&../../etc.cif"
 FORMULA_CELL = "=HYPERLINK(A1)"
 REAL = "licl"
-REAL_KEY = "licl|Li|ase:toy_potential.Toy"
+REAL_WEIGHTS = load_ase("toy_potential.Toy", settings={}).info.weights_sha256
+REAL_KEY = f"licl|Li|ase:toy_potential.Toy|{REAL_WEIGHTS[:16]}"
 SEEN_BY_A_BROWSER = {"accept": "text/html"}
 
 

@@ -35,7 +35,7 @@ READING = {
     *("hello", "ismaster", "isMaster", "ping", "find", "getMore", "aggregate", "count", "distinct"),
     *("killCursors", "endSessions", "saslStart", "saslContinue", "buildInfo", "connectionStatus"),
 }
-HOSTILE_KEY = f"{HOSTILE}|Li|chgnet:0.3.0"
+HOSTILE_KEY = f"{HOSTILE}|Li|chgnet:0.3.0|weights of chgne"
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_material_is_explained(api):
     answer = api.get("/api/material", params={"key": REAL_KEY}).json()
     assert answer["row"]["material_id"] == REAL
     assert [one["kind"] for one in answer["figures"]] == ["landscape", "path", "volume"]
-    key = "mp-0005|Li|chgnet:0.3.0"
+    key = "mp-0005|Li|chgnet:0.3.0|weights of chgne"
     standings = api.get("/api/material/standings", params={"key": key}).json()
     by_xi = next(one for one in standings if one["policy"] == "xi")
     rows = list(pages(api, limit=200, potential="chgnet:0.3.0"))
@@ -253,7 +253,9 @@ def test_downloads(api, tmp_path):
     read = VolumetricData.from_cube(str(path)).data["total"]
     assert read == pytest.approx(np.min(maps, axis=0), rel=1e-4, abs=1e-6)
     for what in ("cif", "cube"):
-        gone = api.get(f"/api/material/{what}", params={"key": "mp-0001|Li|chgnet:0.3.0"})
+        gone = api.get(
+            f"/api/material/{what}", params={"key": "mp-0001|Li|chgnet:0.3.0|weights of chgne"}
+        )
         assert gone.status_code == 404
         assert gone.json()["error"]["hint"]
 

@@ -32,10 +32,15 @@ IDENTITY = {
     "output.mobile_species": 1,
     "output.potential.family": 1,
     "output.potential.name": 1,
+    "output.potential.weights_sha256": 1,
     "output.job_uuid": 1,
     "output.last_updated": 1,
 }
 """What of an output tells where it belongs."""
+
+
+_DIGITS = 16
+"""Digits of the hash of weights in the key of a row."""
 
 
 class Stamp(NamedTuple):
@@ -51,11 +56,12 @@ class RowIdentity(NamedTuple):
     material_id: str
     mobile_species: str
     potential: str
+    potential_weights_sha256: str
 
     @property
     def key(self) -> str:
         """Return the unique key of the row, one text."""
-        return joined(self)
+        return joined([*self[:3], self.potential_weights_sha256[:_DIGITS]])
 
 
 def joined(parts: Iterable[str]) -> str:
@@ -71,8 +77,9 @@ def identity_and_stamp(output: Mapping[str, Any]) -> tuple[RowIdentity, Stamp]:
     KeyError, TypeError, ValueError
         When the output does not say.
     """
-    label = f"{output['potential']['family']}:{output['potential']['name']}"
-    row = RowIdentity(output["material_id"], output["mobile_species"], label)
+    potential = output["potential"]
+    label, weights = f"{potential['family']}:{potential['name']}", potential["weights_sha256"]
+    row = RowIdentity(output["material_id"], output["mobile_species"], label, weights)
     return row, Stamp(utc(output["last_updated"]).isoformat(), output["job_uuid"])
 
 

@@ -23,15 +23,15 @@ def orphaned_rows(outputs: Store, screening: Store, found: Iterable[RowIdentity]
     found : iterable of RowIdentity
         All rows that documents were found for.
     """
-    properties = ["key", "material_id", "mobile_species", "potential", "duplicate_of"]
+    properties = ["key", "duplicate_of", *RowIdentity._fields]
     computed: dict[str, str] = {}
     copies: dict[str, str] = {}
     for row in screening.query({}, properties=properties):
         if row.get("duplicate_of") is None:
             computed[row["key"]] = row["material_id"]
         else:
-            original = RowIdentity(row["duplicate_of"], row["mobile_species"], row["potential"])
-            copies[row["key"]] = original.key
+            of = {name: row[name] for name in RowIdentity._fields}
+            copies[row["key"]] = RowIdentity(**of | {"material_id": row["duplicate_of"]}).key
     known = {row.key for row in found}
     without = {key: name for key, name in computed.items() if key not in known}
     # Another command may have written documents and rows since: rows come after their documents.

@@ -50,8 +50,8 @@ def screening_document(
     ----------
     documents : iterable of MaterialDocument
         Descriptors, predictions, labels and validations of one material, mobile species and
-        potential, at least one. Of several of a kind the newest counts; of labels, the newest of
-        each temperature and seed, and before all the one nearest to 1000 K.
+        potential with the same weights, at least one. Of several of a kind the newest counts; of
+        labels, the newest of each temperature and seed, and before all the one nearest to 1000 K.
     unreadable : iterable of RunSummary
         Runs whose document could not be read; they are listed.
 
@@ -81,7 +81,9 @@ def screening_document(
     potential = base.potential
     return ScreeningDocument(
         **fields,
-        key=RowIdentity(base.material_id, base.mobile_species, potential.label).key,
+        key=RowIdentity(
+            base.material_id, base.mobile_species, potential.label, potential.weights_sha256
+        ).key,
         superionic_version=ordered[-1].superionic_version,
         potential=potential.label,
         potential_weights_sha256=potential.weights_sha256,
@@ -91,7 +93,7 @@ def screening_document(
         present=[part for part in PARTS if parts[part] is not None],
         missing=[part for part in PARTS if parts[part] is None],
         labels=[_label_summary(one) for one in _hottest_first(labels)],
-        warnings=_warnings(used, potential.weights_sha256),
+        warnings=_warnings(used),
         runs=runs,
         n_runs=len(runs),
         last_updated=ordered[-1].last_updated.isoformat(),
@@ -244,11 +246,6 @@ def _run(document: Any, used: bool) -> RunSummary:
     )
 
 
-def _warnings(used: Sequence[Any], weights_sha256: str) -> list[Warning_]:
-    """Return the warnings of all parts, each once, and that of parts that do not fit together."""
-    found = {(one.code, one.text): one for document in used for one in document.warnings}
-    others = sorted({one.kind for one in used if one.potential.weights_sha256 != weights_sha256})
-    if others:
-        text = f"Made with other weights of the same potential than the row: {', '.join(others)}."
-        found["other_weights", text] = Warning_(code="other_weights", text=text)
-    return list(found.values())
+def _warnings(used: Sequence[Any]) -> list[Warning_]:
+    """Return the warnings of all parts, each once."""
+    return list({(one.code, one.text): one for part in used for one in part.warnings}.values())

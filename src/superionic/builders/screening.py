@@ -1,13 +1,13 @@
 """Keep the screening collection up to date with the documents of finished jobs."""
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
 from maggma.core import Builder, Store
-from pymongo import UpdateOne
+from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from superionic import defaults
@@ -27,12 +27,13 @@ from superionic.schemas.screening import ROW_VERSION, RunSummary, ScreeningDocum
 
 logger = logging.getLogger(__name__)
 
+OTHER_WEIGHTS = "other_weights"
 _DUPLICATE_KEY = 11000
 _MOST_RANKINGS = 10
 _STANDING = ("rank", "ranks", "scores", "percentiles")
 """What ranking writes into a row."""
 _RANKED_BY = [
-    *("key", "material_id", "mobile_species", "potential"),
+    *("key", *RowIdentity._fields),
     *_STANDING,
     *("xi", "mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),
     *("diffusivity_ratio_1000K", "diffusivity_ratio_min_1000K"),
@@ -109,13 +110,18 @@ class ScreeningBuilder(Builder):
         for _ in range(_MOST_RANKINGS):
             if not self.rank():
                 break
+        self.tell_apart()
         self.relate()
 
     def rank(self) -> int:
-        """Rank rows of one species and potential among each other; return how many moved."""
+        """Rank rows of one species and potential among each other; return how many moved.
+
+        Rows of a potential with other weights under the same name are another group.
+        """
         groups = defaultdict(list)
         for row in rows_to_rank(self.screening, {"duplicate_of": None}):
-            groups[row.mobile_species, row.potential].append(row)
+            weights = row.potential_weights_sha256
+            groups[row.mobile_species, row.potential, weights].append(row)
         moved = []
         for rows in groups.values():
             for row, fresh in zip(rows, standings(rows), strict=True):
@@ -124,6 +130,32 @@ class ScreeningBuilder(Builder):
         if moved:
             self.screening._collection.bulk_write(moved, ordered=False)
         return len(moved)
+
+    def tell_apart(self) -> None:
+        """Warn, in their rows, of potentials of one name that are not the same."""
+        rows = self.screening._collection
+        fields = ["mobile_species", "potential", "potential_weights_sha256"]
+        groups: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for row in self.screening.query({"duplicate_of": None}, properties=fields):
+            species, potential, weights = (row[name] for name in fields)
+            groups[species, potential][weights] += 1
+        writes = []
+        for (species, potential), numbers in groups.items():
+            told = ", ".join(f"{sha[:8]}: {n} rows" for sha, n in sorted(numbers.items()))
+            text = (
+                f"Rows of {len(numbers)} potentials have the name {potential} (SHA-256 of weights "
+                f"{told}); ranks are among rows of the same."
+            )
+            group = {"mobile_species": species, "potential": potential, "duplicate_of": None}
+            if len(numbers) > 1:
+                other = group | {"warnings.text": {"$ne": text}}
+                writes.append(UpdateMany(other, {"$pull": {"warnings": {"code": OTHER_WEIGHTS}}}))
+                warning = {"code": OTHER_WEIGHTS, "text": text}
+                writes.append(UpdateMany(other, {"$push": {"warnings": warning}}))
+            elif rows.find_one(group | {"warnings.code": OTHER_WEIGHTS}, {"_id": 1}) is not None:
+                writes.append(UpdateMany(group, {"$pull": {"warnings": {"code": OTHER_WEIGHTS}}}))
+        if writes:
+            rows.bulk_write(writes)
 
     def relate(self) -> None:
         """Bring the summaries of orderings, and the rows of further names, up to date."""
@@ -135,7 +167,7 @@ class ScreeningBuilder(Builder):
             link_duplicates(self.screening, row, row.aliases)
         computed: dict[str, list[str]] = defaultdict(list)
         for copy in read_rows(self.screening, {"duplicate_of": {"$ne": None}}):
-            of = RowIdentity(str(copy.duplicate_of), copy.mobile_species, copy.potential)
+            of = RowIdentity(str(copy.duplicate_of), *copy.ranked_among)
             computed[of.key].append(copy.material_id)
         for row in read_rows(self.screening, {"key": {"$in": sorted(computed)}}):
             link_duplicates(self.screening, row, computed[row.key])

@@ -205,7 +205,8 @@ def best_candidates(
         material_ids=wanted,
         sort=rank_field(best.policy),
     )
-    computed = (row for row in found if row.duplicate_of is None)
+    same = (mobile_species, info.label, info.weights_sha256)
+    computed = (row for row in found if row.duplicate_of is None and row.ranked_among == same)
     if best.ids:
         rows = list(computed)
         if missing := sorted(set(best.ids) - {row.material_id for row in rows}):

@@ -14,7 +14,6 @@ from typing import Any
 from jobflow import JobStore
 from maggma.core import Store
 from maggma.stores import GridFSStore, MongoStore
-from pymongo.errors import DuplicateKeyError
 
 from superionic.cluster.launchpad import CampaignLaunchPad
 from superionic.cluster.spool import Result, Write
@@ -116,23 +115,32 @@ def _put(target: Store, write: Write, document: dict[str, Any], launch_id: int) 
     key = _key(write, document)
     metadata = {**(document.get("metadata") or {}), "launch_id": launch_id}
     content = {**deepcopy(document), "metadata": metadata}
-    # The first one has a fixed id, so that there are no two first ones.
-    first = {"_id": "/".join(map(str, key.values())), **content}
     collection = target._collection
     while True:
         found = collection.find_one(key, {LAUNCH_FIELD: 1})
         if found is None:
-            try:
-                collection.insert_one(first)
-            except DuplicateKeyError:
-                continue
-            return True
+            return _insert_first(collection, key, content)
         before = (found.get("metadata") or {}).get("launch_id")
         if before is not None and before > launch_id:
             return False
         as_found = {"_id": found["_id"], LAUNCH_FIELD: before}
         if collection.replace_one(as_found, content).matched_count:
             return True
+
+
+def _insert_first(collection: Any, key: dict[str, Any], content: dict[str, Any]) -> bool:
+    """Insert a document that is not there yet; of two at once, that of the later launch stays.
+
+    Its identifier is an ordinary one: builders look for what is new by it.
+    """
+    own = collection.insert_one(dict(content)).inserted_id
+    rivals = list(collection.find(key, {LAUNCH_FIELD: 1}))
+    kept = max(
+        rivals, key=lambda one: ((one.get("metadata") or {}).get("launch_id", 0), one["_id"])
+    )
+    if others := [one["_id"] for one in rivals if one["_id"] != kept["_id"]]:
+        collection.delete_many({"_id": {"$in": others}})
+    return bool(kept["_id"] == own)
 
 
 def _put_array(target: Store, write: Write, document: dict[str, Any], launch_id: int) -> None:

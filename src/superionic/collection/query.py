@@ -268,7 +268,11 @@ def standings_of(screening: "Store", row: ScreeningDocument) -> list[Standing]:
 
     It costs the same in a collection of any size.
     """
-    same = {"mobile_species": row.mobile_species, "potential": row.potential}
+    same = {
+        "mobile_species": row.mobile_species,
+        "potential": row.potential,
+        "potential_weights_sha256": row.potential_weights_sha256,
+    }
     neighbours = {}
     for name in POLICY_NAMES:
         rank = row.ranks.get(name)

@@ -94,7 +94,7 @@ def iter_screening(
     order = order_of(
         sort.removeprefix("-"),
         descending=sort.startswith("-"),
-        grouped=mobile_species is not None and len(named) == 1 and known.n_rows > 0,
+        grouped=len(named) == 1 and known.one_ranking(mobile_species, named[0]),
     )
     if material_ids is not None:
         criteria["material_id"] = {"$in": list(material_ids)}

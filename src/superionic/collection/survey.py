@@ -7,7 +7,7 @@ collection. Nothing that is shown as exact rests on it: it decides how a questio
 import math
 import random
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,8 @@ N_SAMPLES = 500
 _MOST_GROUPS = 24
 _LARGEST_NUMBER = 2**53
 _SAMPLED = (
-    *("key", "rank", "ranks", "mobile_species", "potential", "elements", "present"),
+    *("key", "rank", "ranks", "mobile_species", "potential", "potential_weights_sha256"),
+    *("elements", "present"),
     *("element_sets", "label_verdict", "validation_verdict"),
     *(one.value for one in SortField if one is not SortField.rank),
 )
@@ -33,7 +34,7 @@ class Group:
 
     Parameters
     ----------
-    mobile_species, potential : str
+    mobile_species, potential, potential_weights_sha256 : str
         What they share.
     n_rows : int
         How many there are, further names of one crystal left out.
@@ -41,6 +42,7 @@ class Group:
 
     mobile_species: str
     potential: str
+    potential_weights_sha256: str
     n_rows: int
 
 
@@ -51,7 +53,7 @@ class Survey:
     Parameters
     ----------
     groups : tuple of Group
-        Species and potentials, the largest group first.
+        The largest first.
     sample : tuple of dict
         Some of the rows, of all ranks.
     """
@@ -71,6 +73,11 @@ class Survey:
     def has_element_sets(self) -> bool:
         """Say whether rows have the field ``element_sets``, which those of old versions lack."""
         return bool(self.sample) and all("element_sets" in row for row in self.sample)
+
+    def one_ranking(self, mobile_species: str | None, potential: str | None) -> bool:
+        """Say whether all rows of an ion and a potential are ranked among each other."""
+        asked = (mobile_species, potential)
+        return sum((one.mobile_species, one.potential) == asked for one in self.groups) == 1
 
     def fraction(self, criteria: Mapping[str, Any]) -> float:
         """Estimate which fraction of the rows meets criteria; never 0."""
@@ -140,14 +147,14 @@ def survey(rows: Collection, seed: int = 0, n_samples: int = N_SAMPLES) -> Surve
     ranks = sorted({1, *later})  # every group has a first row
     found = rows.find({"rank": {"$in": ranks}}, dict.fromkeys(_SAMPLED, 1) | {"_id": 0})
     sample = tuple(found.limit(n_samples * _MOST_GROUPS))
-    sampled: dict[tuple[str, str], int] = defaultdict(int)
-    for row in sample:
-        sampled[str(row.get("mobile_species")), str(row.get("potential"))] += 1
+    names = ("mobile_species", "potential", "potential_weights_sha256")
+    sampled = Counter(tuple(str(row.get(name)) for name in names) for row in sample)
     groups: list[Group] = []
-    for (species, potential), n in sorted(sampled.items(), key=lambda one: -one[1]):
-        same = {"mobile_species": species, "potential": potential}
+    for group, n in sampled.most_common():
         exact = len(groups) < _MOST_GROUPS
-        groups.append(Group(species, potential, largest_rank(rows, same) if exact else n * step))
+        same = dict(zip(names, group, strict=True))
+        n_rows = largest_rank(rows, same) if exact else n * step
+        groups.append(Group(group[0], group[1], group[2], n_rows))
     return Survey(tuple(groups), sample)
 
 

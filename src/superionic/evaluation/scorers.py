@@ -97,14 +97,14 @@ def group_of(
         for row in rows
         if mobile_species in (None, row.mobile_species) and potential in (None, row.potential)
     ]
-    counts = Counter((row.mobile_species, row.potential) for row in wanted if row.xi is not None)
+    counts = Counter(row.ranked_among for row in wanted if row.xi is not None)
     if not counts:
         raise SettingsError(
             "There is no row with a landscape to evaluate.",
             hint="Screen crystals first, and name the species and potential that were used.",
         )
     chosen = max(sorted(counts), key=lambda pair: counts[pair])
-    of_group = [row for row in wanted if (row.mobile_species, row.potential) == chosen]
+    of_group = [row for row in wanted if row.ranked_among == chosen]
     computed = [row for row in of_group if row.duplicate_of is None]
     names = {row.material_id: row.material_id for row in computed}
     for row in of_group:
@@ -113,7 +113,7 @@ def group_of(
     trained = {row.key for row in computed if row.prediction_in_training}
     unseen = {"predicted_log10_msd_slope": None, "predicted_log10_msd_slope_low": None}
     return Group(
-        *chosen,
+        *chosen[:2],
         rows=[row.model_copy(update=unseen) if row.key in trained else row for row in computed],
         names=names,
         n_trained=len(trained),

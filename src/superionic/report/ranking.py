@@ -59,25 +59,28 @@ class RankedGroups:
     """What rows are ranked among, and whether their numbers can be compared at all."""
 
     def __init__(self) -> None:
-        self._settings: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self._settings: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
 
     def of(self, rows: Iterable[ScreeningDocument]) -> Iterator[ScreeningDocument]:
         """Yield rows, and look at each."""
         for row in rows:
             settings = row.settings.get("landscape") if row.xi is not None else None
             text = json.dumps(settings, sort_keys=True, default=str) if settings else ""
-            self._settings[row.mobile_species, row.potential][text] += 1
+            self._settings[row.ranked_among][text] += 1
             yield row
 
     def notes(self) -> list[str]:
         """Return what whoever reads the ranks should know, in words."""
-        names = {group: f"{group[0]} with {group[1]}" for group in sorted(self._settings)}
+        n_of_name = Counter(group[:2] for group in self._settings)
+        names = {
+            (ion, potential, weights): f"{ion} with {potential}"
+            + (f" (weights {weights[:8]})" if n_of_name[ion, potential] > 1 else "")
+            for ion, potential, weights in sorted(self._settings)
+        }
         notes = []
         if len(names) > 1:
-            notes.append(
-                f"Ranks are within each of {', '.join(names.values())}; --mobile and --potential "
-                "name one."
-            )
+            choice = "; --mobile and --potential name one" if len(n_of_name) > 1 else ""
+            notes.append(f"Ranks are within each of {', '.join(names.values())}{choice}.")
         for group, name in names.items():
             known = Counter({text: n for text, n in self._settings[group].items() if text})
             if len(known) < 2:

@@ -9,7 +9,7 @@ from pydantic import Field
 from superionic.schemas.document import Document, Warning_
 from superionic.schemas.orderings import OrderingsSummary, Origins
 
-ROW_VERSION = "2.3"
+ROW_VERSION = "2.4"
 """Version of the rows; a row of another version is built again."""
 
 Part = Literal["landscape", "prediction", "label", "validation"]
@@ -84,8 +84,9 @@ class ScreeningDocument(Origins):
     """
 
     key: str = Field(
-        description="The unique key: material_id, mobile species and potential, joined by '|'; a "
-        "'|' or '%' within one of them is written as '%7C' or '%25'."
+        description="The unique key: material_id, mobile species, potential and the first 16 "
+        "digits of the hash of its weights, joined by '|'; a '|' or '%' within one of them is "
+        "written as '%7C' or '%25'."
     )
     schema_version: str = Field(ROW_VERSION, description="Version of the row.")
     superionic_version: str = Field(description="Version of superionic of the newest run.")
@@ -237,3 +238,8 @@ class ScreeningDocument(Origins):
     )
     n_runs: int = Field(description="Runs of this material, species and potential in the store.")
     last_updated: str = Field(description="Time of the newest run, ISO 8601, UTC.")
+
+    @property
+    def ranked_among(self) -> tuple[str, str, str]:
+        """Mobile species, potential and hash of its weights: rows of the same are ranked."""
+        return self.mobile_species, self.potential, self.potential_weights_sha256

@@ -6,6 +6,7 @@ counts all rows for every page, skips over those of the pages before, drops an u
 without a word, and answers 500 where a database is away.
 """
 
+from collections import Counter
 from itertools import chain
 from typing import Annotated, Literal
 
@@ -67,10 +68,16 @@ def create_router(source: Source, campaign: Campaign, settings: ServeSettings) -
         """Say what is served: version, database, groups of rows, policies, limits."""
         with source.asking() as database:
             groups = source.survey(database).groups
+        sizes: Counter[tuple[str, str]] = Counter()
+        for group in groups:  # those of other weights under one name together
+            sizes[group.mobile_species, group.potential] += group.n_rows
         return About(
             version=__version__,
             database=source.spec.description,
-            groups=[GroupSize(**vars(group)) for group in groups],
+            groups=[
+                GroupSize(mobile_species=species, potential=potential, n_rows=n)
+                for (species, potential), n in sizes.most_common()
+            ],
             policies={name: policy.summary for name, policy in policies().items()},
             page_limit=settings.page_limit,
             export_limit=settings.export_limit,

@@ -177,10 +177,8 @@ def standings(database: Database, row: ScreeningDocument) -> list[StandingAnswer
 
 
 def _order(survey: Survey, asked: TableQuery) -> Order:
-    grouped = asked.mobile_species is not None and asked.potential is not None
-    return order_of(
-        asked.sort, asked.policy, descending=asked.descending, grouped=grouped and survey.n_rows > 0
-    )
+    grouped = survey.one_ranking(asked.mobile_species, asked.potential)
+    return order_of(asked.sort, asked.policy, descending=asked.descending, grouped=grouped)
 
 
 def _read(

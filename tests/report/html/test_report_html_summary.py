@@ -185,8 +185,8 @@ def test_broken_rows_are_named_and_old_ones_are_read():
     rows, faults = read_rows([{"key": "odd"}, old, broken, good], "xi")
     assert [row.material_id for row in rows] == ["good", "old"]
     reasons = {fault.what: fault.reason for fault in faults}
-    assert "n_atoms" in reasons["row broken|Li|chgnet:0.3.0"]
-    assert "1.0" in reasons["row old|Li|chgnet:0.3.0"]
+    assert "n_atoms" in reasons["row broken|Li|chgnet:0.3.0|weights of chgne"]
+    assert "1.0" in reasons["row old|Li|chgnet:0.3.0|weights of chgne"]
     assert "row odd" in reasons
 
 

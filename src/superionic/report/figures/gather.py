@@ -304,9 +304,9 @@ def one_group(rows: Sequence[ScreeningDocument]) -> list[ScreeningDocument]:
             "The screening collection has no rows.",
             hint="'superionic screen' adds some; 'superionic build' makes them from finished jobs.",
         )
-    groups: dict[tuple[str, str], list[ScreeningDocument]] = {}
+    groups: dict[tuple[str, ...], list[ScreeningDocument]] = {}
     for row in rows:
-        groups.setdefault((row.mobile_species, row.potential), []).append(row)
+        groups.setdefault(row.ranked_among, []).append(row)
     return max(groups.values(), key=len)
 
 

@@ -1,5 +1,6 @@
 """Gather all that a report shows."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -216,9 +217,9 @@ def gather(
         failures = [failure for failure in failures if scope.concerns(failure)]
     rows, published, label_faults = with_published(rows, labels)
     payloads = Payloads()
-    groups: dict[tuple[str, str], list[ScreeningDocument]] = {}
+    groups: dict[tuple[str, str, str], list[ScreeningDocument]] = {}
     for row in rows:
-        groups.setdefault((row.mobile_species, row.potential), []).append(row)
+        groups.setdefault(row.ranked_among, []).append(row)
     best = [
         row
         for group in groups.values()
@@ -240,9 +241,16 @@ def gather(
             payloads.add(f"{anchor}-cif", {"name": made.cif_name, "text": made.cif})
     progress(len(best), len(best))
     payloads.add("csv", {"name": "ranking.csv", "text": ranking_csv(rows, policy) + "\n"})
+    named = Counter(group[:2] for group in groups)
     comparisons = [
-        Comparison(*group, agreements(members), separations(members), f"agreement-{index}")
-        for index, (group, members) in enumerate(groups.items())
+        Comparison(
+            species,
+            potential if named[species, potential] == 1 else f"{potential}, {weights[:8]}",
+            agreements(members),
+            separations(members),
+            f"agreement-{index}",
+        )
+        for index, ((species, potential, weights), members) in enumerate(groups.items())
     ]
     for comparison, members in zip(comparisons, groups.values(), strict=True):
         payloads.add(comparison.key, agreement_data(members))

@@ -139,9 +139,7 @@ class _View:
     def __init__(self, content: "Content") -> None:
         self._content = content
         group_sizes = Counter(
-            (line.row.mobile_species, line.row.potential)
-            for line in content.table.rows
-            if line.row.duplicate_of is None
+            line.row.ranked_among for line in content.table.rows if line.row.duplicate_of is None
         )
         self.ranks: dict[str, str] = {}
         self.standings: dict[str, list[tuple[str, str, str]]] = {}
@@ -149,7 +147,7 @@ class _View:
             row = section.row
             rank = rank_of(row, content.policy.name)
             self.ranks[section.anchor] = NOTHING if rank is None else str(rank)
-            n_rows = group_sizes[row.mobile_species, row.potential] + content.n_rows_left_out
+            n_rows = group_sizes[row.ranked_among] + content.n_rows_left_out
             self.standings[section.anchor] = [
                 _standing(row, name, policy, n_rows) for name, policy in policies().items()
             ]

@@ -108,12 +108,12 @@ def read_rows(
             text = f"It is of version {row.schema_version} of the schema, not {ROW_VERSION}."
             faults.append(Fault(name, text, "'superionic build' writes it anew."))
         rows.append(row)
-    groups = {(row.mobile_species, row.potential) for row in rows}
+    groups = {row.ranked_among for row in rows}
     order = {group: index for index, group in enumerate(sorted(groups))}
 
     def place(row: ScreeningDocument) -> tuple[int, float, bool, str]:
         rank = rank_of(row, policy)
-        group = order[row.mobile_species, row.potential]
+        group = order[row.ranked_among]
         return (
             group,
             float("inf") if rank is None else rank,
