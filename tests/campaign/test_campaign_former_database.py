@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,19 @@ from superionic.campaign.screening import screen_paths
 from superionic.campaign.validating import validate_materials
 from superionic.cluster.build import build_screening
 from superionic.cluster.campaign_file import read_campaign
+from superionic.cluster.patience import Patience
+from superionic.cluster.site import launchpad_in
+from superionic.cluster.submit import queued_keys
 from superionic.collection.query import query
+from superionic.database.finished import adopt, finished_keys
 from superionic.flows.predict import PredictMaker
 from superionic.flows.screen import ScreenMaker
+from superionic.jobs.keys import former_keys
 from superionic.jobs.landscape import LandscapeMaker
 from superionic.landscape.settings import LandscapeSettings
 from superionic.potentials.registry import identify_potential
 from superionic.settings import SuperionicSettings
+from superionic.structures.readers import read_candidates
 
 pytestmark = pytest.mark.process
 DATA = Path(__file__).parents[1] / "data" / "database_48700e8"
@@ -124,6 +131,32 @@ def test_rows_are_built_anew_and_each_once(former):
     rows = query()
     assert len(rows) == N_CHGNET + N_LJ
     assert sorted(row.rank for row in rows) == [1, 1, 2, 2, 3]
+
+
+def test_work_that_0_1_divided_is_found_under_its_key_of_today(former, tmp_path):
+    """``energies_per_job`` was part of keys then."""
+    maker = coarse(0.8, potential=LJ)
+    divided = replace(maker, landscape_maker=replace(maker.landscape_maker, energies_per_job=20))
+    (crystal,) = read_candidates(CRYSTALS[:1])
+    ((then, today),) = former_keys(divided, [crystal]).items()
+    assert today == maker.key(crystal) != then
+    outputs = former.job_store.docs_store._collection
+    as_then = {"$set": {"output.task_key": then}}
+    n_documents = outputs.update_many({"output.task_key": today}, as_then).modified_count
+    assert n_documents == 4  # prepared, relaxed, landscape, descriptors
+    info = identify_potential(LJ)
+    assert finished_keys(former, [today], info, "descriptors") == set()
+    adopt(former, {then: today, "never": "seen"})
+    adopt(former, {then: today})
+    assert finished_keys(former, [today], info, "descriptors") == {today}
+    assert outputs.count_documents({"output.task_key": today}) == n_documents
+    # In the launchpad, too.
+    launchpad = launchpad_in(former.spec).open(Patience(10))
+    (queued, *_) = launchpad.workflows.find({})
+    key = queued["metadata"]["superionic"]["key"]
+    assert queued_keys(launchpad, ["today"], {key: "today"}) == {"today": "READY"}
+    assert queued_keys(launchpad, ["today"]) == {}
+    launchpad.client.close()
 
 
 def test_queued_jobs_of_then_run_and_are_not_queued_again(former, run, tmp_path):
