@@ -46,6 +46,13 @@ def test_json_lines_come_back_whole(tmp_path):
         read_rows_file(tmp_path / "nothing")
 
 
+def test_rows_of_an_older_version_get_the_keys_of_today(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    old = rows()[0].model_copy(update={"key": "of 2.2", "schema_version": "2.2"})
+    file.write_text(old.model_dump_json() + "\n")
+    assert [row.key for row in read_rows_file(file)] == [rows()[0].key]
+
+
 def test_a_frame_has_one_row_a_material_and_flat_columns():
     frame = rows_frame(rows()).set_index("material_id")
     assert frame.loc["a", "xi"] == 0.2

@@ -119,7 +119,8 @@ Key = Annotated[
     Field(
         min_length=1,
         max_length=LONGEST_KEY,
-        description="Key of a row: material, mobile species and potential, joined by '|'.",
+        description="Key of a row: material, mobile species, potential and the first digits of the "
+        "hash of its weights, joined by '|'.",
     ),
 ]
 

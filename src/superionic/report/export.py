@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from superionic import __version__
+from superionic.builders.documents import RowIdentity
 from superionic.errors import SettingsError
-from superionic.schemas.screening import LANDSCAPE_FIELDS, ScreeningDocument
+from superionic.schemas.screening import LANDSCAPE_FIELDS, ROW_VERSION, ScreeningDocument
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ def rows_jsonl(rows: Iterable[ScreeningDocument]) -> str:
 
 
 def read_rows_file(path: Path) -> list[ScreeningDocument]:
-    """Read rows that ``superionic query --format jsonl`` wrote.
+    """Read rows that ``superionic query --format jsonl`` wrote; those of before get keys of today.
 
     Raises
     ------
@@ -57,10 +58,14 @@ def read_rows_file(path: Path) -> list[ScreeningDocument]:
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
-            rows.append(ScreeningDocument.model_validate_json(line))
+            row = ScreeningDocument.model_validate_json(line)
         except ValidationError as error:
             said = error.errors()[0]["msg"]
             raise SettingsError(f"Line {number} of {path} is no row: {said}.", hint=hint) from None
+        if row.schema_version != ROW_VERSION:
+            key = RowIdentity(row.material_id, *row.ranked_among).key
+            row = row.model_copy(update={"key": key})
+        rows.append(row)
     return rows
 
 
