@@ -20,7 +20,7 @@ pytestmark = pytest.mark.process
     ],
 )
 def test_who_may_not_write_is_refused_in_one_line(
-    server, tmp_path, database_name, who, database, said
+    server, tmp_path, database_name, zygote, who, database, said
 ):
     site = Site(server, tmp_path / "site", database_name)
     uri = {
@@ -31,21 +31,20 @@ def test_who_may_not_write_is_refused_in_one_line(
     site.write(uri, database or database_name)
     write_crystals(site.folder / "crystals.jsonl", 1)
     path = campaign(site.folder, site.folder / "crystals.jsonl", TOY)
-    done = site.run("submit", "-c", str(path), "-l", str(site.launchpad_file))
-    assert done.returncode == 1
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    assert said in done.stderr
+    at = ("-l", str(site.launchpad_file))
+    answer = site.forked(zygote, "submit", "-c", str(path), *at, code=1)
+    assert len(answer.strip().splitlines()) == 1, answer
+    assert said in answer
     for secret in (PASSWORD, "wr0ng-password"):
-        assert secret not in done.stdout + done.stderr
+        assert secret not in answer
     assert server.database(database_name).list_collection_names() == []
 
 
-def test_a_worker_at_a_database_without_jobs_says_so(server, tmp_path, database_name):
+def test_a_worker_at_a_database_without_jobs_says_so(server, tmp_path, database_name, zygote):
     site = Site(server, tmp_path / "site", database_name)
-    done = site.run("worker", "-l", str(site.launchpad_file))
-    assert done.returncode == 1
-    assert "nothing was ever submitted" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    answer = site.forked(zygote, "worker", "-l", str(site.launchpad_file), code=1)
+    assert "nothing was ever submitted" in answer
+    assert len(answer.strip().splitlines()) == 1
 
 
 def test_without_a_job_store_nothing_is_computed(server, tmp_path, database_name, zygote):
@@ -53,9 +52,8 @@ def test_without_a_job_store_nothing_is_computed(server, tmp_path, database_name
     site.jobflow_file.write_text(
         yaml.safe_dump({"JOB_STORE": {"docs_store": {"type": "MemoryStore"}}})
     )
-    done = site.run("worker", "-l", str(site.launchpad_file))
-    assert done.returncode == 1
-    assert "MemoryStore" in done.stderr
+    answer = site.forked(zygote, "worker", "-l", str(site.launchpad_file), code=1)
+    assert "MemoryStore" in answer
     assert site.states() == {"READY": 1, "WAITING": 2}
     # Nor by FireWorks' own command, which knows no job store at all.
     environment = {k: v for k, v in site.environment.items() if k != "JOBFLOW_CONFIG_FILE"}
