@@ -19,7 +19,7 @@ from superionic.cluster import process
 from superionic.cluster.owner import this_process
 from superionic.cluster.patience import Patience
 from superionic.cluster.recovery import Recovery, end_lost_launches, recover_process
-from superionic.cluster.repair import release, reserved
+from superionic.cluster.repair import release, repair_workflow, reserved
 from superionic.cluster.rerun import rerun
 from superionic.cluster.site import read_launchpad
 from superionic.cluster.spool import Result, Spool, SpoolingJobStore
@@ -211,6 +211,26 @@ def test_giving_a_lock_back_twice_leaves_the_next_holder_alone(site):
             first.workflows.once = Forgetful(first.workflows.once, "update_one", meanwhile)
         (workflow,) = site.database().workflows.find({})
         assert workflow.get("locked_by") == "second"
+
+
+def test_who_lost_a_lock_while_it_was_stopped_leaves_the_workflow_to_its_next_holder(site):
+    with launchpads(site, "first", "second") as (first, second):
+        _, launch = take(first)
+        load = first.get_wf_by_fw_id_lzyfw
+
+        def stopped(fw_id):
+            workflow = load(fw_id)
+            assert second.take_lock(1, "first")
+            return workflow
+
+        first.get_wf_by_fw_id_lzyfw = stopped
+        first.complete_launch(launch, FWAction(), "COMPLETED")
+        (workflow,) = site.database().workflows.find({})
+        assert workflow["locked_by"] == "second"
+        assert jobs(site)[:2] == [("RUNNING", [launch]), ("WAITING", [])]
+        repair_workflow(second, 1)
+    assert jobs(site)[:2] == [("COMPLETED", [launch]), ("READY", [])]
+    assert known(site)[:2] == ["COMPLETED", "READY"]
 
 
 def test_releasing_a_job_twice_leaves_the_next_one_who_takes_it_alone(site):
