@@ -344,7 +344,7 @@ def test_markup_is_shown_as_text(page, served):
 
 
 def test_formulas_have_subscripts_and_materials_lead_to_where_they_come_from(page, served):
-    key = "mp-0005|Li|chgnet:0.3.0"
+    key = "mp-0005|Li|chgnet:0.3.0|weights of chgne"
     opened_table(page, served, "?material_id=mp-0005")
     link = page.locator("#rows tbody td a").first
     assert link.inner_html() == "Li<sub>2</sub>O"
