@@ -148,17 +148,17 @@ def survey(rows: Collection, seed: int = 0, n_samples: int = N_SAMPLES) -> Surve
     found = rows.find({"rank": {"$in": ranks}}, dict.fromkeys(_SAMPLED, 1) | {"_id": 0})
     sample = tuple(found.limit(n_samples * _MOST_GROUPS))
     names = ("mobile_species", "potential", "potential_weights_sha256")
-    sampled = Counter(tuple(str(row.get(name)) for name in names) for row in sample)
+    sampled = Counter(tuple(row.get(name) for name in names) for row in sample)
     groups: list[Group] = []
     for group, n in sampled.most_common():
         exact = len(groups) < _MOST_GROUPS
         same = dict(zip(names, group, strict=True))
         n_rows = largest_rank(rows, same) if exact else n * step
-        groups.append(Group(group[0], group[1], group[2], n_rows))
+        groups.append(Group(str(group[0]), str(group[1]), str(group[2]), n_rows))
     return Survey(tuple(groups), sample)
 
 
-def largest_rank(rows: Collection, same: Mapping[str, str]) -> int:
+def largest_rank(rows: Collection, same: Mapping[str, Any]) -> int:
     """Return the largest rank, found by halving: ranks have no gaps."""
 
     def exists(rank: int) -> bool:
