@@ -174,3 +174,21 @@ def database(
 
 def server_is_gone(data_dir: Path) -> bool:
     return server_status(data_dir).server is None
+
+
+def modules_and_seconds(*arguments: str) -> tuple[str, set[str], float]:
+    """Run a command in a fresh process; return its output, what it imported, and its CPU time."""
+    code = (
+        "import sys, psutil\n"
+        "from superionic.cli import main\n"
+        f"sys.argv = ['superionic', *{arguments!r}]\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print(*{name.partition('.')[0] for name in sys.modules})\n"
+        "    print(sum(psutil.Process().cpu_times()[:2]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    *output, modules, seconds = done.stdout.splitlines()
+    return "\n".join(output), set(modules.split()), float(seconds)

@@ -3,11 +3,11 @@
 import csv
 import io
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from campaign_fixtures import modules_and_seconds
 from typer.testing import CliRunner
 
 from superionic.builders.rows import screening_document
@@ -109,21 +109,9 @@ def test_the_setting_names_the_database_unless_the_option_does(filled, monkeypat
 
 
 def test_a_query_needs_no_package_of_physics(filled, data_dir):
-    code = (
-        "import sys, psutil\n"
-        "from superionic.cli import main\n"
-        "sys.argv = ['superionic', 'query', '--max-barrier', '0.2', '--format', 'csv']\n"
-        "try:\n"
-        "    main()\n"
-        "finally:\n"
-        "    heavy = {'torch', 'chgnet', 'pymatgen', 'ase', 'numba', 'scipy', 'pandas', 'numpy',\n"
-        "             'jobflow', 'maggma', 'matplotlib', 'plotly'}\n"
-        "    print('heavy:', sorted(heavy & set(sys.modules)))\n"
-        "    print('seconds:', sum(psutil.Process().cpu_times()[:2]))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    _, row, heavy, seconds = done.stdout.splitlines()
-    assert row.startswith("mp-2,Li2S,Li,")
-    assert heavy == "heavy: []"
-    assert float(seconds.split()[1]) < 2
+    asked = ("query", "--max-barrier", "0.2", "--format", "csv")
+    output, modules, seconds = modules_and_seconds(*asked)
+    assert output.splitlines()[1].startswith("mp-2,Li2S,Li,")
+    physics = {"torch", "chgnet", "pymatgen", "ase", "numba", "scipy", "pandas", "numpy"}
+    assert not modules & {*physics, "jobflow", "maggma", "matplotlib", "plotly"}
+    assert seconds < 2

@@ -1,11 +1,12 @@
 """Options that the commands for clusters share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superionic.settings import SuperionicSettings, get_settings
+if TYPE_CHECKING:
+    from superionic.settings import SuperionicSettings
 
 LaunchpadFile = Annotated[
     Path | None,
@@ -27,12 +28,14 @@ SpoolDirectory = Annotated[
 ]
 
 
-def settings_with(database: str | None) -> SuperionicSettings:
+def settings_with(database: str | None) -> "SuperionicSettings":
     """Return the settings, with the database of the command line where one is given."""
+    from superionic.settings import get_settings
+
     settings = get_settings()
     return settings.model_copy(update={"database_uri": database}) if database else settings
 
 
-def spool_directory(settings: SuperionicSettings, named: Path | None) -> Path:
+def spool_directory(settings: "SuperionicSettings", named: Path | None) -> Path:
     """Return the directory of results that are not sent yet."""
     return (named or settings.data_dir / "spool").expanduser().absolute()

@@ -1,13 +1,14 @@
 """``superionic db``: the local database server."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from superionic.cli.console import echo
-from superionic.database.server import ServerStatus, server_status, start_server, stop_server
-from superionic.settings import get_settings
+
+if TYPE_CHECKING:
+    from superionic.database.server import ServerStatus
 
 app = typer.Typer(help="Start, stop and look at the local database server.", no_args_is_help=True)
 
@@ -28,6 +29,8 @@ def start(data_dir: DataDir = None) -> None:
     Commands that need it start it by themselves, and the last one stops it; this saves them the
     start, and keeps the database reachable for other programs.
     """
+    from superionic.database.server import start_server
+
     server = start_server(_data_dir(data_dir))
     echo(f"{server.engine} runs at {server.uri} (process {server.pid}).")
 
@@ -40,6 +43,8 @@ def stop(
     ] = False,
 ) -> None:
     """Stop the server: now if nobody uses it, else when its last user leaves."""
+    from superionic.database.server import server_status, stop_server
+
     path = _data_dir(data_dir)
     ran = server_status(path).server is not None
     status = stop_server(path, force=force) if ran else None
@@ -54,6 +59,8 @@ def stop(
 @app.command()
 def status(data_dir: DataDir = None) -> None:
     """Say whether the server runs, and where; exit status 1 if it does not run or answer."""
+    from superionic.database.server import server_status
+
     found = server_status(_data_dir(data_dir))
     for line in describe(found):
         echo(line)
@@ -61,7 +68,7 @@ def status(data_dir: DataDir = None) -> None:
         raise typer.Exit(1)
 
 
-def describe(status: ServerStatus) -> list[str]:
+def describe(status: "ServerStatus") -> list[str]:
     """Return the lines that describe a server.
 
     Parameters
@@ -89,4 +96,6 @@ def describe(status: ServerStatus) -> list[str]:
 
 
 def _data_dir(data_dir: Path | None) -> Path:
+    from superionic.settings import get_settings
+
     return data_dir if data_dir is not None else get_settings().data_dir
