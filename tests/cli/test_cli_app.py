@@ -1,5 +1,6 @@
 """The application: help by subject, options that all commands share, the doctor's exit code."""
 
+import sys
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
@@ -8,7 +9,7 @@ from campaign_fixtures import TOY, write_crystals
 from typer.testing import CliRunner
 
 from superionic import diagnosis
-from superionic.cli.app import app
+from superionic.cli.app import app, main
 from superionic.cli.console import ProgressConsole
 
 
@@ -55,15 +56,23 @@ def test_shared_options_stand_before_or_after_the_command():
 
 
 @pytest.mark.process
-def test_quiet_leaves_the_result_and_verbose_adds_a_traceback(run, tmp_path):
+def test_quiet_leaves_the_result_alone(run, tmp_path):
     write_crystals(tmp_path / "crystals", 1)
     asked = ("screen", tmp_path / "crystals", "--potential", TOY, "--step", "1")
     done = run(*asked, "--quiet")
     assert done.err == ""
     assert done.out.startswith("rank")
-    wrong = run("screen", tmp_path / "crystals", "--potential", "chargenet", "-v", code=1)
-    assert "Traceback" in wrong.err
-    assert "Error: " in wrong.err
+
+
+@pytest.mark.parametrize("verbose", [(), ("-v",)])
+def test_verbose_adds_a_traceback_to_an_error(verbose, capsys, monkeypatch, surroundings):
+    wrong = ["superionic", "query", "--database", "postgres://host/", *verbose]
+    monkeypatch.setattr(sys, "argv", wrong)
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().err
+    assert ("Traceback" in said) == bool(verbose)
+    assert said.splitlines()[-1].startswith("Error: ")
 
 
 def test_the_doctor_takes_a_missing_optional_package_for_no_fault(monkeypatch, database):
@@ -72,9 +81,16 @@ def test_the_doctor_takes_a_missing_optional_package_for_no_fault(monkeypatch, d
             raise PackageNotFoundError(name)
         return version(name)
 
+    asked = []
+
+    def diagnose_potentials(specs):
+        asked.extend(specs)
+        return [diagnosis.Finding(True, f"potential {spec}", "works.") for spec in specs]
+
     monkeypatch.setattr(diagnosis, "version", without_extras)
-    monkeypatch.setattr("superionic.potentials.registry.diagnose_potentials", list)
+    monkeypatch.setattr("superionic.potentials.registry.diagnose_potentials", diagnose_potentials)
     done = invoke("doctor")
     assert done.exit_code == 0, done.output
+    assert asked == ["chgnet"], "sevennet is asked for only where it is installed"
     assert "sevenn: is not installed (optional)" in done.output
     assert done.output.count("(optional)") == len(diagnosis.EXTRAS)
