@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from superionic import __version__
-from superionic.builders.documents import RowIdentity
 from superionic.errors import SettingsError
 from superionic.schemas.screening import LANDSCAPE_FIELDS, ROW_VERSION, ScreeningDocument
 
@@ -63,6 +62,8 @@ def read_rows_file(path: Path) -> list[ScreeningDocument]:
             said = error.errors()[0]["msg"]
             raise SettingsError(f"Line {number} of {path} is no row: {said}.", hint=hint) from None
         if row.schema_version != ROW_VERSION:
+            from superionic.builders.documents import RowIdentity  # needs pymatgen
+
             key = RowIdentity(row.material_id, *row.ranked_among).key
             row = row.model_copy(update={"key": key})
         rows.append(row)
