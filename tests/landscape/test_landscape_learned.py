@@ -43,9 +43,9 @@ def layered() -> Structure:
     )
 
 
-def described(structure, potential, learned=None, **kwargs):
+def described(structure, potential, learned=None, prior=None, **kwargs):
     settings = LandscapeSettings(learned=learned, grid_step_A=0.35, **kwargs)
-    landscape = compute_landscape(structure, "Li", potential, settings)
+    landscape = compute_landscape(structure, "Li", potential, settings, prior=prior)
     found = compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
     return landscape, found
 
@@ -123,6 +123,41 @@ def test_the_same_seed_gives_the_same_landscape():
         assert a.drawn is not None
         assert b.drawn is not None
         np.testing.assert_array_equal(a.drawn.energies_eV, b.drawn.energies_eV)
+
+
+def other_energies(atoms, index, positions):
+    """A potential whose walls are half as high again, and that likes one corner of the cell."""
+    corner = np.linalg.norm(positions - [1.0, 1.5, 2.0], axis=1)
+    return 1.5 * pair_energies(atoms, index, positions) - 0.1 * np.exp(-((corner / 2) ** 2))
+
+
+def test_where_one_potential_is_known_thirty_energies_tell_another():
+    known, first = described(layered(), pair_potential())
+    _, exact = described(layered(), FunctionPotential(other_energies))
+    assert abs(exact.barrier_3d_eV - first.barrier_3d_eV) > 0.05
+    thirty = LearnedSettings(max_energies=30, batch_size=4, n_draws=16)
+    potential = FunctionPotential(other_energies)
+    landscape, found = described(layered(), potential, thirty, known)
+    assert potential.n_energies <= 30
+    assert "prior_left_out" not in {remark.code for remark in landscape.remarks}
+    for name in ("barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV", "mpe_eV"):
+        assert getattr(found, name) == pytest.approx(getattr(exact, name), abs=0.05)
+
+
+def test_a_misleading_potential_is_left_out():
+    misleading, _ = described(layered(), cosine_potential(-2.0, 3.0, -1.0))
+    _, exact = described(layered(), pair_potential())
+    landscape, found = described(layered(), pair_potential(), CHEAP, misleading)
+    assert "prior_left_out" in {remark.code for remark in landscape.remarks}
+    assert_close(found, exact)
+
+
+def test_another_potential_must_have_the_same_grid():
+    known, _ = described(layered(), pair_potential(), symmetry=False)
+    with pytest.raises(LandscapeError, match="another grid"):
+        described(ionic(), pair_potential(), CHEAP, known)
+    with pytest.raises(SettingsError, match="learned"):
+        described(layered(), pair_potential(), None, known)
 
 
 def test_a_budget_is_kept_and_told():

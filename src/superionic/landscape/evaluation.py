@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from superionic.errors import DisorderError, LandscapeError
+from superionic.errors import DisorderError, LandscapeError, SettingsError
 from superionic.landscape.adaptive import Sampler, flood, refine_shared_map, sample_adaptively
 from superionic.landscape.grid import Grid, plain_shape, symmetric_grid
 from superionic.landscape.learned import LandscapeSampler, LearnedMaps, learn_maps
 from superionic.landscape.plans import OrbitPlan, irreducible_points
 from superionic.landscape.points import IrreduciblePoints
-from superionic.landscape.results import OrbitLandscape
+from superionic.landscape.results import Landscape, OrbitLandscape
 from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings, LearnedSettings
 from superionic.landscape.surroundings import Surroundings
 from superionic.landscape.symmetry import (
@@ -80,6 +80,8 @@ class Evaluation:
         Grid, symmetry, exclusion radius.
     progress : callable, optional
         Called now and then with (done, planned) numbers of energies.
+    prior : Landscape, optional
+        Another potential's landscape, from which a learned one starts.
 
     Raises
     ------
@@ -100,11 +102,17 @@ class Evaluation:
         potential: Potential,
         settings: LandscapeSettings,
         progress: ProgressCallback | None = None,
+        prior: Landscape | None = None,
     ) -> None:
         if not structure.is_ordered:
             raise DisorderError(
                 f"{structure.composition.reduced_formula} has partially occupied sites.",
                 hint="Order the crystal first (superionic.structures.prepare).",
+            )
+        if prior is not None and settings.learned is None:
+            raise SettingsError(
+                "Only a learned landscape starts from another potential's.",
+                hint="Choose the learned mode.",
             )
         self.sites = list(check_ions(structure, mobile_species))
         self.structure = structure
@@ -114,6 +122,7 @@ class Evaluation:
         self.potential = potential
         self.settings = settings
         self.progress = progress
+        self.prior = prior
         self.n_evaluations = 0
         self.n_failed = 0
         self.first_failure = ""
@@ -371,6 +380,7 @@ class Evaluation:
             self.fractional[representatives],
             settings,
             self.settings.seed,
+            self._prior_energies(points),
         )
         frameworks: dict[int, FrozenFramework] = {}
         flat = np.concatenate([plan.points for plan in points.plans])
@@ -398,7 +408,30 @@ class Evaluation:
         sampling.remarks.extend(self._remarks(maps))
         return maps.landscapes()
 
+    def _prior_energies(self, points: IrreduciblePoints) -> NDArray[np.float64] | None:
+        """Return another potential's energies at all points, in eV on a common zero."""
+        if self.prior is None:
+            return None
+        grid = self.prior.grid
+        same = grid.shape == points.grid.shape and grid.origin == points.grid.origin
+        if not same or not np.allclose(grid.lattice, points.grid.lattice):
+            raise LandscapeError(
+                "The other potential's landscape has another grid than this one.",
+                hint="Compute both of one crystal, with one step and one symmetry.",
+            )
+        minima = {site: one.minimum_eV for one in self.prior.orbits for site in one.orbit.members}
+        totals = {site: energies + minima[site] for site, energies in self.prior.maps()}
+        return np.concatenate(
+            [totals[plan.orbit.representative].ravel()[plan.points] for plan in points.plans]
+        )
+
     def _remarks(self, maps: LearnedMaps) -> Iterator[Remark]:
+        if self.prior is not None and not maps.posterior.uses_prior:
+            yield Remark(
+                "prior_left_out",
+                "The other potential's landscape explains the energies less well than the "
+                "surroundings alone; it was left out.",
+            )
         if maps.unsettled.any():
             names = ", ".join(maps.unsettled_names)
             yield Remark(

@@ -24,6 +24,7 @@ def compute_landscape(
     settings: LandscapeSettings | None = None,
     *,
     progress: ProgressCallback | None = None,
+    prior: Landscape | None = None,
 ) -> Landscape:
     """Compute the frozen-framework landscape of every mobile ion.
 
@@ -39,6 +40,9 @@ def compute_landscape(
         Grid, symmetry, exclusion radius.
     progress : callable, optional
         Called now and then with (done, planned) numbers of energies.
+    prior : Landscape, optional
+        Another potential's landscape of the same crystal on the same grid, from which a learnt
+        landscape starts: only the difference is learnt.
 
     Raises
     ------
@@ -53,11 +57,12 @@ def compute_landscape(
     NonFiniteEnergyError
         When an energy is NaN or infinite.
     LandscapeError
-        When no grid point can be evaluated, or the energy is the same at all of them.
+        When no grid point can be evaluated, the energy is the same at all of them, or the other
+        landscape has another grid.
     """
     start = time.perf_counter()
     evaluation = Evaluation(
-        structure, mobile_species, potential, settings or LandscapeSettings(), progress
+        structure, mobile_species, potential, settings or LandscapeSettings(), progress, prior
     )
     sampling = evaluation.sampling()
     orbits = evaluation.evaluate(sampling)

@@ -10,6 +10,11 @@
    the wide ones (:mod:`~superionic.landscape.acquisition`).
 4. When all are narrow, a larger and fresh set of draws has to agree.
 
+Where another potential's landscape of the crystal is known, its energies are one more feature and a
+known function of the process: only the difference is learnt. The design then is made of sites, of
+that landscape's passes, and of points far from each other among its low ones. The process goes back
+to the features alone as soon as those explain the energies better.
+
 The draws are kept with the landscape: every descriptor of it, now or later, has its interval.
 """
 
@@ -36,6 +41,11 @@ Ending = Literal["settled", "budget", "exhausted"]
 N_DESIGN = 16
 ROOM = 0.85
 """Smallest distance to a species, relative to that of an ion on its site, of points with room."""
+
+N_PRIOR_DESIGN = 4
+"""Points beside sites and passes where another potential's landscape is known."""
+PRIOR_BELOW_eV = 2.5
+"""They are among those that lie below this there."""
 
 N_LOOKS = 16
 """Maps that are drawn in each round."""
@@ -156,7 +166,13 @@ class LandscapeSampler:
         self.unsettled = np.ones(11, dtype=bool)
         self.n_rounds = 0
         self._highest_eV = HIGHEST_THRESHOLD_eV
-        self._queue = self._design(surroundings, positions, sites)
+        near = [points.nearest(orbit, site) for orbit, site in enumerate(sites)]
+        first = [point for point in near if point is not None]
+        self._queue = np.array(
+            self._design(first, surroundings, positions, sites)
+            if prior_eV is None
+            else self._prior_design(first, prior_eV)
+        )
         self._ending: Ending | None = None
 
     @property
@@ -249,9 +265,13 @@ class LandscapeSampler:
         return wide
 
     def _design(
-        self, surroundings: list[Surroundings], positions: list[FloatArray], sites: FloatArray
-    ) -> IntArray:
-        """Return the first points: sites, then points with room, then any."""
+        self,
+        first: list[int],
+        surroundings: list[Surroundings],
+        positions: list[FloatArray],
+        sites: FloatArray,
+    ) -> list[int]:
+        """Return the points of sites, then points with room, then any."""
         lattice = self.points.grid.lattice
         on_site = np.vstack(
             [
@@ -267,13 +287,17 @@ class LandscapeSampler:
                 for one, at in zip(surroundings, positions, strict=True)
             ]
         )
-        near = [self.points.nearest(k, site) for k, site in enumerate(sites)]
-        first = [point for point in near if point is not None]
         features = self.posterior.features
         n_room = 2 * N_DESIGN // 3
-        first += farthest_points(features, first, room, n_room)
-        first += farthest_points(features, first, np.ones_like(room), N_DESIGN - n_room)
-        return np.array(first)
+        first = first + farthest_points(features, first, room, n_room)
+        return first + farthest_points(features, first, np.ones_like(room), N_DESIGN - n_room)
+
+    def _prior_design(self, first: list[int], prior_eV: FloatArray) -> list[int]:
+        """Return the points of sites, then the passes of another landscape, then low ones of it."""
+        ends = [pair for pair in self.points.read(prior_eV).passes if pair is not None]
+        first = list(dict.fromkeys([*first, *(point for pair in ends for point in pair)]))
+        low = prior_eV - prior_eV.min() < PRIOR_BELOW_eV
+        return first + farthest_points(self.posterior.features, first, low, N_PRIOR_DESIGN)
 
 
 def farthest_points(
