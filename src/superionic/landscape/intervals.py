@@ -9,6 +9,7 @@ from superionic.landscape.descriptors import (
     DescriptorSettings,
     compute_descriptors,
 )
+from superionic.landscape.posterior import CEILING_eV
 from superionic.landscape.results import Landscape
 
 QUANTILES = (0.025, 0.975)
@@ -19,6 +20,9 @@ N_TRANSPORT_DRAWS = 16
 
 FIXED = ("n_mobile", "cell_volume_A3", "xi_threshold_eV", "thresholds_eV")
 """Fields that do not depend on energies."""
+
+UNKNOWN_ABOVE_eV = 0.9 * CEILING_eV
+"""Learnt energies end at the ceiling: a barrier near it may be any number of times as high."""
 
 Interval = tuple[float, float]
 Intervals = dict[str, Interval | tuple[Interval, ...]]
@@ -67,6 +71,8 @@ def descriptor_intervals(
         values = values[: N_TRANSPORT_DRAWS if field.name.startswith("diffusivity") else None]
         low = np.minimum(np.quantile(values, QUANTILES[0], axis=0, method="lower"), own)
         high = np.maximum(np.quantile(values, QUANTILES[1], axis=0, method="higher"), own)
+        if "barrier" in field.name or "mpe" in field.name:
+            high = np.where(high > UNKNOWN_ABOVE_eV, np.inf, high)
         intervals[field.name] = (
             (float(low), float(high))
             if own.ndim == 0

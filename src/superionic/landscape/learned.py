@@ -8,7 +8,9 @@
 3. Maps drawn from it go through the exact percolation, volumes and Xi. While the 95 % interval of
    one of these is wider than its tolerance, a batch of energies is evaluated that tells most of
    the wide ones (:mod:`~superionic.landscape.acquisition`).
-4. When all are narrow, a larger and fresh set of draws has to agree.
+4. When all are narrow, a larger and fresh set of draws has to agree, and what the descriptors hang
+   on has to be evaluated: the passes of the most probable map, its minima, and the points that may
+   lie below these.
 
 Where another potential's landscape of the crystal is known, its energies are one more feature and a
 known function of the process: only the difference is learnt. The design then is made of sites, of
@@ -27,7 +29,7 @@ from numpy.typing import NDArray
 
 from superionic.landscape.acquisition import choose
 from superionic.landscape.points import NAMES, IrreduciblePoints, Reading
-from superionic.landscape.posterior import Draws, MapPosterior, expand
+from superionic.landscape.posterior import Draws, MapPosterior, RELEVANT_eV, expand
 from superionic.landscape.results import DrawnMaps, OrbitLandscape
 from superionic.landscape.settings import LearnedSettings
 from superionic.landscape.surroundings import Surroundings, principal_components
@@ -63,6 +65,9 @@ PROPORTIONAL_ABOVE_eV = 2.0
 
 OF_XI = (4, 7)
 """Places of the volumes at the threshold of Xi among :attr:`Reading.values`."""
+
+CAUTION = 2.0
+"""Standard deviations by which points may lie below a minimum that are evaluated at the end."""
 
 UNREACHED_eV = 1e3
 """Stands for an infinite barrier in intervals."""
@@ -222,11 +227,30 @@ class LandscapeSampler:
             if self.unsettled.any():
                 break
         else:
-            self._ending = "settled"
-            return np.empty(0, dtype=np.int64)
+            unchecked = self._unchecked()
+            if not len(unchecked):
+                self._ending = "settled"
+            return unchecked
         self.n_rounds += 1
         n_wanted = max(self.settings.batch_size, posterior.n_known // 6)
         return choose(posterior, draws, readings, self.unsettled, n_wanted)
+
+    def _unchecked(self) -> IntArray:
+        """Return points that are not evaluated, but on which the descriptors hang."""
+        posterior, points = self.posterior, self.points
+        lowest = points.minima(posterior.mean)
+        # Lower than the minimum, perhaps, by more than a barrier may be wrong.
+        doubtful = posterior.mean - CAUTION * posterior.sd
+        below = points.minima(doubtful)
+        drop_eV = expand(posterior.mean[lowest]) - expand(doubtful[below])
+        reading = points.read(posterior.energies_eV(), with_xi=False)
+        passes = [
+            pair[0]
+            for pair, barrier in zip(reading.passes, reading.barriers_eV, strict=True)
+            if pair is not None and barrier < RELEVANT_eV
+        ]
+        wanted = [*lowest, *below[drop_eV > self.settings.barrier_tolerance_eV], *passes]
+        return np.unique(np.array([one for one in wanted if posterior.open[one]], dtype=np.int64))
 
     def _readings(self, draws: Draws, *, with_xi: bool = True) -> list[Reading]:
         energies_eV = self.posterior.energies_eV()
@@ -260,6 +284,8 @@ class LandscapeSampler:
             1.0, middle[:4] / PROPORTIONAL_ABOVE_eV
         )
         tolerance[4:10] = np.maximum(settings.volume_tolerance * middle[4:10], MIN_VOLUME)
+        # Barriers that no ion crosses need not be known closely.
+        tolerance[:4][low[:4] > RELEVANT_eV] = np.inf
         # What was not looked at is not known.
         wide: NDArray[np.bool_] = ~((high - low) / 2 <= tolerance)
         return wide

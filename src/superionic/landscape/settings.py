@@ -41,7 +41,7 @@ class LearnedSettings:
     ----------
     barrier_tolerance_eV : float
         Half the width of the 95 % intervals of percolation barriers; of those above 2 eV in
-        proportion.
+        proportion, and of those above 4 eV any.
     volume_tolerance : float
         The same for free volumes at 0.5, 1.5 and 2 eV, as a fraction of the volume, or 0.001 of
         the cell.
