@@ -24,7 +24,7 @@ from adaptive_error import chosen, numbers
 from superionic.jobs.descriptors import bounded, finite
 from superionic.landscape.descriptors import compute_descriptors
 from superionic.landscape.intervals import descriptor_intervals
-from superionic.landscape.landscape import compute_landscape
+from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.landscape.settings import LandscapeSettings, LearnedSettings
 from superionic.potentials.base import FrozenFramework
 from superionic.potentials.registry import load_potential
@@ -77,15 +77,7 @@ def learned(structure: Structure, settings: LearnedSettings) -> dict[str, Any]:
     finally:
         del potential.frozen_framework
     sampled = time.process_time()
-    found = compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
-    bounds = bounded(descriptor_intervals(landscape, found))
-    described = time.process_time()
-    values: dict[str, Any] = {name: finite(getattr(found, name)) for name in (*BARRIERS, "xi")}
-    intervals = {name: bounds[name] for name in (*BARRIERS, "xi")}
-    for name, threshold_eV in zip(VOLUMES, (0.5, 2.0), strict=True):
-        at = found.thresholds_eV.index(threshold_eV)
-        values[name] = found.fv_disconnected_union[at]
-        intervals[name] = bounds["fv_disconnected_union"][at]
+    values, intervals = described(landscape)
     return {
         "n_energies": landscape.n_evaluations,
         "ending": landscape.ending,
@@ -93,8 +85,21 @@ def learned(structure: Structure, settings: LearnedSettings) -> dict[str, Any]:
         "intervals": intervals,
         "energies_cpu_s": Timed.seconds,
         "sampler_cpu_s": sampled - start - Timed.seconds,
-        "intervals_cpu_s": described - sampled,
+        "intervals_cpu_s": time.process_time() - sampled,
     }
+
+
+def described(landscape: Landscape) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the numbers of the table and, of a learnt landscape, their intervals."""
+    found = compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
+    values: dict[str, Any] = {name: finite(getattr(found, name)) for name in (*BARRIERS, "xi")}
+    bounds = bounded(descriptor_intervals(landscape, found))
+    intervals = {name: bounds.get(name) for name in values}
+    for name, threshold_eV in zip(VOLUMES, (0.5, 2.0), strict=True):
+        at = found.thresholds_eV.index(threshold_eV)
+        values[name] = found.fv_disconnected_union[at]
+        intervals[name] = bounds["fv_disconnected_union"][at] if bounds else None
+    return values, intervals
 
 
 def unit(name: str) -> str:
