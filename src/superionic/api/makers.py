@@ -59,12 +59,12 @@ def landscape_settings(
     """
     if reference and (adaptive or learned):
         raise SettingsError(
-            "The published protocol is neither adaptive nor learned.", hint="Choose one of them."
+            "The published protocol is not adaptive, and not learned.", hint="Choose one of them."
         )
     if max_energies is not None and not learned:
         raise SettingsError(
-            "The number of energies is limited in learned mode alone.",
-            hint="Choose the learned mode (--learned), or leave the limit (--max-energies) out.",
+            "Only a learned landscape (--learned) has a largest number of energies.",
+            hint="Choose the learned mode, or leave the limit (--max-energies) out.",
         )
     limit = {} if max_energies is None else {"max_energies": max_energies}
     settings = (

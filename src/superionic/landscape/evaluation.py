@@ -1,7 +1,7 @@
 """How the energies of a landscape are obtained: which grid, which points, how often."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -374,11 +374,13 @@ class Evaluation:
     def _learn(self, sampling: Sampling, settings: LearnedSettings) -> list[OrbitLandscape]:
         points = IrreduciblePoints(sampling.grid, list(self.plans(sampling)))
         representatives = [orbit.representative for orbit in sampling.orbits]
+        # What the check of the symmetry took counts.
+        left = max(1, settings.max_energies - self.n_evaluations)
         sampler = LandscapeSampler(
             points,
             self._surroundings(representatives),
             self.fractional[representatives],
-            settings,
+            replace(settings, max_energies=left),
             self.settings.seed,
             self._prior_energies(points),
         )
