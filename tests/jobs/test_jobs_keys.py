@@ -19,7 +19,7 @@ from superionic.jobs.keys import PARTS, Part, former_keys, key_fields, task_key,
 from superionic.jobs.landscape import LandscapeMaker
 from superionic.jobs.prepare import PrepareMaker
 from superionic.jobs.shakes import ShakeMaker
-from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
+from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings, LearnedSettings
 from superionic.structures.candidate import Candidate
 from superionic.structures.prepare import PrepareSettings
 from superionic.surrogate.settings import ShakeSettings
@@ -67,6 +67,9 @@ GOLDEN = [
     ),
 ]
 SPLIT = ScreenMaker(landscape_maker=LandscapeMaker(energies_per_job=2000))
+LEARNED = ScreenMaker(
+    landscape_maker=LandscapeMaker(settings=LandscapeSettings(learned=LearnedSettings()))
+)
 SPLIT_OF_0_1 = "4c5befdc01914c20fe05e12299f4fd467e04de44820c44faa89c6851c2e444d8"
 
 
@@ -88,6 +91,13 @@ def test_how_work_is_divided_is_not_in_the_key_and_0_1_is_found():
     assert former_keys(SPLIT, [CRYSTAL]) == {SPLIT_OF_0_1: ScreenMaker().key(CRYSTAL)}
 
 
+def test_what_is_learnt_has_a_key_of_its_own():
+    fewer = replace(LearnedSettings(), max_energies=50)
+    settings = LandscapeSettings(learned=fewer)
+    other = replace(LEARNED, landscape_maker=LandscapeMaker(settings=settings))
+    assert len({maker.key(CRYSTAL) for maker in (ScreenMaker(), LEARNED, other)}) == 3
+
+
 def nested(value):
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         yield type(value)
@@ -96,7 +106,7 @@ def nested(value):
 
 
 def test_every_class_in_a_key_has_a_name_that_lasts():
-    makers = [maker for maker, _ in GOLDEN] + [SHAKES]
+    makers = [maker for maker, _ in GOLDEN] + [SHAKES, LEARNED]
     makers.append(DiffusionMDMaker().md_settings())
     found = {f"{kind.__module__}.{kind.__qualname__}" for maker in makers for kind in nested(maker)}
     assert found <= set(PARTS)
