@@ -4,8 +4,8 @@
 
 The crystals are those of adaptive_error.py: of the phonondb crystals of up to 24 atoms in FILE, in
 a random order (seed 7), those after the first 60. The mode was made with the first 24 of that order
-and the twelve example crystals, which are left out. Exact descriptors are read from adaptive_error.json where they are
-there, else computed, on the same grid. Results: learned_landscape.json and learned_landscape.md,
+and the twelve example crystals, which are left out. Exact descriptors are read from
+adaptive_error.json where they are there, else computed, on the same grid. Results: learned_landscape.json and learned_landscape.md,
 written after each crystal; crystals that are there already are not computed again.
 """
 
