@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from monty.json import MontyEncoder
 from pymatgen.core import DummySpecies, Lattice, Species, Structure
 from pymatgen.core.sites import PeriodicSite
 
@@ -301,3 +302,13 @@ def test_the_poison_would_have_been_imported_by_pymatgen(poison, tmp_path):
     data["properties"] = {"magmom": dict(poison)}
     PeriodicSite.from_dict(data)
     assert sys.modules.pop(POISON, None) is not None
+
+
+def test_arrays_of_sites_are_read_as_their_numbers():
+    """A chain of molecular dynamics goes on with velocities that monty wrote as numpy arrays."""
+    cell = Structure(Lattice.cubic(5.1), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    cell.add_site_property("velocities", list(np.array([[0.1, 0.2, 0.3], [1e-5, 2.0, -3.5]])))
+    found = structure_from_dict(json.loads(json.dumps(cell.as_dict(), cls=MontyEncoder)))
+    np.testing.assert_array_equal(
+        found.site_properties["velocities"], cell.site_properties["velocities"]
+    )

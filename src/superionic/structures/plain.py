@@ -269,11 +269,19 @@ def _composition_of_text(symbol: Any) -> Occupancies:
 def _plain_properties(properties: Any) -> dict[str, Any]:
     if not isinstance(properties, Mapping):
         return {}
+    unpacked = {key: _without_array(value) for key, value in properties.items()}
     return {
         key: value
-        for key, value in properties.items()
+        for key, value in unpacked.items()
         if isinstance(key, str) and not key.startswith("@") and _is_plain(value)
     }
+
+
+def _without_array(value: Any) -> Any:
+    """Return the list in what monty writes for a numpy array, such as velocities."""
+    if isinstance(value, Mapping) and value.get("@module") == "numpy" and "data" in value:
+        return value["data"]
+    return value
 
 
 def _is_plain(value: Any) -> bool:
