@@ -18,7 +18,7 @@ from superionic.evaluation.truth import (
     one_crystal_each,
 )
 from superionic.schemas.label import LabelRow
-from superionic.schemas.screening import ROW_VERSION, ScreeningDocument
+from superionic.schemas.screening import ScreeningDocument
 
 CRYSTALS = {
     "ordered": "crystals published as ordered",
@@ -196,7 +196,7 @@ def _notes(
     settings: EvaluationSettings,
 ) -> list[str]:
     notes = []
-    old = sum(row.schema_version != ROW_VERSION for row in group.rows)
+    old = sum(row.lacks_numbers for row in group.rows)
     if old:
         notes.append(f"{old} rows are of an older version, which lacks numbers: build them again.")
     if "network" not in scorers:

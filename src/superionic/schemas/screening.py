@@ -12,6 +12,9 @@ from superionic.schemas.orderings import OrderingsSummary, Origins
 ROW_VERSION = "2.4"
 """Version of the rows; a row of another version is built again."""
 
+_COMPLETE_SINCE = (2, 2)
+"""First version with all numbers of today: only keys and percentiles have changed since."""
+
 Part = Literal["landscape", "prediction", "label", "validation"]
 PARTS: tuple[Part, ...] = ("landscape", "prediction", "label", "validation")
 """What can be known of a material, cheapest but for the prediction first."""
@@ -238,6 +241,12 @@ class ScreeningDocument(Origins):
     )
     n_runs: int = Field(description="Runs of this material, species and potential in the store.")
     last_updated: str = Field(description="Time of the newest run, ISO 8601, UTC.")
+
+    @property
+    def lacks_numbers(self) -> bool:
+        """Whether the row is of a version that holds less than those of today."""
+        version = tuple(int(part) for part in self.schema_version.split(".") if part.isdigit())
+        return version < _COMPLETE_SINCE
 
     @property
     def ranked_among(self) -> tuple[str, str, str]:
