@@ -8,8 +8,8 @@ and the twelve example crystals, which are left out. Exact descriptors are read 
 adaptive_error.json where they are there, else computed, on the same grid. Seventeen of the crystals
 had been run with an earlier version of the mode, and the results were seen. Three things were
 changed after that: a margin of the intervals and checks before the end, which came from tests on
-landscapes in closed form, and barriers above 4 eV no longer ask for energies, which came from one of
-these crystals (260 energies for a barrier of 10 eV) and from one of the first 24.
+landscapes in closed form, and barriers above 4 eV no longer ask for energies, which came from one
+of these crystals (260 energies for a barrier of 10 eV) and from one of the first 24.
 
 Results: learned_landscape.json and learned_landscape.md, written after each crystal; crystals that
 are there already are not computed again.

@@ -119,7 +119,7 @@ def test_files_for_tls_reach_a_server_that_takes_nothing_else(tmp_path, free_por
     assert shell(certificate, tmp_path).returncode == 0
     plain = [
         *(str(BIN / "secantusd-py"), "--host", "127.0.0.1", "--port", str(free_port)),
-        *("--storage-path", str(tmp_path / "storage"), "--standalone"),
+        *("--storage-path", str(tmp_path / "storage"), "--standalone", "--sync-on-commit"),
         *("--tls-cert-file", "ca.pem", "--tls-key-file", "key.pem"),
     ]
     options = {"tls": True, "tlsCAFile": str(tmp_path / "ca.pem")}

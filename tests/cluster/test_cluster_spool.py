@@ -25,6 +25,7 @@ from cluster_trials import (
 from cluster_zygote import Worker, Zygote
 from fireworks.core.firework import FWAction
 from fireworks.core.fworker import FWorker
+from fireworks.utilities import fw_serializers
 from pymongo import MongoClient
 
 from superionic.cluster import process
@@ -146,8 +147,11 @@ def result_of(launchpad: str, fw_id: int, launch_id: int, owner: str) -> Result:
 DEAD = "nowhere|another boot/1/1|1|0.00"
 
 
-def test_what_older_versions_spooled_with_the_local_server_is_found(tmp_path):
+def test_what_older_versions_spooled_with_the_local_server_is_found(tmp_path, monkeypatch):
     """They named the launchpad by its address, and the port is another after each start."""
+    # FireWorks finds a task by importing all of its packages; their tests cannot be imported here.
+    module = "fireworks.user_objects.firetasks.script_task"
+    monkeypatch.setitem(fw_serializers.SAVED_FW_MODULES, "PyTask", module)
     data, spool = tmp_path / "data", Spool(tmp_path / "data" / "spool")
     with local_server(data) as before:
         spec = launchpad_in(spec_from_uri(before, "db", source="test"))

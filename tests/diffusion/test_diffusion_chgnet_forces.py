@@ -249,7 +249,7 @@ def test_the_maker_takes_the_fast_path_for_chgnet_only(model):
     class Plain:
         info = PotentialInfo("ase", "plain", "x 1", "0" * 64)
 
-        def check_elements(self, atoms):
+        def check_crystal(self, atoms):
             pass
 
         def energies_and_forces(self, configurations):
