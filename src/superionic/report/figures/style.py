@@ -6,7 +6,7 @@ Static figures are as wide as the column of a journal and never touch pyplot's s
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -282,10 +282,3 @@ def band(
         "line": {"width": 0},
         "hoverinfo": "skip",
     }
-
-
-def log_ticks(low: float, high: float) -> Sequence[float]:
-    """Return the powers of ten between two numbers."""
-    from math import ceil, floor, log10
-
-    return [10.0**k for k in range(floor(log10(low)), ceil(log10(high)) + 1)]
