@@ -53,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
 
-    from superionic.diffusion.supercell import shortest_vector, supercell_matrix
+    from superionic.dynamics.supercell import shortest_vector, supercell_matrix
     from superionic.errors import InputError
     from superionic.structures import Candidate, read_candidates
     from superionic.structures.prepare import prepare

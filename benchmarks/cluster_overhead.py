@@ -40,7 +40,7 @@ def server(uri: str | None):
     """Yield the URI of a server and the name of an empty database on it."""
     from pymongo import MongoClient
 
-    from superionic.database.server import local_server
+    from superionic.store.database.server import local_server
 
     name = f"superionic_bench_{secrets.token_hex(4)}"
     if uri is not None:
@@ -60,7 +60,7 @@ def server(uri: str | None):
 def site(uri: str | None):
     from superionic.cluster.patience import Patience
     from superionic.cluster.site import Site, launchpad_in
-    from superionic.database.stores import ensure_indexes, spec_from_uri
+    from superionic.store.database.stores import ensure_indexes, spec_from_uri
 
     with server(uri) as (found, name):
         spec = spec_from_uri(found, name, source="benchmark")
@@ -82,7 +82,7 @@ def crystals(n: int, start: int = 0):
 
 
 def campaign():
-    from superionic.cluster.campaign_file import Campaign
+    from superionic.workflows.campaign.definition import Campaign
 
     return Campaign(
         crystals=[Path("none")],
@@ -268,7 +268,7 @@ def measure_screening(args) -> None:
     from bson import BSON
     from monty.json import jsanitize
 
-    from superionic.cluster.build import build_screening
+    from superionic.store.builders.build import build_screening
 
     rng = np.random.default_rng(0)
     with site(args.uri) as opened:
@@ -303,9 +303,9 @@ def measure_screening(args) -> None:
 
 def measure_query(args) -> None:
     """Time of the first page of queries of a large screening collection."""
-    from superionic.builders.rows import screening_document
-    from superionic.ranking.indexes import POLICY_NAMES
     from superionic.schemas.screen import DescriptorsDocument
+    from superionic.store.builders.rows import screening_document
+    from superionic.store.ranking.indexes import POLICY_NAMES
 
     rng = np.random.default_rng(0)
     with site(args.uri) as opened:
@@ -332,7 +332,7 @@ def measure_query(args) -> None:
 
 def measure_first_pages(screening, n: int) -> None:
     """Time of the first 20 rows, in this process."""
-    from superionic.collection.rows import query_screening
+    from superionic.store.collection.rows import query_screening
 
     queries = {
         "first by rank": {},
@@ -371,7 +371,7 @@ def measure_commands(uri: str, name: str, n: int) -> None:
         "SUPERIONIC_DATABASE_NAME": name,
     }
     start = "from superionic.cli import main; main()"
-    imports = "import superionic.cli.app, superionic.query, superionic.report.ranking"
+    imports = "import superionic.cli.app, superionic.query, superionic.report.tables.ranking"
     commands = {
         "query": ["query"],
         "query --sort mpe_eV": ["query", "--sort", "mpe_eV"],

@@ -12,8 +12,8 @@ import argparse
 import json
 from pathlib import Path
 
-from superionic.ranking.features import FEATURES
-from superionic.report.export import read_rows_file
+from superionic.report.tables.export import read_rows_file
+from superionic.store.ranking.features import FEATURES
 
 DESCRIPTORS = (
     *("xi", "mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),

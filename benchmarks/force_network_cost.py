@@ -23,20 +23,20 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from superionic.diffusion.forces import force_field_maker
-from superionic.diffusion.supercell import make_supercell
+from superionic.dynamics.supercell import make_supercell
 from superionic.evaluation.tables import steps_of
-from superionic.flows.predict import PredictMaker
-from superionic.jobs.network import load_network
-from superionic.jobs.relax import largest_force, relax_maker
+from superionic.network.graphs import shake_graphs
+from superionic.network.labels import read_labels
+from superionic.network.shakes import shake_crystal
 from superionic.potentials.base import Potential
+from superionic.potentials.force_field import force_field_maker
 from superionic.potentials.registry import load_potential
-from superionic.report.labels import read_data_sets
+from superionic.report.tables.labels import read_data_sets
 from superionic.structures import Candidate, read_candidates
 from superionic.structures.prepare import prepare
-from superionic.surrogate.graphs import shake_graphs
-from superionic.surrogate.labels import read_labels
-from superionic.surrogate.shakes import shake_crystal
+from superionic.workflows.jobs.network import load_network
+from superionic.workflows.jobs.relax import largest_force, relax_maker
+from superionic.workflows.makers.predict import PredictMaker
 
 
 def best_s(function: Callable[[], object], repetitions: int = 5) -> float:

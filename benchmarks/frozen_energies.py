@@ -28,9 +28,9 @@ from chgnet.model import CHGNet
 from chgnet.model.dynamics import CHGNetCalculator
 from numba import njit
 
-from superionic.potentials import chgnet_kernels as kernels
-from superionic.potentials.chgnet_frozen import ChgnetFrozenFramework
-from superionic.potentials.compiled import WIDTH, linear
+from superionic.potentials.chgnet import kernels as kernels
+from superionic.potentials.chgnet.compiled import WIDTH, linear
+from superionic.potentials.chgnet.frozen import ChgnetFrozenFramework
 
 CLOSEST_A = 1.2
 

@@ -15,8 +15,8 @@ from jobflow import run_locally
 
 from superionic.errors import SuperionicError
 from superionic.evaluation.paths import barrier_quality, methods_of, quality_table, read_paths
-from superionic.jobs.hop import HopMaker
 from superionic.landscape.hop import HopSettings
+from superionic.workflows.jobs.hop import HopMaker
 
 METHODS = {
     "frozen_eV": "frozen framework, as given",

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from superionic.diffusion.slope import Slope
-from superionic.diffusion.stopping import StopRules, crystal_of
-from superionic.diffusion.trajectory import RUN_FILE, read_frames, read_run
-from superionic.diffusion.verdict import analyse
+from superionic.dynamics.slope import Slope
+from superionic.dynamics.stopping import StopRules, crystal_of
+from superionic.dynamics.trajectory import RUN_FILE, read_frames, read_run
+from superionic.dynamics.verdict import analyse
 
 RESULTS = Path(__file__).parent / "results"
 THINNED_BY = 4

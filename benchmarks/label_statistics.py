@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from superionic.report.labels import longest_runs, read_data_set
+from superionic.report.tables.labels import longest_runs, read_data_set
 from superionic.schemas.label import LabelRow
 from superionic.statistics import Interval, bootstrap_interval, roc_auc, spearman
 

@@ -12,7 +12,7 @@ For each crystal, in one process on one thread with the same CHGNet weights:
 (c) adaptive mode, all descriptors;
 (d) molecular dynamics of 50 ps at 2 fs in the same cell, forces only, timed on a sample of steps
     and extrapolated: with CHGNet's own network in torch;
-(e) the same with the compiled CHGNet forces of superionic.diffusion.
+(e) the same with the compiled CHGNet forces of superionic.dynamics.
 
 Times are CPU times of the process. Results go to landscape.json, landscape.md and landscape.png and
 are written after each crystal; crystals that are there already are not measured again.
@@ -33,12 +33,12 @@ from chgnet.model.dynamics import CHGNetCalculator
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from superionic.diffusion.chgnet_forces import CHGNetForceField
 from superionic.landscape.descriptors import compute_descriptors
 from superionic.landscape.grid import Grid, plain_shape
 from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.landscape.levels import level_map, neighbour_offsets
 from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
+from superionic.potentials.chgnet.force_field import CHGNetForceField
 from superionic.potentials.registry import load_potential
 from superionic.structures.candidate import Candidate
 from superionic.structures.prepare import prepare

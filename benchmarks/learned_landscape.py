@@ -27,13 +27,13 @@ import torch
 from pymatgen.core import Structure
 
 from adaptive_error import chosen, numbers
-from superionic.jobs.descriptors import bounded, finite
 from superionic.landscape.descriptors import compute_descriptors
 from superionic.landscape.intervals import descriptor_intervals
 from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.landscape.settings import LandscapeSettings, LearnedSettings
 from superionic.potentials.base import FrozenFramework
 from superionic.potentials.registry import load_potential
+from superionic.workflows.jobs.descriptors import bounded, finite
 
 BARRIERS = ("barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV", "mpe_eV")
 VOLUMES = ("fv_0.5eV", "fv_2eV")

@@ -42,7 +42,7 @@ def main() -> None:
 
     import torch
 
-    from superionic.diffusion.forces import force_field_maker
+    from superionic.potentials.force_field import force_field_maker
     from superionic.potentials.registry import load_potential
 
     torch.set_num_threads(1)
@@ -77,7 +77,7 @@ def main() -> None:
 
 def pick(path: Path, n_atoms: int) -> tuple[str, Atoms]:
     """Return the first crystal of the campaign whose supercell has so many atoms."""
-    from superionic.diffusion.supercell import make_supercell
+    from superionic.dynamics.supercell import make_supercell
 
     for line in path.open():
         record = json.loads(line)
@@ -110,9 +110,9 @@ class Timed:
 
 def seconds(make: Any, atoms: Atoms, size: int, n_steps: int) -> float:
     """Return the CPU time of a crystal and step in a batch."""
-    from superionic.diffusion.dynamics import MDTask, run_md_batch
-    from superionic.diffusion.md_settings import MDSettings
-    from superionic.diffusion.stopping import StopRules
+    from superionic.dynamics.runner import MDTask, run_md_batch
+    from superionic.dynamics.settings import MDSettings
+    from superionic.dynamics.stopping import StopRules
 
     calls: list[float] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -70,7 +70,7 @@ def main() -> None:
 
 def measure(model, atoms: Atoms, n_evaluations: int) -> dict:
     """Return times, and the largest error of a force relative to the largest force or 1 eV/A."""
-    from superionic.diffusion.chgnet_forces import CHGNetForceField
+    from superionic.potentials.chgnet.force_field import CHGNetForceField
 
     fields = {
         "torch": CHGNetForceField([atoms], model, compiled=False),

@@ -55,9 +55,9 @@ def run(n_steps: int, folder: Path) -> np.ndarray:
     from jobflow import run_locally
     from pymatgen.core import Lattice, Structure
 
-    from superionic.diffusion.stopping import StopRules
-    from superionic.jobs.diffusion import DiffusionMDMaker
+    from superionic.dynamics.stopping import StopRules
     from superionic.progress import Progress, progress_to
+    from superionic.workflows.jobs.diffusion import DiffusionMDMaker
 
     crystal = Structure.from_spacegroup(
         "Fm-3m", Lattice.cubic(5.13), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]

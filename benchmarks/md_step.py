@@ -36,8 +36,8 @@ def main() -> None:
     from atomate2.forcefields.md import ForceFieldMDMaker
     from atomate2.forcefields.utils import MLFF
 
-    from superionic.diffusion.stopping import StopRules
-    from superionic.jobs.diffusion import DiffusionMDMaker
+    from superionic.dynamics.stopping import StopRules
+    from superionic.workflows.jobs.diffusion import DiffusionMDMaker
 
     torch.set_num_threads(options.threads)
     theirs = ForceFieldMDMaker(

@@ -31,8 +31,8 @@ def seconds(moment: Any) -> float:
 
 
 def run(name: str, structure: Structure, n_workers: int, per_job: int) -> dict[str, float]:
-    from superionic.database.stores import resolve_database
     from superionic.settings import SuperionicSettings
+    from superionic.store.database.stores import resolve_database
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)

@@ -19,10 +19,10 @@ def main() -> None:
     parser.add_argument("--filters", type=Path, help="YAML file with a list 'filters'")
     options = parser.parse_args()
 
-    from superionic.campaign.selection import SelectionSettings, select
     from superionic.errors import InputError
     from superionic.structures import PrepareSettings, prepare
     from superionic.structures.filters import read_filters
+    from superionic.workflows.campaign.selection import SelectionSettings, select
 
     start = time.process_time()
     filters = tuple(read_filters(options.filters)) if options.filters else ()

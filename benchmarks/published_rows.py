@@ -22,16 +22,16 @@ from pathlib import Path
 
 import numpy as np
 
-from superionic.builders.run import run_builder
-from superionic.builders.screening import ScreeningBuilder, read_rows
-from superionic.collection.query import opened
-from superionic.ranking.policies import ranked
-from superionic.report.export import read_rows_file
 from superionic.report.html.published import with_published
-from superionic.report.labels import read_data_sets
+from superionic.report.tables.export import read_rows_file
+from superionic.report.tables.labels import read_data_sets
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import LANDSCAPE_FIELDS, PARTS, ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
+from superionic.store.builders.run import run_builder
+from superionic.store.builders.screening import ScreeningBuilder, read_rows
+from superionic.store.collection.query import opened
+from superionic.store.ranking.policies import ranked
 
 NUMBERS = (*LANDSCAPE_FIELDS, "n_evaluations", "wall_time_s")
 

@@ -22,21 +22,21 @@ from ase.constraints import FixAtoms, FixCom
 from ase.geometry import find_mic
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from superionic.collection.query import opened
-from superionic.collection.rows import query_screening
-from superionic.diffusion.elastic_band import BandSettings, relax_positions
-from superionic.diffusion.forces import force_field_maker
+from superionic.dynamics.elastic_band import BandSettings, relax_positions
 from superionic.errors import SuperionicError
 from superionic.evaluation.evaluate import conductors_of
 from superionic.evaluation.readers import read_matches, read_obelix
 from superionic.evaluation.scorers import Scorer
 from superionic.evaluation.tables import Task, tables_of
 from superionic.evaluation.truth import conductivities
+from superionic.potentials.force_field import force_field_maker
 from superionic.potentials.registry import load_potential
-from superionic.ranking.features import FEATURES
-from superionic.report.export import read_rows_file
 from superionic.report.figures.gather import scene_of_row
+from superionic.report.tables.export import read_rows_file
 from superionic.statistics import spearman
+from superionic.store.collection.query import opened
+from superionic.store.collection.rows import query_screening
+from superionic.store.ranking.features import FEATURES
 from superionic.structures.cells import supercell_repeats
 
 RESULTS = Path(__file__).parent / "results" / "relaxed_saddles.jsonl"

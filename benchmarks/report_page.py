@@ -21,10 +21,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from superionic.collection.query import opened
 from superionic.report.html.content import Stored, gather, read_stored
 from superionic.report.html.page import write_report
 from superionic.report.html.reading import read_material
+from superionic.store.collection.query import opened
 
 RESULTS = Path(__file__).parent / "results"
 MARKS = {

@@ -25,14 +25,14 @@ from typing import Any
 import numpy as np
 import psutil
 
-from superionic.database.server import local_server
-from superionic.database.stores import (
+from superionic.schemas.screening import ROW_VERSION, element_sets
+from superionic.store.database.server import local_server
+from superionic.store.database.stores import (
     DatabaseSpec,
     check_connection,
     ensure_indexes,
     spec_from_uri,
 )
-from superionic.schemas.screening import ROW_VERSION, element_sets
 
 ANIONS = ("O", "S", "Se", "F", "Cl", "Br", "I", "N")
 CATIONS = ("P", "Si", "Ge", "Al", "Zr", "Ti", "Nb", "Sb", "B", "Y", "In", "Sn")
@@ -221,7 +221,11 @@ def server_of(spec: DatabaseSpec) -> int:
     port = int(spec.description.split("/")[0].rpartition(":")[2])
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if str(port) in words and "--port" in words and "superionic.database.keeper" not in words:
+        if (
+            str(port) in words
+            and "--port" in words
+            and "superionic.store.database.keeper" not in words
+        ):
             return process.pid
     raise RuntimeError(f"Nothing listens on {port}.")
 
@@ -245,8 +249,8 @@ class Clock:
 def measure(spec: DatabaseSpec, n_times: int, server: psutil.Process | None) -> dict[str, Any]:
     from starlette.testclient import TestClient
 
-    from superionic.serve.app import create_app
-    from superionic.serve.settings import ServeSettings
+    from superionic.report.serve.app import create_app
+    from superionic.report.serve.settings import ServeSettings
 
     settings = ServeSettings(port=80, rate_per_s=1e6, burst=1e6)
     results: dict[str, Any] = {}

@@ -19,9 +19,9 @@ from superionic.evaluation.readers import read_matches, read_obelix
 from superionic.evaluation.scorers import Scorer
 from superionic.evaluation.tables import Task, tables_of
 from superionic.evaluation.truth import conductivities
-from superionic.ranking.features import FEATURES
-from superionic.report.export import read_rows_file
+from superionic.report.tables.export import read_rows_file
 from superionic.statistics import spearman
+from superionic.store.ranking.features import FEATURES
 
 DESCRIPTORS = ("fv_disconnected_2eV", "xi", "barrier_3d_eV", "barrier_2d_eV", "barrier_1d_eV")
 

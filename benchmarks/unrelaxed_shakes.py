@@ -26,21 +26,21 @@ from numpy.typing import NDArray
 from superionic.cli.study_progress import StudyProgress
 from superionic.cores import usable_cores
 from superionic.errors import SuperionicError
+from superionic.network.batches import GraphTable
+from superionic.network.crossvalidation import divide, fit_fold
+from superionic.network.data import LabelledCrystal, LabelSet, TrainingSet
+from superionic.network.labels import read_labels
+from superionic.network.settings import LabelRules, ShakeSettings
+from superionic.network.shake_cache import shake_all
+from superionic.network.shakes import atoms_of
+from superionic.network.study import Run, plan, run_all
+from superionic.network.study_data import StudyData, StudyReporter
+from superionic.network.study_settings import MAIN, StudySettings, read_study
+from superionic.network.summary import difference, metric_cell, metrics
+from superionic.network.training import predict_crystals
 from superionic.potentials.base import Potential
 from superionic.potentials.registry import load_potential
 from superionic.structures import Candidate, read_candidates
-from superionic.surrogate.batches import GraphTable
-from superionic.surrogate.crossvalidation import divide, fit_fold
-from superionic.surrogate.data import LabelledCrystal, LabelSet, TrainingSet
-from superionic.surrogate.labels import read_labels
-from superionic.surrogate.settings import LabelRules, ShakeSettings
-from superionic.surrogate.shake_cache import shake_all
-from superionic.surrogate.shakes import atoms_of
-from superionic.surrogate.study import Run, plan, run_all
-from superionic.surrogate.study_data import StudyData, StudyReporter
-from superionic.surrogate.study_settings import MAIN, StudySettings, read_study
-from superionic.surrogate.summary import difference, metric_cell, metrics
-from superionic.surrogate.training import predict_crystals
 
 ROOT = Path(__file__).parents[1]
 SHAKES = (1, 4, 16)

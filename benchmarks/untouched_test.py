@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from superionic.surrogate.controls import FEATURES, forest
-from superionic.surrogate.data import LabelledCrystal, LabelSet
-from superionic.surrogate.descriptors import descriptor_columns, read_descriptors
-from superionic.surrogate.inference import Ensemble, shipped_ensemble
-from superionic.surrogate.labels import read_labels
-from superionic.surrogate.settings import LabelRules, settings_from_dict, settings_to_dict
-from superionic.surrogate.summary import difference, metric_cell, metrics
+from superionic.network.controls import FEATURES, forest
+from superionic.network.data import LabelledCrystal, LabelSet
+from superionic.network.descriptors import descriptor_columns, read_descriptors
+from superionic.network.inference import Ensemble, shipped_ensemble
+from superionic.network.labels import read_labels
+from superionic.network.settings import LabelRules, settings_from_dict, settings_to_dict
+from superionic.network.summary import difference, metric_cell, metrics
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from superionic.database.server import stop_server
 from superionic.front import NAMES, load
 from superionic.settings import get_settings
+from superionic.store.database.server import stop_server
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for path in (ROOT / "src").rglob("*.py") if ">>> " in path.read_text())

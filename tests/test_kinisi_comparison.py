@@ -34,7 +34,7 @@ def test_slopes_agree_within_the_joint_error(comparison):
 
 
 def test_mean_squared_displacements_are_the_same(comparison):
-    from superionic.diffusion.msd import mean_squared_displacement, remove_drift
+    from superionic.dynamics.msd import mean_squared_displacement, remove_drift
 
     run = comparison.stored(HERE / "data" / "trajectories" / "Li2Te.npz")
     mobile = np.array(run.atoms.get_chemical_symbols()) == run.mobile

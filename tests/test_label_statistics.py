@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from superionic.cluster.campaign_file import read_campaign
-from superionic.report.labels import read_data_set, write_data_set
+from superionic.report.tables.labels import read_data_set, write_data_set
 from superionic.structures import read_candidates
+from superionic.workflows.campaign.definition import read_campaign
 
 ROOT = Path(__file__).parents[1]
 

@@ -50,8 +50,8 @@ def test_the_wheel_has_every_file_of_the_package(wheel):
     assert packed == there
     # Those that are no modules, so that an empty list of package data would be noticed.
     data = {name for name in packed if not name.endswith(".py")}
-    assert {"superionic/py.typed", "superionic/surrogate/models/force_network.pt"} <= data
-    assert any(name.startswith("superionic/serve/templates/") for name in data)
+    assert {"superionic/py.typed", "superionic/network/models/force_network.pt"} <= data
+    assert any(name.startswith("superionic/report/serve/templates/") for name in data)
 
 
 def test_its_metadata_say_version_extras_and_command(wheel):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from superionic.surrogate.data import LabelSet
-from superionic.surrogate.descriptors import read_descriptors
-from superionic.surrogate.labels import read_labels
-from superionic.surrogate.settings import LabelRules
+from superionic.network.data import LabelSet
+from superionic.network.descriptors import read_descriptors
+from superionic.network.labels import read_labels
+from superionic.network.settings import LabelRules
 
 ROOT = Path(__file__).parents[1]
 RULES = LabelRules(floor_A2_per_ps=0.05, exclude_verdicts=("melted",), temperature_K=1000.0)

@@ -12,8 +12,56 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-MOVED: dict[str, str] = {"superionic.query": "superionic.collection.query"}
-"""Former paths of modules and packages, and their paths now."""
+MOVED: dict[str, str] = {
+    "superionic.builders": "superionic.store.builders",
+    "superionic.campaign": "superionic.workflows.campaign",
+    "superionic.cluster.build": "superionic.store.builders.build",
+    "superionic.cluster.campaign_file": "superionic.workflows.campaign.definition",
+    "superionic.cluster.flows": "superionic.workflows.makers.table",
+    "superionic.cluster.lease": "superionic.store.database.lease",
+    "superionic.cluster.names": "superionic.store.builders.names",
+    "superionic.cluster.owner": "superionic.store.database.owner",
+    "superionic.cluster.portions": "superionic.store.builders.portions",
+    "superionic.collection": "superionic.store.collection",
+    "superionic.database": "superionic.store.database",
+    "superionic.diffusion": "superionic.dynamics",
+    "superionic.diffusion.chgnet_forces": "superionic.potentials.chgnet.force_field",
+    "superionic.diffusion.dynamics": "superionic.dynamics.runner",
+    "superionic.diffusion.forces": "superionic.potentials.force_field",
+    "superionic.diffusion.md_settings": "superionic.dynamics.settings",
+    "superionic.diffusion.neighbours": "superionic.potentials.chgnet.neighbours",
+    "superionic.flows": "superionic.workflows.makers",
+    "superionic.jobs": "superionic.workflows.jobs",
+    "superionic.jobs.keys": "superionic.workflows.keys",
+    "superionic.potentials.chgnet_device": "superionic.potentials.chgnet.device",
+    "superionic.potentials.chgnet_frozen": "superionic.potentials.chgnet.frozen",
+    "superionic.potentials.chgnet_kernels": "superionic.potentials.chgnet.kernels",
+    "superionic.potentials.chgnet_layout": "superionic.potentials.chgnet.layout",
+    "superionic.potentials.chgnet_md": "superionic.potentials.chgnet.md",
+    "superionic.potentials.chgnet_md_kernels": "superionic.potentials.chgnet.md_kernels",
+    "superionic.potentials.chgnet_md_layers": "superionic.potentials.chgnet.md_layers",
+    "superionic.potentials.chgnet_md_layout": "superionic.potentials.chgnet.md_layout",
+    "superionic.potentials.chgnet_md_network": "superionic.potentials.chgnet.md_network",
+    "superionic.potentials.chgnet_network": "superionic.potentials.chgnet.network",
+    "superionic.potentials.chgnet_pack": "superionic.potentials.chgnet.pack",
+    "superionic.potentials.compiled": "superionic.potentials.chgnet.compiled",
+    "superionic.potentials.gated_kernels": "superionic.potentials.chgnet.gated_kernels",
+    "superionic.query": "superionic.store.collection.query",
+    "superionic.ranking": "superionic.store.ranking",
+    "superionic.report.evaluation": "superionic.report.tables.evaluation",
+    "superionic.report.explanation": "superionic.report.tables.explanation",
+    "superionic.report.export": "superionic.report.tables.export",
+    "superionic.report.labels": "superionic.report.tables.labels",
+    "superionic.report.orderings": "superionic.report.tables.orderings",
+    "superionic.report.predictions": "superionic.report.tables.predictions",
+    "superionic.report.ranking": "superionic.report.tables.ranking",
+    "superionic.report.tables_page": "superionic.report.tables.page",
+    "superionic.report.text_table": "superionic.report.tables.text_table",
+    "superionic.report.validation": "superionic.report.tables.validation",
+    "superionic.serve": "superionic.report.serve",
+    "superionic.surrogate": "superionic.network",
+}
+"""Former paths of modules and packages, and their paths now; the longest that fits counts."""
 
 
 class _Moved(MetaPathFinder, Loader):

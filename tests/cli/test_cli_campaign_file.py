@@ -5,12 +5,12 @@ import yaml
 from typer.testing import CliRunner
 
 from superionic.cli.app import app
-from superionic.cluster.campaign_file import Campaign
+from superionic.workflows.campaign.definition import Campaign
 
 FLOWS = {
-    "label": "superionic.campaign.labelling.label_paths",
-    "predict": "superionic.campaign.predicting.predict_paths",
-    "validate": "superionic.campaign.validating.validate_materials",
+    "label": "superionic.workflows.campaign.labelling.label_paths",
+    "predict": "superionic.workflows.campaign.predicting.predict_paths",
+    "validate": "superionic.workflows.campaign.validating.validate_materials",
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from superionic.cli.db import app
-from superionic.database.server import local_server, server_status, stop_server
+from superionic.store.database.server import local_server, server_status, stop_server
 
 pytestmark = pytest.mark.process
 

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from superionic.cli.app import app
 from superionic.errors import SettingsError
-from superionic.ranking.calibration import Calibration, load_calibration
-from superionic.report.export import rows_jsonl
+from superionic.report.tables.export import rows_jsonl
+from superionic.store.ranking.calibration import Calibration, load_calibration
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from superionic.builders.run import run_builder
-from superionic.builders.screening import ScreeningBuilder
 from superionic.cli.app import app
-from superionic.cluster.build import build_screening
-from superionic.collection.query import query
 from superionic.errors import SettingsError
+from superionic.store.builders.build import build_screening
+from superionic.store.builders.run import run_builder
+from superionic.store.builders.screening import ScreeningBuilder
+from superionic.store.collection.query import query
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "builders"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "store" / "builders"))
 
 from part_documents import CRYSTAL, label, prediction, validation
 from screening_helpers import descriptors

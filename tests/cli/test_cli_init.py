@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from superionic.cluster.site_files import SiteOptions, site_files
-from superionic.database.server import server_status, stop_server
+from superionic.store.database.server import server_status, stop_server
 
 BIN = Path(sys.executable).parent
 PASSWORD = "not-a-real-password"

@@ -9,11 +9,11 @@ from campaign_fixtures import write_crystals
 from typer.testing import CliRunner
 
 from superionic.cli.app import app
-from superionic.cluster.campaign_file import read_campaign
 from superionic.errors import SettingsError
-from superionic.flows.label import LabelMaker
-from superionic.report.labels import longest_runs, read_data_set
+from superionic.report.tables.labels import longest_runs, read_data_set
 from superionic.structures import read_candidates
+from superionic.workflows.campaign.definition import read_campaign
+from superionic.workflows.makers.label import LabelMaker
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 

@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from superionic.cli.app import app
 from superionic.errors import FigureError
-from superionic.report.export import rows_jsonl
 from superionic.report.figures.kinds import KINDS
-from superionic.report.labels import write_data_set
-from superionic.report.validation import validations_json
+from superionic.report.tables.export import rows_jsonl
+from superionic.report.tables.labels import write_data_set
+from superionic.report.tables.validation import validations_json
 from superionic.schemas.label import LabelRow
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report" / "figures"))

@@ -7,12 +7,12 @@ import torch
 from campaign_fixtures import write_crystals
 from typer.testing import CliRunner
 
-from superionic.campaign import predicting
 from superionic.cli.app import app
 from superionic.errors import NetworkError
-from superionic.flows.predict import PredictMaker
-from superionic.report.predictions import prediction_table, predictions_json
-from superionic.surrogate import inference
+from superionic.network import inference
+from superionic.report.tables.predictions import prediction_table, predictions_json
+from superionic.workflows.campaign import predicting
+from superionic.workflows.makers.predict import PredictMaker
 
 
 @pytest.fixture

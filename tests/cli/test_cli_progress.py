@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from superionic.campaign.outcome import Outcome
 from superionic.cli import progress
 from superionic.cli.console import ProgressConsole
 from superionic.progress import Progress, progress_to, report_progress, report_stage
+from superionic.workflows.campaign.outcome import Outcome
 
 
 def task(key, work=1.0):

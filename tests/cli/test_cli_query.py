@@ -10,13 +10,13 @@ import pytest
 from campaign_fixtures import modules_and_seconds
 from typer.testing import CliRunner
 
-from superionic.builders.rows import screening_document
 from superionic.cli.app import app
-from superionic.ranking.policies import ranked
 from superionic.schemas.screen import DescriptorsDocument
 from superionic.settings import get_settings
+from superionic.store.builders.rows import screening_document
+from superionic.store.ranking.policies import ranked
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "builders"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "store" / "builders"))
 
 from screening_helpers import descriptors
 

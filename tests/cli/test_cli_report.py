@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from superionic.builders.rows import screening_document
 from superionic.cli.app import app
 from superionic.errors import FigureError
-from superionic.ranking.policies import ranked
 from superionic.report.html import page as page_module
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screen import DescriptorsDocument
+from superionic.store.builders.rows import screening_document
+from superionic.store.ranking.policies import ranked
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "builders"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "store" / "builders"))
 
 from campaign_fixtures import write_crystals
 from screening_helpers import descriptors

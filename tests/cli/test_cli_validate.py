@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from superionic.cli.app import app
 from superionic.cli.validate import _maker
 from superionic.errors import PotentialNotFoundError, SettingsError
-from superionic.report.validation import validation_table, validations_json, verdict_counts
+from superionic.report.tables.validation import validation_table, validations_json, verdict_counts
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 

@@ -20,7 +20,6 @@ from pymatgen.core import Lattice, Structure
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from superionic.cluster.campaign_file import read_campaign
 from superionic.cluster.identity import potentials_of
 from superionic.cluster.patience import Patience
 from superionic.cluster.recovery import Recovery, recover
@@ -30,9 +29,10 @@ from superionic.cluster.site import read_launchpad
 from superionic.cluster.spool import Spool
 from superionic.cluster.status import Status, read_status
 from superionic.cluster.submit import Submission, submit
-from superionic.database.engines import find_engine
-from superionic.database.stores import ensure_indexes, spec_from_uri
+from superionic.store.database.engines import find_engine
+from superionic.store.database.stores import ensure_indexes, spec_from_uri
 from superionic.structures.readers import read_candidates
+from superionic.workflows.campaign.definition import read_campaign
 
 TESTS = Path(__file__).parents[1]
 # The environment need not be activated: its programs are not on PATH then.

@@ -106,7 +106,7 @@ def _enter_container() -> None:
     """
     import ctypes
 
-    from superionic.cluster import owner
+    from superionic.store.database import owner
 
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS | CLONE_NEWPID):
@@ -194,11 +194,11 @@ def _warm_up() -> None:
     warnings.filterwarnings("ignore")
     import superionic.cli.worker
     import superionic.cluster.worker
-    import superionic.flows.label  # noqa: F401
-    from superionic.flows.screen import ScreenMaker
-    from superionic.jobs.landscape import LandscapeMaker
+    import superionic.workflows.makers.label  # noqa: F401
     from superionic.landscape.settings import LandscapeSettings
     from superionic.structures.candidate import Candidate
+    from superionic.workflows.jobs.landscape import LandscapeMaker
+    from superionic.workflows.makers.screen import ScreenMaker
 
     maker = ScreenMaker(
         potential="ase:cluster_toy.Toy",

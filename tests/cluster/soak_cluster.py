@@ -22,9 +22,9 @@ from cluster_trials import (
 from jobflow import JobStore, run_locally
 from maggma.stores import MemoryStore
 
-from superionic.cluster.build import build_screening
-from superionic.cluster.campaign_file import read_campaign
+from superionic.store.builders.build import build_screening
 from superionic.structures.readers import read_candidates
+from superionic.workflows.campaign.definition import read_campaign
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(7200)]
 

@@ -12,7 +12,7 @@ import pytest
 from cluster_site import Site
 from monty.json import jsanitize
 
-from superionic.cluster.build import build_screening
+from superionic.store.builders.build import build_screening
 
 pytestmark = pytest.mark.process
 

@@ -9,10 +9,10 @@ from cluster_site import Site
 from monty.json import jsanitize
 from pymongo.collection import Collection
 
-from superionic.cluster.build import LEASES_COLLECTION, build_screening
-from superionic.cluster.names import record_names
-from superionic.cluster.owner import this_process
-from superionic.database.stores import DatabaseSpec
+from superionic.store.builders.build import LEASES_COLLECTION, build_screening
+from superionic.store.builders.names import record_names
+from superionic.store.database.owner import this_process
+from superionic.store.database.stores import DatabaseSpec
 
 pytestmark = pytest.mark.process
 

@@ -6,7 +6,7 @@ from maggma.stores import MemoryStore
 from superionic.cluster import delivery
 from superionic.cluster.delivery import send, withdraw
 from superionic.cluster.spool import Write
-from superionic.database.stores import spec_from_uri
+from superionic.store.database.stores import spec_from_uri
 
 pytestmark = pytest.mark.process
 

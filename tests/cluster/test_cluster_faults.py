@@ -16,14 +16,14 @@ from fireworks.user_objects.firetasks.script_task import PyTask
 from pymongo.errors import AutoReconnect
 
 from superionic.cluster import process
-from superionic.cluster.owner import this_process
 from superionic.cluster.patience import Patience
 from superionic.cluster.recovery import Recovery, end_lost_launches, recover_process
 from superionic.cluster.repair import release, repair_workflow, reserved
 from superionic.cluster.rerun import rerun
 from superionic.cluster.site import read_launchpad
 from superionic.cluster.spool import Result, Spool, SpoolingJobStore
-from superionic.database.stores import spec_from_uri
+from superionic.store.database.owner import this_process
+from superionic.store.database.stores import spec_from_uri
 
 pytestmark = pytest.mark.process
 

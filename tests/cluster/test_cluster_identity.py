@@ -11,10 +11,10 @@ from cluster_site import PROGRAMS, Site, campaign, write_crystals
 from pymatgen.core import Structure
 
 from superionic.cluster.identity import described, reason_to_refuse
-from superionic.flows.predict import PredictMaker
-from superionic.jobs.keys import VERSIONS
 from superionic.potentials import registry
 from superionic.structures.candidate import Candidate
+from superionic.workflows.keys import VERSIONS
+from superionic.workflows.makers.predict import PredictMaker
 
 pytestmark = pytest.mark.process
 
@@ -124,7 +124,7 @@ def test_another_release_or_a_missing_package_is_a_reason():
 
 
 def test_another_network_is_a_reason(tmp_path):
-    sys.path.insert(0, str(Path(__file__).parents[1] / "campaign"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "workflows" / "campaign"))
     from tiny_network import write_network
 
     info = registry.identify_potential("ase:ase.calculators.lj.LennardJones")

@@ -7,15 +7,15 @@ from datetime import timedelta
 
 import pytest
 
-from superionic.cluster.lease import LASTS, Leases
-from superionic.cluster.owner import this_process
+from superionic.store.database.lease import LASTS, Leases
+from superionic.store.database.owner import this_process
 
 pytestmark = pytest.mark.process
 
 HOLD = """
 import sys
 from pymongo import MongoClient
-from superionic.cluster.lease import Leases
+from superionic.store.database.lease import Leases
 uri, name = sys.argv[1:]
 leases = Leases(MongoClient(uri)[name].leases)
 print(leases.take("work") is not None, flush=True)

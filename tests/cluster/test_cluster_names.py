@@ -9,12 +9,12 @@ from cluster_site import Site, campaign
 from cluster_trials import TOY, WORKER
 from pymatgen.core import Lattice, Structure
 
-from superionic.cluster.build import build_screening
-from superionic.cluster.campaign_file import read_campaign
 from superionic.cluster.identity import potentials_of
-from superionic.cluster.names import link_names, record_names
 from superionic.cluster.same import candidates_of, find_same
 from superionic.cluster.submit import Submission, submit
+from superionic.store.builders.build import build_screening
+from superionic.store.builders.names import link_names, record_names
+from superionic.workflows.campaign.definition import read_campaign
 
 pytestmark = pytest.mark.process
 

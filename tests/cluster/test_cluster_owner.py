@@ -11,8 +11,8 @@ import pytest
 from cluster_site import Site
 from cluster_trials import check_campaign, held_campaign, wait_until_held
 
-from superionic.cluster import owner
-from superionic.cluster.owner import Owner, is_dead, this_process
+from superionic.store.database import owner
+from superionic.store.database.owner import Owner, is_dead, this_process
 
 
 def test_a_process_beside_this_one_is_known_by_id_and_start():

@@ -34,8 +34,8 @@ from superionic.cluster.recovery import recover, recover_process
 from superionic.cluster.site import launchpad_in
 from superionic.cluster.spool import Result, Spool, SpoolError, SpoolingJobStore
 from superionic.cluster.worker import HANDED_BACK
-from superionic.database.server import local_server, server_status, start_server, stop_server
-from superionic.database.stores import spec_from_uri
+from superionic.store.database.server import local_server, server_status, start_server, stop_server
+from superionic.store.database.stores import spec_from_uri
 
 pytestmark = pytest.mark.process
 

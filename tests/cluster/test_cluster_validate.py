@@ -8,12 +8,12 @@ import pytest
 from cluster_site import Site, campaign, write_crystals
 from cluster_trials import TOY, WORKER
 
-from superionic.builders.documents import without_monty
 from superionic.schemas.validation import ValidationDocument
+from superionic.store.builders.documents import without_monty
 
 pytestmark = pytest.mark.process
 
-FAKE_VASP = Path(__file__).parents[1] / "jobs" / "fake_vasp.py"
+FAKE_VASP = Path(__file__).parents[1] / "workflows" / "jobs" / "fake_vasp.py"
 
 
 def test_chained_runs_through_the_launchpad(server, tmp_path, database_name, zygote):

@@ -58,8 +58,8 @@ def test_a_unit_in_a_description_is_that_of_the_name():
 
 
 def test_every_setting_has_a_description():
-    from superionic.cluster.campaign_file import Campaign
     from superionic.settings import SuperionicSettings
+    from superionic.workflows.campaign.definition import Campaign
 
     missing = [
         f"{model.__name__}.{one.name}"

@@ -10,11 +10,11 @@ import yaml
 from docs_pages import PAGES, ROOT, blocks, commands
 from superionic_docs.commands import commands as all_commands
 
-from superionic.cluster.campaign_file import read_campaign
 from superionic.errors import SettingsError
+from superionic.network.study_settings import read_study
 from superionic.settings import get_settings
 from superionic.structures.filters import parse_filters
-from superionic.surrogate.study_settings import read_study
+from superionic.workflows.campaign.definition import read_campaign
 
 OPTIONS = {
     command.name: {name: one for one in command.parameters for name in one.names}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from docs_pages import ROOT, difference, run_page
 
-from superionic.database.server import stop_server
+from superionic.store.database.server import stop_server
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import superionic.surrogate
-from superionic.report.export import read_rows_file
+import superionic.network
+from superionic.report.tables.export import read_rows_file
 
 ROOT = Path(__file__).parents[2]
 N_ROWS = {
@@ -29,7 +29,7 @@ def test_sources_are_not_folders_of_one_machine(path):
     "name", ["screening_1000K.jsonl", "screening_obelix.jsonl", "screening_untouched.jsonl"]
 )
 def test_predictions_are_those_of_the_network_of_the_package(name):
-    network = Path(superionic.surrogate.__file__).parent / "models" / "force_network.pt"
+    network = Path(superionic.network.__file__).parent / "models" / "force_network.pt"
     digest = hashlib.sha256(network.read_bytes()).hexdigest()
     rows = read_rows_file(ROOT / "datasets" / name)
     assert {row.network_sha256 for row in rows} == {digest}

@@ -18,9 +18,9 @@ from superionic.evaluation.fitting import (
     held_out_scores,
 )
 from superionic.evaluation.truth import labels_of_rows
-from superionic.ranking.calibration import Calibration
-from superionic.ranking.policies import CalibratedPolicy
 from superionic.statistics import roc_auc
+from superionic.store.ranking.calibration import Calibration
+from superionic.store.ranking.policies import CalibratedPolicy
 
 
 def test_the_fit_of_two_groups_gives_their_odds():

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from superionic.cli.app import app
 from superionic.evaluation.paths import read_paths
-from superionic.report.evaluation import WRITTEN_BY as EVALUATE
-from superionic.report.tables_page import END, begin_mark
-from superionic.report.validation import WRITTEN_BY as VALIDATE
-from superionic.report.validation import validations_markdown
+from superionic.report.tables.evaluation import WRITTEN_BY as EVALUATE
+from superionic.report.tables.page import END, begin_mark
+from superionic.report.tables.validation import WRITTEN_BY as VALIDATE
+from superionic.report.tables.validation import validations_markdown
 from superionic.schemas.validation import ValidationDocument
 
 ROOT = Path(__file__).parents[2]

@@ -25,8 +25,8 @@ from superionic.evaluation.truth import (
     labels_of_rows,
     one_crystal_each,
 )
-from superionic.report.evaluation import WRITTEN_BY, evaluation_json, evaluation_markdown
-from superionic.report.tables_page import END, begin_mark, write_page
+from superionic.report.tables.evaluation import WRITTEN_BY, evaluation_json, evaluation_markdown
+from superionic.report.tables.page import END, begin_mark, write_page
 
 
 def test_labels_say_what_their_verdicts_allow():

@@ -151,8 +151,8 @@ def test_nothing_is_imported_wherever_an_object_hides(tmp_path, poison):
 
 
 def test_documents_import_nothing(poison):
-    from superionic.builders.documents import read_document
-    from superionic.jobs.prepare import PrepareMaker
+    from superionic.store.builders.documents import read_document
+    from superionic.workflows.jobs.prepare import PrepareMaker
 
     crystal = next(crystals())
     document = PrepareMaker().make.original(PrepareMaker(), crystal, "m", "Li", "key")
@@ -167,7 +167,7 @@ def test_documents_import_nothing(poison):
 
 def test_the_crystals_of_a_query_import_nothing(poison):
     """What ``query -f optimade`` and the pages read from the database."""
-    from superionic.collection.query import structures_of
+    from superionic.store.collection.query import structures_of
 
     crystal = next(crystals())
     data = crystal.as_dict()

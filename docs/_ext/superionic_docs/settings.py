@@ -35,20 +35,20 @@ class Setting:
 
 def makers() -> dict[str, type]:
     """Return the Maker of each kind of flow, by the name that campaign files use."""
-    from superionic.cluster.flows import FLOWS
+    from superionic.workflows.makers.table import FLOWS
 
     return {name: kind.maker() for name, kind in FLOWS.items()}
 
 
 def roots() -> list[type]:
     """Return classes of settings that no flow and no study reaches, or only by name."""
-    from superionic.diffusion.elastic_band import BandSettings
-    from superionic.jobs.engines.vasp import VaspEngine
-    from superionic.jobs.hop import HopMaker
-    from superionic.jobs.shakes import ShakeMaker
+    from superionic.dynamics.elastic_band import BandSettings
     from superionic.landscape.settings import AdaptiveSettings, LearnedSettings
-    from superionic.surrogate.settings import PretrainingSettings, UnlabelledSettings
-    from superionic.surrogate.study_settings import StudySettings, Variant
+    from superionic.network.settings import PretrainingSettings, UnlabelledSettings
+    from superionic.network.study_settings import StudySettings, Variant
+    from superionic.workflows.jobs.engines.vasp import VaspEngine
+    from superionic.workflows.jobs.hop import HopMaker
+    from superionic.workflows.jobs.shakes import ShakeMaker
 
     return [
         *(AdaptiveSettings, LearnedSettings, ShakeMaker, VaspEngine, HopMaker, BandSettings),
@@ -213,8 +213,8 @@ def filters() -> dict[str, type[BaseModel]]:
 
 def settings_page() -> str:
     """Return the reference of all settings as Markdown."""
-    from superionic.cluster.campaign_file import Campaign
     from superionic.settings import SuperionicSettings
+    from superionic.workflows.campaign.definition import Campaign
 
     rows = [
         (code(one.name), code(f"SUPERIONIC_{one.name.upper()}"), one.default, one.description)

@@ -8,7 +8,7 @@ is not computed again. Results show themselves in a notebook, and ``frame()`` gi
 from superionic.api.campaigns import Predictions, predict, screen
 from superionic.api.crystal import CrystalLandscape, landscape
 from superionic.api.dynamics import Dynamics, md
-from superionic.collection.query import Rows, explain, query
+from superionic.store.collection.query import Rows, explain, query
 from superionic.structures.crystals import read_structures
 
 __all__ = [

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from superionic import defaults
 from superionic.api.makers import predict_maker, screen_maker, selection
-from superionic.campaign.outcome import Quiet
-from superionic.collection.query import Rows
 from superionic.defaults import Relaxation
-from superionic.report.text_table import html_table
+from superionic.report.tables.text_table import html_table
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.prediction import PredictionDocument
 from superionic.settings import get_settings
+from superionic.store.collection.query import Rows
 from superionic.structures.crystals import Crystal
+from superionic.workflows.campaign.outcome import Quiet
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from superionic.campaign.outcome import Reporter
+    from superionic.workflows.campaign.outcome import Reporter
 
 Crystals = Crystal | Sequence[Crystal]
 
@@ -68,8 +68,8 @@ class Predictions(list[PredictionDocument]):
         return pd.DataFrame(records, columns=[*names, "potential"]).set_index("material_id")
 
     def _repr_html_(self) -> str:
-        from superionic.report.predictions import prediction_cells
-        from superionic.report.ranking import failures_html
+        from superionic.report.tables.predictions import prediction_cells
+        from superionic.report.tables.ranking import failures_html
 
         columns, cells = prediction_cells(self)
         return html_table(columns, cells) + failures_html(self.failures)
@@ -156,7 +156,7 @@ def screen(
     >>> rows[0].formula, rows.frame()["barrier_3d_eV"].round(2).to_list()
     ('LiI', [0.6])
     """
-    from superionic.campaign.screening import screen_paths
+    from superionic.workflows.campaign.screening import screen_paths
 
     maker = screen_maker(
         mobile,
@@ -240,7 +240,7 @@ def predict(
     >>> found[0].formula, found.frame()["n_shakes"].to_list()
     ('LiI', [1])
     """
-    from superionic.campaign.predicting import predict_paths
+    from superionic.workflows.campaign.predicting import predict_paths
 
     maker = predict_maker(mobile, potential, network=network, n_shakes=n_shakes, relax=relax)
     settings = _settings(database_uri)

@@ -12,7 +12,6 @@ from pymatgen.core import Structure
 from superionic import __version__, defaults
 from superionic.api.makers import landscape_settings
 from superionic.errors import InputError, SuperionicError
-from superionic.jobs.descriptors import bounded, finite
 from superionic.landscape.descriptors import (
     Descriptors,
     compute_descriptors,
@@ -21,7 +20,7 @@ from superionic.landscape.descriptors import (
 from superionic.landscape.intervals import Intervals, descriptor_intervals
 from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.potentials.registry import load_potential
-from superionic.report.text_table import html_table
+from superionic.report.tables.text_table import html_table
 from superionic.schemas.common import PotentialDocument, Warning_
 from superionic.schemas.screen import LandscapeDocument
 from superionic.schemas.screening import ScreeningDocument
@@ -29,6 +28,7 @@ from superionic.settings import get_settings
 from superionic.structures.crystals import Crystal, as_candidate
 from superionic.structures.prepare import PrepareSettings, prepare
 from superionic.structures.species import parse_mobile_species
+from superionic.workflows.jobs.descriptors import bounded, finite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -339,8 +339,8 @@ def landscape(
 
 
 def _stored(row: ScreeningDocument, database_uri: str | None) -> CrystalLandscape:
-    from superionic.collection.query import opened
     from superionic.report.figures.gather import landscape_document
+    from superionic.store.collection.query import opened
 
     with opened(database_uri) as database:
         return CrystalLandscape.from_document(landscape_document(database, row))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from superionic import defaults
 from superionic.api.makers import label_maker
 from superionic.defaults import Relaxation
-from superionic.report.text_table import html_table
+from superionic.report.tables.text_table import html_table
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.structures.crystals import Crystal
 
@@ -56,7 +56,7 @@ class Dynamics:
         """Return the numbers as a pandas table of one row."""
         import pandas as pd
 
-        from superionic.report.labels import CSV_FIELDS
+        from superionic.report.tables.labels import CSV_FIELDS
 
         record = self.row.model_dump(include=set(CSV_FIELDS))
         return pd.DataFrame([record], columns=list(CSV_FIELDS)).set_index("material_id")
@@ -69,7 +69,7 @@ class Dynamics:
         )
 
     def _repr_html_(self) -> str:
-        from superionic.report.labels import label_cells
+        from superionic.report.tables.labels import label_cells
 
         columns, cells = label_cells([self.row])
         return html_table(columns, cells)

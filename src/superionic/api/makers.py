@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 from superionic import defaults
 from superionic.errors import SettingsError
-from superionic.jobs.landscape import LandscapeMaker
-from superionic.jobs.prepare import PrepareMaker
-from superionic.jobs.relax import RelaxIfNeededMaker, relax_before_forces, relaxes_cell
 from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings, LearnedSettings
 from superionic.settings import get_settings
 from superionic.structures.mobile_ions import exclusion_radius_A
 from superionic.structures.prepare import PrepareSettings
 from superionic.structures.species import MobileSpecies, parse_mobile_species
+from superionic.workflows.jobs.landscape import LandscapeMaker
+from superionic.workflows.jobs.prepare import PrepareMaker
+from superionic.workflows.jobs.relax import RelaxIfNeededMaker, relax_before_forces, relaxes_cell
 
 if TYPE_CHECKING:
-    from superionic.campaign.selection import SelectionSettings
-    from superionic.flows.label import LabelMaker
-    from superionic.flows.predict import PredictMaker
-    from superionic.flows.screen import ScreenMaker
+    from superionic.workflows.campaign.selection import SelectionSettings
+    from superionic.workflows.makers.label import LabelMaker
+    from superionic.workflows.makers.predict import PredictMaker
+    from superionic.workflows.makers.screen import ScreenMaker
 
 
 def landscape_settings(
@@ -92,7 +92,7 @@ def screen_maker(
     radius_A: float | None = None,
 ) -> "ScreenMaker":
     """Return the Maker that ``superionic screen`` runs."""
-    from superionic.flows.screen import ScreenMaker
+    from superionic.workflows.makers.screen import ScreenMaker
 
     ion = parse_mobile_species(mobile)
     relax_cell = relaxes_cell(relax)
@@ -125,7 +125,7 @@ def predict_maker(
     relax: str = defaults.RELAX,
 ) -> "PredictMaker":
     """Return the Maker that ``superionic predict`` runs."""
-    from superionic.flows.predict import PredictMaker
+    from superionic.workflows.makers.predict import PredictMaker
 
     return PredictMaker(
         mobile_species=parse_mobile_species(mobile).element,
@@ -147,8 +147,8 @@ def label_maker(
     relax: str = defaults.RELAX,
 ) -> "LabelMaker":
     """Return the Maker that ``superionic label`` runs."""
-    from superionic.flows.label import LabelMaker
-    from superionic.jobs.diffusion import DiffusionMDMaker
+    from superionic.workflows.jobs.diffusion import DiffusionMDMaker
+    from superionic.workflows.makers.label import LabelMaker
 
     dynamics = DiffusionMDMaker(temperature=temperature_K, mb_velocity_seed=seed)
     step_ps = dynamics.md_settings().timestep_fs * 1e-3
@@ -184,8 +184,8 @@ def selection(
     SettingsError
         When a filter is wrong.
     """
-    from superionic.campaign.selection import SelectionSettings
     from superionic.structures.filters import parse_filters, read_filters
+    from superionic.workflows.campaign.selection import SelectionSettings
 
     if filters is None:
         known = []

@@ -9,7 +9,7 @@ from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI
 
 if TYPE_CHECKING:
-    from superionic.cluster.build import BuildReport
+    from superionic.store.builders.build import BuildReport
 
 EXIT_INTERRUPTED = 130
 MOST_NAMED = 20
@@ -43,9 +43,9 @@ def build(
     """
     from pymongo.errors import PyMongoError
 
-    from superionic.cluster.build import build_screening, watch_screening
-    from superionic.database.stores import resolve_database
     from superionic.errors import DatabaseError
+    from superionic.store.builders.build import build_screening, watch_screening
+    from superionic.store.database.stores import resolve_database
 
     with resolve_database(settings_with(database), prefer_uri=database is not None) as opened:
         try:

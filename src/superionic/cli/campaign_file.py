@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from superionic.campaign.selection import SelectionSettings
-    from superionic.cluster.campaign_file import Campaign
+    from superionic.workflows.campaign.definition import Campaign
+    from superionic.workflows.campaign.selection import SelectionSettings
 
 M = TypeVar("M")
 
@@ -61,8 +61,8 @@ def campaign_with(
     BadParameter
         When an option cannot be joined with the file.
     """
-    from superionic.cluster.campaign_file import read_campaign
     from superionic.errors import SettingsError
+    from superionic.workflows.campaign.definition import read_campaign
 
     for name in given(context, **dict.fromkeys(refused)):
         raise typer.BadParameter(
@@ -101,8 +101,8 @@ def campaign_of_flow(
     maker_class : type
         Class of the flow's Maker.
     """
-    from superionic.campaign.selection import selection_settings
     from superionic.settings import get_settings
+    from superionic.workflows.campaign.selection import selection_settings
 
     campaign = campaign_with(file, context, flow, refused=refused, **options)
     maker = campaign.maker(get_settings().potential)

@@ -56,14 +56,18 @@ def candidates(
     import json
     from dataclasses import asdict
 
-    from superionic.campaign.selection import SelectionSettings, select_ions, write_candidates
     from superionic.errors import InputError
-    from superionic.report.text_table import text_table
+    from superionic.report.tables.text_table import text_table
     from superionic.structures.description import Description, describe
     from superionic.structures.duplicates import DuplicateSettings
     from superionic.structures.filters import read_filters
     from superionic.structures.prepare import PrepareSettings
     from superionic.structures.species import parse_mobile_species
+    from superionic.workflows.campaign.selection import (
+        SelectionSettings,
+        select_ions,
+        write_candidates,
+    )
 
     settings = PrepareSettings()
     ions = [parse_mobile_species(name).element for name in mobile.split(",")]

@@ -8,7 +8,7 @@ import typer
 from superionic.cli.console import echo
 
 if TYPE_CHECKING:
-    from superionic.database.server import ServerStatus
+    from superionic.store.database.server import ServerStatus
 
 app = typer.Typer(help="Start, stop and look at the local database server.", no_args_is_help=True)
 
@@ -29,7 +29,7 @@ def start(data_dir: DataDir = None) -> None:
     Commands that need it start it by themselves, and the last one stops it; this saves them the
     start, and keeps the database reachable for other programs.
     """
-    from superionic.database.server import start_server
+    from superionic.store.database.server import start_server
 
     server = start_server(_data_dir(data_dir))
     echo(f"{server.engine} runs at {server.uri} (process {server.pid}).")
@@ -43,7 +43,7 @@ def stop(
     ] = False,
 ) -> None:
     """Stop the server: now if nobody uses it, else when its last user leaves."""
-    from superionic.database.server import server_status, stop_server
+    from superionic.store.database.server import server_status, stop_server
 
     path = _data_dir(data_dir)
     ran = server_status(path).server is not None
@@ -59,7 +59,7 @@ def stop(
 @app.command()
 def status(data_dir: DataDir = None) -> None:
     """Say whether the server runs, and where; exit status 1 if it does not run or answer."""
-    from superionic.database.server import server_status
+    from superionic.store.database.server import server_status
 
     found = server_status(_data_dir(data_dir))
     for line in describe(found):

@@ -118,15 +118,15 @@ def evaluate(
         read_obelix,
     )
     from superionic.evaluation.scorers import with_held_out
-    from superionic.report.evaluation import (
+    from superionic.report.tables.evaluation import (
         WRITTEN_BY,
         evaluation_json,
         evaluation_markdown,
         headline_markdown,
     )
-    from superionic.report.export import read_rows_file
-    from superionic.report.labels import read_data_sets
-    from superionic.report.tables_page import write_page
+    from superionic.report.tables.export import read_rows_file
+    from superionic.report.tables.labels import read_data_sets
+    from superionic.report.tables.page import write_page
     from superionic.structures.species import parse_mobile_species
 
     default = EvaluationSettings()
@@ -139,7 +139,7 @@ def evaluate(
     if rows_file:
         rows = [row for file in rows_file for row in read_rows_file(file)]
     else:
-        from superionic.collection.query import query
+        from superionic.store.collection.query import query
 
         rows = query(mobile_species=mobile_species, potential=potential, database_uri=database)
     if held_out:
@@ -186,7 +186,7 @@ def _fit(
     from superionic.evaluation.evaluate import conductors_of, label_truths
     from superionic.evaluation.fitting import fit_calibration
     from superionic.evaluation.scorers import group_of
-    from superionic.ranking.calibration import calibration_path, load_calibration
+    from superionic.store.ranking.calibration import calibration_path, load_calibration
 
     group = group_of(rows, mobile_species, potential)
     truths = label_truths(group, labels, settings.temperature_K)

@@ -20,8 +20,8 @@ def explain(
     database: DatabaseURI = None,
 ) -> None:
     """Say why a material stands where it stands: by each policy its value, rank and neighbours."""
-    from superionic.collection.query import explain as explained
-    from superionic.report.explanation import explanation_text, explanations_json
+    from superionic.report.tables.explanation import explanation_text, explanations_json
+    from superionic.store.collection.query import explain as explained
     from superionic.structures.species import parse_mobile_species
 
     found = explained(

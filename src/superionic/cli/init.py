@@ -52,8 +52,8 @@ def init(
     mode 600 or from SUPERIONIC_MONGO_PASSWORD, else asked for; it is never shown.
     """
     from superionic.cluster.site_files import SiteOptions, read_password, site_files, write_site
-    from superionic.database.addresses import is_loopback
     from superionic.errors import SettingsError
+    from superionic.store.database.addresses import is_loopback
 
     target = directory.expanduser().absolute()
     if local:
@@ -96,9 +96,9 @@ def init(
 
 def _local(target: Path, *, overwrite: bool) -> None:
     from superionic.cluster.site_files import SiteOptions, local_files, write_site
-    from superionic.database.server import start_server
-    from superionic.database.state import HOST
     from superionic.settings import get_settings
+    from superionic.store.database.server import start_server
+    from superionic.store.database.state import HOST
 
     settings = get_settings()
     data_dir = settings.data_dir.expanduser().absolute()

@@ -79,19 +79,19 @@ def label(
     says that some crystals could not be computed.
     """
     from superionic.api.makers import label_maker
-    from superionic.campaign.labelling import label_paths
-    from superionic.campaign.selection import SelectionSettings
     from superionic.cli.progress import ConsoleReporter
-    from superionic.flows.label import LabelMaker
-    from superionic.report.labels import (
+    from superionic.report.tables.labels import (
         label_table,
         labels_json,
         read_data_set,
         summary,
         write_data_set,
     )
-    from superionic.report.ranking import failures_table
+    from superionic.report.tables.ranking import failures_table
     from superionic.settings import get_settings
+    from superionic.workflows.campaign.labelling import label_paths
+    from superionic.workflows.campaign.selection import SelectionSettings
+    from superionic.workflows.makers.label import LabelMaker
 
     if bool(paths) == bool(campaign):
         raise typer.BadParameter("Name crystals, or a campaign file with --campaign.")

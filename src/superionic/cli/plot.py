@@ -114,7 +114,7 @@ def plot(
         sources.rows = _with_held_out(sources.rows, held_out, chosen.name)
     data = sources.without_database(request)
     if data is None:
-        from superionic.collection.query import opened
+        from superionic.store.collection.query import opened
 
         with opened(database) as found:
             data = sources.with_database(request, found)

@@ -79,14 +79,14 @@ def predict(
     from dataclasses import replace
 
     from superionic.api.makers import predict_maker
-    from superionic.campaign.predicting import predict_paths
-    from superionic.campaign.selection import SelectionSettings
     from superionic.cli.progress import ConsoleReporter
-    from superionic.flows.predict import PredictMaker
-    from superionic.jobs.relax import relax_before_forces
-    from superionic.report.predictions import prediction_table, predictions_json
-    from superionic.report.ranking import failures_table
+    from superionic.report.tables.predictions import prediction_table, predictions_json
+    from superionic.report.tables.ranking import failures_table
     from superionic.settings import get_settings
+    from superionic.workflows.campaign.predicting import predict_paths
+    from superionic.workflows.campaign.selection import SelectionSettings
+    from superionic.workflows.jobs.relax import relax_before_forces
+    from superionic.workflows.makers.predict import PredictMaker
 
     if bool(paths) == bool(campaign):
         raise typer.BadParameter("Name crystals, or a campaign file with --campaign.")

@@ -8,12 +8,12 @@ from typing import Self
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from superionic.campaign.forecast import Forecast, duration
-from superionic.campaign.outcome import Outcome, Task
-from superionic.campaign.selection import Selection
 from superionic.cli.console import ProgressConsole
 from superionic.progress import Progress
 from superionic.text import printable
+from superionic.workflows.campaign.forecast import Forecast, duration
+from superionic.workflows.campaign.outcome import Outcome, Task
+from superionic.workflows.campaign.selection import Selection
 
 
 class ConsoleReporter:

@@ -87,10 +87,10 @@ def query(
     database: DatabaseURI = None,
 ) -> None:
     """Read the screening collection: filter, rank, print as a table, CSV, JSON or OPTIMADE."""
-    from superionic.collection.rows import iter_screening
-    from superionic.database.reading import screening_rows
-    from superionic.ranking.indexes import rank_field
-    from superionic.report.ranking import RankedGroups
+    from superionic.report.tables.ranking import RankedGroups
+    from superionic.store.collection.rows import iter_screening
+    from superionic.store.database.reading import screening_rows
+    from superionic.store.ranking.indexes import rank_field
 
     field = rank_field(policy) if sort is SortField.rank else str(sort)
     groups = RankedGroups()
@@ -119,8 +119,8 @@ def query(
 def _write_optimade(rows: "list[ScreeningDocument]", database: str | None) -> None:
     import json
 
-    from superionic.collection.query import opened, structures_of
-    from superionic.report.export import optimade_response
+    from superionic.report.tables.export import optimade_response
+    from superionic.store.collection.query import opened, structures_of
 
     with opened(database) as found:
         structures = structures_of(found.job_store.docs_store, rows)
@@ -131,8 +131,8 @@ def _write_optimade(rows: "list[ScreeningDocument]", database: str | None) -> No
 
 def _written(rows: "Iterable[ScreeningDocument]", output: Format, policy: str) -> "Iterable[str]":
     """Return texts that together are the rows, as they are read."""
-    from superionic.report.export import rows_jsonl
-    from superionic.report.ranking import ranking_csv_lines, ranking_json, ranking_tables
+    from superionic.report.tables.export import rows_jsonl
+    from superionic.report.tables.ranking import ranking_csv_lines, ranking_json, ranking_tables
 
     if output is Format.jsonl:
         return (rows_jsonl([row]) for row in rows)
@@ -150,8 +150,8 @@ def _element(mobile: str) -> str:
 
 
 def _reduced_formula(text: str) -> str:
-    from superionic.collection.filters import reduced_formula
     from superionic.errors import SettingsError
+    from superionic.store.collection.filters import reduced_formula
 
     try:
         return reduced_formula(text)

@@ -55,12 +55,12 @@ def report(
     require_packages()  # before anything is read
 
     from superionic.cli.counting import counting
-    from superionic.collection.query import opened
     from superionic.report.html.content import gather_from
     from superionic.report.html.page import write_report
     from superionic.report.html.scope import read_scope
-    from superionic.report.labels import read_data_sets
+    from superionic.report.tables.labels import read_data_sets
     from superionic.settings import get_settings
+    from superionic.store.collection.query import opened
 
     scope = None if campaign is None else read_scope(campaign, get_settings().potential)
     known = read_data_sets(labels or [])

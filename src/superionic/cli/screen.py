@@ -85,13 +85,13 @@ def screen(
     nothing twice. Exit code 3 says that some crystals could not be computed.
     """
     from superionic.api.makers import screen_maker, selection
-    from superionic.campaign.screening import screen_selection
-    from superionic.campaign.selection import select_ions
     from superionic.cli.progress import ConsoleReporter
-    from superionic.report.orderings import orderings_table
-    from superionic.report.ranking import failures_table, ranking_json, ranking_table
+    from superionic.report.tables.orderings import orderings_table
+    from superionic.report.tables.ranking import failures_table, ranking_json, ranking_table
     from superionic.settings import get_settings
     from superionic.structures.species import parse_mobile_species
+    from superionic.workflows.campaign.screening import screen_selection
+    from superionic.workflows.campaign.selection import select_ions
 
     settings = get_settings()
     if database is not None:

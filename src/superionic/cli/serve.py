@@ -41,10 +41,10 @@ def serve(
     from contextlib import ExitStack
     from dataclasses import replace
 
-    from superionic.database.server import local_server
-    from superionic.database.stores import configured_database, spec_from_uri
-    from superionic.serve.app import create_app, listen, make_server, require_packages
-    from superionic.serve.settings import ServeSettings, find_token
+    from superionic.report.serve.app import create_app, listen, make_server, require_packages
+    from superionic.report.serve.settings import ServeSettings, find_token
+    from superionic.store.database.server import local_server
+    from superionic.store.database.stores import configured_database, spec_from_uri
 
     require_packages()
     settings = settings_with(database)

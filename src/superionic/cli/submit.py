@@ -68,11 +68,8 @@ def submit(
     """
     from pymongo.errors import PyMongoError
 
-    from superionic.cluster.campaign_file import Campaign
     from superionic.cluster.estimate import estimate_time_s
-    from superionic.cluster.flows import flow_kind
     from superionic.cluster.identity import potentials_of
-    from superionic.cluster.names import record_names
     from superionic.cluster.same import candidates_of, find_same, selector_of
     from superionic.cluster.site import open_site
     from superionic.cluster.submit import Submission
@@ -80,6 +77,9 @@ def submit(
     from superionic.errors import DatabaseError
     from superionic.landscape.settings import AdaptiveSettings, LearnedSettings
     from superionic.potentials.registry import load_potential
+    from superionic.store.builders.names import record_names
+    from superionic.workflows.campaign.definition import Campaign
+    from superionic.workflows.makers.table import flow_kind
 
     if bool(paths) == (campaign is not None):
         raise typer.BadParameter("Name crystals, or a campaign file with --campaign.")

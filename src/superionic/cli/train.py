@@ -57,12 +57,12 @@ def train(
     from superionic.cli.study_progress import StudyProgress
     from superionic.cores import usable_cores
     from superionic.directories import made_private
-    from superionic.report.tables_page import write_page
+    from superionic.report.tables.page import write_page
     from superionic.settings import get_settings
 
     _require_network_extra()
-    from superionic.surrogate.run_study import SUMMARY_FILE, TABLE_FILE, run_study
-    from superionic.surrogate.study_settings import read_study
+    from superionic.network.run_study import SUMMARY_FILE, TABLE_FILE, run_study
+    from superionic.network.study_settings import read_study
 
     study = read_study(campaign)
     settings = get_settings()

@@ -11,7 +11,7 @@ from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Policy, Potential
 
 if TYPE_CHECKING:
-    from superionic.flows.validate import ValidateMaker
+    from superionic.workflows.makers.validate import ValidateMaker
 
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
@@ -88,13 +88,10 @@ def validate(
     interval, and a verdict, which the screening collection shows, too. The same command goes on
     where it was stopped. Exit code 3 says that some crystals could not be computed.
     """
-    from superionic.campaign.selection import SelectionSettings
-    from superionic.campaign.validating import Best, validate_materials
     from superionic.cli.progress import ConsoleReporter
-    from superionic.flows.validate import ValidateMaker
-    from superionic.report.ranking import failures_table
-    from superionic.report.tables_page import write_page
-    from superionic.report.validation import (
+    from superionic.report.tables.page import write_page
+    from superionic.report.tables.ranking import failures_table
+    from superionic.report.tables.validation import (
         WRITTEN_BY,
         validation_table,
         validations_json,
@@ -102,6 +99,9 @@ def validate(
         verdict_counts,
     )
     from superionic.settings import get_settings
+    from superionic.workflows.campaign.selection import SelectionSettings
+    from superionic.workflows.campaign.validating import Best, validate_materials
+    from superionic.workflows.makers.validate import ValidateMaker
 
     if paths and campaign:
         raise typer.BadParameter("Name crystals or a campaign file, not both.")
@@ -174,10 +174,10 @@ def _maker(
     seed: int,
 ) -> "ValidateMaker":
     """Return the Maker that the options describe."""
-    from superionic.flows.validate import ValidateMaker
-    from superionic.jobs.engines.ase import AseEngine
-    from superionic.jobs.validation import SupercellMaker
     from superionic.structures.species import parse_mobile_species
+    from superionic.workflows.jobs.engines.ase import AseEngine
+    from superionic.workflows.jobs.validation import SupercellMaker
+    from superionic.workflows.makers.validate import ValidateMaker
 
     try:
         values = tuple(float(part) for part in temperatures.replace(",", " ").split())

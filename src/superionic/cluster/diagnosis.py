@@ -9,10 +9,10 @@ from superionic.cluster.site import (
     open_launchpad,
     read_launchpad,
 )
-from superionic.database.stores import configured_database
 from superionic.diagnosis import Finding
 from superionic.errors import SuperionicError
 from superionic.settings import SuperionicSettings
+from superionic.store.database.stores import configured_database
 
 _LONGEST_PING_S = 1800
 
@@ -54,7 +54,7 @@ def diagnose_launchpad(settings: SuperionicSettings, *, timeout_s: float = 5.0) 
 
 
 def _secrets(path: Path | None) -> list[Finding]:
-    from superionic.database.jobflow_config import jobflow_config_file
+    from superionic.store.database.jobflow_config import jobflow_config_file
 
     open_files = [
         file

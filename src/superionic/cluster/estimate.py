@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from statistics import median
 
-from superionic.database.stores import Database
 from superionic.potentials.base import PotentialInfo
+from superionic.store.database.stores import Database
 
 _SAMPLE = 300
 

@@ -20,13 +20,13 @@ from superionic.errors import (
     PotentialNotFoundError,
     SuperionicError,
 )
-from superionic.jobs.keys import VERSIONS, digest, versions
 from superionic.potentials.base import PotentialInfo, release, same_release
 from superionic.potentials.registry import identify_potential, parse_spec
 from superionic.potentials.trust import only_allowed
+from superionic.workflows.keys import VERSIONS, digest, versions
 
 if TYPE_CHECKING:
-    from superionic.flows.base import FlowMaker
+    from superionic.workflows.makers.base import FlowMaker
 
 _FIELDS_OF_FLOWS = {"flow", "fixed"}
 """Where a job holds the Maker of its flow, which names what other jobs use."""
@@ -82,7 +82,7 @@ def described(
     ]
     found: dict[str, Any] = {"potentials": wanted, "numerics": numerics}
     if hasattr(maker, "network") and hasattr(job.maker, "flow"):  # it makes a key, or predicts
-        from superionic.jobs.network import load_network
+        from superionic.workflows.jobs.network import load_network
 
         sha256 = load_network(maker.network).sha256
         found["network"] = {"path": job.maker.flow.network, "sha256": sha256}
@@ -108,7 +108,7 @@ def reason_to_refuse(details: Mapping[str, Any]) -> SuperionicError | None:
                 hint="Install the same superionic on all machines, or submit again from here.",
             )
     if (network := details.get("network")) is not None:
-        from superionic.jobs.network import load_network
+        from superionic.workflows.jobs.network import load_network
 
         try:
             found = load_network(network["path"])

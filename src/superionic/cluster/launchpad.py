@@ -22,13 +22,13 @@ from pymongo import ASCENDING, DESCENDING, MongoClient
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError
 
 from superionic.cluster.identity import Gate
-from superionic.cluster.owner import this_process
 from superionic.cluster.patience import (
     DatabaseAwayError,
     Patience,
     PatientCollection,
     PatientCounter,
 )
+from superionic.store.database.owner import this_process
 
 logger = logging.getLogger(__name__)
 

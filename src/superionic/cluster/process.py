@@ -22,7 +22,7 @@ from superionic.cluster.launchpad import CampaignLaunchPad
 from superionic.cluster.patience import DatabaseAwayError, Patience
 from superionic.cluster.site import LaunchpadSpec
 from superionic.cluster.spool import Result, Spool, SpoolError, SpoolingJobStore
-from superionic.database.stores import DatabaseSpec
+from superionic.store.database.stores import DatabaseSpec
 from superionic.text import PrintableFormatter
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,6 @@ from superionic.cluster.launchpad import (
     CampaignLaunchPad,
     failure_action,
 )
-from superionic.cluster.owner import is_dead
 from superionic.cluster.repair import (
     ENDED,
     WORKER_DIED,
@@ -33,7 +32,8 @@ from superionic.cluster.repair import (
 )
 from superionic.cluster.spool import Result, Spool
 from superionic.cluster.submit import remove_unfinished_submissions
-from superionic.database.stores import Database
+from superionic.store.database.owner import is_dead
+from superionic.store.database.stores import Database
 
 PINGS_TO_EXPIRE = 4
 DEATHS_ALLOWED = 2

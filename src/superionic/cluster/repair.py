@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from superionic.cluster.launchpad import SPEC_KEY_FIELD, CampaignLaunchPad, failure_action
-from superionic.cluster.owner import is_dead
+from superionic.store.database.owner import is_dead
 
 WORKER_DIED = "worker_died"
 ENDED = ("COMPLETED", "FIZZLED")

@@ -2,17 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from superionic.campaign.selection import Selector, selection_settings
-from superionic.cluster.campaign_file import Campaign
 from superionic.cluster.launchpad import CampaignLaunchPad
-from superionic.cluster.portions import portions
 from superionic.cluster.submit import queued_keys
-from superionic.database.finished import adopt, finished_keys
-from superionic.database.stores import Database
 from superionic.errors import InputError, SuperionicError
-from superionic.flows.base import FlowMaker
-from superionic.jobs.keys import former_keys
 from superionic.potentials.base import PotentialInfo
+from superionic.store.builders.portions import portions
+from superionic.store.database.finished import adopt, finished_keys
+from superionic.store.database.stores import Database
 from superionic.structures.candidate import Candidate
 from superionic.structures.duplicates import (
     DuplicateSettings,
@@ -21,6 +17,10 @@ from superionic.structures.duplicates import (
     stand_ins,
 )
 from superionic.structures.readers import read_candidates
+from superionic.workflows.campaign.definition import Campaign
+from superionic.workflows.campaign.selection import Selector, selection_settings
+from superionic.workflows.keys import former_keys
+from superionic.workflows.makers.base import FlowMaker
 
 _CHUNK_SIZE = 500
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from superionic.cluster.launchpad import CLIENT_KWARGS, CampaignLaunchPad
 from superionic.cluster.patience import Patience
-from superionic.database.addresses import hosts_of
-from superionic.database.server import local_server
-from superionic.database.stores import (
+from superionic.errors import DatabaseError, SettingsError
+from superionic.settings import SuperionicSettings
+from superionic.store.database.addresses import hosts_of
+from superionic.store.database.server import local_server
+from superionic.store.database.stores import (
     CONNECTION_TIMEOUT_S,
     Database,
     DatabaseSpec,
@@ -20,8 +22,6 @@ from superionic.database.stores import (
     ensure_indexes,
     spec_from_uri,
 )
-from superionic.errors import DatabaseError, SettingsError
-from superionic.settings import SuperionicSettings
 from superionic.yaml_file import read_yaml
 
 _UNAUTHORIZED = (13, 18)

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from superionic.database.addresses import is_address, is_loopback
 from superionic.errors import SettingsError
+from superionic.store.database.addresses import is_address, is_loopback
 
 PASSWORD_VARIABLE = "SUPERIONIC_MONGO_PASSWORD"
 _SECRET_MODE = 0o600

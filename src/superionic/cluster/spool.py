@@ -22,10 +22,10 @@ import bson
 from jobflow import JobStore
 from maggma.core import Store
 
-from superionic.cluster.owner import is_dead, this_process
 from superionic.cluster.patience import Patience
 from superionic.directories import made_private
 from superionic.errors import DatabaseError
+from superionic.store.database.owner import is_dead, this_process
 
 if TYPE_CHECKING:
     from fireworks.core.firework import FWAction

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from superionic.cluster.identity import IDENTITY_FIELD
 from superionic.cluster.launchpad import CampaignLaunchPad
-from superionic.cluster.owner import is_dead
 from superionic.cluster.process import cause_of
+from superionic.store.database.owner import is_dead
 
 STATES = (
     "READY",

@@ -7,19 +7,19 @@ from typing import Any
 
 from pymongo.errors import BulkWriteError
 
-from superionic.cluster.campaign_file import Campaign
 from superionic.cluster.identity import described
 from superionic.cluster.launchpad import KEY_FIELD, CampaignLaunchPad
-from superionic.cluster.owner import is_dead
-from superionic.cluster.portions import portions
 from superionic.cluster.task import workflow_of
-from superionic.database.finished import adopt, finished_keys
-from superionic.database.stores import Database
 from superionic.errors import InputError, SuperionicError
-from superionic.flows.base import FlowMaker
-from superionic.jobs.keys import former_keys
 from superionic.potentials.base import PotentialInfo
+from superionic.store.builders.portions import portions
+from superionic.store.database.finished import adopt, finished_keys
+from superionic.store.database.owner import is_dead
+from superionic.store.database.stores import Database
 from superionic.structures.candidate import Candidate
+from superionic.workflows.campaign.definition import Campaign
+from superionic.workflows.keys import former_keys
+from superionic.workflows.makers.base import FlowMaker
 
 CHUNK_SIZE = 200
 PENDING_FIELD = "metadata.superionic.pending"

@@ -26,8 +26,8 @@ from superionic.cluster.process import (
 )
 from superionic.cluster.recovery import Recovery, Verdict, recover_process
 from superionic.cluster.spool import Spool, SpoolError
-from superionic.database.stores import Database
 from superionic.errors import DatabaseError, SuperionicError
+from superionic.store.database.stores import Database
 
 _POLL_S = 0.25
 _MOST_FALSE_STARTS = 3

@@ -11,10 +11,10 @@ from scipy.special import expit
 
 from superionic import __version__
 from superionic.errors import SettingsError
-from superionic.ranking.calibration import Calibration, LogisticModel
-from superionic.ranking.features import FEATURES
 from superionic.schemas.screening import ScreeningDocument
 from superionic.statistics import average_precision, bootstrap_interval, roc_auc
+from superionic.store.ranking.calibration import Calibration, LogisticModel
+from superionic.store.ranking.features import FEATURES
 
 FloatArray = NDArray[np.float64]
 

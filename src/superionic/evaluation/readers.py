@@ -8,7 +8,7 @@ from statistics import mean
 
 from superionic.errors import SettingsError
 from superionic.evaluation.truth import Measurement
-from superionic.ranking.features import HIGHEST_BARRIER_eV
+from superionic.store.ranking.features import HIGHEST_BARRIER_eV
 
 
 def read_obelix(path: Path) -> list[Measurement]:

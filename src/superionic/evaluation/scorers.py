@@ -7,9 +7,9 @@ from typing import Literal
 
 from superionic.errors import SettingsError
 from superionic.evaluation.fitting import FitSettings, held_out_scores
-from superionic.ranking.features import FEATURES, HIGHEST_BARRIER_eV
-from superionic.ranking.policies import get_policy
 from superionic.schemas.screening import ScreeningDocument
+from superionic.store.ranking.features import FEATURES, HIGHEST_BARRIER_eV
+from superionic.store.ranking.policies import get_policy
 
 Need = Literal["landscape", "network", "bond valence"]
 

@@ -86,7 +86,7 @@ class Family:
 
 
 def _load_chgnet(name: str, device: str, settings: Mapping[str, Any]) -> Potential:
-    from superionic.potentials.chgnet import load_chgnet
+    from superionic.potentials.chgnet.potential import load_chgnet
 
     return load_chgnet(name, device=_device(device))
 

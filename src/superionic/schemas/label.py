@@ -5,8 +5,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from superionic.diffusion.slope import Slope
-from superionic.diffusion.verdict import DiffusionAnalysis
+from superionic.dynamics.slope import Slope
+from superionic.dynamics.verdict import DiffusionAnalysis
 from superionic.schemas.common import Crystal, Document, MaterialDocument, PotentialDocument
 
 CURVE_POINTS = 60

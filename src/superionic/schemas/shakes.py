@@ -5,6 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from superionic.network.shakes import Shakes
 from superionic.potentials.base import PotentialInfo
 from superionic.schemas.common import (
     Crystal,
@@ -13,7 +14,6 @@ from superionic.schemas.common import (
     PackedArray,
     PotentialDocument,
 )
-from superionic.surrogate.shakes import Shakes
 
 
 class ShakesArrays(Document):

@@ -15,13 +15,11 @@ from matplotlib.text import Text
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from pymatgen.core import Lattice, Structure
 
-from superionic.builders.rows import screening_document
-from superionic.diffusion.confirmation import Ions
-from superionic.diffusion.slope import diffusivity
+from superionic.dynamics.confirmation import Ions
+from superionic.dynamics.slope import diffusivity
 from superionic.landscape.grid import Grid
 from superionic.landscape.landscape import Landscape, OrbitLandscape
 from superionic.landscape.symmetry import IDENTITY, SiteOrbit, SpaceGroup
-from superionic.ranking.policies import ranked
 from superionic.report.figures.style import PALETTE
 from superionic.report.figures.write import image_bytes, plotly_json
 from superionic.schemas.common import PotentialDocument
@@ -29,6 +27,8 @@ from superionic.schemas.label import DiffusionDocument, MSDDocument
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument
 from superionic.schemas.validation import TemperatureDocument, ValidationDocument
+from superionic.store.builders.rows import screening_document
+from superionic.store.ranking.policies import ranked
 
 TESTS = Path(__file__).parents[2]
 sys.path.insert(0, str(TESTS / "builders"))

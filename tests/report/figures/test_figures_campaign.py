@@ -17,10 +17,8 @@ from figure_documents import (
 )
 from pymatgen.core import Lattice, Structure
 
-from superionic.campaign.selection import Selection
 from superionic.errors import FigureError
 from superionic.evaluation.evaluate import EvaluationSettings
-from superionic.ranking.policies import ranked
 from superionic.report.figures import (
     learning_curves,
     parity,
@@ -34,6 +32,8 @@ from superionic.report.figures.style import VERMILLION
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screen import OrderingsSummary, Spread
+from superionic.store.ranking.policies import ranked
+from superionic.workflows.campaign.selection import Selection
 
 
 def failure(material_id: str, code: str) -> FailureDocument:

@@ -15,10 +15,10 @@ from figure_documents import (
     labelled,
 )
 
-from superionic.diffusion.confirmation import Witness, confirm
+from superionic.dynamics.confirmation import Witness, confirm
 from superionic.errors import FigureError
 from superionic.report.figures import arrhenius, conductivities, msd
-from superionic.report.labels import read_data_set
+from superionic.report.tables.labels import read_data_set
 from superionic.schemas.label import LabelRow
 
 DATA_SET = TESTS.parent / "datasets" / "labels_1000K.jsonl"

@@ -6,12 +6,12 @@ import pytest
 from figure_documents import IONS, arrhenius_validation, channel, descriptors, labelled, rows
 from maggma.stores import MemoryStore
 
-from superionic.builders.rows import screening_document
 from superionic.errors import FigureError
-from superionic.ranking.policies import ranked
 from superionic.report.figures import gather
 from superionic.report.figures.kinds import KINDS, MATERIAL_KINDS
 from superionic.schemas.screen import DescriptorsDocument
+from superionic.store.builders.rows import screening_document
+from superionic.store.ranking.policies import ranked
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "builders"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "store" / "builders"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "landscape"))
 
 from landscape_helpers import FunctionPotential, pair_energies
@@ -14,11 +14,8 @@ from part_documents import CRYSTAL, label, prediction, validation
 from pymatgen.core import Lattice, Structure
 from screening_helpers import descriptors
 
-from superionic.builders.documents import read_document
-from superionic.builders.rows import screening_document
 from superionic.landscape.landscape import compute_landscape
 from superionic.landscape.settings import LandscapeSettings
-from superionic.ranking.policies import ranked
 from superionic.report.html.content import Content, Stored, gather
 from superionic.report.html.reading import MaterialDocuments
 from superionic.schemas.common import PotentialDocument
@@ -27,6 +24,9 @@ from superionic.schemas.label import DiffusionDocument, MSDDocument
 from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument
 from superionic.schemas.screening import ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
+from superionic.store.builders.documents import read_document
+from superionic.store.builders.rows import screening_document
+from superionic.store.ranking.policies import ranked
 
 __all__ = ["CRYSTAL", "descriptors", "label", "prediction", "validation"]
 

@@ -20,13 +20,13 @@ from report_documents import (
     validation,
 )
 
-from superionic.builders.documents import read_document
 from superionic.errors import FigureError
 from superionic.report.html import page as page_module
 from superionic.report.html.page import formula_parts, render, write_report
 from superionic.report.html.payload import Payloads, script_json
 from superionic.report.html.reading import MaterialDocuments
 from superionic.schemas.label import LabelRow
+from superionic.store.builders.documents import read_document
 
 pytest.importorskip("plotly", reason="plotly is not installed (extra report)")
 pytest.importorskip("jinja2", reason="jinja2 is not installed (extra report)")

@@ -3,10 +3,10 @@
 import pytest
 from report_documents import documents_of, landscape_parts, prediction, row_of
 
-from superionic.flows.predict import PredictMaker
-from superionic.flows.screen import ScreenMaker
 from superionic.report.html import repeat
 from superionic.report.html.repeat import repeat_commands
+from superionic.workflows.makers.predict import PredictMaker
+from superionic.workflows.makers.screen import ScreenMaker
 
 
 def test_the_usual_forces_are_those_of_the_makers():

@@ -17,9 +17,6 @@ from report_documents import (
     validation,
 )
 
-from superionic.builders.documents import read_document
-from superionic.builders.relations import duplicate_row
-from superionic.campaign.selection import Selection
 from superionic.errors import UnreadableFileError
 from superionic.report.html.agreement import (
     DISTRIBUTIONS,
@@ -45,7 +42,10 @@ from superionic.report.html.summary import (
 )
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import LabelRow
+from superionic.store.builders.documents import read_document
+from superionic.store.builders.relations import duplicate_row
 from superionic.structures.candidate import Candidate
+from superionic.workflows.campaign.selection import Selection
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
 

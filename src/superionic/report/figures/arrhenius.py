@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from superionic.diffusion.confirmation import ROOM_TEMPERATURE_K, Ions, Witness, arrhenius
-from superionic.diffusion.slope import diffusivity
+from superionic.dynamics.confirmation import ROOM_TEMPERATURE_K, Ions, Witness, arrhenius
+from superionic.dynamics.slope import diffusivity
 from superionic.errors import FigureError
 from superionic.report.figures.about import About
 from superionic.report.figures.style import (

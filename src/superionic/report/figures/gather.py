@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from superionic.builders.documents import read_document
-from superionic.collection.rows import query_screening
 from superionic.errors import FigureError
 from superionic.report.figures import parity, precision
 from superionic.report.figures.kinds import MATERIAL_KINDS, get_kind
@@ -26,10 +24,12 @@ from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument
 from superionic.schemas.screening import ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
+from superionic.store.builders.documents import read_document
+from superionic.store.collection.rows import query_screening
 
 if TYPE_CHECKING:
-    from superionic.campaign.selection import Selection
-    from superionic.database.stores import Database
+    from superionic.store.database.stores import Database
+    from superionic.workflows.campaign.selection import Selection
 
 D = TypeVar("D", bound=MaterialDocument)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from superionic.diffusion.slope import SlopeSettings, fit_window
+from superionic.dynamics.slope import SlopeSettings, fit_window
 from superionic.errors import DiffusionError, FigureError
 from superionic.report.figures.about import About
 from superionic.report.figures.style import (

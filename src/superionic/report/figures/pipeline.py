@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
-    from superionic.campaign.selection import Selection
+    from superionic.workflows.campaign.selection import Selection
 
 _X = "materials (number)"
 _ROW_IN, _ROW_PX = 0.2, 30

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from superionic.errors import FigureError
-from superionic.ranking.policies import get_policy
 from superionic.report.figures.ranking_slopes import (
     LEARNT,
     Value,
@@ -32,9 +31,10 @@ from superionic.report.figures.style import (
     plotly_axes,
     plotly_figure,
 )
-from superionic.report.ranking import rank_of
+from superionic.report.tables.ranking import rank_of
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
+from superionic.store.ranking.policies import get_policy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

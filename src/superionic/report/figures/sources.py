@@ -16,8 +16,8 @@ from superionic.schemas.screening import ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
 
 if TYPE_CHECKING:
-    from superionic.campaign.selection import Selection
-    from superionic.database.stores import Database
+    from superionic.store.database.stores import Database
+    from superionic.workflows.campaign.selection import Selection
 
 D = TypeVar("D", ScreeningDocument, ValidationDocument)
 
@@ -203,9 +203,9 @@ class Sources:
         """
         if self.campaign is None:
             return None
-        from superionic.campaign.selection import select_campaign
-        from superionic.cluster.campaign_file import read_campaign
         from superionic.settings import get_settings
+        from superionic.workflows.campaign.definition import read_campaign
+        from superionic.workflows.campaign.selection import select_campaign
 
         campaign = read_campaign(self.campaign)
         return select_campaign(campaign, campaign.maker(get_settings().potential))
@@ -265,12 +265,12 @@ def _add(found: Sources, path: Path) -> str:
         found.validations += _validations(content, path)
         return "validations"
     if "msd" in content and "verdict" in content:
-        from superionic.report.labels import longest_runs, read_data_set
+        from superionic.report.tables.labels import longest_runs, read_data_set
 
         found.labels = longest_runs([*found.labels, *read_data_set(path)])
         return "labels"
     if "key" in content and "material_id" in content:
-        from superionic.report.export import read_rows_file
+        from superionic.report.tables.export import read_rows_file
 
         found.rows += read_rows_file(path)
         return "rows"

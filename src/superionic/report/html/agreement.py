@@ -7,9 +7,9 @@ from math import isfinite, log10
 
 import numpy as np
 
-from superionic.ranking.features import FEATURES, Feature
 from superionic.schemas.screening import ScreeningDocument
 from superionic.statistics import bootstrap_interval, roc_auc, spearman
+from superionic.store.ranking.features import FEATURES, Feature
 
 FEWEST_PAIRS = 4
 """Below this a rank correlation says nothing."""

@@ -6,12 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from superionic import __version__
-from superionic.collection.filters import Order
-from superionic.collection.rows import iter_pages
-from superionic.collection.survey import survey
 from superionic.errors import SuperionicError
-from superionic.ranking.indexes import rank_field
-from superionic.ranking.policies import Policy, get_policy
 from superionic.report.figures.style import formula_text
 from superionic.report.html.agreement import (
     Agreement,
@@ -52,13 +47,18 @@ from superionic.report.html.summary import (
     warning_counts,
 )
 from superionic.report.html.table import Table, ranking_rows
-from superionic.report.ranking import ranking_csv
+from superionic.report.tables.ranking import ranking_csv
 from superionic.schemas.common import utc_now
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
+from superionic.store.collection.filters import Order
+from superionic.store.collection.rows import iter_pages
+from superionic.store.collection.survey import survey
+from superionic.store.ranking.indexes import rank_field
+from superionic.store.ranking.policies import Policy, get_policy
 
 if TYPE_CHECKING:
-    from superionic.database.stores import Database
+    from superionic.store.database.stores import Database
 
 MOST_ROWS = 5000
 """Rows of the table of one report; a browser sorts them at once."""

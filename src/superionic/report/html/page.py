@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superionic.errors import FigureError
-from superionic.ranking.policies import Policy, policies
 from superionic.report.html.agreement import FEWEST_PAIRS
 from superionic.report.html.material import DYNAMICS_COLUMNS
 from superionic.report.html.numbers import NOTHING, duration, plain
 from superionic.report.links import material_url
-from superionic.report.ranking import rank_of
+from superionic.report.tables.ranking import rank_of
 from superionic.schemas.screening import ScreeningDocument
+from superionic.store.ranking.policies import Policy, policies
 
 if TYPE_CHECKING:
     from superionic.report.html.content import Content

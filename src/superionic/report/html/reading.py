@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pymatgen.core import Structure
 
-from superionic.builders.documents import read_document
-from superionic.report.ranking import rank_of
+from superionic.report.tables.ranking import rank_of
 from superionic.schemas.common import MaterialDocument
 from superionic.schemas.document import without_monty
 from superionic.schemas.failure import FailureDocument
@@ -17,9 +16,10 @@ from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument, PreparedDocument
 from superionic.schemas.screening import ROW_VERSION, ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
+from superionic.store.builders.documents import read_document
 
 if TYPE_CHECKING:
-    from superionic.database.stores import Database
+    from superionic.store.database.stores import Database
 
 
 @dataclass(frozen=True)

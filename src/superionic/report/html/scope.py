@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from superionic.campaign.selection import Selection, select_campaign
-from superionic.cluster.campaign_file import read_campaign
 from superionic.errors import SuperionicError
 from superionic.potentials.registry import parse_spec
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import PARTS, Part, ScreeningDocument
+from superionic.workflows.campaign.definition import read_campaign
+from superionic.workflows.campaign.selection import Selection, select_campaign
 
 PART_OF_FLOW: dict[str, Part] = {
     "screen": "landscape",

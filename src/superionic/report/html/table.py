@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from superionic.report.html.numbers import NOTHING, plain, with_interval
-from superionic.report.ranking import rank_of
+from superionic.report.tables.ranking import rank_of
 from superionic.schemas.screening import ScreeningDocument
 
 

@@ -1,0 +1,346 @@
+"""One fold of a cross-validation, of any kind of model, as a result on disk."""
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superionic.network.data import TrainingSet
+from superionic.network.descriptors import Descriptors, descriptor_columns
+from superionic.network.folds import hold_out, make_folds
+from superionic.network.settings import NetworkSettings, ShakeSettings, TrainingSettings
+
+if TYPE_CHECKING:
+    from superionic.network.batches import GraphTable
+    from superionic.network.model import ForceNetwork
+
+logger = logging.getLogger(__name__)
+
+FloatArray = NDArray[np.float64]
+Split = Literal["random", "chemical_system"]
+Kind = Literal[
+    "network",
+    "network without accelerations",
+    "network with species",
+    "mean",
+    "volume per atom",
+    "lithium fraction",
+    "composition",
+    "composition and volume",
+    "acceleration statistics",
+    "descriptors",
+]
+NETWORKS = ("network", "network without accelerations", "network with species")
+TRAINED_ON_SEED = 1000
+"""Folds are drawn with the seed, networks with this times the seed plus the fold."""
+
+
+@dataclass(frozen=True)
+class FoldTask:
+    """What is learnt and predicted.
+
+    Parameters
+    ----------
+    kind : str
+        The force network, one of its variants, or a control.
+    split : {"random", "chemical_system"}
+        How crystals are divided.
+    seed, fold, n_folds : int
+        Which division, and which part of it is predicted.
+    network, training, shakes
+        Settings of networks.
+    n_learnt : int or None
+        Crystals that are used of those outside the fold, for learning curves; None for all. Of
+        those learnt beside, the same share is.
+    pretrained : str
+        Hash of the weights that a network starts from; empty for weights drawn at random.
+    beside : str
+        Hash of the crystals that are learnt, too, and that are never tested; empty for none.
+    """
+
+    kind: Kind
+    split: Split
+    seed: int
+    fold: int
+    n_folds: int
+    network: NetworkSettings
+    training: TrainingSettings
+    shakes: ShakeSettings
+    n_learnt: int | None = None
+    pretrained: str = ""
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """Predictions for the crystals of one fold.
+
+    Parameters
+    ----------
+    material_ids : list of str
+        Crystals of the fold.
+    predictions : list of list of float
+        For each crystal the prediction of each shake (one, for a control).
+    novelty : list of float
+        Distance from the crystals that were learnt; empty for a control.
+    n_learnt : int
+        Crystals that were learnt, those that chose the epoch included.
+    best_epoch : int or None
+        Of a network.
+    wall_time_s : float
+        Time of training and prediction.
+    """
+
+    material_ids: list[str]
+    predictions: list[list[float]]
+    novelty: list[float]
+    n_learnt: int
+    best_epoch: int | None
+    wall_time_s: float
+
+
+def run_fold(
+    task: FoldTask,
+    training_set: TrainingSet,
+    directory: Path,
+    descriptors: Descriptors | None = None,
+    initial: Path | None = None,
+    beside: TrainingSet | None = None,
+    *,
+    device: str = "cpu",
+) -> FoldResult:
+    """Run one fold, or return its result if it is there and can be read.
+
+    Parameters
+    ----------
+    task : FoldTask
+        What to do.
+    training_set : TrainingSet
+        All crystals.
+    directory : Path
+        Where this fold lives; a training that was stopped goes on from there.
+    descriptors : mapping, optional
+        Numbers of the crystals, for the kind ``descriptors``.
+    initial : Path, optional
+        File of the weights that networks start from.
+    beside : TrainingSet, optional
+        Crystals that are learnt beside those that are tested; by controls, where their slope is
+        known. Those of a chemical system of the fold are left out, however crystals are divided.
+    device : str
+        Where networks are trained.
+    """
+    path = directory / "result.json"
+    if (done := _read_result(path)) is not None:
+        return done
+    start = time.perf_counter()
+    train, test, beside = divide(task, training_set, beside)
+    found: dict[str, Any]
+    if task.kind in NETWORKS:
+        found = _network_fold(task, training_set, train, test, directory, initial, beside, device)
+    else:
+        found = {
+            "predictions": _control(task, training_set, train, test, descriptors, beside).tolist(),
+            "novelty": [],
+            "best_epoch": None,
+        }
+    result = FoldResult(
+        material_ids=[training_set.crystals[i].material_id for i in test],
+        n_learnt=len(train),
+        wall_time_s=time.perf_counter() - start,
+        **found,
+    )
+    directory.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(vars(result)) + "\n")
+    fresh.replace(path)
+    return result
+
+
+def divide(
+    task: FoldTask, training_set: TrainingSet, beside: TrainingSet | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], TrainingSet | None]:
+    """Return which crystals are learnt, which are tested, and those learnt beside.
+
+    Parameters
+    ----------
+    task : FoldTask
+        Which division, and how many are learnt.
+    training_set, beside : TrainingSet
+        As for :func:`run_fold`.
+    """
+    groups = training_set.groups if task.split == "chemical_system" else None
+    # By the published label, so that variants with another floor have the same folds.
+    slopes = np.log10([crystal.slope_A2_per_ps for crystal in training_set.crystals])
+    folds = make_folds(len(training_set), task.n_folds, task.seed, groups, slopes)
+    train = np.concatenate([fold for k, fold in enumerate(folds) if k != task.fold])
+    if task.n_learnt is not None:
+        rng = np.random.default_rng([task.seed, task.fold, 5])
+        share = min(1.0, task.n_learnt / len(train))
+        train = rng.permutation(np.sort(train))[: task.n_learnt]
+        if beside is not None:
+            beside = beside.subset(_share_of(len(beside), share, rng))
+    return np.sort(train), folds[task.fold], beside
+
+
+def _read_result(path: Path) -> FoldResult | None:
+    """Return the result of a fold; None, with a warning, where it cannot be read."""
+    if not path.exists():
+        return None
+    try:
+        found = FoldResult(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        logger.warning("%s cannot be read (%s): this fold is run again.", path, error)
+        return None
+    return found
+
+
+def _share_of(n_crystals: int, share: float, rng: np.random.Generator) -> list[int]:
+    """Return a random share of some crystals, one at least, in their order."""
+    chosen = rng.permutation(n_crystals)[: max(1, round(share * n_crystals))]
+    return sorted(chosen.tolist())
+
+
+def fit_fold(
+    task: FoldTask,
+    training_set: TrainingSet,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    directory: Path,
+    initial: Path | None = None,
+    beside: TrainingSet | None = None,
+    *,
+    device: str = "cpu",
+) -> "tuple[ForceNetwork, GraphTable, int]":
+    """Train the network of a fold, or read it if it is there.
+
+    Parameters
+    ----------
+    train, test : ndarray of int
+        As :func:`divide` gives them.
+    task, training_set, directory, initial, beside, device
+        As for :func:`run_fold`.
+
+    Returns
+    -------
+    network : ForceNetwork
+        In evaluation mode.
+    table : GraphTable
+        Graphs of the labelled crystals, in their order, and of those learnt beside.
+    best_epoch : int
+        Counted from 0.
+    """
+    from superionic.network.batches import GraphTable
+    from superionic.network.controls import WithoutAccelerations, WithSpecies, species_extras
+    from superionic.network.model import ForceNetwork
+    from superionic.network.training import fit_network, read_weights
+
+    groups = training_set.groups if task.split == "chemical_system" else None
+    make = {
+        "network": ForceNetwork,
+        "network without accelerations": WithoutAccelerations,
+        "network with species": WithSpecies,
+    }[task.kind]
+    seed = task.training.seed + TRAINED_ON_SEED * task.seed + task.fold
+    training = replace(task.training, seed=seed)
+    learnt, held_out = hold_out(train, training.validation_fraction, seed, groups)
+    everything, others = with_beside(training_set, beside, [*test, *held_out])
+    extras = None
+    if task.kind == "network with species":
+        extras = species_extras(everything, task.shakes.min_image_distance_A)
+    table = GraphTable(everything, task.network.cutoff_A, extras=extras, device=device)
+    fitted = fit_network(
+        table,
+        np.concatenate([learnt, others]),
+        held_out,
+        task.network,
+        training,
+        training_set.rules.targets,
+        directory / "training",
+        make_network=make,
+        initial=read_weights(initial),
+        identity=training_set.sha256() + task.beside,
+        device=device,
+    )
+    return fitted.network, table, fitted.best_epoch
+
+
+def _network_fold(
+    task: FoldTask,
+    training_set: TrainingSet,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    directory: Path,
+    initial: Path | None,
+    beside: TrainingSet | None,
+    device: str,
+) -> dict[str, Any]:
+    from superionic.network.inference import feature_distance, feature_scale
+    from superionic.network.training import predict_crystals
+
+    network, table, best_epoch = fit_fold(
+        task, training_set, train, test, directory, initial, beside, device=device
+    )
+    values, features = predict_crystals(network, table, test)
+    _, reference = predict_crystals(network, table, train)
+    novelty = feature_distance(features, reference) / feature_scale(reference)
+    return {
+        "predictions": [value[:, 0].tolist() for value in values],
+        "novelty": novelty.tolist(),
+        "best_epoch": best_epoch,
+    }
+
+
+def with_beside(
+    training_set: TrainingSet, beside: TrainingSet | None, unseen: Sequence[int] = ()
+) -> tuple[TrainingSet, NDArray[np.int64]]:
+    """Return labelled crystals and those learnt beside as one set, and which of these are learnt.
+
+    Parameters
+    ----------
+    training_set : TrainingSet
+        Labelled crystals; they keep their numbers.
+    beside : TrainingSet or None
+        The others.
+    unseen : sequence of int
+        Labelled crystals that are held back: others of their chemical systems are, too.
+    """
+    if beside is None:
+        return training_set, np.empty(0, dtype=np.int64)
+    hidden = {training_set.groups[i] for i in unseen}
+    learnt = [
+        len(training_set) + number
+        for number, system in enumerate(beside.groups)
+        if system not in hidden
+    ]
+    return training_set.joined(beside), np.array(learnt, dtype=np.int64)
+
+
+def _control(
+    task: FoldTask,
+    training_set: TrainingSet,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    descriptors: Descriptors | None,
+    beside: TrainingSet | None,
+) -> FloatArray:
+    """Return predictions, shape (n_test, 1), of what learns the same slopes as a network."""
+    from superionic.network.controls import FEATURES, forest_control, mean_control
+
+    everything, others = with_beside(training_set, beside, test.tolist())
+    known = np.isfinite(everything.targets[others, 0])
+    learnt = np.concatenate([train, others[known]])
+    if task.kind == "mean":
+        return mean_control(everything, learnt, test)[:, None]
+    if task.kind == "descriptors":
+        assert descriptors is not None, "the study checks that they are there"
+        features = descriptor_columns(descriptors, [c.material_id for c in everything.crystals])
+    else:
+        pairs = zip(everything.crystals, everything.shakes, strict=True)
+        features = np.array([FEATURES[task.kind](*pair) for pair in pairs])
+    return forest_control(features, everything, learnt, test, task.seed)[:, None]

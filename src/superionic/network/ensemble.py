@@ -1,0 +1,192 @@
+"""Training of the ensemble that is kept: every member learns all crystals but a validation part."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from superionic.network.checkpoint import Calibration, Member, NetworkHeader
+from superionic.network.crossvalidation import FoldResult, with_beside
+from superionic.network.data import TrainingSet
+from superionic.network.folds import hold_out
+from superionic.network.inference import Ensemble, calibrate
+from superionic.network.processes import in_processes
+from superionic.network.settings import NetworkSettings, ShakeSettings, TrainingSettings
+
+if TYPE_CHECKING:
+    from superionic.network.training import FittedNetwork
+
+
+@dataclass(frozen=True)
+class MemberTask:
+    """One member that is trained.
+
+    Parameters
+    ----------
+    training_set : TrainingSet
+        All crystals.
+    network, training
+        Settings; the seed is that of the member.
+    directory : Path
+        Where it is trained.
+    initial : Path or None
+        File of the weights that it starts from.
+    beside : TrainingSet or None
+        Crystals that it learns, too.
+    device : str
+        Where it is trained.
+    """
+
+    training_set: TrainingSet
+    network: NetworkSettings
+    training: TrainingSettings
+    directory: Path
+    initial: Path | None = None
+    beside: TrainingSet | None = None
+    device: str = "cpu"
+
+
+def train_ensemble(
+    training_set: TrainingSet,
+    network: NetworkSettings,
+    training: TrainingSettings,
+    shakes: ShakeSettings,
+    n_members: int,
+    directory: Path,
+    calibration: Calibration | None = None,
+    n_workers: int = 1,
+    initial: Path | None = None,
+    beside: TrainingSet | None = None,
+    device: str = "cpu",
+    report: Callable[[int], None] = lambda done: None,
+) -> Ensemble:
+    """Train an ensemble on all crystals, or go on where that was stopped.
+
+    Parameters
+    ----------
+    training_set : TrainingSet
+        What is learnt.
+    network, training, shakes
+        Settings; member ``k`` has the seed ``training.seed + k``, and with it its own weights,
+        order and validation part.
+    n_members : int
+        Members.
+    directory : Path
+        Where members are trained, each in a folder of its own.
+    calibration : Calibration, optional
+        From cross-validation with the same settings.
+    n_workers : int
+        Processes.
+    initial : Path, optional
+        File of the weights that members start from.
+    beside : TrainingSet, optional
+        Crystals that members learn beside those that have a label.
+    device : str
+        Where they are trained.
+    report : callable
+        Called with the number of members trained.
+    """
+    tasks = [
+        MemberTask(
+            training_set,
+            network,
+            replace(training, seed=training.seed + k),
+            directory / f"member-{k}",
+            initial,
+            beside,
+            device,
+        )
+        for k in range(n_members)
+    ]
+    in_processes(_train, tasks, n_workers, lambda done, task, result: report(done))
+    others = [] if beside is None else beside.groups
+    header = NetworkHeader(
+        network=network,
+        shakes=shakes,
+        training=training,
+        labels=training_set.rules,
+        potential=training_set.shakes[0].potential,
+        training_set_sha256=training_set.sha256(),
+        n_crystals=len(training_set),
+        targets=training_set.rules.targets,
+        calibration=calibration,
+        chemical_systems=tuple(sorted({*training_set.groups, *others})),
+        n_unlabelled=0 if beside is None else len(beside),
+        unlabelled_sha256="" if beside is None else beside.sha256(),
+    )
+    return Ensemble([_member(task) for task in tasks], header)
+
+
+def calibration_of(
+    training_set: TrainingSet, results_by_seed: Sequence[Sequence[FoldResult]], folds: str
+) -> Calibration | None:
+    """Return the calibration that cross-validation supports.
+
+    Predictions and distances of a crystal are means over the seeds, whose networks together are the
+    nearest thing to an ensemble that has not learnt it.
+
+    Parameters
+    ----------
+    training_set : TrainingSet
+        What was learnt.
+    results_by_seed : sequence of sequence of FoldResult
+        All folds of each seed.
+    folds : str
+        How crystals were divided.
+    """
+    predicted, novelty = [], []
+    for results in results_by_seed:
+        one: dict[str, float] = {}
+        far: dict[str, float] = {}
+        for result in results:
+            means = [float(np.mean(values)) for values in result.predictions]
+            one |= dict(zip(result.material_ids, means, strict=True))
+            far |= dict(zip(result.material_ids, result.novelty, strict=True))
+        predicted.append([one[c.material_id] for c in training_set.crystals])
+        novelty.append([far[c.material_id] for c in training_set.crystals])
+    errors = np.mean(predicted, axis=0) - training_set.targets[:, 0]
+    return calibrate(errors, np.mean(novelty, axis=0), folds)
+
+
+def _train(task: MemberTask) -> None:
+    _fit(task)
+
+
+def _fit(task: MemberTask) -> "FittedNetwork":
+    from superionic.network.batches import GraphTable
+    from superionic.network.training import fit_network, read_weights
+
+    everything = np.arange(len(task.training_set))
+    training = task.training
+    learnt, held_out = hold_out(
+        everything, training.validation_fraction, training.seed, task.training_set.groups
+    )
+    beside = task.beside
+    table_set, others = with_beside(task.training_set, beside, held_out.tolist())
+    return fit_network(
+        GraphTable(table_set, task.network.cutoff_A, device=task.device),
+        np.concatenate([learnt, others]),
+        held_out,
+        task.network,
+        training,
+        task.training_set.rules.targets,
+        task.directory,
+        initial=read_weights(task.initial),
+        identity=task.training_set.sha256() + ("" if beside is None else beside.sha256()),
+        device=task.device,
+    )
+
+
+def _member(task: MemberTask) -> Member:
+    """Return a member that is trained, with its features of the training crystals."""
+    import torch
+
+    from superionic.network.batches import GraphTable
+    from superionic.network.training import predict_crystals
+
+    fitted = _fit(task)
+    table = GraphTable(task.training_set, task.network.cutoff_A, device=task.device)
+    _, features = predict_crystals(fitted.network, table, np.arange(len(task.training_set)))
+    return Member(fitted.network, torch.as_tensor(features, dtype=torch.float32))

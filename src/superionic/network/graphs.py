@@ -1,0 +1,127 @@
+"""Graphs of shaken crystals, and the batches that a network is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from superionic.network import keys
+from superionic.network.shakes import Shakes
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One configuration as a network sees it.
+
+    Parameters
+    ----------
+    edge_vectors_A : ndarray, shape (n_edges, 3)
+        From receiving to sending atom, periodic images included, in A.
+    edge_index : ndarray of int, shape (2, n_edges)
+        Receiving and sending atom, sorted by receiver.
+    accelerations_A_per_ps2 : ndarray, shape (n_atoms, 3)
+        Accelerations in A/ps^2.
+    """
+
+    edge_vectors_A: NDArray[np.float64]
+    edge_index: NDArray[np.int64]
+    accelerations_A_per_ps2: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.accelerations_A_per_ps2)
+
+
+def periodic_edges(
+    positions_A: FloatArray, cell_A: FloatArray, cutoff_A: float
+) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Return all pairs of neighbours, each from both ends.
+
+    Parameters
+    ----------
+    positions_A : ndarray, shape (n_atoms, 3)
+        Cartesian positions in A; they need not lie inside the cell.
+    cell_A : ndarray, shape (3, 3)
+        Lattice vectors as rows, in A.
+    cutoff_A : float
+        Largest distance in A; it may exceed the cell, an atom may neighbour its own images.
+
+    Returns
+    -------
+    vectors_A : ndarray, shape (n_edges, 3)
+        From receiving to sending atom.
+    index : ndarray of int, shape (2, n_edges)
+        Receiving and sending atom.
+    """
+    from pymatgen.optimization.neighbors import find_points_in_spheres
+
+    cell = np.ascontiguousarray(cell_A, dtype=np.float64)
+    fractional = np.asarray(positions_A, dtype=np.float64) @ np.linalg.inv(cell)
+    positions = np.ascontiguousarray((fractional - np.floor(fractional)) @ cell)
+    receiver, sender, image, distance = find_points_in_spheres(
+        positions, positions, r=cutoff_A, pbc=np.ones(3, dtype=np.int64), lattice=cell, tol=1e-8
+    )
+    real = distance > 1e-8
+    receiver, sender, image = receiver[real], sender[real], image[real]
+    order = np.lexsort((image[:, 2], image[:, 1], image[:, 0], sender, receiver))
+    receiver, sender, image = receiver[order], sender[order], image[order]
+    vectors = positions[sender] + image @ cell - positions[receiver]
+    return vectors, np.stack([receiver, sender]).astype(np.int64)
+
+
+def make_graph(
+    positions_A: FloatArray, cell_A: FloatArray, accelerations_A_per_ps2: ArrayLike, cutoff_A: float
+) -> Graph:
+    """Return the graph of one configuration; see :class:`Graph` for shapes and units."""
+    vectors, index = periodic_edges(positions_A, cell_A, cutoff_A)
+    return Graph(vectors, index, np.asarray(accelerations_A_per_ps2, dtype=np.float64))
+
+
+def shake_graphs(shakes: Shakes, cutoff_A: float) -> list[Graph]:
+    """Return one graph for each shake."""
+    return [
+        make_graph(positions, shakes.cell_A, accelerations, cutoff_A)
+        for positions, accelerations in zip(
+            shakes.positions_A, shakes.accelerations_A_per_ps2, strict=True
+        )
+    ]
+
+
+def collate(
+    graphs: Sequence[Graph], dtype: "torch.dtype | None" = None, device: str = "cpu"
+) -> "dict[str, Tensor]":
+    """Join graphs into one batch, with the keys of :data:`superionic.network.keys.INPUTS`.
+
+    Parameters
+    ----------
+    graphs : sequence of Graph
+        At least one.
+    dtype : torch.dtype, optional
+        Of vectors and accelerations; float32 by default.
+    device : str
+        Where the batch is to be.
+    """
+    import torch
+
+    starts = np.cumsum([0, *(len(graph) for graph in graphs)])
+    index = [g.edge_index + start for g, start in zip(graphs, starts[:-1], strict=True)]
+    owner = np.repeat(np.arange(len(graphs)), np.diff(starts))
+    real = {
+        keys.EDGE_VECTORS: np.concatenate([graph.edge_vectors_A for graph in graphs]),
+        keys.ACCELERATIONS: np.concatenate([graph.accelerations_A_per_ps2 for graph in graphs]),
+    }
+    whole = {keys.EDGE_INDEX: np.concatenate(index, axis=1), keys.GRAPH_INDEX: owner}
+    return {
+        name: torch.as_tensor(value, dtype=dtype or torch.float32, device=device)
+        for name, value in real.items()
+    } | {
+        name: torch.as_tensor(value, dtype=torch.int64, device=device)
+        for name, value in whole.items()
+    }

@@ -1,0 +1,1 @@
+"""CHGNet: energies of frozen frameworks, and forces for dynamics."""

@@ -1,0 +1,1 @@
+"""Tables of documents and rows, as text, CSV and data frames."""

@@ -1,0 +1,160 @@
+"""Labels as a table, CSV and JSON lines."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from superionic.dynamics.settings import planned_ps
+from superionic.errors import SettingsError
+from superionic.report.tables.text_table import text_table
+from superionic.schemas.label import LabelRow
+from superionic.text import csv_text
+
+_ONLY_IN_JSON = frozenset({"settings", "supercell_matrix", "structure", "msd"})
+CSV_FIELDS = tuple(name for name in LabelRow.model_fields if name not in _ONLY_IN_JSON)
+"""Columns of the table as CSV."""
+
+
+def label_order(row: LabelRow) -> tuple[float, str]:
+    """Return the sort key of tables: fastest first, those without a slope last."""
+    slope = row.msd_slope_A2_per_ps
+    return (float("inf") if slope is None else -slope, row.material_id)
+
+
+def label_table(rows: Sequence[LabelRow]) -> str:
+    """Return labels as text, one line a crystal, fastest first."""
+    return text_table(*label_cells(rows)) if rows else "No labels."
+
+
+def label_cells(
+    rows: Sequence[LabelRow],
+) -> tuple[list[tuple[str, bool]], Sequence[Sequence[str]]]:
+    """Return head and cells of the labels as a table; whether a column holds numbers."""
+    numeric = ("slope A^2/ps", "error", "S/cm", "ps", "atoms")
+    names = ("id", "formula", "verdict", *numeric, "end")
+    cells = [
+        (
+            row.material_id,
+            row.formula,
+            row.verdict,
+            _number(row.msd_slope_A2_per_ps, ".4f"),
+            _number(row.msd_slope_error_A2_per_ps, ".4f"),
+            _number(row.conductivity_S_per_cm, ".2g"),
+            _number(row.production_ps, ".1f"),
+            str(row.n_atoms),
+            row.status,
+        )
+        for row in sorted(rows, key=label_order)
+    ]
+    return [(name, name in numeric) for name in names], cells
+
+
+def labels_json(rows: Sequence[LabelRow]) -> str:
+    """Return labels as a JSON list, fastest first."""
+    ordered = [row.model_dump(mode="json") for row in sorted(rows, key=label_order)]
+    return json.dumps(ordered, indent=2, allow_nan=False)
+
+
+def write_data_set(rows: Iterable[LabelRow], path: Path) -> None:
+    """Write labels as JSON lines, and beside them as CSV without structures and curves.
+
+    Rows are ordered by identifier, temperature and key, so that a data set that grows differs by
+    lines added. Each file is replaced in one step. Of a potential that was read from a folder, the
+    folder's name is written and not where it lies.
+
+    Parameters
+    ----------
+    rows : iterable of LabelRow
+        The labels.
+    path : Path
+        The file of JSON lines; that of the CSV has the suffix ``.csv``.
+    """
+    ordered = sorted(rows, key=lambda row: (row.material_id, row.temperature_K, row.task_key))
+    lines = [json.dumps(_published(row), allow_nan=False) for row in ordered]
+    _replace(path, "".join(f"{line}\n" for line in lines))
+    records = (row.model_dump(mode="json", include=set(CSV_FIELDS)) for row in ordered)
+    _replace(path.with_suffix(".csv"), csv_text(CSV_FIELDS, records))
+
+
+def read_data_sets(paths: Iterable[Path]) -> list[LabelRow]:
+    """Read several data sets; of runs of a crystal that differ in length, the longest count.
+
+    Raises
+    ------
+    SettingsError
+        When a file is not there, or a line is no label.
+    """
+    return longest_runs(row for path in paths for row in read_data_set(path))
+
+
+def longest_runs(rows: Iterable[LabelRow]) -> list[LabelRow]:
+    """Return labels without those for which there is one of a run that was planned longer.
+
+    Runs are told by crystal, mobile species, potential, temperature and seed. How long a run was
+    planned counts, and not where it ended: a melt ends it early. The first of equals stays.
+    """
+    longest: dict[tuple[Any, ...], LabelRow] = {}
+    for row in rows:
+        key = (
+            *(row.material_id, row.mobile_species, row.potential),
+            *(row.potential_weights_sha256, row.temperature_K, row.seed),
+        )
+        known = longest.get(key)
+        if known is None or planned_ps(row.settings) > planned_ps(known.settings):
+            longest[key] = row
+    return list(longest.values())
+
+
+def read_data_set(path: Path) -> list[LabelRow]:
+    """Read labels that :func:`write_data_set` wrote.
+
+    Raises
+    ------
+    SettingsError
+        When the file is not there, or a line is no label.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"The labels {path} cannot be read ({type(error).__name__}).",
+            hint="Name a file of JSON lines that 'superionic label --export' wrote.",
+        ) from None
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(LabelRow.model_validate_json(line))
+        except ValidationError as error:
+            raise SettingsError(
+                f"Line {number} of {path} is no label: {error.errors()[0]['msg']}.",
+                hint="Name a file of JSON lines that 'superionic label --export' wrote.",
+            ) from None
+    return rows
+
+
+def _published(row: LabelRow) -> dict[str, Any]:
+    """Return a row without the folders of this machine."""
+    content = row.model_dump(mode="json")
+    family, _, name = str(content["settings"].get("potential", "")).partition(":")
+    if name.startswith("/"):
+        content["settings"]["potential"] = f"{family}:{Path(name).name}"
+    return content
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = Path(f"{path}.new")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def summary(rows: Sequence[LabelRow]) -> dict[str, Any]:
+    """Return how many labels have which verdict."""
+    verdicts = sorted({row.verdict for row in rows})
+    return {name: sum(row.verdict == name for row in rows) for name in verdicts}

@@ -1,0 +1,1 @@
+"""What is kept: the database, builders of its rows, their ranking, queries."""

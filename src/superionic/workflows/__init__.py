@@ -1,0 +1,1 @@
+"""What is computed: jobs, Makers of flows, campaigns over many crystals, and keys of work."""

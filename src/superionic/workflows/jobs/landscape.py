@@ -1,0 +1,260 @@
+"""The jobs that compute the landscapes of a crystal, in one piece or in parts."""
+
+import time
+from dataclasses import asdict, dataclass, field
+from math import ceil
+from typing import Any
+
+from jobflow import Flow, Response, job
+from pymatgen.core import Structure
+
+from superionic.landscape.evaluation import Evaluation
+from superionic.landscape.landscape import Landscape, compute_landscape
+from superionic.landscape.settings import LandscapeSettings
+from superionic.landscape.shards import assemble, evaluate_part, settle_symmetry
+from superionic.potentials.registry import load_potential, parse_spec
+from superionic.progress import report_progress, report_stage
+from superionic.schemas.common import PackedArray, PotentialDocument, Warning_
+from superionic.schemas.screen import (
+    LandscapeDocument,
+    LandscapePartDocument,
+    PreparedDocument,
+    RelaxedDocument,
+)
+from superionic.workflows.jobs.given import as_prepared
+from superionic.workflows.jobs.maker import SettingsMaker
+from superionic.workflows.keys import key_fields
+
+Crystal = RelaxedDocument | PreparedDocument
+
+
+@dataclass
+class LandscapeMaker(SettingsMaker):
+    """Compute the frozen-framework landscapes of all mobile ions of a crystal.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : LandscapeSettings
+        Grid, symmetry, exclusion radius.
+    energies_per_job : int or None
+        Spread a crystal that takes more energies than this over several jobs, so that several
+        workers share it; None computes every crystal in one job.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Structure
+    >>> crystal = Structure.from_file("workflows/example_crystals/mp-22899.cif")
+    >>> LandscapeMaker().make(crystal, "chgnet", mobile_species="Li").name
+    'landscape'
+    """
+
+    name: str = "landscape"
+    settings: LandscapeSettings = field(default_factory=LandscapeSettings)
+    energies_per_job: int | None = None
+
+    # Without output_schema: jobflow checks it against the reference that a replacement leaves.
+    @job(data=["arrays"])
+    def make(
+        self,
+        structure: Crystal | Structure,
+        potential: str = "chgnet",
+        mobile_species: str = "Li",
+        material_id: str | None = None,
+    ) -> LandscapeDocument | Response:
+        """Compute the landscapes of one crystal.
+
+        Parameters
+        ----------
+        structure : Structure, RelaxedDocument or PreparedDocument
+            The crystal, at equilibrium. A structure is computed in the cell that it has.
+        potential : str
+            Specification of the potential.
+        mobile_species : str
+            The mobile ion of a structure; documents know theirs.
+        material_id : str, optional
+            Identifier of a structure.
+        """
+        crystal = self._prepared(structure, potential, mobile_species, material_id)
+        report_stage("landscape")
+        chooses = self.settings.adaptive is not None or self.settings.learned is not None
+        if self.energies_per_job is not None and not chooses:
+            split = self._split(crystal, potential, self.energies_per_job)
+            if split is not None:
+                return split
+        loaded = load_potential(potential)
+        landscape = compute_landscape(
+            crystal.structure,
+            crystal.mobile_species,
+            loaded,
+            self.settings,
+            progress=report_progress,
+        )
+        return _document(landscape, crystal, potential, self.settings)
+
+    def _prepared(
+        self, structure: Any, potential: str, mobile_species: str, material_id: str | None
+    ) -> Crystal:
+        if isinstance(structure, RelaxedDocument | PreparedDocument):
+            return structure
+        settings = [str(parse_spec(potential)), key_fields(self.settings)]
+        return as_prepared(structure, mobile_species, settings, material_id)
+
+    def _split(self, crystal: Crystal, potential: str, energies_per_job: int) -> Response | None:
+        start = time.perf_counter()
+        evaluation = Evaluation(
+            crystal.structure, crystal.mobile_species, load_potential(potential), self.settings
+        )
+        sampling, settled = settle_symmetry(evaluation)
+        n_parts = ceil(evaluation.count(sampling) / energies_per_job)
+        if n_parts < 2:
+            return None
+        part_maker = LandscapePartMaker(settings=settled, n_parts=n_parts)
+        parts = [part_maker.make(crystal, potential, part) for part in range(n_parts)]
+        assembly = AssembleLandscapeMaker(settings=self.settings, settled=settled).make(
+            crystal,
+            potential,
+            [part.output for part in parts],
+            n_checks=evaluation.n_evaluations,
+            checks_time_s=time.perf_counter() - start,
+            warnings=[w.model_dump() for w in Warning_.from_remarks(sampling.remarks)],
+        )
+        return Response(replace=Flow([*parts, assembly], output=assembly.output))
+
+
+@dataclass
+class LandscapePartMaker(SettingsMaker):
+    """Evaluate one part of a landscape.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : LandscapeSettings
+        Settings with the symmetry settled.
+    n_parts : int
+        Number of parts.
+    """
+
+    name: str = "landscape part"
+    settings: LandscapeSettings = field(default_factory=LandscapeSettings)
+    n_parts: int = 1
+
+    @job(output_schema=LandscapePartDocument, data=["arrays"])
+    def make(self, crystal: Crystal, potential: str, part: int) -> LandscapePartDocument:
+        """Evaluate one part.
+
+        Parameters
+        ----------
+        crystal : RelaxedDocument or PreparedDocument
+            The crystal.
+        potential : str
+            Specification of the potential.
+        part : int
+            Which part, from 0.
+        """
+        start = time.perf_counter()
+        loaded = load_potential(potential)
+        energies = evaluate_part(
+            crystal.structure,
+            crystal.mobile_species,
+            loaded,
+            self.settings,
+            part,
+            self.n_parts,
+            progress=report_progress,
+        )
+        return LandscapePartDocument(
+            **_identity(crystal),
+            settings=asdict(self.settings),
+            wall_time_s=time.perf_counter() - start,
+            n_evaluations=sum(len(share) for share in energies),
+            potential=PotentialDocument.from_info(loaded.info),
+            part=part,
+            n_parts=self.n_parts,
+            arrays=[PackedArray.pack(share) for share in energies],
+        )
+
+
+@dataclass
+class AssembleLandscapeMaker(SettingsMaker):
+    """Put the parts of a landscape together.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : LandscapeSettings
+        Settings that were asked for; they are stored.
+    settled : LandscapeSettings
+        Settings with which the parts were computed.
+    """
+
+    name: str = "assemble landscape"
+    settings: LandscapeSettings = field(default_factory=LandscapeSettings)
+    settled: LandscapeSettings = field(default_factory=LandscapeSettings)
+
+    @job(output_schema=LandscapeDocument, data=["arrays"])
+    def make(
+        self,
+        crystal: Crystal,
+        potential: str,
+        parts: list[LandscapePartDocument],
+        n_checks: int,
+        checks_time_s: float,
+        warnings: list[dict[str, str]],
+    ) -> LandscapeDocument:
+        """Put the parts of one crystal together.
+
+        Parameters
+        ----------
+        crystal : RelaxedDocument or PreparedDocument
+            The crystal.
+        potential : str
+            Specification of the potential.
+        parts : list of LandscapePartDocument
+            All parts, in order.
+        n_checks : int
+            Energies that the check of the symmetry took.
+        checks_time_s : float
+            Wall time of the check in s.
+        warnings : list of dict
+            Code and text of what the check found.
+        """
+        energies = [[share.unpack() for share in part.arrays] for part in parts]
+        loaded = load_potential(potential)
+        landscape = assemble(
+            crystal.structure, crystal.mobile_species, loaded, self.settled, energies
+        )
+        document = _document(landscape, crystal, potential, self.settings)
+        return document.model_copy(
+            update={
+                "n_evaluations": document.n_evaluations + n_checks,
+                "wall_time_s": document.wall_time_s
+                + checks_time_s
+                + sum(part.wall_time_s for part in parts),
+                "warnings": [Warning_(**warning) for warning in warnings],
+            }
+        )
+
+
+def _identity(crystal: Crystal) -> dict[str, Any]:
+    return {
+        "material_id": crystal.material_id,
+        "formula": crystal.formula,
+        "mobile_species": crystal.mobile_species,
+        "task_key": crystal.task_key,
+    }
+
+
+def _document(
+    landscape: Landscape, crystal: Crystal, potential: str, settings: LandscapeSettings
+) -> LandscapeDocument:
+    return LandscapeDocument.from_landscape(
+        landscape,
+        **{k: v for k, v in _identity(crystal).items() if k != "mobile_species"},
+        settings=asdict(settings),
+        warnings=Warning_.from_remarks(landscape.remarks),
+        potential=PotentialDocument.from_info(load_potential(potential).info),
+    )

@@ -1,0 +1,264 @@
+"""The job that brings a crystal to equilibrium under the potential, where it needs it."""
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from jobflow import Flow, Maker, Response, job
+from pymatgen.core import Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from superionic import defaults
+from superionic.errors import PotentialError, SettingsError
+from superionic.potentials.base import Potential, require_finite
+from superionic.potentials.registry import load_potential
+from superionic.progress import report_stage
+from superionic.schemas.common import PotentialDocument, Warning_
+from superionic.schemas.screen import PreparedDocument, RelaxedDocument
+
+
+def relax_maker(potential: str, *, relax_cell: bool, fmax_eV_per_A: float, steps: int) -> Maker:
+    """Return atomate2's relaxation Maker for one of our potentials.
+
+    The space group is kept: it is what makes the landscape after it cheap, and a relaxation must
+    not lose it to numerical noise.
+    """
+    from atomate2.forcefields.jobs import ForceFieldRelaxMaker  # takes seconds, seldom needed
+
+    calculator = {
+        "@module": "superionic.potentials.calculator",
+        "@callable": "potential_calculator",
+    }
+    if not relax_cell:
+        calculator = {
+            "@module": "superionic.dynamics.calculator",
+            "@callable": "fixed_cell_calculator",
+        }
+    return ForceFieldRelaxMaker(
+        force_field_name=calculator,
+        calculator_kwargs={"spec": potential},
+        relax_cell=relax_cell,
+        fix_symmetry=True,
+        steps=steps,
+        relax_kwargs={"fmax": fmax_eV_per_A},
+        ionic_step_data=None,
+    )
+
+
+@dataclass
+class RelaxIfNeededMaker(Maker):
+    """Relax a crystal whose largest force is above a threshold, leave the others alone.
+
+    Crystals relaxed with density functional theory are close enough to the potential's own
+    equilibrium; CIF files from experiment, or with noise, are not, and a landscape round a strained
+    bond is not that of the material.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    max_force_eV_per_A : float or None
+        Relax when any force component vector is longer than this; None never relaxes.
+    relax_cell : bool
+        Relax the cell, too.
+    fmax_eV_per_A : float
+        Forces at which the relaxation ends.
+    steps : int
+        Most ionic steps.
+    """
+
+    name: str = "relax if needed"
+    max_force_eV_per_A: float | None = defaults.SCREEN_MAX_FORCE_eV_per_A
+    relax_cell: bool = False
+    fmax_eV_per_A: float = 0.02
+    steps: int = 500
+
+    # Without output_schema: jobflow checks it against the reference that a replacement leaves.
+    @job
+    def make(self, prepared: PreparedDocument, potential: str) -> RelaxedDocument | Response:
+        """Look at the forces and relax the crystal where they are large.
+
+        Parameters
+        ----------
+        prepared : PreparedDocument
+            The crystal.
+        potential : str
+            Specification of the potential.
+        """
+        report_stage("forces")
+        start = time.perf_counter()
+        loaded = load_potential(potential)
+        force = largest_force(prepared.structure, loaded)
+        if self.max_force_eV_per_A is None or force <= self.max_force_eV_per_A:
+            return _document(
+                self,
+                prepared,
+                loaded,
+                prepared.structure,
+                force_before=force,
+                force_after=force,
+                wall_time_s=time.perf_counter() - start,
+                n_steps=0,
+            )
+        report_stage("relaxing")
+        relax = relax_maker(
+            potential,
+            relax_cell=self.relax_cell,
+            fmax_eV_per_A=self.fmax_eV_per_A,
+            steps=self.steps,
+        ).make(prepared.structure)
+        summary = _SummariseMaker(maker=self).make(
+            prepared,
+            potential,
+            relax.output.structure,
+            n_steps=relax.output.output.n_steps,
+            relax_time_s=relax.output.output.elapsed_time,
+            force_before_eV_per_A=force,
+        )
+        return Response(replace=Flow([relax, summary], output=summary.output))
+
+
+def relax_before_forces(relax: str = defaults.RELAX) -> RelaxIfNeededMaker | None:
+    """Return what relaxes a crystal before it is shaken or runs, None for nothing.
+
+    Parameters
+    ----------
+    relax : {"auto", "cell", "never"}
+        Positions where a force is large; the cell, too; or nothing.
+
+    Raises
+    ------
+    SettingsError
+        When it is none of these.
+    """
+    relax_cell = relaxes_cell(relax)
+    if relax == "never":
+        return None
+    return RelaxIfNeededMaker(
+        max_force_eV_per_A=defaults.MD_MAX_FORCE_eV_per_A, relax_cell=relax_cell
+    )
+
+
+def relaxes_cell(relax: str) -> bool:
+    """Return whether the cell is relaxed, too.
+
+    Raises
+    ------
+    SettingsError
+        When ``relax`` is none of auto, cell and never.
+    """
+    if relax not in ("auto", "cell", "never"):
+        raise SettingsError(f"relax = {relax!r} is not known.", hint="Use auto, cell or never.")
+    return relax == "cell"
+
+
+@dataclass
+class _SummariseMaker(Maker):
+    """Write the document of a relaxation that atomate2 ran."""
+
+    name: str = "summarise relaxation"
+    maker: RelaxIfNeededMaker = field(default_factory=RelaxIfNeededMaker)
+
+    @job(output_schema=RelaxedDocument)
+    def make(
+        self,
+        prepared: PreparedDocument,
+        potential: str,
+        structure: Structure,
+        n_steps: int,
+        relax_time_s: float,
+        force_before_eV_per_A: float,
+    ) -> RelaxedDocument:
+        """Compare the relaxed crystal with the prepared one."""
+        start = time.perf_counter()
+        loaded = load_potential(potential)
+        return _document(
+            self.maker,
+            prepared,
+            loaded,
+            structure,
+            force_before=force_before_eV_per_A,
+            force_after=largest_force(structure, loaded),
+            wall_time_s=relax_time_s + time.perf_counter() - start,
+            n_steps=n_steps,
+        )
+
+
+def largest_force(structure: Structure, potential: Potential) -> float:
+    """Return the length of the longest force vector in eV/A.
+
+    Raises
+    ------
+    UnknownElementError, NonFiniteEnergyError
+        As the potential does.
+    """
+    atoms = AseAtomsAdaptor.get_atoms(structure)
+    potential.check_crystal(atoms)
+    energies_eV, forces = potential.energies_and_forces([atoms])
+    require_finite(energies_eV, potential)
+    require_finite(forces[0], potential)
+    return float(np.linalg.norm(forces[0], axis=1).max())
+
+
+def _document(
+    maker: RelaxIfNeededMaker,
+    prepared: PreparedDocument,
+    potential: Potential,
+    structure: Structure,
+    *,
+    force_before: float,
+    force_after: float,
+    wall_time_s: float,
+    n_steps: int,
+) -> RelaxedDocument:
+    warnings: list[Warning_] = []
+    relaxed = n_steps > 0
+    displacement = 0.0
+    if relaxed:
+        if len(structure) != len(prepared.structure):
+            raise PotentialError(
+                "The relaxed crystal has another number of atoms.",
+                hint="Please report this with the crystal.",
+                material_id=prepared.material_id,
+            )
+        delta = structure.frac_coords - prepared.structure.frac_coords
+        delta -= np.rint(delta)
+        displacement = float(np.linalg.norm(delta @ structure.lattice.matrix, axis=1).max())
+        warnings.append(
+            Warning_(
+                code="relaxed",
+                text=f"The largest force was {force_before:.2f} eV/A; atoms moved by up to "
+                f"{displacement:.2f} A in {n_steps} steps.",
+            )
+        )
+        if force_after > 2 * maker.fmax_eV_per_A:
+            warnings.append(
+                Warning_(
+                    code="relaxation_unconverged",
+                    text=f"The largest force is still {force_after:.2f} eV/A after {n_steps} "
+                    "steps; raise the number of steps or check the crystal.",
+                )
+            )
+    return RelaxedDocument(
+        material_id=prepared.material_id,
+        formula=prepared.formula,
+        mobile_species=prepared.mobile_species,
+        task_key=prepared.task_key,
+        settings={
+            "max_force_eV_per_A": maker.max_force_eV_per_A,
+            "relax_cell": maker.relax_cell,
+            "fmax_eV_per_A": maker.fmax_eV_per_A,
+            "steps": maker.steps,
+        },
+        wall_time_s=wall_time_s,
+        n_evaluations=1 + n_steps + int(relaxed),
+        warnings=warnings,
+        potential=PotentialDocument.from_info(potential.info),
+        structure=structure,
+        relaxed=relaxed,
+        relax_cell=relaxed and maker.relax_cell,
+        max_force_before_eV_per_A=force_before,
+        max_force_after_eV_per_A=force_after,
+        max_displacement_A=displacement,
+        n_steps=n_steps,
+    )

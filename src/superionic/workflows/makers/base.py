@@ -1,0 +1,125 @@
+"""What the flows of one material share, and what campaigns and workers know of their Makers."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol, Self
+
+from jobflow import Flow, Job, OutputReference
+
+from superionic.potentials.registry import parse_spec
+from superionic.structures.candidate import Candidate
+from superionic.structures.crystals import Crystal, as_candidate
+from superionic.workflows.jobs.maker import SettingsMaker
+from superionic.workflows.jobs.prepare import PrepareForFlowMaker, PrepareMaker
+
+
+class FlowMaker(Protocol):
+    """A Maker of one flow for one material."""
+
+    mobile_species: str
+    potential: str
+    prepare_maker: PrepareMaker
+
+    def make(self, candidate: Candidate) -> Any:
+        """Return the flow of a candidate."""
+
+    def key(self, candidate: Candidate) -> str:
+        """Return the key under which its result is found again."""
+
+
+class MaterialMaker(SettingsMaker):
+    """Base of the Makers of a flow for one material.
+
+    The crystal may be there when the flow is made, or be the output of a job that has not run. The
+    key under which the result is found again is made by the first job, from the crystal as it comes
+    and from the settings that the flow has then: those of ``update_maker_kwargs`` count.
+    """
+
+    mobile_species: str
+    potential: str
+    prepare_maker: PrepareMaker
+
+    def make(
+        self,
+        structure: Crystal | OutputReference,
+        material_id: str | None = None,
+        *,
+        source: str = "",
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Flow:
+        """Return the flow of one material.
+
+        Parameters
+        ----------
+        structure : Structure, Atoms, path, Candidate or OutputReference
+            The crystal; a file with one; or the output of a job that gives one, such as
+            ``relax.output.structure`` of atomate2.
+        material_id : str, optional
+            Its identifier. By default that of the candidate or file, of
+            ``structure.properties["material_id"]``, else its formula with the start of its hash.
+        source : str
+            File or database that it came from.
+        provenance : mapping, optional
+            What else is known of its origin.
+
+        Raises
+        ------
+        InputError
+            When it is no crystal.
+        SettingsError, PotentialError
+            When the flow cannot be run as it is set.
+        """
+        crystal = as_argument(structure, material_id, source, provenance)
+        bound = self.bound()
+        first = bound.first_job(crystal)
+        jobs = [first, *bound.steps(first)]
+        return self.flow_of(jobs, crystal["material_id"])
+
+    def bound(self) -> Self:
+        """Return the Maker as its jobs are told, whatever way it is written."""
+        changes: dict[str, Any] = {"potential": str(parse_spec(self.potential))}
+        return replace(self, **changes)
+
+    def key(self, candidate: Candidate) -> str:
+        """Return the key under which the result of a candidate is found again."""
+        raise NotImplementedError
+
+    def first_key(self, candidate: Candidate) -> str:
+        """Return the key that the documents of the first jobs carry."""
+        return self.key(candidate)
+
+    def steps(self, prepare: Job) -> list[Job]:
+        """Return the jobs after the first one; the output of the last is that of the flow."""
+        raise NotImplementedError
+
+    def first_job(self, crystal: Mapping[str, Any]) -> Job:
+        """Return the job that prepares a crystal for this flow."""
+        maker = PrepareForFlowMaker(name=self.prepare_maker.name, flow=self)
+        job: Job = maker.make(**crystal)
+        return job
+
+    def flow_of(self, jobs: list[Job], material_id: str | None) -> Flow:
+        """Return the flow of some jobs with the name of the material."""
+        flow = Flow(jobs, output=jobs[-1].output, name=f"{self.name} {material_id or ''}".strip())
+        if material_id is not None:
+            flow.update_metadata({"material_id": material_id})
+        return flow
+
+
+def as_argument(
+    structure: Any,
+    material_id: str | None,
+    source: str = "",
+    provenance: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what the first job of a flow is told of a crystal, or of the reference to one."""
+    if isinstance(structure, OutputReference):
+        known = {"source": source, "provenance": dict(provenance or {})}
+        return {"structure": structure, "material_id": material_id, **known}
+    candidate = as_candidate(structure, material_id, source=source, provenance=provenance)
+    return {
+        "structure": candidate.structure,
+        "material_id": candidate.material_id,
+        "source": candidate.source,
+        "provenance": candidate.provenance,
+    }

@@ -1,0 +1,101 @@
+"""The labelling flow of one material: prepare, relax, molecular dynamics."""
+
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from jobflow import Job
+
+from superionic import defaults
+from superionic.errors import SettingsError
+from superionic.potentials.registry import parse_spec
+from superionic.structures.candidate import Candidate
+from superionic.structures.hashing import structure_hash
+from superionic.workflows.jobs.diffusion import DiffusionMDMaker
+from superionic.workflows.jobs.prepare import PrepareMaker
+from superionic.workflows.jobs.relax import RelaxIfNeededMaker, relax_before_forces
+from superionic.workflows.keys import task_key
+from superionic.workflows.makers.base import MaterialMaker
+
+
+@dataclass
+class LabelMaker(MaterialMaker):
+    """Label one material with the diffusion of its mobile ion.
+
+    The output of the flow is a :class:`~superionic.schemas.label.DiffusionDocument`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the flow.
+    mobile_species : str
+        Element symbol of the mobile ion.
+    potential : str
+        Specification of the potential, such as ``chgnet``.
+    prepare_maker : PrepareMaker
+        Makes the crystal calculable.
+    relax_maker : RelaxIfNeededMaker or None
+        Brings its positions to equilibrium, at the cell as given: rules that stop a run compare
+        with the energy at its start.
+    md_maker : DiffusionMDMaker
+        Runs the dynamics; potential and mobile ion are those of the flow.
+
+    Examples
+    --------
+    >>> flow = LabelMaker().make("workflows/example_crystals/mp-22899.cif")
+    >>> [job.name for job in flow.jobs]
+    ['prepare', 'relax if needed', 'diffusion MD']
+    """
+
+    name: str = "label"
+    mobile_species: str = defaults.MOBILE
+    potential: str = "chgnet"
+    prepare_maker: PrepareMaker = field(default_factory=PrepareMaker)
+    relax_maker: RelaxIfNeededMaker | None = field(default_factory=relax_before_forces)
+    md_maker: DiffusionMDMaker = field(default_factory=DiffusionMDMaker)
+
+    def bound(self) -> Self:
+        """Return the Maker as its jobs are told: the dynamics know potential and mobile ion.
+
+        Raises
+        ------
+        SettingsError
+            When the dynamics are to use another potential than the flow.
+        SettingsError, DiffusionError
+            When they cannot be run as they are set.
+        """
+        potential = str(parse_spec(self.potential))
+        own = self.md_maker.potential
+        if own is not None and str(parse_spec(own)) != potential:
+            raise SettingsError(
+                f"The dynamics are to use {own}, the flow {self.potential}.",
+                hint="Name the potential once, in LabelMaker.",
+            )
+        dynamics = replace(self.md_maker, potential=potential, mobile_species=self.mobile_species)
+        dynamics.md_settings()
+        return replace(self, potential=potential, md_maker=dynamics)
+
+    def key(self, candidate: Candidate) -> str:
+        """Return the key under which the label of a candidate is found again.
+
+        Raises
+        ------
+        PotentialError
+            When ``potential`` is not a specification.
+        SettingsError, DiffusionError
+            When the dynamics cannot be run as they are set.
+        """
+        same = copy(self.bound())
+        content: Any = same.md_maker.key_content()
+        same.md_maker = content
+        return task_key(candidate.material_id, structure_hash(candidate.structure), same)
+
+    def steps(self, prepare: Job) -> list[Job]:
+        """Return the jobs after the first one."""
+        jobs = []
+        crystal = prepare.output
+        if self.relax_maker is not None:
+            relax = self.relax_maker.make(prepare.output, self.potential)
+            jobs.append(relax)
+            crystal = relax.output
+        return [*jobs, self.md_maker.make(crystal, prepared=prepare.output)]

@@ -1,0 +1,188 @@
+"""The prediction flow of one material: prepare, relax, shake, predict."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from jobflow import Flow, Job, OutputReference
+
+from superionic import defaults
+from superionic.potentials.registry import parse_spec
+from superionic.schemas.shakes import ShakesDocument
+from superionic.structures.candidate import Candidate
+from superionic.structures.crystals import Crystal
+from superionic.structures.hashing import structure_hash
+from superionic.workflows.jobs.network import load_network, network_path
+from superionic.workflows.jobs.prediction import PredictForFlowMaker
+from superionic.workflows.jobs.prepare import PrepareMaker
+from superionic.workflows.jobs.relax import RelaxIfNeededMaker, relax_before_forces
+from superionic.workflows.jobs.shakes import ShakeMaker
+from superionic.workflows.keys import task_key
+from superionic.workflows.makers.base import MaterialMaker, as_argument
+
+
+@dataclass
+class PredictMaker(MaterialMaker):
+    """Predict the diffusion in one material with the force network.
+
+    The output of the flow is a :class:`~superionic.schemas.prediction.PredictionDocument`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the flow.
+    mobile_species : str
+        Element symbol of the mobile ion. The network does not see it; crystals without it are
+        refused.
+    potential : str
+        Specification of the potential, such as ``chgnet``.
+    network : str or None
+        File of a trained ensemble; None takes the one that comes with the package.
+    n_shakes : int or None
+        Shakes of each crystal; None takes as many as the network was trained with.
+    prepare_maker : PrepareMaker
+        Makes the crystal calculable.
+    relax_maker : RelaxIfNeededMaker or None
+        Brings its positions to equilibrium, as for the labels.
+    shake_maker : ShakeMaker or None
+        Shakes it; None shakes as the network was trained.
+
+    Examples
+    --------
+    >>> flow = PredictMaker().make("workflows/example_crystals/mp-22899.cif")
+    >>> [job.name for job in flow.jobs]
+    ['prepare', 'relax if needed', 'shakes', 'predict diffusion']
+    """
+
+    name: str = "predict"
+    mobile_species: str = defaults.MOBILE
+    potential: str = "chgnet"
+    network: str | None = None
+    n_shakes: int | None = None
+    prepare_maker: PrepareMaker = field(default_factory=PrepareMaker)
+    relax_maker: RelaxIfNeededMaker | None = field(default_factory=relax_before_forces)
+    shake_maker: ShakeMaker | None = None
+
+    def bound(self) -> Self:
+        """Return the Maker as its jobs are told: what shakes is settled, and where the network is.
+
+        Raises
+        ------
+        PotentialError
+            When ``potential`` is not a specification.
+        NetworkError
+            When the network cannot be loaded.
+        """
+        # Jobs run in another directory, where a relative path would lead nowhere.
+        return replace(
+            self,
+            potential=str(parse_spec(self.potential)),
+            network=None if self.network is None else str(network_path(self.network)),
+            n_shakes=None,
+            shake_maker=self.bound_shake_maker(),
+        )
+
+    def key(self, candidate: Candidate) -> str:
+        """Return the key under which the prediction for a candidate is found again.
+
+        It changes with the content of the network's file and not with its place.
+
+        Raises
+        ------
+        PotentialError
+            When ``potential`` is not a specification.
+        NetworkError
+            When the network cannot be loaded.
+        """
+        return self._key(candidate, load_network(self.network).sha256)
+
+    def first_key(self, candidate: Candidate) -> str:
+        """Return the key of the shakes, by which another network finds them."""
+        return self.shakes_key(candidate)
+
+    def shakes_key(self, candidate: Candidate) -> str:
+        """Return the key under which the shakes of a candidate are found again.
+
+        It is the same for all networks that are asked about the same shakes.
+
+        Raises
+        ------
+        PotentialError, NetworkError
+            As :meth:`key` does.
+        """
+        return self._key(candidate, None)
+
+    def make(
+        self,
+        structure: Crystal | OutputReference,
+        material_id: str | None = None,
+        *,
+        shakes: ShakesDocument | OutputReference | None = None,
+        source: str = "",
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Flow:
+        """Return the flow of one material.
+
+        Parameters
+        ----------
+        structure : Structure, Atoms, path, Candidate or OutputReference
+            The crystal, as for :meth:`MaterialMaker.make`.
+        material_id : str, optional
+            Its identifier.
+        shakes : ShakesDocument or OutputReference, optional
+            Its shakes, where they are known; otherwise the flow makes them.
+        source : str
+            File or database that it came from.
+        provenance : mapping, optional
+            What else is known of its origin.
+
+        Raises
+        ------
+        InputError
+            When it is no crystal.
+        NetworkError, PotentialError
+            When the flow cannot be run as it is set.
+        """
+        crystal = as_argument(structure, material_id, source, provenance)
+        bound = self.bound()
+        jobs: list[Any] = []
+        if shakes is None:
+            jobs = [bound.first_job(crystal)]
+            jobs += bound.steps(jobs[0])
+            shakes = jobs[-1].output
+        predict = PredictForFlowMaker(network=bound.network, flow=bound).make(
+            shakes,
+            crystal["structure"],
+            crystal["material_id"],
+            network_sha256=load_network(bound.network).sha256,
+        )
+        return self.flow_of([*jobs, predict], crystal["material_id"])
+
+    def steps(self, prepare: Job) -> list[Job]:
+        """Return the jobs between the first one and the prediction; the last makes the shakes."""
+        jobs = [prepare]
+        if self.relax_maker is not None:
+            jobs.append(self.relax_maker.make(prepare.output, self.potential))
+        shake_maker = self.bound_shake_maker()
+        return [*jobs[1:], shake_maker.make(jobs[-1].output, self.potential, prepare.output)]
+
+    def bound_shake_maker(self) -> ShakeMaker:
+        """Return what shakes, with all settings.
+
+        Raises
+        ------
+        NetworkError
+            When the network says how to shake and cannot be loaded.
+        SettingsError
+            When the number of shakes makes no sense.
+        """
+        maker = self.shake_maker
+        if maker is None:
+            maker = ShakeMaker(settings=load_network(self.network).ensemble.header.shakes)
+        if self.n_shakes is not None:
+            maker = replace(maker, settings=replace(maker.settings, n_shakes=self.n_shakes))
+        return maker
+
+    def _key(self, candidate: Candidate, network_sha256: str | None) -> str:
+        same = replace(self.bound(), network=network_sha256)
+        return task_key(candidate.material_id, structure_hash(candidate.structure), same)

@@ -1,0 +1,80 @@
+"""The screening flow of one material: prepare, relax, landscape, descriptors."""
+
+from dataclasses import dataclass, field
+
+from jobflow import Job
+
+from superionic import defaults
+from superionic.structures.candidate import Candidate
+from superionic.structures.hashing import structure_hash
+from superionic.workflows.jobs.descriptors import DescriptorsMaker
+from superionic.workflows.jobs.landscape import LandscapeMaker
+from superionic.workflows.jobs.prepare import PrepareMaker
+from superionic.workflows.jobs.relax import RelaxIfNeededMaker
+from superionic.workflows.keys import task_key
+from superionic.workflows.makers.base import MaterialMaker
+
+
+@dataclass
+class ScreenMaker(MaterialMaker):
+    """Rank one material by its frozen-framework landscape.
+
+    The output of the flow is a :class:`~superionic.schemas.screen.DescriptorsDocument`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the flow.
+    mobile_species : str
+        Element symbol of the mobile ion.
+    potential : str
+        Specification of the potential, such as ``chgnet``.
+    prepare_maker : PrepareMaker
+        Makes the crystal calculable.
+    relax_maker : RelaxIfNeededMaker or None
+        Brings it to equilibrium; None takes the crystal as it is.
+    landscape_maker : LandscapeMaker
+        Computes the landscapes.
+    descriptors_maker : DescriptorsMaker
+        Reads descriptors from them.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Structure
+    >>> crystal = Structure.from_file("workflows/example_crystals/mp-22899.cif")
+    >>> flow = ScreenMaker().make(crystal, "mp-22899")
+    >>> flow.name, [job.name for job in flow.jobs]
+    ('screen mp-22899', ['prepare', 'relax if needed', 'landscape', 'descriptors'])
+    """
+
+    name: str = "screen"
+    mobile_species: str = defaults.MOBILE
+    potential: str = "chgnet"
+    prepare_maker: PrepareMaker = field(default_factory=PrepareMaker)
+    relax_maker: RelaxIfNeededMaker | None = field(default_factory=RelaxIfNeededMaker)
+    landscape_maker: LandscapeMaker = field(default_factory=LandscapeMaker)
+    descriptors_maker: DescriptorsMaker = field(default_factory=DescriptorsMaker)
+
+    def key(self, candidate: Candidate) -> str:
+        """Return the key under which the result of a candidate is found again.
+
+        Raises
+        ------
+        PotentialError
+            When ``potential`` is not a specification.
+        """
+        return task_key(candidate.material_id, structure_hash(candidate.structure), self.bound())
+
+    def steps(self, prepare: Job) -> list[Job]:
+        """Return the jobs after the first one."""
+        jobs = []
+        relax = None
+        if self.relax_maker is not None:
+            relax = self.relax_maker.make(prepare.output, self.potential)
+            jobs.append(relax)
+        crystal = prepare.output if relax is None else relax.output
+        landscape = self.landscape_maker.make(crystal, self.potential)
+        descriptors = self.descriptors_maker.make(
+            landscape.output, prepare.output, None if relax is None else relax.output
+        )
+        return [*jobs, landscape, descriptors]

@@ -1,0 +1,177 @@
+"""The validation flow of one material: dynamics at several temperatures, and a verdict."""
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
+
+from jobflow import Job
+
+from superionic import defaults
+from superionic.dynamics.confirmation import ConfirmationRules
+from superionic.errors import SettingsError
+from superionic.potentials.registry import parse_spec
+from superionic.structures.candidate import Candidate
+from superionic.structures.hashing import structure_hash
+from superionic.workflows.jobs.engines.ase import AseEngine
+from superionic.workflows.jobs.engines.base import Engine, EngineMaker
+from superionic.workflows.jobs.prepare import PrepareMaker
+from superionic.workflows.jobs.relax import RelaxIfNeededMaker, relax_before_forces
+from superionic.workflows.jobs.validation import ConfirmForFlowMaker, ConfirmMaker, SupercellMaker
+from superionic.workflows.keys import task_key
+from superionic.workflows.makers.base import MaterialMaker
+
+
+@dataclass
+class ValidateMaker(MaterialMaker):
+    """Find out by molecular dynamics whether a material is a superionic conductor.
+
+    The output of the flow is a :class:`~superionic.schemas.validation.ValidationDocument`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the flow.
+    mobile_species : str
+        Element symbol of the mobile ion.
+    potential : str
+        Specification of the potential under which the material is brought to equilibrium, and
+        which runs the dynamics unless the engine says otherwise.
+    temperatures_K : tuple of float
+        Temperatures of the runs.
+    seed : int
+        Seed of the first run; the others count on.
+    prepare_maker : PrepareMaker
+        Makes the crystal calculable.
+    relax_maker : RelaxIfNeededMaker or None
+        Brings its positions to equilibrium, at the cell as given.
+    supercell_maker : SupercellMaker
+        Supercell, time step and length.
+    engine : EngineMaker or str
+        What runs the dynamics, or its name: ``ase`` or ``vasp``.
+    rules : ConfirmationRules
+        Numbers of the verdict.
+    charge_e : float or None
+        Charge of the ion; None takes the usual one.
+
+    Examples
+    --------
+    >>> flow = ValidateMaker(temperatures_K=(600.0, 900.0)).make(
+    ...     "workflows/example_crystals/mp-22899.cif"
+    ... )
+    >>> [job.name for job in flow.jobs]
+    ['prepare', 'relax if needed', 'supercell', 'dynamics', 'dynamics', 'confirm']
+    """
+
+    name: str = "validate"
+    mobile_species: str = defaults.MOBILE
+    potential: str = "chgnet"
+    temperatures_K: tuple[float, ...] = (500.0, 600.0, 700.0, 800.0, 1000.0)
+    seed: int = 0
+    prepare_maker: PrepareMaker = field(default_factory=PrepareMaker)
+    relax_maker: RelaxIfNeededMaker | None = field(default_factory=relax_before_forces)
+    supercell_maker: SupercellMaker = field(default_factory=SupercellMaker)
+    engine: EngineMaker | str = field(default_factory=AseEngine)
+    rules: ConfirmationRules = field(default_factory=ConfirmationRules)
+    charge_e: float | None = None
+
+    def __post_init__(self) -> None:
+        """Find an engine by name; rebuild what serialisation has changed."""
+        if isinstance(self.engine, str):
+            self.engine = _engine(self.engine)
+        if not isinstance(self.engine, EngineMaker):
+            raise SettingsError(
+                f"engine = {self.engine!r} runs no dynamics.",
+                hint="Name ase or vasp, or give an AseEngine or VaspEngine.",
+            )
+        super().__post_init__()
+        self.temperatures_K = tuple(self.temperatures_K)
+        if not self.temperatures_K or min(self.temperatures_K) <= 0.0:
+            raise SettingsError(
+                f"temperatures_K = {self.temperatures_K} holds no positive temperatures.",
+                hint="Name several, such as 500, 600, 700, 800 and 1000 K.",
+            )
+        if len(set(self.temperatures_K)) < len(self.temperatures_K):
+            raise SettingsError(
+                f"temperatures_K = {self.temperatures_K} names a temperature twice.",
+                hint="Name each temperature once.",
+            )
+
+    def key(self, candidate: Candidate) -> str:
+        """Return the key under which the verdict on a candidate is found again.
+
+        Raises
+        ------
+        PotentialError
+            When ``potential`` is not a specification.
+        """
+        return task_key(candidate.material_id, structure_hash(candidate.structure), self.bound())
+
+    def steps(self, prepare: Job) -> list[Job]:
+        """Return the jobs after the first one."""
+        jobs: list[Any] = []
+        crystal, potential = prepare.output, self.potential
+        if self.relax_maker is not None:
+            relax = self.relax_maker.make(prepare.output, self.potential)
+            jobs.append(relax)
+            crystal, potential = relax.output, relax.output.potential
+        cell = self.supercell_maker.make(crystal, prepared=prepare.output)
+        engine = self.bound_engine()
+        # The hottest first: it tells soonest of a material that melts or does not conduct.
+        order = sorted(self.temperatures_K, reverse=True)
+        runs = [
+            engine.make(
+                cell.output, temperature_K, cell.output.n_steps, cell.output.timestep_fs, seed
+            )
+            for seed, temperature_K in enumerate(order, start=self.seed)
+        ]
+        for run, temperature_K in zip(runs, order, strict=True):
+            run.update_metadata({"temperature_K": temperature_K})
+        confirm = ConfirmForFlowMaker(flow=self).make(
+            cell.output, [run.output for run in runs], potential=potential
+        )
+        return [*jobs, cell, *runs, confirm]
+
+    def confirm_maker(self) -> ConfirmMaker:
+        """Return what judges the runs."""
+        settings = {"temperatures_K": list(self.temperatures_K), "seed": self.seed}
+        return ConfirmMaker(
+            rules=self.rules,
+            stop=self.bound_engine().stop,
+            charge_e=self.charge_e,
+            settings=settings | self._settings(),
+        )
+
+    def bound_engine(self) -> Engine:
+        """Return the engine for the mobile ion and potential of the flow."""
+        engine: Any = self.engine
+        engine = engine.bound(self.potential, self.mobile_species)
+        bound: Engine = engine
+        return bound
+
+    def bound(self) -> Self:
+        """Return the Maker as its jobs are told: the engine knows potential and mobile ion."""
+        same = replace(self, potential=str(parse_spec(self.potential)))
+        engine: Any = same.bound_engine()
+        return replace(same, engine=engine)
+
+    def _settings(self) -> dict[str, Any]:
+        """Return what changes numbers, in plain types, for the document."""
+        engine: Any = self.bound_engine()
+        parts = {
+            "engine": {"kind": type(engine).__name__, **asdict(engine)},
+            "supercell": asdict(self.supercell_maker),
+            "rules": asdict(self.rules),
+            "relax": asdict(self.relax_maker) if self.relax_maker else None,
+        }
+        return {"potential": self.potential, "charge_e": self.charge_e, **parts}
+
+
+def _engine(name: str) -> EngineMaker:
+    if name == "ase":
+        return AseEngine()
+    if name == "vasp":
+        from superionic.workflows.jobs.engines.vasp import (
+            VaspEngine,  # takes seconds, seldom needed
+        )
+
+        return VaspEngine()
+    raise SettingsError(f"There is no engine '{name}'.", hint="Engines are ase and vasp.")

@@ -1,0 +1,425 @@
+"""The pages in a real browser: as a reader uses them, with a mouse, by keyboard, on a phone."""
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from io import BytesIO
+
+import pytest
+from PIL import Image, ImageChops
+from pymatgen.core import Structure
+from pymongo import MongoClient
+from serve_fixtures import HOSTILE, N_PLAIN, REAL_KEY, Served, real_documents
+
+from superionic.store.database.stores import spec_from_uri
+
+pytestmark = pytest.mark.process
+
+TOKEN = "a-token-of-the-browser-tests"
+DRAWN = "#figure-landscape .plot[data-drawn]"
+CAMERA = "document.querySelector('#figure-landscape .plot')._fullLayout.scene.camera.eye"
+PHONE = {"width": 375, "height": 740}
+FITS = "document.documentElement.scrollWidth <= window.innerWidth"
+VERTICES = "document.querySelector('#figure-landscape .plot')._fullData[0].x.length"
+
+
+@pytest.fixture
+def page(browser) -> Iterator:
+    """Return a page; whatever its console complains of fails the test."""
+    context = browser.new_context(viewport={"width": 1100, "height": 800})
+    opened = context.new_page()
+    opened.set_default_timeout(30_000)
+    complaints: list[str] = []
+
+    def heard(message) -> None:
+        if message.type == "error":
+            complaints.append(message.text)
+
+    opened.on("console", heard)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.complaints = complaints
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+def until(page, condition: str | Callable[[], bool], told: str = "") -> None:
+    """Wait for a condition; the pages' own policy forbids Playwright to evaluate it by itself."""
+    for _ in range(600):
+        if condition() if callable(condition) else page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"never: {told or condition}")
+
+
+def identifiers(page) -> list[str]:
+    page.wait_for_selector("#rows[aria-busy=false] tbody td")
+    return page.locator("#rows tbody td:nth-child(3)").all_inner_texts()
+
+
+def opened_table(page, served, query: str = "") -> list[str]:
+    page.goto(served.url + "/" + query)
+    return identifiers(page)
+
+
+def settled(page, action) -> list[str]:
+    """Do something that asks for rows anew; return the identifiers that come."""
+    with page.expect_response(
+        lambda answer: "/api/rows?" in answer.url or answer.url.endswith("/api/rows")
+    ):
+        action()
+    return identifiers(page)
+
+
+def test_load_sort_filter_and_page(page, served):
+    first = opened_table(page, served)
+    assert len(first) == 50
+    until(page, "document.getElementById('count').textContent.includes('materials')")
+    assert f"{N_PLAIN + 3} materials" in page.inner_text("#count")
+
+    barrier = page.locator("th", has_text=re.compile("^Barrier"))
+    assert barrier.get_attribute("aria-sort") == "none"
+    settled(page, lambda: page.click("[data-sort=mpe_eV]"))
+    assert barrier.get_attribute("aria-sort") == "ascending"
+    values = page.locator("#rows tbody td:nth-child(5)").all_inner_texts()
+    known = [float(value) for value in values if value != "none"]
+    assert known == sorted(known)
+    settled(page, lambda: page.click("[data-sort=mpe_eV]"))
+    assert barrier.get_attribute("aria-sort") == "descending"
+
+    page.fill("[name=elements]", "Li S")
+    page.fill("[name=max_barrier_eV]", "1")
+    filtered = settled(page, lambda: page.click("#filters button[type=submit]"))
+    assert 0 < len(filtered) < 30
+    until(page, f"document.getElementById('count').textContent.startsWith('{len(filtered)} ')")
+    assert all("S" in text for text in page.locator("#rows td:nth-child(2)").all_inner_texts())
+    page.reload()
+    assert identifiers(page) == filtered, "the address holds the filter"
+    assert page.input_value("[name=elements]") == "Li,S"
+    again = settled(page, lambda: page.click("#filters button[type=reset]"))
+    assert again == first
+
+    second = settled(page, lambda: page.click("#next"))
+    assert len(second) == N_PLAIN + 3 - 50
+    assert not set(first) & set(second)
+    assert page.is_disabled("#next")
+    assert settled(page, lambda: page.click("#previous")) == first
+    assert settled(page, lambda: page.go_back()) == second
+    assert settled(page, lambda: page.click("#first")) == first
+
+
+def test_a_filter_that_is_wrong_is_said(page, served):
+    opened_table(page, served)
+    page.fill("[name=elements]", "Li,Xx")
+    page.click("#filters button[type=submit]")
+    page.wait_for_selector("#fault p")
+    assert "Xx is no element" in page.inner_text("#fault")
+    assert page.complaints.pop().startswith("Failed to load resource")  # Chromium's own words
+    with page.expect_download() as download:
+        page.click("#filters button[type=reset]")
+        identifiers(page)
+        page.click("#csv")
+    assert download.value.suggested_filename == "superionic_rows.csv"
+
+
+def azimuth_deg(eye: dict) -> float:
+    return math.degrees(math.atan2(eye["y"], eye["x"]))
+
+
+def test_a_material_with_its_landscape(page, served):
+    page.set_viewport_size({"width": 700, "height": 640})  # every pixel is drawn by the processor
+    opened_table(page, served, "?material_id=licl")
+    page.click("#rows tbody a")
+    page.wait_for_selector(DRAWN)
+    assert page.inner_text("h1").split() == ["LiCl", "licl"]
+    assert "of 1" in page.inner_text("#standings")
+    assert page.evaluate(
+        "performance.getEntriesByType('resource').every(e => e.name.startsWith(location.origin))"
+    )
+
+    def eye() -> dict:
+        return page.evaluate(CAMERA)
+
+    def moved(since: dict, far: float) -> str:
+        # Both axes: seen along one of them, a turn to the other side of it would not show.
+        return f"Math.hypot({CAMERA}.x - {since['x']}, {CAMERA}.y - {since['y']}) > {far}"
+
+    before = eye()
+    page.locator(DRAWN).scroll_into_view_if_needed()
+    box = page.locator("#figure-landscape .plot").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 80, y + 10, steps=2)  # a slow browser goes further, but not over the pole
+    page.mouse.up()
+    until(page, moved(before, 0.05))
+    by_mouse = eye()
+    page.click("text=Turn right")
+    until(page, moved(by_mouse, 0.01))
+    turned = eye()
+    assert turned["z"] == pytest.approx(by_mouse["z"], abs=1e-6), "it turns about the z axis"
+    assert (azimuth_deg(turned) - azimuth_deg(by_mouse)) % 360 == pytest.approx(15, abs=1e-6)
+
+    vertices = page.evaluate(VERTICES)
+    page.get_by_label("as a number").fill("2")
+    page.keyboard.press("Enter")
+    until(page, f"{VERTICES} !== {vertices}")
+    assert eye()["x"] == pytest.approx(turned["x"], abs=1e-3), "the view stays"
+    assert page.get_by_label("Level of the surface in eV", exact=True).input_value() == "2"
+
+    assert page.locator("#figure-path .plot.shown").count() == 0, "read when it is opened"
+    page.click("#figure-path summary")
+    page.wait_for_selector("#figure-path .plot[data-drawn]")
+
+    with page.expect_download() as download:
+        page.click("#cif")
+    read = Structure.from_str(download.value.path().read_text(), fmt="cif")
+    assert download.value.suggested_filename == "licl_LiCl.cif"
+    assert read.matches(real_documents()[1].structure)
+
+    page.set_viewport_size(PHONE)
+    until(page, "document.querySelector('#figure-landscape .main-svg').clientWidth <= 375")
+    assert page.evaluate("document.querySelector('#figure-landscape .main-svg').clientWidth") > 250
+    assert page.evaluate(FITS)
+
+
+def legend_and_scene(page) -> tuple[dict, dict]:
+    """Return where the legend of the landscape and its scene are."""
+    box = "#figure-landscape .plot"
+    return (
+        page.locator(f"{box} .infolayer .legend").bounding_box(),
+        page.locator(f"{box} .gl-container > div").bounding_box(),
+    )
+
+
+def apart(legend: dict, scene: dict) -> bool:
+    return legend["y"] >= scene["y"] + scene["height"]
+
+
+def painted_scene(page, unlike: Image.Image | None = None) -> Image.Image:
+    """Return the scene of the landscape as soon as it stays the same, and is another than before.
+
+    Scenes are painted some frames after they are asked for, which takes long on a busy machine.
+    """
+    last: list[Image.Image] = []
+
+    def settled() -> bool:
+        page.wait_for_timeout(250)
+        picture = page.screenshot(clip=legend_and_scene(page)[1])
+        last.append(Image.open(BytesIO(picture)).convert("RGB"))
+        return len(last) > 1 and last[-1] == last[-2] and last[-1] != unlike
+
+    until(page, settled, "a scene that is painted and stays the same")
+    return last[-1]
+
+
+def test_legend_of_the_landscape_is_below_it_on_a_phone(page, served):
+    page.set_viewport_size(PHONE)
+    opened_table(page, served, "?material_id=licl")
+    page.click("#rows tbody a")
+    page.wait_for_selector(DRAWN)
+    page.locator(DRAWN).scroll_into_view_if_needed()
+    legend, scene = legend_and_scene(page)
+    assert apart(legend, scene)
+    assert legend["x"] + legend["width"] <= PHONE["width"]
+    assert scene["height"] > 200
+    assert page.evaluate(FITS)
+
+    # Texts of a scene are painted: what changes with the name of an axis is that name.
+    title = "document.querySelector('#figure-landscape .plot')._fullLayout.scene.zaxis.title.text"
+    assert page.evaluate(title) == "z (Å)"
+    with_name = painted_scene(page)
+    page.evaluate(
+        "Plotly.relayout(document.querySelector('#figure-landscape .plot'),"
+        " {'scene.zaxis.title.text': ' '})"
+    )
+    without = painted_scene(page, unlike=with_name)
+    left, upper, right, lower = ImageChops.difference(with_name, without).getbbox()
+    assert min(right - left, lower - upper) >= 5
+    assert min(left, upper, with_name.width - right, with_name.height - lower) > 0, "not cut off"
+
+    page.set_viewport_size({"width": 700, "height": 640})
+    until(page, "document.querySelector('#figure-landscape .main-svg').clientWidth > 400")
+    until(page, lambda: not apart(*legend_and_scene(page)), "beside the surfaces if there is room")
+    page.set_viewport_size(PHONE)
+    until(page, "document.querySelector('#figure-landscape .main-svg').clientWidth <= 375")
+    until(page, lambda: apart(*legend_and_scene(page)), "below them on a phone again")
+
+
+def active(page) -> str:
+    """Return what has the focus: its identifier, else its text."""
+    return page.evaluate(
+        "(document.activeElement.id || document.activeElement.getAttribute('aria-label')"
+        " || document.activeElement.textContent || '').trim()"
+    )
+
+
+def tab_to(page, name: str, most: int = 80) -> None:
+    """Press Tab until something has the focus, as somebody without a mouse does."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if active(page) == name:
+            return
+    pytest.fail(f"{most} times Tab does not reach {name}")
+
+
+def test_from_the_table_to_a_level_of_a_landscape_by_tab_enter_and_arrows(page, served):
+    page.set_viewport_size({"width": 700, "height": 640})
+    opened_table(page, served, "?material_id=licl")
+    tab_to(page, "LiCl")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/material?key=*")
+    page.wait_for_selector(DRAWN)
+    slider = page.get_by_label("Level of the surface in eV", exact=True)
+    vertices, level = page.evaluate(VERTICES), float(slider.input_value())
+    tab_to(page, "Level of the surface in eV")
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    until(page, f"{VERTICES} !== {vertices}")
+    assert float(slider.input_value()) == pytest.approx(level + 0.2, abs=1e-6)
+    assert active(page) == "Level of the surface in eV", "focus stays"
+    before = page.evaluate(CAMERA)
+    tab_to(page, "Turn right", 5)
+    page.keyboard.press("Enter")
+    until(page, f"Math.abs({CAMERA}.x - {before['x']}) > 0.01")
+    page.keyboard.press("Shift+Tab")
+    assert active(page) == "Turn left"
+
+
+def test_by_keyboard_alone(page, served):
+    opened_table(page, served, "?material_id=mp-000")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.focus("#csv")
+    seen = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.dataset.sort ?? ''"))
+    order = [name for name in seen if name]
+    assert order[:3] == ["rank", "formula", "material_id"]
+    page.focus("[data-sort=material_id]")
+    rows = settled(page, lambda: page.keyboard.press("Enter"))
+    assert rows == sorted(rows)
+    assert page.evaluate("document.activeElement.dataset.sort") == "material_id", "focus stays"
+    page.focus("#rows tbody tr:first-child a")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/material?key=*")
+    until(page, "document.querySelector('h1').textContent.includes('mp-0001')")
+
+
+def test_on_a_phone(page, served):
+    page.set_viewport_size(PHONE)
+    opened_table(page, served)
+    assert page.evaluate(FITS)
+    assert not page.is_visible("#filters")
+    page.click("summary")
+    assert page.is_visible("[name=formula]")
+    assert page.evaluate(FITS)
+    page.click("#rows tbody a")
+    page.wait_for_url("**/material?key=*")
+    page.wait_for_selector("#standings table")
+    assert page.evaluate(FITS)
+    page.goto(served.url + "/campaign")
+    page.wait_for_selector("#jobs table")
+    assert page.evaluate(FITS)
+
+
+def test_markup_is_shown_as_text(page, served):
+    opened_table(page, served, "?sort=xi&descending=true&limit=3")
+    assert HOSTILE in page.inner_text("#rows")
+    page.click("text=<b>LiCl</b>")
+    page.wait_for_selector("#notes p")
+    assert "<script>document.title" in page.inner_text("#notes")
+    assert HOSTILE in page.inner_text("h1")
+    assert page.locator("main img, main b, #notes script").count() == 0
+    page.goto(served.url + "/campaign")
+    page.wait_for_selector("#failures td")
+    assert "<script>document.title='broken'</script> is no crystal." in page.inner_text("#failures")
+    page.wait_for_selector("#jobs table >> nth=1")
+    assert "<i>no</i> Look." in page.inner_text("#jobs")
+    assert "lpad -l my_launchpad.yaml webgui" in page.inner_text("#webgui")
+    assert page.locator("main i, main img").count() == 0
+    assert page.title() != "broken"
+
+
+def test_formulas_have_subscripts_and_materials_lead_to_where_they_come_from(page, served):
+    key = "mp-0005|Li|chgnet:0.3.0|weights of chgne"
+    opened_table(page, served, "?material_id=mp-0005")
+    link = page.locator("#rows tbody td a").first
+    assert link.inner_html() == "Li<sub>2</sub>O"
+    link.click()
+    page.wait_for_selector("#source")
+    assert page.locator("h1").inner_html().startswith("Li<sub>2</sub>O")
+    page.wait_for_selector("#standings tbody tr")
+    assert page.locator("#standings sub").count() > 3
+    source = page.locator("#source").get_attribute("href")
+    assert source == "https://next-gen.materialsproject.org/materials/mp-0005"
+    page.goto(f"{served.url}/material?key={REAL_KEY}")
+    page.wait_for_selector("#cif")
+    assert page.locator("#source").count() == 0, key
+
+
+def test_nothing_failed_and_there_is_no_more(page, served, server_uri):
+    page.goto(served.url + "/campaign")
+    page.wait_for_selector("#failures tbody tr")
+    assert not page.locator("#more").is_visible()
+    with Served(spec_from_uri(server_uri, "never_filled", source="test")) as empty:
+        page.goto(empty.url + "/campaign")
+        page.wait_for_selector("#failures p")
+        assert page.locator("#failures").inner_text() == "None."
+        assert not page.locator("#more").is_visible()
+    # A page of failures of which none can be read does not end the list.
+    name = "serve_tests_unreadable"
+    failures = MongoClient(server_uri)[name]["failures"]
+    failures.insert_many([{"key": f"a-{n:03d}", "material_id": 7} for n in range(60)])
+    try:
+        with Served(spec_from_uri(server_uri, name, source="test")) as odd:
+            page.goto(odd.url + "/campaign")
+            page.wait_for_selector("#failures p")
+            assert not page.locator("#more").is_visible()
+    finally:
+        failures.database.client.drop_database(name)
+
+
+def test_the_api_can_be_tried_out(page, served):
+    page.goto(served.url + "/docs")
+    page.wait_for_selector(".endpoint")
+    assert page.locator(".endpoint").count() == len(
+        page.request.get(served.url + "/openapi.json").json()["paths"]
+    )
+    rows = page.locator(".endpoint", has=page.get_by_text("GET /api/rows", exact=True))
+    rows.locator("summary").click()
+    assert "formula" in rows.inner_text()
+    rows.locator("[name=limit]").fill("1")
+    rows.locator("[name=elements]").fill("Li,S")
+    rows.locator("[name=present]").select_option(["landscape"])
+    rows.get_by_role("button", name="Ask").click()
+    until(page, lambda: "material_id" in rows.locator("pre").inner_text())
+    assert rows.locator("pre").inner_text().startswith("200")
+    address = rows.locator("p a").get_attribute("href")
+    assert address == "/api/rows?elements=Li%2CS&present=landscape&limit=1"
+    assert page.evaluate(FITS)
+
+
+def test_a_missing_collection_says_what_to_do(page, server_uri):
+    with Served(spec_from_uri(server_uri, "never_filled", source="test")) as empty:
+        page.goto(empty.url)
+        page.wait_for_selector("#fault p")
+        assert "superionic build" in page.inner_text("#fault")
+    page.complaints.clear()  # Chromium's own words about the status 503
+
+
+def test_a_token_is_asked_for_once(page, spec):
+    with Served(spec, token=TOKEN) as guarded:
+        page.goto(guarded.url + "/campaign")
+        page.fill("[name=token]", "not the token at all")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("[role=alert]")
+        page.complaints.clear()  # Chromium's own words about the status 401
+        page.fill("[name=token]", TOKEN)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#jobs table")
+        assert page.url.endswith("/campaign")
+        page.click("text=Log out")
+        page.wait_for_selector("[name=token]")

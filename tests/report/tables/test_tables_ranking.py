@@ -1,0 +1,131 @@
+"""Tables, CSV and JSON of a ranking."""
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "store" / "builders"))
+
+from screening_helpers import descriptors
+
+from superionic.report.tables.ranking import (
+    JSON_FIELDS,
+    RankedGroups,
+    failures_table,
+    ranking_csv,
+    ranking_json,
+    ranking_table,
+    ranking_tables,
+)
+from superionic.schemas.failure import FailureDocument
+from superionic.schemas.screen import DescriptorsDocument
+from superionic.store.builders.rows import screening_document
+from superionic.store.ranking.policies import ranked
+
+WARNINGS = [
+    {"code": "relaxed", "text": "One."},
+    {"code": "relaxed", "text": "Two, with a comma; and more."},
+    {"code": "ordered", "text": "Three."},
+]
+
+
+def rows():
+    outputs = [
+        descriptors("a", xi=0.25, mpe_eV=None, warnings=WARNINGS),
+        descriptors("[b]", xi=0.5, mpe_eV=0.125, formula="Li6PS5Cl"),
+    ]
+    return ranked(screening_document([DescriptorsDocument.model_validate(o)]) for o in outputs)
+
+
+def test_json_has_the_documented_fields_in_order():
+    best, other = json.loads(ranking_json(rows()))
+    assert tuple(best) == JSON_FIELDS
+    assert (best["material_id"], best["rank"], best["mpe_eV"], best["xi"]) == ("[b]", 1, 0.125, 0.5)
+    assert other["mpe_eV"] is None
+    assert other["warnings"] == WARNINGS
+
+
+def test_csv_can_be_read_back():
+    best, other = csv.DictReader(io.StringIO(ranking_csv(rows())))
+    assert (best["formula"], float(best["mpe_eV"])) == ("Li6PS5Cl", 0.125)
+    assert (other["mpe_eV"], other["warnings"]) == ("", "relaxed;relaxed;ordered")
+
+
+def test_names_are_neither_formulas_nor_commands():
+    formula, command = "=HYPERLINK(A1)", "\x1b[2J\u202eb"
+    outputs = [descriptors(name, xi=0.5, mpe_eV=-0.5) for name in (formula, command)]
+    found = ranked(screening_document([DescriptorsDocument.model_validate(o)]) for o in outputs)
+    read = list(csv.DictReader(io.StringIO(ranking_csv(found))))
+    assert {row["material_id"] for row in read} == {f"'{formula}", r"\x1b[2J\u202eb"}
+    assert {row["mpe_eV"] for row in read} == {"-0.5"}
+    table = ranking_table(found)
+    assert all(line.isprintable() for line in table.splitlines())
+    assert formula in table
+
+
+def test_a_table_comes_in_parts_that_go_on_below_each_other():
+    """The first rows are there before the others; a column that comes later has its head then."""
+    (row,) = rows()[:1]
+    many = [row.model_copy(update={"material_id": f"m{i}"}) for i in range(700)]
+    many[600] = many[600].model_copy(update={"present": ["label"], "label_verdict": "melted"})
+    taken = []
+    parts = ranking_tables(taken.append(one) or one for one in many)
+    first = next(parts).splitlines()
+    assert len(taken) <= 100
+    second, third = (part.splitlines() for part in parts)
+    assert len(first) + len(second) + len(third) == 700 + 2
+    assert first[0].split()[:3] == ["rank", "formula", "id"]
+    assert second[0].index("m50") == first[1].index("m0")
+    assert "dynamics" in third[0]
+    assert "melted" in third[51]
+
+
+def test_groups_and_settings_that_do_not_compare_are_named():
+    def row(name, step_A, **fields):
+        settings = {"landscape": {"grid_step_A": step_A, "adaptive": None}, "relaxed": {"n": name}}
+        made = descriptors(name, xi=0.5, settings=settings, **fields)
+        return screening_document([DescriptorsDocument.model_validate(made)])
+
+    alike = [row("a", 0.25), row("b", 0.25)]
+    other = row("c", 0.4)
+    for found, expected in (
+        (alike, []),
+        ([*alike, other], ["1 rows", "grid_step_A 0.4 and not 0.25 (1)"]),
+        ([*alike, row("d", 0.4, mobile_species="Na")], ["within each of Li with", "Na with"]),
+    ):
+        groups = RankedGroups()
+        assert list(groups.of(found)) == found
+        said = " ".join(groups.notes())
+        assert all(part in said for part in expected)
+        assert bool(said) == bool(expected)
+
+
+def test_table_shows_each_warning_once_and_no_markup():
+    head, first, second = ranking_table(rows()).splitlines()
+    assert head.split()[:3] == ["rank", "formula", "id"]
+    assert first.split()[:4] == ["1", "Li6PS5Cl", "[b]", "0.125"]
+    assert second.split()[:4] == ["2", "LiCl", "a", "none"]
+    assert second.endswith("relaxed, ordered")
+
+
+def test_nothing_to_show_is_said():
+    assert ranking_table([]) == "No materials."
+    assert json.loads(ranking_json([])) == []
+    assert ranking_csv([]).split(",")[0] == JSON_FIELDS[0]
+
+
+def test_failures_are_listed_with_what_to_do():
+    failure = FailureDocument(
+        key="k",
+        material_id="half.cif",
+        source="half.cif",
+        code="unreadable_file",
+        message="It is cut.",
+        hint="Copy it again.",
+        last_updated="now",
+    )
+    text = failures_table([failure])
+    assert "1 could not be computed" in text
+    assert "half.cif [unreadable_file]: It is cut. Copy it again." in text

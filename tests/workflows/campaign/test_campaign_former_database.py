@@ -1,0 +1,202 @@
+"""A database of 0.1 (commit 48700e8) is read, queried and gone on with; nothing is done twice."""
+
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from bson.json_util import loads
+from monty.json import MontyDecoder
+
+from superionic.cluster.patience import Patience
+from superionic.cluster.site import launchpad_in
+from superionic.cluster.submit import queued_keys
+from superionic.landscape.settings import LandscapeSettings
+from superionic.potentials.registry import identify_potential
+from superionic.settings import SuperionicSettings
+from superionic.store.builders.build import build_screening
+from superionic.store.builders.documents import read_document
+from superionic.store.collection.query import query
+from superionic.store.database.finished import adopt, finished_keys
+from superionic.structures.readers import read_candidates
+from superionic.workflows.campaign.definition import read_campaign
+from superionic.workflows.campaign.labelling import label_paths
+from superionic.workflows.campaign.predicting import predict_paths
+from superionic.workflows.campaign.screening import screen_paths
+from superionic.workflows.campaign.validating import validate_materials
+from superionic.workflows.jobs.landscape import LandscapeMaker
+from superionic.workflows.keys import former_keys
+from superionic.workflows.makers.predict import PredictMaker
+from superionic.workflows.makers.screen import ScreenMaker
+
+pytestmark = pytest.mark.process
+DATA = Path(__file__).parents[2] / "data" / "database_48700e8"
+LJ = 'ase:ase.calculators.lj.LennardJones?{"epsilon": 0.2, "rc": 6.0, "sigma": 2.3, "smooth": true}'
+CRYSTALS = [DATA / "salt-LiCl.cif", DATA / "salt-LiI.cif"]
+N_CHGNET, N_LJ = 3, 2
+
+
+class Quiet:
+    def planned(self, **known):
+        pass
+
+    def started(self, task):
+        pass
+
+    def progress(self, task, done, planned):
+        pass
+
+    def finished(self, outcome):
+        pass
+
+
+def stored():
+    with gzip.open(DATA / "db.jsonl.gz", "rt") as lines:
+        return [loads(line) for line in lines]
+
+
+@pytest.fixture
+def former(database):
+    """The database, with what 0.1 left in it."""
+    collections = database.screening._collection.database
+    for name, document in stored():
+        collections[name].insert_one(document)
+    return database
+
+
+def n_outputs(database):
+    return database.job_store.docs_store._collection.count_documents({})
+
+
+def flow(tmp_path, name, settings):
+    content = {"flow": name, "crystals": [str(DATA / "salt-LiI.cif")], "settings": settings}
+    (tmp_path / "campaign.yaml").write_text(yaml.safe_dump(content))
+    return read_campaign(tmp_path / "campaign.yaml").maker("chgnet")
+
+
+def coarse(step_A, **options):
+    settings = LandscapeSettings(grid_step_A=step_A)
+    return ScreenMaker(landscape_maker=LandscapeMaker(settings=settings), **options)
+
+
+@pytest.mark.real_potential
+def test_every_flow_finds_what_is_there(former, tmp_path):
+    before = n_outputs(former)
+    settings, reporter = SuperionicSettings(), Quiet()
+    crystals = [*CRYSTALS, DATA / "salt-LiBr.cif"]
+    screened = screen_paths(crystals, coarse(0.8), settings, reporter, n_workers=1)
+    assert (screened.n_computed, screened.failures) == (0, [])
+    assert [row.material_id for row in screened.rows] == ["salt-LiBr", "salt-LiCl", "salt-LiI"]
+    assert [round(row.mpe_eV, 3) for row in screened.rows] == [0.970, 1.564, 0.645]
+    label = flow(
+        tmp_path,
+        "label",
+        {
+            "md_maker.n_steps": 60,
+            "md_maker.n_equilibration_steps": 20,
+            "md_maker.min_image_distance_A": 4.0,
+            "md_maker.checkpoint_interval": 20,
+        },
+    )
+    labelled = label_paths(CRYSTALS[1:], label, settings, reporter, n_workers=1)
+    assert (labelled.n_computed, [row.verdict for row in labelled.rows]) == (0, ["unconverged"])
+    validate = flow(
+        tmp_path,
+        "validate",
+        {
+            "temperatures_K": [900, 1000],
+            "supercell_maker.min_image_distance_A": 4.0,
+            "supercell_maker.production_ps": 0.1,
+            "engine.equilibration_ps": 0.04,
+            "engine.checkpoint_interval": 20,
+        },
+    )
+    judged = validate_materials(validate, settings, reporter, paths=CRYSTALS[1:], n_workers=1)
+    assert (judged.n_computed, [one.verdict for one in judged.documents]) == (0, ["undecided"])
+    predicted = predict_paths(CRYSTALS[1:], PredictMaker(), settings, reporter, n_workers=1)
+    assert (predicted.n_computed, len(predicted.documents)) == (0, 1)
+    assert n_outputs(former) == before
+    rows = query(mobile_species="Li", potential="chgnet:0.3.0")
+    assert len(rows) == N_CHGNET
+    (lithium_iodide,) = [row for row in rows if row.material_id == "salt-LiI"]
+    assert lithium_iodide.present == ["landscape", "prediction", "label", "validation"]
+
+
+def test_rows_are_built_anew_and_each_once(former):
+    for _ in range(2):
+        build_screening(former)
+    rows = query()
+    assert len(rows) == N_CHGNET + N_LJ
+    assert sorted(row.rank for row in rows) == [1, 1, 2, 2, 3]
+
+
+def test_work_that_0_1_divided_is_found_under_its_key_of_today(former, tmp_path):
+    """``energies_per_job`` was part of keys then."""
+    maker = coarse(0.8, potential=LJ)
+    divided = replace(maker, landscape_maker=replace(maker.landscape_maker, energies_per_job=20))
+    (crystal,) = read_candidates(CRYSTALS[:1])
+    ((then, today),) = former_keys(divided, [crystal]).items()
+    assert today == maker.key(crystal) != then
+    outputs = former.job_store.docs_store._collection
+    as_then = {"$set": {"output.task_key": then}}
+    n_documents = outputs.update_many({"output.task_key": today}, as_then).modified_count
+    assert n_documents == 4  # prepared, relaxed, landscape, descriptors
+    info = identify_potential(LJ)
+    assert finished_keys(former, [today], info, "descriptors") == set()
+    adopt(former, {then: today, "never": "seen"})
+    adopt(former, {then: today})
+    assert finished_keys(former, [today], info, "descriptors") == {today}
+    assert outputs.count_documents({"output.task_key": today}) == n_documents
+    # In the launchpad, too.
+    launchpad = launchpad_in(former.spec).open(Patience(10))
+    (queued, *_) = launchpad.workflows.find({})
+    key = queued["metadata"]["superionic"]["key"]
+    assert queued_keys(launchpad, ["today"], {key: "today"}) == {"today": "READY"}
+    assert queued_keys(launchpad, ["today"]) == {}
+    launchpad.client.close()
+
+
+def test_queued_jobs_of_then_run_and_are_not_queued_again(former, run, tmp_path):
+    if identify_potential(LJ).weights_sha256 not in {
+        one["output"]["potential"]["weights_sha256"]
+        for name, one in stored()
+        if name == "outputs" and one["output"].get("potential")
+    }:
+        pytest.skip("this ASE has another Lennard-Jones than that of the database")
+    maker = coarse(0.8, potential=LJ)
+    screened = screen_paths(CRYSTALS, maker, SuperionicSettings(), Quiet(), n_workers=1)
+    assert (screened.n_computed, len(screened.rows)) == (0, N_LJ)
+    content = {
+        "crystals": [str(DATA / "queued-LiCl.cif"), str(DATA / "queued-LiI.cif")],
+        "potential": LJ,
+        "settings": {"landscape_maker.settings.grid_step_A": 1.0, "relax_maker": None},
+    }
+    campaign = tmp_path / "queued.yaml"
+    campaign.write_text(json.dumps(content))
+    submitted = run("submit", "-c", campaign).out
+    assert "0 materials submitted" in submitted
+    assert "2 are in the launchpad already" in submitted
+    worked = run("worker", "-n", "1", "--idle", "1")
+    assert "6 jobs done, 0 failed" in worked.out
+    assert "2 are finished already" in run("submit", "-c", campaign).out
+    run("build")
+    assert {"queued-LiCl", "queued-LiI"} <= {row.material_id for row in query()}
+
+
+def test_documents_and_jobs_of_then_are_read_although_modules_have_moved():
+    n_jobs = n_documents = 0
+    for name, document in stored():
+        text = json.dumps(document, default=str)
+        if name == "fireworks":
+            (task,) = json.loads(text)["spec"]["_tasks"]
+            job = MontyDecoder().process_decoded(task["job"])
+            assert job.function.__module__.startswith("superionic.workflows.jobs.")
+            n_jobs += 1
+        elif name == "outputs" and json.loads(text)["output"].get("kind") in (
+            *("descriptors", "prediction", "diffusion", "validation"),
+        ):
+            assert read_document(json.loads(text)["output"]).material_id.startswith("salt-")
+            n_documents += 1
+    assert (n_jobs, n_documents) == (6, 8)

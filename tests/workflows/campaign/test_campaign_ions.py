@@ -1,0 +1,49 @@
+"""Several mobile ions: each crystal gives a result for each ion that it holds, anions included."""
+
+import pytest
+from campaign_fixtures import TOY, rock_salt
+from test_campaign_relations import Silent
+
+from superionic.landscape.settings import LandscapeSettings
+from superionic.settings import SuperionicSettings
+from superionic.structures.mobile_ions import exclusion_radius_A
+from superionic.structures.species import parse_mobile_species
+from superionic.workflows.campaign.screening import screen_paths
+from superionic.workflows.jobs.landscape import LandscapeMaker
+from superionic.workflows.makers.screen import ScreenMaker
+
+pytestmark = pytest.mark.process
+
+
+def test_each_ion_of_a_crystal_has_a_row_and_a_rank(database, tmp_path):
+    for anion, a_A in (("F", 4.1), ("Cl", 5.1)):
+        rock_salt(anion, a_A).to(filename=str(tmp_path / f"Li{anion}.cif"))
+    found = {}
+    for name in ("Li+", "F-"):
+        ion = parse_mobile_species(name)
+        settings = LandscapeSettings(
+            grid_step_A=0.8, exclusion_radius_A=exclusion_radius_A(ion, None)
+        )
+        maker = ScreenMaker(
+            mobile_species=ion.element,
+            potential=TOY,
+            relax_maker=None,
+            landscape_maker=LandscapeMaker(settings=settings),
+        )
+        result = screen_paths([tmp_path], maker, SuperionicSettings(), Silent(), n_workers=1)
+        assert result.failures == []
+        found |= {(row.material_id, row.mobile_species): row for row in result.rows}
+    assert set(found) == {("LiF", "Li"), ("LiCl", "Li"), ("LiF", "F")}
+    assert found["LiF", "F"].rank == 1
+    assert sorted(row.rank for (_, ion), row in found.items() if ion == "Li") == [1, 2]
+    # The toy does not tell elements apart, and rock salt's two sublattices are alike: only the
+    # radius that follows from the ion may differ, and it must have gone into the settings.
+    stored = {(row["material_id"], row["mobile_species"]) for row in database.screening.query({})}
+    assert stored == set(found)
+    outputs = database.job_store.docs_store.query({"output.kind": "landscape"})
+    radii = {
+        row["output"]["mobile_species"]: row["output"]["settings"]["exclusion_radius_A"]
+        for row in outputs
+    }
+    assert radii == pytest.approx({"Li": 1.2, "F": exclusion_radius_A(parse_mobile_species("F-"))})
+    assert radii["F"] != radii["Li"]
