@@ -12,8 +12,23 @@ author = "The superionic developers"
 copyright = "The superionic developers, BSD-3-Clause"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx_design", "superionic_docs"]
+extensions = [
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "superionic_docs",
+]
 exclude_patterns = ["_build", "_ext"]
+
+# Notebooks are shown as they were run.
+nb_execution_mode = "off"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+# Docstrings say types in words.
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -22,10 +37,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"superionic {__version__}"
 html_static_path = ["_static"]
 html_css_files = ["superionic.css"]
-# Pages without pages below them have nothing to navigate.
-html_sidebars: dict[str, list[str]] = {
-    page: [] for page in ("index", "tutorial", "physics", "tables", "limits")
-}
+html_sidebars: dict[str, list[str]] = {"index": []}
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
