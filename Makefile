@@ -70,7 +70,8 @@ evaluate: $(VENV)/.test
 		--obelix $(REFERENCE)/labels_obelix_conductivity.csv \
 		--obelix-match $(REFERENCE)/labels_obelix_to_mp_match.csv \
 		--bvse $(REFERENCE)/labels_bvse_bvlain.csv --bvse datasets/bond_valence.csv \
-		--write docs/evaluation.md --headline README.md
+		--write docs/evaluation.md --headline README.md \
+		--csv benchmarks/results/evaluation.csv
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info

@@ -1,7 +1,9 @@
 """Truths, scores and tables with known answers."""
 
+import csv
 import json
 import math
+from io import StringIO
 
 import pytest
 from evaluation_rows import label, population, row
@@ -25,7 +27,14 @@ from superionic.evaluation.truth import (
     labels_of_rows,
     one_crystal_each,
 )
-from superionic.report.tables.evaluation import WRITTEN_BY, evaluation_json, evaluation_markdown
+from superionic.report.tables.evaluation import (
+    WRITTEN_BY,
+    columns_of,
+    evaluation_csv,
+    evaluation_json,
+    evaluation_markdown,
+    headline_markdown,
+)
 from superionic.report.tables.page import END, begin_mark, write_page
 
 
@@ -39,6 +48,8 @@ def test_labels_say_what_their_verdicts_allow():
     assert open_.exceeds(math.log10(0.01)) is None
     assert open_.exceeds(math.log10(1.0)) is False
     assert label_truth("a", "melted", 0.5, 0.3, 0.7) is None
+    assert label_truth("a", "melted", 0.5, 0.3, 0.7, melted_fails=True) == still
+    assert label_truth("a", "diffusing", 0.5, 0.3, 0.7, melted_fails=True) == diffusing
     assert label_truth("a", "diffusing", None, None, None) is None
 
 
@@ -134,7 +145,7 @@ def test_tables_compare_scores_on_the_same_materials():
     truths = {f"m{i}": Truth(f"m{i}", i - 3.5, i - 3.5) for i in range(8)}
     truths["m0"] = Truth("m0", -math.inf, 2.0)
     truths["elsewhere"] = Truth("elsewhere", 1.0, 1.0)
-    task = Task("made-up", truths, [10**-1.0, 1e9, 10**-2.0], "units")
+    task = Task("made-up", "made-up", truths, [10**-1.0, 1e9, 10**-2.0], "units")
     first, second, third, fourth, *last = tables_of(task, scorers, group.systems(), n_resamples=20)
     assert (first.n, first.n_positive, first.n_open) == (6, 4, 1)
     aucs = {line.scorer: line.measures.roc_auc.value for line in first.lines}
@@ -183,7 +194,9 @@ def test_the_whole_evaluation_and_its_page(tmp_path):
     assert len([table for table in found.tables if table.unit == "S/cm"]) == 3
     assert any("network" in note for note in found.notes)
     page = tmp_path / "page.md"
-    write_page(page, evaluation_markdown(found), WRITTEN_BY)
+    short = evaluation_markdown(found)
+    assert "dynamics, above 0.01 A^2/ps | dynamics, above 1 A^2/ps | measured, above" in short
+    write_page(page, short, WRITTEN_BY)
     page.write_text("# Words\n\n" + page.read_text() + "\nMore words.\n")
     write_page(page, "fresh", WRITTEN_BY)
     text = page.read_text()
@@ -195,6 +208,34 @@ def test_the_whole_evaluation_and_its_page(tmp_path):
     with pytest.raises(SettingsError, match="no place"):
         write_page(page, "x", WRITTEN_BY)
     assert "NaN" not in evaluation_json(found)
+
+
+def test_melted_crystals_stand_as_failures_beside_those_that_leave_them_out():
+    rows = population(60)
+    best = max(rows, key=lambda one: one.fv_disconnected_2eV)
+    melted = best.model_copy(update={"labels": [label(9.0, "melted")]})
+    rows = [melted if one is best else one for one in rows]
+    found = evaluate(rows, settings=EvaluationSettings(n_resamples=10))
+    left_out, _, failures, _ = columns_of(found)
+    assert failures.title == "dynamics, melted as failures, above 0.01 A^2/ps"
+    assert failures.table.n == left_out.table.n + 1
+    assert failures.table.n_positive == left_out.table.n_positive
+    aucs = [
+        next(line for line in column.table.lines if line.scorer == "free_volume").measures.roc_auc
+        for column in (left_out, failures)
+    ]
+    assert aucs[1].value < aucs[0].value
+    headline = headline_markdown(found)
+    assert headline.count("above 0.01 A^2/ps") == 2
+    rows_of_csv = list(csv.DictReader(StringIO(evaluation_csv(found))))
+    assert len(rows_of_csv) == sum(len(table.lines) for table in found.tables)
+    one = next(
+        row
+        for row in rows_of_csv
+        if (row["task"], row["threshold"], row["score"])
+        == (failures.table.task, "0.01", "free_volume")
+    )
+    assert float(one["roc_auc"]) == pytest.approx(aucs[1].value, abs=1e-3)
 
 
 def test_rows_of_an_older_version_are_noted():

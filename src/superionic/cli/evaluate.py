@@ -84,14 +84,20 @@ def evaluate(
     write: Annotated[
         Path | None,
         typer.Option(
-            "--write", dir_okay=False, help="Page whose tables are replaced (docs/evaluation.md)."
+            "--write",
+            dir_okay=False,
+            help="Page whose short tables are replaced (docs/evaluation.md).",
         ),
     ] = None,
     headline: Annotated[
         Path | None,
         typer.Option(
-            "--headline", dir_okay=False, help="Page whose short table is replaced (README.md)."
+            "--headline", dir_okay=False, help="Page whose headline is replaced (README.md)."
         ),
+    ] = None,
+    csv_file: Annotated[
+        Path | None,
+        typer.Option("--csv", dir_okay=False, help="File for all tables, as CSV."),
     ] = None,
     json_file: JsonFile = None,
     fit_calibrated: Annotated[
@@ -107,7 +113,8 @@ def evaluate(
     """Say how well each descriptor, the network and the policies find conductors.
 
     Against the labels of molecular dynamics, and against measured conductivities where they are
-    given; with bootstrap intervals, and the cost of each.
+    given; with bootstrap intervals, and the cost of each. Prints the scores that matter most; --csv
+    and --json have all.
     """
     from superionic.evaluation.evaluate import EvaluationSettings
     from superionic.evaluation.evaluate import evaluate as evaluated
@@ -120,6 +127,7 @@ def evaluate(
     from superionic.evaluation.scorers import with_held_out
     from superionic.report.tables.evaluation import (
         WRITTEN_BY,
+        evaluation_csv,
         evaluation_json,
         evaluation_markdown,
         headline_markdown,
@@ -167,6 +175,8 @@ def evaluate(
         write_page(write, text, WRITTEN_BY)
     if headline is not None:
         write_page(headline, headline_markdown(found), WRITTEN_BY)
+    if csv_file is not None:
+        csv_file.write_text(evaluation_csv(found))
     to_stdout = json_file is not None and str(json_file) == "-"
     if json_file is not None and not to_stdout:
         json_file.write_text(evaluation_json(found) + "\n")

@@ -120,7 +120,11 @@ def evaluate(
     conductors = conductors_of(truths, settings.slopes_A2_per_ps[0])
     scorers = scorers_of(group, conductors, bond_valence, settings.fit)
     systems = group.systems()
-    tasks = [*_label_tasks(truths, settings), *_conductivity_tasks(group, measurements, settings)]
+    as_failures = label_truths(group, labels, settings.temperature_K, melted_fails=True)
+    tasks = [
+        *_label_tasks(truths, as_failures, settings),
+        *_conductivity_tasks(group, measurements, settings),
+    ]
     tables = [
         table
         for task in tasks
@@ -140,7 +144,11 @@ def evaluate(
 
 
 def label_truths(
-    group: Group, labels: Sequence[LabelRow], temperature_K: float = 1000.0
+    group: Group,
+    labels: Sequence[LabelRow],
+    temperature_K: float = 1000.0,
+    *,
+    melted_fails: bool = False,
 ) -> dict[str, Truth]:
     """Return what dynamics says of a group's materials: its rows' own labels, then the data set's.
 
@@ -151,10 +159,11 @@ def label_truths(
         mobile_species=group.mobile_species,
         potential=group.potential,
         temperature_K=temperature_K,
+        melted_fails=melted_fails,
     )
     # The data set may know a crystal under another of its names.
     known = {group.names.get(name, name): truth for name, truth in of_data_set.items()}
-    return known | labels_of_rows(group.rows, temperature_K)
+    return known | labels_of_rows(group.rows, temperature_K, melted_fails=melted_fails)
 
 
 def conductors_of(truths: Mapping[str, Truth], threshold: float) -> dict[str, bool]:
@@ -163,11 +172,17 @@ def conductors_of(truths: Mapping[str, Truth], threshold: float) -> dict[str, bo
     return {name: answer for name, answer in answers.items() if answer is not None}
 
 
-def _label_tasks(truths: Mapping[str, Truth], settings: EvaluationSettings) -> list[Task]:
-    if not truths:
-        return []
+def _label_tasks(
+    truths: Mapping[str, Truth], as_failures: Mapping[str, Truth], settings: EvaluationSettings
+) -> list[Task]:
     name = f"diffusion in molecular dynamics at {settings.temperature_K:g} K"
-    return [Task(name, truths, settings.slopes_A2_per_ps, "A^2/ps")]
+    melted = f"{name}, melted crystals as failures"
+    thresholds = settings.slopes_A2_per_ps
+    found = [Task(name, "dynamics", truths, thresholds, "A^2/ps")] if truths else []
+    if len(as_failures) > len(truths):
+        short = "dynamics, melted as failures"
+        found.append(Task(melted, short, as_failures, thresholds, "A^2/ps"))
+    return found
 
 
 def _conductivity_tasks(
@@ -180,6 +195,7 @@ def _conductivity_tasks(
     return [
         Task(
             f"measured conductivity at room temperature: {text}",
+            "measured",
             conductivities(part),
             settings.conductivities_S_per_cm,
             "S/cm",

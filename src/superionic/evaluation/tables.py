@@ -24,8 +24,8 @@ class Task:
 
     Parameters
     ----------
-    name : str
-        What the truth is.
+    name, short : str
+        What the truth is, and the same in two or three words.
     truths : mapping of str to Truth
         Decimal logarithms, by identifier.
     thresholds : sequence of float
@@ -35,6 +35,7 @@ class Task:
     """
 
     name: str
+    short: str
     truths: Mapping[str, Truth]
     thresholds: Sequence[float]
     unit: str
@@ -56,8 +57,8 @@ class Table:
 
     Parameters
     ----------
-    task, unit, materials : str
-        Name of the task, unit of the threshold, and which materials.
+    task, short, unit, materials : str
+        Name of the task, its short name, unit of the threshold, and which materials.
     threshold : float
         Value above which a material counts.
     n, n_positive : int
@@ -69,6 +70,7 @@ class Table:
     """
 
     task: str
+    short: str
     unit: str
     materials: str
     threshold: float
@@ -195,6 +197,7 @@ def _table(
     positive = [bool(answers[name]) for name in decided]
     table = Table(
         task=task.name,
+        short=task.short,
         unit=task.unit,
         materials=materials,
         threshold=threshold,

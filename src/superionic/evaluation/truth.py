@@ -46,12 +46,15 @@ def label_truth(
     slope_A2_per_ps: float | None,
     low_A2_per_ps: float | None,
     high_A2_per_ps: float | None,
+    *,
+    melted_fails: bool = False,
 ) -> Truth | None:
     """Return what molecular dynamics says of a material's diffusion.
 
     A crystal that diffuses has its slope. One in which no ion hopped has the smallest slope,
     whatever its vibrations made of the fit. An unconverged one lies in its 95 % interval. A melted
-    one says nothing of the crystal.
+    one says nothing of the crystal, or counts as one that does not conduct, since it
+    is of no use as a solid electrolyte.
 
     Parameters
     ----------
@@ -61,13 +64,15 @@ def label_truth(
         diffusing, not_diffusing, unconverged or melted.
     slope_A2_per_ps, low_A2_per_ps, high_A2_per_ps : float or None
         Slope of the mean squared displacement in A^2/ps with its interval.
+    melted_fails : bool
+        Whether a melted crystal has the smallest slope, in place of no truth.
 
     Returns
     -------
     Truth or None
         Of the decimal logarithm of the slope in A^2/ps.
     """
-    if verdict == "not_diffusing":
+    if verdict == "not_diffusing" or (melted_fails and verdict == "melted"):
         return Truth(material_id, _log(None), _log(None))
     if verdict == "diffusing" and slope_A2_per_ps is not None:
         return Truth(material_id, _log(slope_A2_per_ps), _log(slope_A2_per_ps))
@@ -77,7 +82,10 @@ def label_truth(
 
 
 def labels_of_rows(
-    rows: Iterable[ScreeningDocument], temperature_K: float = 1000.0
+    rows: Iterable[ScreeningDocument],
+    temperature_K: float = 1000.0,
+    *,
+    melted_fails: bool = False,
 ) -> dict[str, Truth]:
     """Return the labels that rows of the screening collection hold, the lowest seed first."""
     found: dict[str, Truth] = {}
@@ -90,6 +98,7 @@ def labels_of_rows(
                     label.msd_slope_A2_per_ps,
                     label.msd_slope_low_A2_per_ps,
                     label.msd_slope_high_A2_per_ps,
+                    melted_fails=melted_fails,
                 )
                 if truth is not None:
                     found[row.material_id] = truth
@@ -102,6 +111,7 @@ def labels_of_data_set(
     mobile_species: str,
     potential: str,
     temperature_K: float = 1000.0,
+    melted_fails: bool = False,
 ) -> dict[str, Truth]:
     """Return the labels of a published data set for one species, potential and temperature."""
     wanted = (mobile_species, potential, temperature_K)
@@ -115,6 +125,7 @@ def labels_of_data_set(
             label.msd_slope_A2_per_ps,
             label.msd_slope_low_A2_per_ps,
             label.msd_slope_high_A2_per_ps,
+            melted_fails=melted_fails,
         )
         if truth is not None:
             found.setdefault(label.material_id, truth)

@@ -1,83 +1,156 @@
-"""An evaluation as Markdown and JSON, and the page of the documentation that shows it."""
+"""An evaluation in short tables for pages, and with all its numbers as CSV and JSON."""
 
+import csv
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from io import StringIO
 from typing import Any
 
 from superionic.errors import SettingsError
 from superionic.evaluation.evaluate import Evaluation
-from superionic.evaluation.tables import Cost, Table
+from superionic.evaluation.tables import Cost, Line, Table
 from superionic.statistics import Interval
 
 WRITTEN_BY = "superionic evaluate"
 """What the mark of the tables' place names."""
-HEADLINE = ("calibrated", "free_volume", "consensus", "xi", "barrier_3d_eV", "network")
-"""Scores of the short table; the baselines follow them."""
+HEADLINE = ("free_volume", "calibrated", "consensus", "network", "barrier_3d_eV", "xi")
+"""Scores of the short tables; the baselines follow them."""
 FEW = 10
 """Among so few materials the first ten are all of them."""
+_MEASURES = (
+    *("roc_auc", "average_precision", "precision_first_10", "precision_first_tenth"),
+    *("spearman", "spearman_above"),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One question in a short table.
+
+    Parameters
+    ----------
+    table : Table
+        All materials with a landscape.
+    with_network : Table or None
+        Those of them that the network may be asked of.
+    """
+
+    table: Table
+    with_network: Table | None
+
+    @property
+    def title(self) -> str:
+        """What the truth is, and the threshold."""
+        return f"{self.table.short}, above {self.table.threshold:g} {self.table.unit}"
+
+    @property
+    def count(self) -> str:
+        """Materials, and those above."""
+        return f"{self.table.n} ({self.table.n_positive})"
+
+    def cell(self, scorer: str, measure: str) -> str:
+        """Return the value of a measure with its interval."""
+        if measure == "precision_first_10" and self.table.n <= FEW:
+            return "-"
+        own = self._line(self.table, scorer)
+        if own is not None:
+            return _interval(getattr(own.measures, measure))
+        other = self._line(self.with_network, scorer)
+        if other is None:
+            return "-"
+        found = _interval(getattr(other.measures, measure))
+        same = other.measures.n == self.table.n
+        return found if same else f"{found} (of {other.measures.n})"
+
+    @staticmethod
+    def _line(table: Table | None, scorer: str) -> Line | None:
+        return next((one for one in table.lines if one.scorer == scorer), None) if table else None
+
+
+def columns_of(evaluation: Evaluation) -> list[Column]:
+    """Return the questions of the short tables.
+
+    Of dynamics the first and the last threshold; of measurements the first one, of the last task,
+    which has one crystal for each sample.
+    """
+    tasks: dict[str, list[Table]] = {}
+    for table in evaluation.tables:
+        tasks.setdefault(table.task, []).append(table)
+    chosen = []
+    for name, tables in tasks.items():
+        thresholds = list(dict.fromkeys(table.threshold for table in tables))
+        if tables[0].short != "measured":
+            chosen += [(name, one) for one in dict.fromkeys((thresholds[0], thresholds[-1]))]
+        elif name == list(tasks)[-1]:
+            chosen.append((name, thresholds[0]))
+    found = []
+    for name, threshold in chosen:
+        own = [table for table in tasks[name] if table.threshold == threshold]
+        network = [t for t in own if any(line.scorer == "network" for line in t.lines)]
+        found.append(Column(own[0], network[0] if network else None))
+    return found
 
 
 def evaluation_markdown(evaluation: Evaluation) -> str:
-    """Return all tables as Markdown."""
+    """Return the short tables, the cost and what the scores are, as Markdown."""
+    columns = [column for column in columns_of(evaluation) if column.table.lines]
     parts = [
         f"Mobile ion {evaluation.mobile_species}, potential {evaluation.potential}: "
         f"{evaluation.n_rows} materials with a landscape, {evaluation.n_labels} with a label.",
         *evaluation.notes,
     ]
-    task = None
-    for table in evaluation.tables:
-        if table.task != task:
-            task = table.task
-            parts.append(f"### Against {task}")
-        parts.append(_table(table))
+    if columns:
+        parts += ["**ROC-AUC**", _short(columns, "roc_auc")]
+        parts += ["**Conductors among the first ten**", _short(columns, "precision_first_10")]
+        legend = {line.scorer: line.text for line in _lines(columns)}
+        parts.append("\n".join(f"- `{name}`: {text}" for name, text in legend.items()))
     if evaluation.costs:
-        parts += ["### Cost of a material", _costs(evaluation.costs)]
-    legend = {line.scorer: line.text for table in evaluation.tables for line in table.lines}
-    if legend:
-        lines = [f"- `{name}`: {text}" for name, text in legend.items()]
-        parts += ["### What the scores are", "\n".join(lines)]
+        parts += ["**Cost of a material**", _costs(evaluation.costs)]
     return "\n\n".join(parts)
 
 
 def headline_markdown(evaluation: Evaluation) -> str:
-    """Return the scores that matter most, for the first task that has the network among them.
+    """Return the scores that matter most, for the first threshold of each truth.
 
     Raises
     ------
     SettingsError
-        When no table compares the network with the landscape.
+        When no label says which materials conduct.
     """
-    having = [t for t in evaluation.tables if any(line.scorer == "network" for line in t.lines)]
-    if not having:
+    columns = [column for column in columns_of(evaluation) if column.table.lines]
+    firsts = {column.table.short: column for column in reversed(columns)}
+    if "dynamics" not in firsts:
         raise SettingsError(
-            "There is no table with landscapes and the network for a headline.",
-            hint="Give rows with predictions and labels of chemical systems that the network has "
-            "not seen (--held-out).",
+            "There is no table of labels for a headline.",
+            hint="Give rows with labels, or --labels; conductors and others must be among them.",
         )
-    table = having[0]
-    lines = [line for name in HEADLINE for line in table.lines if line.scorer == name]
-    lines += [line for line in table.lines if line.kind == "baseline"]
-    rows = [
-        "| score | ROC-AUC | conductors among the first 10 |",
-        "| --- | --- | --- |",
-    ]
-    for line in lines:
-        name = f"{line.text} (baseline)" if line.kind == "baseline" else f"`{line.scorer}`"
-        found = line.measures
-        rows.append(
-            f"| {name} | {_interval(found.roc_auc)} | {_interval(found.precision_first_10)} |"
-        )
+    shown = [column for column in columns if firsts[column.table.short] is column]
+    text = f"{evaluation.mobile_species}, {evaluation.potential}."
     costs = "; ".join(f"{cost.name} {cost.core_s_median:.3g}" for cost in evaluation.costs[:3])
-    parts = [
-        f"{table.n} materials with an answer, of which {table.n_positive} are above "
-        f"{table.threshold:g} {table.unit} ({evaluation.mobile_species}, {evaluation.potential}):",
-        "\n".join(rows),
-    ]
     if costs:
-        parts.append(f"Core-seconds of a material, median: {costs}.")
-    return "\n\n".join(parts)
+        text += f" Core-seconds of a material, median: {costs}."
+    return f"{_short(shown, 'roc_auc')}\n\n{text}"
+
+
+def evaluation_csv(evaluation: Evaluation) -> str:
+    """Return all tables as one CSV: a line for each score, question and set of materials."""
+    names = [f"{name}{end}" for name in _MEASURES for end in ("", "_low", "_high")]
+    head = ["task", "threshold", "unit", "materials", "n", "n_above", "n_open", "score", "kind"]
+    file = StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([*head, "n_spearman", *names])
+    for table in evaluation.tables:
+        of_table = [table.task, f"{table.threshold:g}", table.unit, table.materials]
+        counts = [table.n, table.n_positive, table.n_open]
+        for line in table.lines:
+            found = [getattr(line.measures, name) for name in _MEASURES]
+            numbers = [x for one in found for x in (one.value, one.low, one.high)]
+            cells = [f"{x:.3f}" if math.isfinite(x) else "" for x in numbers]
+            of_line = [line.scorer, line.kind, line.measures.n_values]
+            writer.writerow([*of_table, *counts, *of_line, *cells])
+    return file.getvalue()
 
 
 def evaluation_json(evaluation: Evaluation) -> str:
@@ -85,42 +158,30 @@ def evaluation_json(evaluation: Evaluation) -> str:
     return json.dumps(_plain(asdict(evaluation)), indent=2, allow_nan=False)
 
 
-def _table(table: Table) -> str:
-    head = (
-        f"**Above {table.threshold:g} {table.unit}; materials {table.materials}**: "
-        f"n = {table.n}, above {table.n_positive}"
-    )
-    if table.n_open:
-        head += f"; {table.n_open} left out, whose interval or bound leaves it open"
-    if not table.lines:
-        return f"{head}. Nothing to tell apart."
-    values = {line.measures.n_values for line in table.lines}
-    head += f". Spearman over the {values.pop()} with a number."
-    columns = (
-        "ROC-AUC",
-        "average precision",
-        "first 10",
-        "first 10 %",
-        "Spearman",
-        "of those above",
-    )
+def _lines(columns: Sequence[Column]) -> list[Line]:
+    """Return a line of each score of the short tables, in their order."""
+    known = {
+        line.scorer: line
+        for column in columns
+        for table in (column.table, column.with_network)
+        if table is not None
+        for line in table.lines
+    }
+    baselines = [line for line in known.values() if line.kind == "baseline"]
+    return [known[name] for name in HEADLINE if name in known] + baselines
+
+
+def _short(columns: Sequence[Column], measure: str) -> str:
     rows = [
-        f"| score | {' | '.join(columns)} |",
+        f"| score | {' | '.join(column.title for column in columns)} |",
         f"| --- |{' --- |' * len(columns)}",
+        f"| materials (above) | {' | '.join(column.count for column in columns)} |",
     ]
-    for line in table.lines:
-        name = f"{line.scorer} (baseline)" if line.kind == "baseline" else line.scorer
-        found = line.measures
-        cells = [
-            found.roc_auc,
-            found.average_precision,
-            found.precision_first_10 if table.n > FEW else None,
-            found.precision_first_tenth,
-            found.spearman,
-            found.spearman_above if table.n_positive > FEW else None,
-        ]
-        rows.append(f"| {name} | {' | '.join(_interval(cell) for cell in cells)} |")
-    return head + "\n\n" + "\n".join(rows)
+    for line in _lines(columns):
+        name = f"{line.text} (baseline)" if line.kind == "baseline" else f"`{line.scorer}`"
+        cells = " | ".join(column.cell(line.scorer, measure) for column in columns)
+        rows.append(f"| {name} | {cells} |")
+    return "\n".join(rows)
 
 
 def _costs(costs: Sequence[Cost]) -> str:
