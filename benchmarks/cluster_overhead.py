@@ -303,9 +303,9 @@ def measure_screening(args) -> None:
 
 def measure_query(args) -> None:
     """Time of the first page of queries of a large screening collection."""
+    from superionic.schemas.indexes import POLICY_NAMES
     from superionic.schemas.screen import DescriptorsDocument
     from superionic.store.builders.rows import screening_document
-    from superionic.store.ranking.indexes import POLICY_NAMES
 
     rng = np.random.default_rng(0)
     with site(args.uri) as opened:

@@ -29,7 +29,6 @@ from superionic.network.graphs import shake_graphs
 from superionic.network.labels import read_labels
 from superionic.network.shakes import shake_crystal
 from superionic.potentials.base import Potential
-from superionic.potentials.force_field import force_field_maker
 from superionic.potentials.registry import load_potential
 from superionic.report.tables.labels import read_data_sets
 from superionic.structures import Candidate, read_candidates
@@ -53,7 +52,7 @@ def step_s(crystal, label, potential) -> float:
     """Return the CPU time of the forces of one step of the label's dynamics, in s."""
     width = float(label.settings.get("min_image_distance_A", 8.0))
     atoms = make_supercell(crystal.atoms, width)[0]
-    field = force_field_maker(potential)([atoms])
+    field = potential.force_field([atoms])
     rng = np.random.default_rng(0)
     moving = [atoms.positions + rng.normal(scale=0.02, size=(len(atoms), 3)) for _ in range(12)]
     field.evaluate([atoms.positions])

@@ -42,11 +42,10 @@ def main() -> None:
 
     import torch
 
-    from superionic.potentials.force_field import force_field_maker
     from superionic.potentials.registry import load_potential
 
     torch.set_num_threads(1)
-    make = force_field_maker(load_potential("chgnet"))
+    make = load_potential("chgnet").force_field
     rows = []
     for n_atoms in options.atoms:
         name, atoms = pick(options.crystals, n_atoms)

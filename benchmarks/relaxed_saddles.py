@@ -29,7 +29,6 @@ from superionic.evaluation.readers import read_matches, read_obelix
 from superionic.evaluation.scorers import Scorer
 from superionic.evaluation.tables import Task, tables_of
 from superionic.evaluation.truth import conductivities
-from superionic.potentials.force_field import force_field_maker
 from superionic.potentials.registry import load_potential
 from superionic.report.figures.gather import scene_of_row
 from superionic.report.tables.export import read_rows_file
@@ -107,7 +106,7 @@ def saddle_of(structure, path, potential):
     atoms = crystal.repeat(repeats)
     ion = path.site  # the first copy of the cell comes first
     highest = int(np.argmax(path.energies_eV))
-    make_force_field = force_field_maker(potential)
+    make_force_field = potential.force_field
     rest = relax_positions(atoms, make_force_field, RELAXATION)
     moved = rest.atoms.copy()
     way = path.fractional[highest] - structure[path.site].frac_coords

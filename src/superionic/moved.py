@@ -48,10 +48,12 @@ MOVED: dict[str, str] = {
     "superionic.potentials.gated_kernels": "superionic.potentials.chgnet.gated_kernels",
     "superionic.query": "superionic.store.collection.query",
     "superionic.ranking": "superionic.store.ranking",
+    "superionic.ranking.indexes": "superionic.schemas.indexes",
     "superionic.report.evaluation": "superionic.report.tables.evaluation",
     "superionic.report.explanation": "superionic.report.tables.explanation",
     "superionic.report.export": "superionic.report.tables.export",
     "superionic.report.labels": "superionic.report.tables.labels",
+    "superionic.report.links": "superionic.report.html.links",
     "superionic.report.orderings": "superionic.report.tables.orderings",
     "superionic.report.predictions": "superionic.report.tables.predictions",
     "superionic.report.ranking": "superionic.report.tables.ranking",
@@ -59,6 +61,7 @@ MOVED: dict[str, str] = {
     "superionic.report.text_table": "superionic.report.tables.text_table",
     "superionic.report.validation": "superionic.report.tables.validation",
     "superionic.serve": "superionic.report.serve",
+    "superionic.structures.abundance": "superionic.structures.filters",
     "superionic.surrogate": "superionic.network",
 }
 """Former paths of modules and packages, and their paths now; the longest that fits counts."""

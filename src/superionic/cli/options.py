@@ -31,7 +31,7 @@ Mobile = Annotated[
 
 
 def _known_policy(name: str) -> str:
-    from superionic.store.ranking.indexes import POLICY_NAMES
+    from superionic.schemas.indexes import POLICY_NAMES
 
     if name not in POLICY_NAMES:
         raise typer.BadParameter(f"{name!r} is none of: {', '.join(POLICY_NAMES)}.")

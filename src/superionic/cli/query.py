@@ -88,9 +88,9 @@ def query(
 ) -> None:
     """Read the screening collection: filter, rank, print as a table, CSV, JSON or OPTIMADE."""
     from superionic.report.tables.ranking import RankedGroups
+    from superionic.schemas.indexes import rank_field
     from superionic.store.collection.rows import iter_screening
     from superionic.store.database.reading import screening_rows
-    from superionic.store.ranking.indexes import rank_field
 
     field = rank_field(policy) if sort is SortField.rank else str(sort)
     groups = RankedGroups()

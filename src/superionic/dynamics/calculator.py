@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from superionic.errors import NonFiniteEnergyError
-from superionic.potentials.force_field import ForceField, MakeForceField, force_field_maker
+from superionic.potentials.force_field import ForceField, MakeForceField
 from superionic.potentials.registry import load_potential
 
 
@@ -64,4 +64,4 @@ def fixed_cell_calculator(spec: str) -> Calculator:
     As :func:`superionic.potentials.calculator.potential_calculator`, without stress and with the
     forces of dynamics.
     """
-    return ForceFieldCalculator(force_field_maker(load_potential(spec)))
+    return ForceFieldCalculator(load_potential(spec).force_field)

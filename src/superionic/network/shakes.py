@@ -28,7 +28,7 @@ from superionic.errors import (
 )
 from superionic.network.settings import ShakeSettings, settings_to_dict
 from superionic.potentials.base import Potential, PotentialInfo
-from superionic.potentials.force_field import ForceField, force_field_maker
+from superionic.potentials.force_field import ForceField
 from superionic.units import EV_PER_A_AMU_TO_A_PER_PS2
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def _forces(
     supercell: Atoms, positions_A: Sequence[FloatArray], potential: Potential
 ) -> FloatArray:
     """Return forces in eV/A of one supercell at several positions, (n, n_atoms, 3)."""
-    make = force_field_maker(potential)
+    make = potential.force_field
     fields: dict[int, ForceField] = {}
     per_call = max(1, ATOMS_PER_CALL // len(supercell))
     found: list[FloatArray] = []

@@ -16,6 +16,7 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from superionic.errors import IsolatedAtomsError, NonFiniteEnergyError, UnknownElementError
+from superionic.potentials.force_field import FloatArray, ForceField
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,19 @@ class Potential(ABC):
         """
         return _FullConfigurations(self, atoms, mobile_index)
 
+    def force_field(self, systems: Sequence[Atoms]) -> ForceField:
+        """Return energies and forces of some crystals, for dynamics.
+
+        The base implementation evaluates complete configurations; a family overrides it where it
+        has something faster.
+
+        Raises
+        ------
+        UnknownElementError, IsolatedAtomsError
+            As :meth:`check_crystal`.
+        """
+        return PotentialForceField(self, systems)
+
     def check_elements(self, atoms: Atoms) -> None:
         """Refuse a crystal that holds elements that the potential does not know.
 
@@ -187,6 +201,27 @@ class _FullConfigurations(FrozenFramework):
             atoms.positions[self._mobile_index] = position
             configurations.append(atoms)
         return self._potential.energies(configurations)
+
+
+class PotentialForceField:
+    """Any potential as a force field."""
+
+    def __init__(self, potential: Potential, systems: Sequence[Atoms]) -> None:
+        self._potential = potential
+        self._systems = [atoms.copy() for atoms in systems]
+        for atoms in self._systems:
+            potential.check_crystal(atoms)
+
+    @property
+    def label(self) -> str:
+        """Return family, name and weights hash."""
+        return f"{self._potential.info.label}:{self._potential.info.weights_sha256}"
+
+    def evaluate(self, positions_A: Sequence[FloatArray]) -> tuple[FloatArray, list[FloatArray]]:
+        """Return energies in eV and forces in eV/A."""
+        for atoms, positions in zip(self._systems, positions_A, strict=True):
+            atoms.positions = positions
+        return self._potential.energies_and_forces(self._systems)
 
 
 def require_finite(energies_eV: NDArray[np.float64], potential: Potential) -> None:

@@ -13,9 +13,6 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 
-from superionic.errors import PotentialError, UnknownElementError
-from superionic.potentials.base import Potential
-
 FloatArray = NDArray[np.float64]
 
 
@@ -41,27 +38,6 @@ class ForceField(Protocol):
         forces_eV_per_A : list of ndarray, shape (n_atoms, 3)
             Forces.
         """
-
-
-class PotentialForceField:
-    """Any :class:`superionic.potentials.base.Potential` as a force field."""
-
-    def __init__(self, potential: Potential, systems: Sequence[Atoms]) -> None:
-        self._potential = potential
-        self._systems = [atoms.copy() for atoms in systems]
-        for atoms in self._systems:
-            potential.check_crystal(atoms)
-
-    @property
-    def label(self) -> str:
-        """Return family, name and weights hash."""
-        return f"{self._potential.info.label}:{self._potential.info.weights_sha256}"
-
-    def evaluate(self, positions_A: Sequence[FloatArray]) -> tuple[FloatArray, list[FloatArray]]:
-        """Return energies in eV and forces in eV/A."""
-        for atoms, positions in zip(self._systems, positions_A, strict=True):
-            atoms.positions = positions
-        return self._potential.energies_and_forces(self._systems)
 
 
 class CalculatorForceField:
@@ -97,33 +73,3 @@ class CalculatorForceField:
 
 MakeForceField: TypeAlias = Callable[[Sequence[Atoms]], ForceField]
 """Binds a potential to crystals."""
-
-
-def force_field_maker(potential: Potential) -> MakeForceField:
-    """Return what binds a potential to crystals, the fastest way that this package has for it.
-
-    Parameters
-    ----------
-    potential : Potential
-        CHGNet goes to :class:`superionic.potentials.chgnet.force_field.CHGNetForceField` (unless
-        its architecture is not covered); everything else to :class:`PotentialForceField`.
-    """
-
-    def make(systems: Sequence[Atoms]) -> ForceField:
-        model = getattr(potential, "model", None)
-        if potential.info.family != "chgnet" or model is None:
-            return PotentialForceField(potential, systems)
-        from superionic.potentials.chgnet.force_field import CHGNetForceField
-
-        for atoms in systems:
-            potential.check_crystal(atoms)
-        label = f"{potential.info.label}:{potential.info.weights_sha256}"
-        device = str(next(model.parameters()).device)
-        try:
-            return CHGNetForceField(systems, model, label=label, device=device)
-        except PotentialError as error:
-            if isinstance(error, UnknownElementError):
-                raise
-            return PotentialForceField(potential, systems)
-
-    return make

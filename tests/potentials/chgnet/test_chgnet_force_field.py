@@ -9,8 +9,8 @@ from superionic.dynamics.settings import MDSettings
 from superionic.dynamics.stopping import StopRules
 from superionic.dynamics.trajectory import read_frames
 from superionic.errors import PotentialError, UnknownElementError
+from superionic.potentials.base import Potential, PotentialForceField, PotentialInfo
 from superionic.potentials.chgnet.neighbours import VerletList, find_angles, find_pairs
-from superionic.potentials.force_field import PotentialForceField, force_field_maker
 
 LICL = bulk("LiCl", "rocksalt", a=5.1)
 
@@ -243,26 +243,23 @@ def test_nve_with_chgnet_conserves_energy(model, tmp_path):
 
 
 @pytest.mark.real_potential
-def test_the_maker_takes_the_fast_path_for_chgnet_only(model):
-    from superionic.potentials.base import PotentialInfo
+def test_chgnet_binds_itself_to_crystals_the_fast_way_and_others_as_they_can(model):
+    from superionic.potentials.chgnet.potential import ChgnetPotential
 
-    class Plain:
+    class Plain(Potential):
         info = PotentialInfo("ase", "plain", "x 1", "0" * 64)
+        elements = None
 
-        def check_crystal(self, atoms):
-            pass
+        def energies(self, configurations):
+            return np.zeros(len(configurations))
 
         def energies_and_forces(self, configurations):
-            return np.zeros(len(configurations)), [0.0 * a.positions for a in configurations]
+            return self.energies(configurations), [0.0 * a.positions for a in configurations]
 
-    class Chgnet(Plain):
-        info = PotentialInfo("chgnet", "0.3.0", "x 1", "f" * 64)
-
-    chgnet, slow = Chgnet(), force_field_maker(Plain())([LICL])
-    chgnet.model = model
-    quick = force_field_maker(chgnet)([LICL])
+    chgnet = ChgnetPotential(model, "0.3.0")
+    slow, quick = Plain().force_field([LICL]), chgnet.force_field([LICL])
     assert isinstance(slow, PotentialForceField)
     assert type(quick).__name__ == "CHGNetForceField"
-    assert quick.label == f"chgnet:0.3.0:{'f' * 64}"
+    assert quick.label == f"chgnet:0.3.0:{chgnet.info.weights_sha256}"
     energies, forces = slow.evaluate([LICL.positions])
     assert (energies.shape, forces[0].shape) == ((1,), (2, 3))

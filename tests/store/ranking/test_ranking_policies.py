@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superionic.errors import SettingsError
+from superionic.schemas.indexes import POLICY_NAMES, SCREENING_INDEXES
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.ranking.calibration import (
     Calibration,
@@ -15,7 +16,6 @@ from superionic.store.ranking.calibration import (
     load_calibration,
 )
 from superionic.store.ranking.explain import explain_row, explain_standing
-from superionic.store.ranking.indexes import POLICY_NAMES, SCREENING_INDEXES
 from superionic.store.ranking.policies import (
     CalibratedPolicy,
     Policy,

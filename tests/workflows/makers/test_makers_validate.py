@@ -121,7 +121,7 @@ def test_a_campaign_file_describes_a_validation(tmp_path):
 
 
 def test_published_campaigns_of_validations_are_valid():
-    folder = Path(__file__).parents[2] / "workflows"
+    folder = Path(__file__).parents[3] / "workflows"
     files = list(folder.glob("validate*.yaml"))
     assert files
     for file in files:

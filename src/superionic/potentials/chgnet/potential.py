@@ -17,7 +17,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from superionic.errors import PotentialError, PotentialNotFoundError
+from superionic.errors import PotentialError, PotentialNotFoundError, UnknownElementError
 from superionic.potentials.base import FrozenFramework, PotentialInfo
 from superionic.potentials.batch_size import atoms_per_batch
 from superionic.potentials.batched import (
@@ -26,6 +26,7 @@ from superionic.potentials.batched import (
     package_version,
 )
 from superionic.potentials.checkpoints import load_plain
+from superionic.potentials.force_field import ForceField
 
 if TYPE_CHECKING:
     from chgnet.model import CHGNet
@@ -128,6 +129,24 @@ class ChgnetPotential(BatchedPotential):
         if next(self.model.parameters()).device.type == "cpu":
             return ChgnetFrozenFramework(self.model, atoms, mobile_index)
         return ChgnetDeviceFramework(self.model, atoms, mobile_index)
+
+    def force_field(self, systems: Sequence[Atoms]) -> ForceField:
+        """Return forces for dynamics, from a graph that is kept from step to step.
+
+        Where the architecture of the model is not the published one, from complete configurations.
+        """
+        from superionic.potentials.chgnet.force_field import CHGNetForceField
+
+        for atoms in systems:
+            self.check_crystal(atoms)
+        label = f"{self.info.label}:{self.info.weights_sha256}"
+        device = str(next(self.model.parameters()).device)
+        try:
+            return CHGNetForceField(systems, self.model, label=label, device=device)
+        except UnknownElementError:
+            raise
+        except PotentialError:
+            return super().force_field(systems)
 
 
 def load_chgnet(name: str, *, device: str) -> ChgnetPotential:

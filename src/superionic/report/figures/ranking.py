@@ -1,16 +1,21 @@
 """A ranking with its uncertainties: scores, and diffusion predicted and simulated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import floor, log10
+from math import log10
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from superionic.errors import FigureError
+from superionic.report.figures.ranked import (
+    LOGARITHMIC,
+    SMALLEST,
+    RankedMaterial,
+    RankingData,
+    Value,
+)
 from superionic.report.figures.ranking_slopes import (
     LEARNT,
-    Value,
     add_slopes,
     bars,
     draw_slopes,
@@ -40,101 +45,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
-_QUANTITIES = {
-    "xi": "Ξ (no unit)",
-    "barrier": "percolation barrier (eV)",
-    "network": "predicted slope (log₁₀ Å²/ps)",
-    "calibrated": "probability (no unit)",
-}
-_LOGARITHMIC = frozenset({"xi"})
-_SMALLEST = 1e-8
-"""Smaller scores are drawn here on a logarithmic axis, which ends a decade below."""
 _ROW_IN = 0.145
 _ROW_PX = 20
 _ABOVE_PX = 150
 """Height of title and legend, which has a row for each entry on the width of a phone."""
-
-
-@dataclass(frozen=True)
-class RankedMaterial:
-    """One line of the ranking.
-
-    Parameters
-    ----------
-    material_id, formula : str
-        Of the material.
-    rank : int
-        By the policy.
-    score : Value
-        What the policy ranks by; the network's with its 95 % interval.
-    orderings : tuple of float or None
-        Smallest and largest value over the orderings of a disordered crystal.
-    predicted, simulated : Value or None
-        Decimal logarithm of the slope at the temperature of the labels, in A^2/ps; a melt has none.
-    verdict : str or None
-        Of the simulation; None where there was none.
-    learnt : bool
-        Whether the network that predicts has learnt a crystal of this chemical system.
-    """
-
-    material_id: str
-    formula: str
-    rank: int
-    score: Value
-    orderings: tuple[float, float] | None
-    predicted: Value | None
-    simulated: Value | None
-    verdict: str | None
-    learnt: bool
-
-    @property
-    def name(self) -> str:
-        """Rank, formula and identifier."""
-        return f"{self.rank}  {formula_text(self.formula)}  {self.material_id}"
-
-
-@dataclass(frozen=True)
-class RankingData:
-    """The first materials of a ranking.
-
-    Parameters
-    ----------
-    policy, summary : str
-        What ranks, and what that is.
-    lower_is_better : bool
-        Whether the smallest score is the best.
-    materials : tuple of RankedMaterial
-        Best first.
-    n_materials : int
-        Ranked materials in all.
-    """
-
-    policy: str
-    summary: str
-    lower_is_better: bool
-    materials: tuple[RankedMaterial, ...]
-    n_materials: int
-
-    @property
-    def quantity(self) -> str:
-        """What the score is, with its unit."""
-        return _QUANTITIES.get(self.policy, "mean percentile (fraction)")
-
-    @property
-    def is_logarithmic(self) -> bool:
-        """Whether scores are drawn on a logarithmic axis: half of all Xi are below 0.001."""
-        return self.policy in _LOGARITHMIC
-
-    @property
-    def smallest(self) -> float:
-        """Where a logarithmic axis begins."""
-        scores = [max(one.score.value, _SMALLEST) for one in self.materials]
-        return 10 ** (floor(log10(min(scores))) - 0.3)
-
-    @property
-    def has_slopes(self) -> bool:
-        """Whether any material has a prediction or a simulation, a melt included."""
-        return any(one.predicted or one.verdict for one in self.materials)
 
 
 def ranking_data(
@@ -316,7 +230,7 @@ def _orderings(row: ScreeningDocument, policy: str) -> tuple[float, float] | Non
 
 
 def _shown(value: float, policy: str) -> float:
-    return max(value, _SMALLEST) if policy in _LOGARITHMIC else value
+    return max(value, SMALLEST) if policy in LOGARITHMIC else value
 
 
 def _logarithms(one: Simulated | None) -> Value | None:

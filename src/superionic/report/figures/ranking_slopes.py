@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from superionic.report.figures.ranked import RankedMaterial, RankingData, Value
 from superionic.report.figures.style import (
     GREY,
     ORANGE,
@@ -17,33 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from plotly.graph_objects import Figure as PlotlyFigure
 
-    from superionic.report.figures.ranking import RankedMaterial, RankingData
-
 _SLOPE = "MSD slope at<br>1000 K (Å²/ps)"
 _LEFT, _RIGHT = (0.0, 0.42), (0.5, 1.0)
 LEARNT = "chemical system learnt"
 """What is said of a prediction by a network that has learnt crystals of the same elements."""
 _EDGE = 0.97
 """Where along the panel, from 0 to 1, what has no slope is marked."""
-
-
-@dataclass(frozen=True)
-class Value:
-    """A number with the ends of its 95 % interval, where they are known."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def below(self) -> float:
-        """Distance to the lower end, 0 where it is not known."""
-        return 0.0 if self.low is None else max(0.0, self.value - self.low)
-
-    @property
-    def above(self) -> float:
-        """Distance to the upper end."""
-        return 0.0 if self.high is None else max(0.0, self.high - self.value)
 
 
 @dataclass(frozen=True)
@@ -75,7 +55,7 @@ class Marks:
     values: tuple[Value, ...]
 
 
-def marks_of(materials: Sequence["RankedMaterial"]) -> list[Marks]:
+def marks_of(materials: Sequence[RankedMaterial]) -> list[Marks]:
     """Return what the panel shows: predictions, slopes by verdict, and what has no slope.
 
     Parameters
@@ -101,7 +81,7 @@ def marks_of(materials: Sequence["RankedMaterial"]) -> list[Marks]:
     return [one for one in found if one.places]
 
 
-def add_slopes(figure: "PlotlyFigure", data: "RankingData", names: Sequence[str]) -> None:
+def add_slopes(figure: "PlotlyFigure", data: RankingData, names: Sequence[str]) -> None:
     """Add predicted and simulated slopes on a second horizontal axis, logarithmic.
 
     What has no slope is marked at the right edge, on an axis that is not shown.
@@ -157,7 +137,7 @@ def add_slopes(figure: "PlotlyFigure", data: "RankingData", names: Sequence[str]
             figure.add_scatter(x=[None], y=[names[0]], xaxis="x2", showlegend=False)
 
 
-def draw_slopes(panel: "Axes", data: "RankingData") -> None:
+def draw_slopes(panel: "Axes", data: RankingData) -> None:
     """Draw predicted and simulated slopes; what has none is marked at the right edge."""
     for one in marks_of(data.materials):
         shift = 0.18 if one.mark[0] == "s" and one.colour == ORANGE else -0.18

@@ -49,12 +49,12 @@ from superionic.report.html.summary import (
 from superionic.report.html.table import Table, ranking_rows
 from superionic.report.tables.ranking import ranking_csv
 from superionic.schemas.common import utc_now
+from superionic.schemas.indexes import rank_field
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.collection.filters import Order
 from superionic.store.collection.rows import iter_pages
 from superionic.store.collection.survey import survey
-from superionic.store.ranking.indexes import rank_field
 from superionic.store.ranking.policies import Policy, get_policy
 
 if TYPE_CHECKING:

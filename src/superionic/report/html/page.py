@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from superionic.errors import FigureError
 from superionic.report.html.agreement import FEWEST_PAIRS
+from superionic.report.html.links import material_url
 from superionic.report.html.material import DYNAMICS_COLUMNS
 from superionic.report.html.numbers import NOTHING, duration, plain
-from superionic.report.links import material_url
 from superionic.report.tables.ranking import rank_of
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.ranking.policies import Policy, policies

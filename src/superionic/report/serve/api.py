@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from superionic import __version__
-from superionic.report.links import material_url
+from superionic.report.html.links import material_url
 from superionic.report.serve import reading
 from superionic.report.serve.downloads import attachment, cif_text, cube_text, file_name, rows_csv
 from superionic.report.serve.errors import RESPONSES

@@ -47,7 +47,8 @@ def create_app(spec: DatabaseSpec, settings: ServeSettings) -> "FastAPI":
     from superionic.report.serve.api import create_router
     from superionic.report.serve.errors import install_handlers
     from superionic.report.serve.jobs import Campaign
-    from superionic.report.serve.pages import HERE, create_pages
+    from superionic.report.serve.pages import create_pages
+    from superionic.report.serve.rendering import HERE
     from superionic.report.serve.security import SecurityMiddleware
     from superionic.report.serve.sessions import Guard
     from superionic.report.serve.source import Source, for_reading

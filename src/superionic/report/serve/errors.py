@@ -145,7 +145,7 @@ def respond(request: "Request", answer: AnswerError) -> "Response":
     from starlette.responses import JSONResponse
 
     if wants_page(request):
-        from superionic.report.serve.pages import render
+        from superionic.report.serve.rendering import render
 
         return render(
             request, "error.html", status=answer.status, headers=answer.headers, fault=answer.fault

@@ -1,24 +1,18 @@
 """The pages: skeletons that a browser fills from the JSON API."""
 
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 
-from superionic import __version__
 from superionic.report.serve.errors import AnswerError
+from superionic.report.serve.rendering import render
 from superionic.report.serve.security import cookie_name, safe_next
 from superionic.report.serve.sessions import SESSION_LASTS_S, Guard
 from superionic.report.serve.settings import ServeSettings
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-HERE = Path(__file__).parent
 _LARGEST_FORM = 4096
 
 
@@ -90,33 +84,6 @@ def create_pages(settings: ServeSettings, guard: Guard | None) -> APIRouter:
         return answer
 
     return pages
-
-
-def render(
-    request: Request,
-    template: str,
-    *,
-    status: int = 200,
-    headers: dict[str, str] | None = None,
-    **values: Any,
-) -> HTMLResponse:
-    """Return a page; whatever is put into it is text."""
-    values = {
-        "version": __version__,
-        "path": request.url.path,
-        "has_login": getattr(request.app.state, "has_login", False),
-        **values,
-    }
-    text = _templates().get_template(template).render(values)
-    return HTMLResponse(text, status_code=status, headers=headers)
-
-
-@lru_cache(maxsize=1)
-def _templates() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    loader = FileSystemLoader(HERE / "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
 
 
 def _login_page(request: Request, wanted: str, fault: str = "", status: int = 200) -> Response:

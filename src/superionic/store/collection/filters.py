@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from superionic.errors import SettingsError
+from superionic.schemas.indexes import rank_field
 from superionic.schemas.screening import LARGEST_ELEMENT_SET, PARTS, Part, element_set
-from superionic.store.ranking.indexes import rank_field
 
 LONGEST_KEY = 4000
 _LAST_CHARACTER = "\U0010ffff"

@@ -17,9 +17,9 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 
 from superionic.errors import SuperionicError
+from superionic.schemas.indexes import SCREENING_INDEXES, SORTED_BY
 from superionic.store.collection.filters import TEXT_FIELDS, Order, SortField
 from superionic.store.collection.survey import Survey, is_text, is_value, value_at
-from superionic.store.ranking.indexes import SCREENING_INDEXES, SORTED_BY
 
 _INDEXED = frozenset({"key", *(fields[0] for fields in SCREENING_INDEXES)})
 _KNOWN = frozenset({*TEXT_FIELDS, *SORTED_BY, *(field.value for field in SortField)})

@@ -15,6 +15,7 @@ from superionic.errors import InputError, SettingsError
 from superionic.front import CallableModule
 from superionic.schemas.document import without_monty
 from superionic.schemas.failure import FailureDocument
+from superionic.schemas.indexes import POLICY_NAMES, rank_field
 from superionic.schemas.screening import PARTS, Part, ScreeningDocument
 from superionic.settings import get_settings
 from superionic.store.builders.screening import read_rows
@@ -24,7 +25,6 @@ from superionic.store.collection.survey import largest_rank
 from superionic.store.database.answers import database_errors
 from superionic.store.database.stores import Database, resolve_database
 from superionic.store.ranking.explain import Standing, explain_row
-from superionic.store.ranking.indexes import POLICY_NAMES, rank_field
 from superionic.store.ranking.policies import get_policy
 from superionic.structures.plain import structure_from_dict
 

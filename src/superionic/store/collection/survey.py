@@ -14,8 +14,8 @@ from typing import Any
 
 from pymongo.collection import Collection
 
+from superionic.schemas.indexes import SORTED_BY
 from superionic.store.collection.filters import TEXT_FIELDS, SortField
-from superionic.store.ranking.indexes import SORTED_BY
 
 N_SAMPLES = 500
 _MOST_GROUPS = 24

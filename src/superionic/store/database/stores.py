@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from superionic.errors import DatabaseError
+from superionic.schemas.indexes import SCREENING_INDEXES
 from superionic.settings import SuperionicSettings
 from superionic.store.database.addresses import database_of, hosts_of
 from superionic.store.database.answers import answering
 from superionic.store.database.jobflow_config import jobflow_config_file, read_jobflow_job_store
 from superionic.store.database.server import local_server
-from superionic.store.ranking.indexes import SCREENING_INDEXES
 
 if TYPE_CHECKING:
     from jobflow import JobStore

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from superionic.errors import SettingsError
+from superionic.schemas.indexes import POLICY_NAMES
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.ranking.calibration import Calibration, load_calibration
-from superionic.store.ranking.indexes import POLICY_NAMES
 from superionic.store.ranking.parts import ScorePart
 
 Row = ScreeningDocument

@@ -11,6 +11,7 @@ from superionic.potentials.base import PotentialInfo
 from superionic.potentials.registry import load_potential, parse_spec
 from superionic.schemas.document import without_monty
 from superionic.schemas.failure import FailureDocument
+from superionic.schemas.indexes import rank_field
 from superionic.schemas.screening import ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
 from superionic.settings import SuperionicSettings
@@ -19,7 +20,6 @@ from superionic.store.collection.rows import iter_screening
 from superionic.store.database.answers import database_errors
 from superionic.store.database.finished import finished_keys
 from superionic.store.database.stores import Database, resolve_database
-from superionic.store.ranking.indexes import rank_field
 from superionic.structures.candidate import Candidate
 from superionic.structures.plain import structure_from_dict
 from superionic.workflows.campaign.outcome import Reporter, Task

@@ -31,7 +31,6 @@ from superionic.potentials.force_field import (
     CalculatorForceField,
     ForceField,
     MakeForceField,
-    force_field_maker,
 )
 from superionic.potentials.registry import load_potential
 from superionic.progress import report_progress, report_stage
@@ -235,7 +234,7 @@ class DiffusionMDMaker(ForceFieldMDMaker):
         spec = self.specification()
         if spec is not None:
             loaded = load_potential(spec)
-            return force_field_maker(loaded), PotentialDocument.from_info(loaded.info)
+            return loaded.force_field, PotentialDocument.from_info(loaded.info)
         calculator = self._get_calculator()
         weights = digest([str(self.calculator_meta), self.calculator_kwargs])
         module = type(calculator).__module__

@@ -17,7 +17,6 @@ from superionic.dynamics.elastic_band import (
 )
 from superionic.errors import InputError
 from superionic.landscape.hop import HopSettings, hop_barrier
-from superionic.potentials.force_field import force_field_maker
 from superionic.potentials.registry import load_potential
 from superionic.schemas.common import PotentialDocument, Warning_
 from superionic.schemas.hop import HopDocument
@@ -90,7 +89,7 @@ class HopMaker(SettingsMaker):
         n_energies, n_forces = frozen.n_evaluations, 0
         warnings = []
         if self.relax or self.band:
-            make_force_field = force_field_maker(loaded)
+            make_force_field = loaded.force_field
             first = relax_positions(atoms, make_force_field, self.band_settings)
             moved = atoms.copy()
             moved.positions[mobile] = end_A

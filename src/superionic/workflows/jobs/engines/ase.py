@@ -13,7 +13,6 @@ from superionic.dynamics.trajectory import read_frames
 from superionic.errors import DiffusionError
 from superionic.potentials.ase_calculator import load_ase
 from superionic.potentials.base import Potential
-from superionic.potentials.force_field import force_field_maker
 from superionic.potentials.registry import load_potential, parse_spec
 from superionic.schemas.common import PotentialDocument, Warning_
 from superionic.schemas.validation import TrajectoryDocument
@@ -132,7 +131,7 @@ class AseEngine(EngineMaker):
         )
         atoms = as_started(atoms, directory)
         task = MDTask(atoms, self.mobile_species, settings, directory, self.stop, keep_forces=True)
-        result = run_md(task, with_progress(force_field_maker(potential), task))
+        result = run_md(task, with_progress(potential.force_field, task))
         frames = read_frames(directory)
         if frames.forces_eV_per_A is None:
             raise DiffusionError(

@@ -1,8 +1,8 @@
 """Indexes of the screening collection: what rankings and the columns of the page are sorted by.
 
 The first page of a ranking is a range of ranks, which every server finds by an index; sorting by
-``key`` where ranks are equal is why the indexes of ranks have both. It imports nothing, since the
-database reads it.
+``key`` where ranks are equal is why the indexes of ranks have both. The database makes them;
+rankings and pages ask by them.
 """
 
 POLICY_NAMES = ("xi", "barrier", "free_volume", "network", "consensus", "calibrated")
