@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         predict,
         query,
         read_structures,
+        refine,
         screen,
     )
 
@@ -40,6 +41,7 @@ __all__ = [
     "predict",
     "query",
     "read_structures",
+    "refine",
     "screen",
 ]
 

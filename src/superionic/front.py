@@ -16,6 +16,7 @@ NAMES = {
     "predict": "superionic.api.campaigns",
     "query": "superionic.store.collection.query",
     "read_structures": "superionic.structures.crystals",
+    "refine": "superionic.api.campaigns",
     "screen": "superionic.api.campaigns",
 }
 """Each name, and the module that has it."""

@@ -5,7 +5,7 @@
 is not computed again. Results show themselves in a notebook, and ``frame()`` gives pandas.
 """
 
-from superionic.api.campaigns import Predictions, predict, screen
+from superionic.api.campaigns import Predictions, predict, refine, screen
 from superionic.api.crystal import CrystalLandscape, landscape
 from superionic.api.dynamics import Dynamics, md
 from superionic.store.collection.query import Rows, explain, query
@@ -22,5 +22,6 @@ __all__ = [
     "predict",
     "query",
     "read_structures",
+    "refine",
     "screen",
 ]

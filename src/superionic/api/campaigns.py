@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from superionic import defaults
-from superionic.api.makers import predict_maker, screen_maker, selection
+from superionic.api.makers import predict_maker, refine_maker, screen_maker, selection
 from superionic.defaults import Relaxation
 from superionic.report.tables.text_table import html_table
 from superionic.schemas.failure import FailureDocument
@@ -254,6 +254,94 @@ def predict(
             prefer_uri=database_uri is not None,
         )
     return Predictions(result.documents, result.failures)
+
+
+def refine(
+    crystals: Crystals = (),
+    potential: str | None = None,
+    mobile: str = defaults.MOBILE,
+    *,
+    prior: str | None = None,
+    top: int = 0,
+    ids: Sequence[str] = (),
+    policy: str = defaults.POLICY,
+    max_energies: int | None = None,
+    engine: str = "potential",
+    workers: int | None = None,
+    database_uri: str | None = None,
+    progress: bool = True,
+) -> Rows:
+    """Refine landscapes of a first potential with a second one, from some thirty energies each.
+
+    What ``superionic refine`` does: the landscapes are in the database, the difference to them is
+    learnt, and the second potential gets rows of its own with intervals.
+
+    Parameters
+    ----------
+    crystals : path, Structure, Atoms, or a sequence of them
+        Crystals that were screened; without them, all rows of the screening collection.
+    potential : str, optional
+        Specification of the second potential; the engine vasp has none.
+    mobile : str
+        The mobile ion.
+    prior : str, optional
+        The first potential; by default the setting ``potential``, which is chgnet.
+    top : int
+        As many of the best by the policy; 0 means all.
+    ids : sequence of str
+        Identifiers: these, whatever their rank.
+    policy : str
+        Ranking policy.
+    max_energies : int, optional
+        Energies of one crystal at the most; 30 by default.
+    engine : {"potential", "ase", "vasp"}
+        All energies of a crystal in one job, or each as a job of its own.
+    workers : int, optional
+        Worker processes; by default the setting ``workers``, else one for each core.
+    database_uri : str, optional
+        MongoDB URI; without it the configured database, or the local server.
+    progress : bool
+        Whether progress is shown on standard error.
+
+    Returns
+    -------
+    Rows
+        Best first by the second potential; ``rows.failures`` could not be refined.
+
+    Raises
+    ------
+    SettingsError
+        When nothing is named, or both potentials are the same.
+    PotentialError, DatabaseError
+        When nothing can be computed.
+
+    Examples
+    --------
+    >>> import superionic as si
+    >>> crystal = "workflows/example_crystals/mp-22899.cif"
+    >>> rows = si.screen(crystal, step_A=0.6, progress=False)
+    >>> second = si.refine(crystal, "chgnet:0.2.0", progress=False)
+    >>> second[0].prior_potential, second[0].n_evaluations <= 30
+    ('chgnet:0.3.0', True)
+    """
+    from superionic.workflows.campaign.refining import refine_materials
+    from superionic.workflows.campaign.validating import Best
+
+    maker = refine_maker(mobile, potential, prior=prior, max_energies=max_energies, engine=engine)
+    settings = _settings(database_uri)
+    given = as_list(crystals)
+    best = Best(top, policy, tuple(ids)) if top or ids or given else None
+    with _reporter(progress) as reporter:
+        result = refine_materials(
+            maker,
+            settings,
+            reporter,
+            paths=given,
+            best=best,
+            n_workers=workers or settings.workers,
+            prefer_uri=database_uri is not None,
+        )
+    return Rows(result.rows, policy, result.failures, database_uri)
 
 
 def as_list(crystals: Crystals) -> list[Any]:

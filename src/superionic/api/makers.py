@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from superionic.workflows.campaign.selection import SelectionSettings
     from superionic.workflows.makers.label import LabelMaker
     from superionic.workflows.makers.predict import PredictMaker
+    from superionic.workflows.makers.refine import RefineMaker
     from superionic.workflows.makers.screen import ScreenMaker
 
 
@@ -160,6 +161,34 @@ def label_maker(
         relax_maker=relax_before_forces(relax),
         md_maker=dynamics,
     )
+
+
+def refine_maker(
+    mobile: str = defaults.MOBILE,
+    potential: str | None = None,
+    *,
+    prior: str | None = None,
+    max_energies: int | None = None,
+    engine: str | None = None,
+) -> "RefineMaker":
+    """Return the Maker that ``superionic refine`` runs.
+
+    Raises
+    ------
+    SettingsError
+        When no second potential is named, or a setting makes no sense.
+    """
+    from superionic.workflows.makers.refine import RefineMaker
+
+    first = prior or get_settings().potential
+    if potential is None and engine != "vasp":
+        raise SettingsError(
+            "No second potential is named.", hint="Name it, such as --potential sevennet."
+        )
+    base = RefineMaker(mobile_species=parse_mobile_species(mobile).element)
+    # VASP brings its own; what it starts from is there for certain.
+    base = replace(base, potential=potential or first)
+    return base.with_options(prior=first, max_energies=max_energies, engine=engine)
 
 
 def selection(

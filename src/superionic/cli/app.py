@@ -28,6 +28,7 @@ from superionic.cli import (
     predict,
     query,
     recover,
+    refine,
     report,
     rerun,
     screen,
@@ -73,6 +74,7 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "predict": predict.predict,
         "label": label.label,
         "validate": validate.validate,
+        "refine": refine.refine,
         "descriptors": descriptors.descriptors,
     },
     "Look at results": {

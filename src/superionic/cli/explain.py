@@ -21,6 +21,7 @@ def explain(
 ) -> None:
     """Say why a material stands where it stands: by each policy its value, rank and neighbours."""
     from superionic.report.tables.explanation import explanation_text, explanations_json
+    from superionic.report.tables.potentials import potentials_table
     from superionic.store.collection.query import explain as explained
     from superionic.structures.species import parse_mobile_species
 
@@ -33,4 +34,6 @@ def explain(
     if as_json:
         echo(explanations_json(found))
     else:
-        echo("\n\n".join(explanation_text(one) for one in found))
+        parts = [potentials_table([one.row for one in found])]
+        parts += [explanation_text(one) for one in found]
+        echo("\n\n".join(part for part in parts if part))

@@ -71,6 +71,15 @@ def query(
         list[Part] | None,
         typer.Option("--with", help="A part that must be there; may be given several times."),
     ] = None,
+    across: Annotated[
+        str | None,
+        typer.Option(
+            "--across",
+            help="One row for each material where several potentials have one: worst or best in "
+            "the eyes of any by the policy, their mean, or the name of a potential.",
+            show_default=False,
+        ),
+    ] = None,
     sort: Annotated[
         SortField, typer.Option(help="Field to sort by; rank is that of the policy.")
     ] = SortField.rank,
@@ -104,10 +113,15 @@ def query(
             elements=[] if elements is None else _elements(elements),
             present=[part.value for part in with_part or []],
             sort=f"-{field}" if descending else field,
-            limit=top,
+            limit=0 if across else top,
         )
+        if across:
+            from superionic.store.ranking.across import across_potentials
+
+            together = across_potentials(rows, across, policy)
+            rows = iter(together[: top or None])
         if output is not Format.optimade:
-            for text in _written(groups.of(rows), output, policy):
+            for text in _written(rows if across else groups.of(rows), output, policy):
                 echo(text)
         every = list(rows)
     if output is Format.optimade:

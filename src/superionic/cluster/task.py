@@ -171,6 +171,7 @@ def store_results(workflow: Any) -> None:
 
 def workflow_of(flow: Any, **kwargs: Any) -> Any:
     """Return the FireWorks workflow of a jobflow flow."""
-    workflow = flow_to_workflow(flow, None, **kwargs)
+    # A flow may go on from what an earlier one has left in the store.
+    workflow = flow_to_workflow(flow, None, allow_external_references=True, **kwargs)
     store_results(workflow)
     return workflow

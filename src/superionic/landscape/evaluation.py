@@ -127,6 +127,7 @@ class Evaluation:
         self.n_failed = 0
         self.first_failure = ""
         self.ending: str | None = None
+        self.uses_prior = False
 
     def sampling(self) -> Sampling:
         """Choose the grid, and check on a random sample that the symmetry is the potential's, too.
@@ -135,6 +136,8 @@ class Evaluation:
         """
         lattice = np.array(self.structure.lattice.matrix)
         plain = Grid(lattice, plain_shape(lattice, self.settings.grid_step_A))
+        if self.prior is not None:  # without symmetry, any grid will do: that of the prior
+            plain = self.prior.grid
         if not self.settings.symmetry:
             group = SpaceGroup(1, "P1", [IDENTITY], [(0.0, 0.0, 0.0)])
             return Sampling(plain, self.orbits(plain, [IDENTITY]), group, 1)
@@ -149,7 +152,10 @@ class Evaluation:
         )
         orbits = self.orbits(grid, operations)
         difference_eV = self.symmetry_violation(grid, orbits)
-        if difference_eV <= self.settings.symmetry_tolerance_eV:
+        tolerance_eV = self.settings.symmetry_tolerance_eV
+        if self.settings.learned is not None:  # a noisy potential may be learnt all the same
+            tolerance_eV = max(tolerance_eV, self.settings.learned.barrier_tolerance_eV / 2)
+        if difference_eV <= tolerance_eV:
             return Sampling(grid, orbits, group, len(operations))
         remark = Remark(
             "symmetry_broken",
@@ -215,8 +221,10 @@ class Evaluation:
         Compared are the grid points that the maps will take as equal: the images under random
         operations of the ion's stabiliser, and those in the map of one other ion of its orbit.
         High on the repulsive wall the same displacement costs more, so differences are taken
-        relative to the energy above the ion's own site where that exceeds 1 eV.
+        relative to the energy above the ion's own site where that exceeds 1 eV. A learned
+        landscape does without points where the potential fails, here, too.
         """
+        evaluate = self.energies if self.settings.learned is None else self.attempts
         rng = np.random.default_rng(self.settings.seed)
         crowding = self.crowding(grid)
         largest = 0.0
@@ -231,7 +239,7 @@ class Evaluation:
             chosen = rng.choice(points, n_checks, replace=False)
             here = self.fractional[[orbit.representative]] @ grid.lattice
             first = self.framework(orbit.representative)
-            reference = self.energies(first, np.vstack([here, grid.cartesian(chosen)]))
+            reference = evaluate(first, np.vstack([here, grid.cartesian(chosen)]))
             site_eV, reference = reference[0], reference[1:]
             scale = np.maximum(1.0, np.abs(reference - site_eV))
             equivalent: list[tuple[FrozenFramework, NDArray[np.int64]]] = []
@@ -244,8 +252,10 @@ class Evaluation:
                 other = self.framework(orbit.members[k])
                 equivalent.append((other, grid.permutation(orbit.generators[k])[chosen]))
             for framework, image in equivalent:
-                energies_eV = self.energies(framework, grid.cartesian(image))
-                largest = max(largest, float(np.max(np.abs(energies_eV - reference) / scale)))
+                energies_eV = evaluate(framework, grid.cartesian(image))
+                differences = np.abs(energies_eV - reference) / scale
+                known = differences[np.isfinite(differences)]
+                largest = max(largest, float(np.max(known, initial=0.0)))
         return largest
 
     def evaluate(self, sampling: Sampling) -> list[OrbitLandscape]:
@@ -372,11 +382,31 @@ class Evaluation:
         return results
 
     def _learn(self, sampling: Sampling, settings: LearnedSettings) -> list[OrbitLandscape]:
+        sampler = self.sampler(sampling, settings)
+        frameworks: dict[int, FrozenFramework] = {}
+
+        def evaluate(wanted: NDArray[np.int64]) -> NDArray[np.float64]:
+            totals_eV = np.empty(len(wanted))
+            ions, positions_A = moved_ions(sampler.points, wanted)
+            for ion in np.unique(ions).tolist():
+                if ion not in frameworks:
+                    frameworks[ion] = self.framework(ion)
+                own = ions == ion
+                totals_eV[own] = self.attempts(frameworks[ion], positions_A[own])
+            if self.progress is not None:
+                self.progress(self.n_evaluations, max(settings.max_energies, self.n_evaluations))
+            self.require_some(sampler, totals_eV)
+            return totals_eV
+
+        return self.learnt(sampling, learn_maps(sampler, evaluate))
+
+    def sampler(self, sampling: Sampling, settings: LearnedSettings) -> LandscapeSampler:
+        """Return what asks for the energies of a learned landscape."""
         points = IrreduciblePoints(sampling.grid, list(self.plans(sampling)))
         representatives = [orbit.representative for orbit in sampling.orbits]
         # What the check of the symmetry took counts.
         left = max(1, settings.max_energies - self.n_evaluations)
-        sampler = LandscapeSampler(
+        return LandscapeSampler(
             points,
             self._surroundings(representatives),
             self.fractional[representatives],
@@ -384,29 +414,26 @@ class Evaluation:
             self.settings.seed,
             self._prior_energies(points),
         )
-        frameworks: dict[int, FrozenFramework] = {}
-        flat = np.concatenate([plan.points for plan in points.plans])
 
-        def evaluate(wanted: NDArray[np.int64]) -> NDArray[np.float64]:
-            totals_eV = np.empty(len(wanted))
-            for orbit in np.unique(points.orbit[wanted]).tolist():
-                if orbit not in frameworks:
-                    frameworks[orbit] = self.framework(representatives[orbit])
-                own = points.orbit[wanted] == orbit
-                positions_A = sampling.grid.cartesian(flat[wanted[own]])
-                totals_eV[own] = self.attempts(frameworks[orbit], positions_A)
-            if self.progress is not None:
-                self.progress(self.n_evaluations, max(settings.max_energies, self.n_evaluations))
-            if np.isnan(totals_eV).all() and not sampler.posterior.n_known:
-                raise LandscapeError(
-                    f"{self.potential.info.label} gave no energy at any of {len(wanted)} points"
-                    f"{f' ({self.first_failure})' if self.first_failure else ''}.",
-                    hint="Check the potential and the crystal.",
-                )
-            return totals_eV
+    def require_some(self, sampler: LandscapeSampler, totals_eV: NDArray[np.float64]) -> None:
+        """Refuse to go on when none of the first energies is there.
 
-        maps = learn_maps(sampler, evaluate)
+        Raises
+        ------
+        LandscapeError
+            With the reason of the first failure.
+        """
+        if np.isnan(totals_eV).all() and not sampler.posterior.n_known:
+            raise LandscapeError(
+                f"{self.potential.info.label} gave no energy at any of {len(totals_eV)} points"
+                f"{f' ({self.first_failure})' if self.first_failure else ''}.",
+                hint="Check the potential and the crystal.",
+            )
+
+    def learnt(self, sampling: Sampling, maps: LearnedMaps) -> list[OrbitLandscape]:
+        """Return the maps of all orbits as a sampler left them, and note what there is to say."""
         self.ending = maps.ending
+        self.uses_prior = maps.posterior.uses_prior
         sampling.remarks.extend(self._remarks(maps))
         return maps.landscapes()
 
@@ -434,12 +461,12 @@ class Evaluation:
                 "The other potential's landscape explains the energies less well than the "
                 "surroundings alone; it was left out.",
             )
-        if maps.unsettled.any():
+        if maps.unsettled.any() or maps.ending == "budget":
             names = ", ".join(maps.unsettled_names)
+            left = f"intervals wider than asked for: {names}" if names else "one more look was due"
             yield Remark(
                 "not_settled",
-                f"The landscape stopped after {maps.posterior.n_known} energies; intervals wider "
-                f"than asked for: {names}.",
+                f"The landscape stopped after {maps.posterior.n_known} energies; {left}.",
             )
         if self.n_failed:
             reason = self.first_failure or "NaN or infinity"
@@ -461,6 +488,15 @@ class Evaluation:
                 Surroundings(lattice, self.fractional[others], species[others], len(kinds))
             )
         return found
+
+
+def moved_ions(
+    points: IrreduciblePoints, wanted: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return for irreducible points the site of the ion that moves, and where it is in A."""
+    ions = np.array([plan.orbit.representative for plan in points.plans])
+    flat = np.concatenate([plan.points for plan in points.plans])
+    return ions[points.orbit[wanted]], points.grid.cartesian(flat[wanted])
 
 
 def _down_from(sampling: Sampling) -> range:

@@ -40,6 +40,13 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
 
+class Interval(Document):
+    """A 95 % interval, in the unit of the number that it belongs to."""
+
+    low: float | None = Field(description="Lower bound; None if infinite.")
+    high: float | None = Field(description="Upper bound; None if infinite.")
+
+
 class Warning_(Document):  # noqa: N801  (Warning is a builtin)
     """Something that the user should know about a result."""
 

@@ -16,6 +16,7 @@ from superionic.schemas.common import (
     PackedArray,
     PotentialDocument,
 )
+from superionic.schemas.document import Interval
 from superionic.schemas.orderings import OrderingsSummary, Origins, Spread
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "OrbitDocument",
     "OrderingsSummary",
     "Origins",
+    "PointDocument",
     "PreparedDocument",
+    "PriorDocument",
     "RelaxedDocument",
     "Spread",
 ]
@@ -118,6 +121,38 @@ class LandscapePartDocument(MaterialDocument):
     )
 
 
+class PriorDocument(Document):
+    """The landscape of another potential from which a landscape was refined.
+
+    The crystal is the one of that landscape: at equilibrium under that potential.
+    """
+
+    potential: PotentialDocument = Field(description="Potential that gave it.")
+    task_key: str = Field(description="Key of the work that gave it.")
+    landscape_uuid: str | None = Field(description="Job that made it.")
+    used: bool = Field(
+        description="Whether the difference to it was learnt; it is left out where what surrounds "
+        "the ion explains the energies better."
+    )
+
+
+class PointDocument(MaterialDocument):
+    """The energy of a crystal with one ion elsewhere: a single point of a landscape."""
+
+    kind: Literal["point"] = Field("point", description="Kind of document.")
+    potential: PotentialDocument = Field(description="What gave the energy.")
+    point: int = Field(description="Which irreducible point of the landscape.")
+    ion: int = Field(description="Site index of the ion that was moved.")
+    position_A: list[float] = Field(description="Where it was moved to, in A.")
+    energy_eV: float | None = Field(description="Total energy in eV; None where there is none.")
+    failure: str | None = Field(None, description="Why there is none.")
+    inputs_sha256: str = Field(
+        description="SHA-256 of what the program was given: its input files, or the configuration "
+        "and the settings."
+    )
+    program: str = Field(description="Program and version as it says itself, or its package's.")
+
+
 class LandscapeDocument(MaterialDocument):
     """Frozen-framework landscapes of all mobile ions of a crystal."""
 
@@ -133,6 +168,9 @@ class LandscapeDocument(MaterialDocument):
         None,
         description="Why a learnt landscape took no more energies: settled (every interval as "
         "narrow as asked), budget, or exhausted (every point evaluated); None for others.",
+    )
+    prior: PriorDocument | None = Field(
+        None, description="The landscape it was refined from; None where it stands by itself."
     )
     orbits: list[OrbitDocument] = Field(description="Symmetry-irreducible mobile ions.")
     arrays: LandscapeArrays = Field(description="Grids, in the additional store `data`.")
@@ -219,13 +257,6 @@ class LandscapeDocument(MaterialDocument):
         )
 
 
-class Interval(Document):
-    """A 95 % interval, in the unit of the number that it belongs to."""
-
-    low: float | None = Field(description="Lower bound; None if infinite.")
-    high: float | None = Field(description="Upper bound; None if infinite.")
-
-
 class DescriptorIntervals(Document):
     """95 % intervals of the descriptors of a learnt landscape, by the name of the descriptor."""
 
@@ -298,6 +329,9 @@ class DescriptorsDocument(MaterialDocument, Origins):
     ending: str | None = Field(
         None,
         description="Why a learnt landscape took no more energies: settled, budget or exhausted.",
+    )
+    prior: PriorDocument | None = Field(
+        None, description="The landscape it was refined from; None where it stands by itself."
     )
     landscape_uuid: str | None = Field(description="uuid of the job that made the landscape.")
     total_wall_time_s: float = Field(description="Wall time of all jobs of the flow, in s.")

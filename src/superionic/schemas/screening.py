@@ -6,14 +6,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from superionic.schemas.document import Document, Warning_
+from superionic.schemas.document import Document, Interval, Warning_
 from superionic.schemas.orderings import OrderingsSummary, Origins
 
-ROW_VERSION = "2.4"
+ROW_VERSION = "2.5"
 """Version of the rows; a row of another version is built again."""
 
 _COMPLETE_SINCE = (2, 2)
-"""First version with all numbers of today: only keys and percentiles have changed since."""
+"""First version with all numbers of today: later ones have other keys and percentiles, and the
+intervals of learnt landscapes, which are younger."""
 
 Part = Literal["landscape", "prediction", "label", "validation"]
 PARTS: tuple[Part, ...] = ("landscape", "prediction", "label", "validation")
@@ -29,6 +30,9 @@ LANDSCAPE_FIELDS = (
     *("free_volume_A3_per_ion", "free_volume_2eV_A3_per_ion", "xi"),
 )
 """Numbers of a row that come from the landscape, whatever they cost."""
+
+INTERVAL_FIELDS = tuple(name for name in LANDSCAPE_FIELDS if name != "diffusivity_ratio_1000K")
+"""Those that have an interval where the landscape is learnt."""
 
 
 def element_set(elements: Iterable[str]) -> str:
@@ -152,6 +156,21 @@ class ScreeningDocument(Origins):
     )
     free_volume_2eV_A3_per_ion: float | None = Field(None, description="The same at 2 eV.")
     xi: float | None = Field(None, description="Published ranking descriptor, 0 to 1.")
+    intervals: dict[str, Interval] = Field(
+        default_factory=dict,
+        description="95 % intervals of a learnt landscape, by the names of the numbers above; "
+        "empty where every point is evaluated.",
+    )
+    ending: str | None = Field(
+        None,
+        description="Why a learnt landscape took no more energies: settled, budget or exhausted; "
+        "None for others.",
+    )
+    prior_potential: str | None = Field(
+        None,
+        description="Potential whose landscape it was refined from, and under which the crystal is "
+        "at equilibrium; None for others.",
+    )
     n_evaluations: int = Field(0, description="Evaluations of the flow that gave the landscape.")
     wall_time_s: float = Field(0.0, description="Its wall time in s.")
 

@@ -10,6 +10,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "store" / "builders"))
 
 from screening_helpers import descriptors
 
+from superionic.report.tables.export import rows_frame
+from superionic.report.tables.intervals import with_interval
 from superionic.report.tables.ranking import (
     JSON_FIELDS,
     RankedGroups,
@@ -19,6 +21,7 @@ from superionic.report.tables.ranking import (
     ranking_table,
     ranking_tables,
 )
+from superionic.schemas.document import Interval
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screen import DescriptorsDocument
 from superionic.store.builders.rows import screening_document
@@ -51,6 +54,49 @@ def test_csv_can_be_read_back():
     best, other = csv.DictReader(io.StringIO(ranking_csv(rows())))
     assert (best["formula"], float(best["mpe_eV"])) == ("Li6PS5Cl", 0.125)
     assert (other["mpe_eV"], other["warnings"]) == ("", "relaxed;relaxed;ordered")
+
+
+def learnt_rows():
+    exact, learnt = rows()
+    bounds = {
+        "mpe_eV": Interval(low=0.4, high=0.449),
+        "xi": Interval(low=0.9, high=0.95),
+        "barrier_1d_eV": Interval(low=0.4, high=0.4),
+        "barrier_3d_eV": Interval(low=1.25, high=None),
+    }
+    changes = {"intervals": bounds, "mpe_eV": 0.421, "barrier_1d_eV": 0.4, "xi": 0.92}
+    return exact, learnt.model_copy(update=changes | {"ending": "budget"})
+
+
+def test_learnt_numbers_have_their_intervals_beside_them():
+    exact, learnt = learnt_rows()
+    table = ranking_table([exact, learnt])
+    assert "0.42 [0.40, 0.45]" in table
+    assert "0.92 [0.90, 0.95]" in table
+    assert "0.125" in table
+    assert table.count("[0.") == 2
+    first, second = csv.DictReader(io.StringIO(ranking_csv([exact, learnt])))
+    assert (second["mpe_eV_low"], second["mpe_eV_high"], second["ending"]) == (
+        "0.4",
+        "0.449",
+        "budget",
+    )
+    assert (second["barrier_3d_eV_low"], second["barrier_3d_eV_high"]) == ("1.25", "")
+    assert first["mpe_eV_low"] == first["ending"] == ""
+    frame = rows_frame([exact, learnt])
+    assert frame["xi_high"].tolist()[1] == 0.95
+    assert "intervals" not in frame
+
+
+def test_a_bound_that_is_not_known_is_said_so():
+    _, learnt = learnt_rows()
+    shown = {
+        name: with_interval(learnt, name, digits=2, exact=3)
+        for name in ("barrier_1d_eV", "barrier_3d_eV", "fv_connected")
+    }
+    assert shown["barrier_1d_eV"] == "0.400"  # known: its interval has no width
+    assert shown["barrier_3d_eV"] == "none [1.25, ?]"
+    assert shown["fv_connected"] == "0.100"
 
 
 def test_names_are_neither_formulas_nor_commands():

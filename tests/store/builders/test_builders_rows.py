@@ -7,6 +7,7 @@ import pytest
 from part_documents import label, prediction, validation
 from screening_helpers import add, descriptors, outputs_store, screening_store
 
+from superionic.schemas.screening import INTERVAL_FIELDS
 from superionic.store.builders.run import run_builder
 from superionic.store.builders.screening import (
     _RANKED_BY,
@@ -59,6 +60,56 @@ def test_a_row_holds_what_there_is_and_names_what_is_missing():
     assert rows["network"].present == ["prediction"]
     assert rows["network"].xi is rows["network"].mpe_eV is None
     assert rows["dynamics"].present == ["label"]
+
+
+def interval(low, high):
+    return {"low": low, "high": high}
+
+
+LEARNT = {
+    "ending": "budget",
+    "warnings": [{"code": "not_settled", "text": "It stopped after 30 energies."}],
+    "intervals": {
+        "mpe_eV": interval(0.4, 0.45),
+        "mpe_per_ion_eV": [interval(0.4, 0.45)],
+        "barrier_1d_eV": interval(0.4, 0.4),
+        "barrier_2d_eV": interval(0.4, None),
+        "barrier_3d_eV": interval(None, None),
+        "diffusivity_ratios_1000K": [interval(0.1, 0.2)] * 3,
+        "xi": interval(0.6, 0.8),
+        "fv_connected_union": [interval(0.1, 0.2), interval(0.2, 0.3)],
+        "fv_connected_sum": [interval(0.1, 0.2), interval(0.2, 0.3)],
+        "fv_disconnected_sum": [interval(0.1, 0.2), interval(0.2, 0.3)],
+        "fv_disconnected_union": [interval(0.1, 0.15), interval(0.3, 0.5)],
+        "free_volume_A3_per_ion": [interval(1.0, 2.0), interval(8.0, 9.5)],
+    },
+}
+
+
+def test_a_learnt_landscape_gives_a_row_with_intervals():
+    outputs = outputs_store(
+        descriptors("learnt", xi=0.7, mpe_eV=0.42, **VOLUMES, **LEARNT),
+        descriptors("other thresholds", xi=0.7, **LEARNT | {"intervals": one_threshold()}),
+        descriptors("exact", xi=0.5),
+    )
+    rows = build(outputs, screening_store())
+    found = {name: (one.low, one.high) for name, one in rows["learnt"].intervals.items()}
+    assert set(found) == set(INTERVAL_FIELDS)
+    assert (found["mpe_eV"], found["barrier_2d_eV"]) == ((0.4, 0.45), (0.4, None))
+    assert (found["fv_disconnected"], found["fv_disconnected_2eV"]) == ((0.1, 0.15), (0.3, 0.5))
+    assert found["free_volume_2eV_A3_per_ion"] == (8.0, 9.5)
+    assert (rows["learnt"].ending, rows["exact"].ending) == ("budget", None)
+    assert [one.code for one in rows["learnt"].warnings] == ["not_settled"]
+    assert rows["exact"].intervals == {}
+    # A threshold that was not computed has no interval either.
+    assert "fv_disconnected_2eV" not in rows["other thresholds"].intervals
+
+
+def one_threshold():
+    return {
+        name: bounds[:1] if name.startswith(("fv", "free")) else bounds
+        for name, bounds in LEARNT["intervals"].items()
+    }
 
 
 def test_a_label_alone_gives_the_cell_and_not_the_supercell():

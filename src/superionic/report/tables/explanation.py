@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from superionic.report.tables.intervals import with_interval
 from superionic.report.tables.text_table import text_table
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.builders.relations import orderings_range
@@ -12,6 +13,13 @@ from superionic.store.ranking.explain import Standing
 
 if TYPE_CHECKING:
     from superionic.store.collection.query import Explanation
+
+
+_ENDINGS = {
+    "settled": "every interval is as narrow as was asked for",
+    "budget": "it stopped at its budget, with the intervals that it had",
+    "exhausted": "every point is evaluated",
+}
 
 
 def explanation_text(explanation: "Explanation") -> str:
@@ -114,13 +122,21 @@ def _neighbour(policy: str, row: ScreeningDocument | None) -> str:
 def _parts(row: ScreeningDocument) -> list[str]:
     lines = []
     if row.xi is not None:
-        dimensions = [row.barrier_1d_eV, row.barrier_2d_eV, row.barrier_3d_eV]
-        texts = ["none" if value is None else f"{value:.3f}" for value in dimensions]
-        barrier = "none" if row.mpe_eV is None else f"{row.mpe_eV:.3f} eV"
-        lines.append(
-            f"Landscape: barrier {barrier}; in one, two and three dimensions "
-            f"{', '.join(texts)} eV; Xi {row.xi:.3g}."
+        barrier, *texts = (
+            with_interval(row, name, digits=2, exact=3)
+            for name in ("mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV")
         )
+        unit = "" if row.mpe_eV is None else " eV"
+        score = with_interval(row, "xi", digits=3, exact=3) if row.intervals else f"{row.xi:.3g}"
+        lines.append(
+            f"Landscape: barrier {barrier}{unit}; in one, two and three dimensions "
+            f"{', '.join(texts)} eV; Xi {score}."
+        )
+        if row.ending is not None:
+            origin = "" if row.prior_potential is None else f" from that of {row.prior_potential}"
+            lines.append(
+                f"Learnt{origin} from {row.n_evaluations} evaluations: {_ENDINGS[row.ending]}."
+            )
     if row.predicted_log10_msd_slope is not None:
         flags = f" Flags: {', '.join(row.prediction_flags)}." if row.prediction_flags else ""
         trained = " The network was trained on this chemical system." * bool(

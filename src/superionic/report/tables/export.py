@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from superionic import __version__
 from superionic.errors import SettingsError
+from superionic.report.tables.intervals import interval_columns
 from superionic.schemas.screening import LANDSCAPE_FIELDS, ROW_VERSION, ScreeningDocument
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 PREFIX = "_superionic_"
 _API_VERSION = "1.1.0"
 _NESTED = frozenset(
-    {"settings", "runs", "labels", "orderings", "ranks", "scores", "percentiles", "warnings"}
+    {
+        *("settings", "runs", "labels", "orderings", "ranks", "scores", "percentiles", "warnings"),
+        "intervals",
+    }
 )
 _IN_OPTIMADE = (
     *("material_id", "mobile_species", "potential", "present"),
@@ -30,7 +34,7 @@ _IN_OPTIMADE = (
     *("validation_verdict", "validation_temperature_K", "conductivity_S_per_cm"),
     *("activation_energy_eV", "conductivity_300K_S_per_cm"),
     *("conductivity_300K_low_S_per_cm", "conductivity_300K_high_S_per_cm", "rank"),
-    *("duplicate_of", "parent_id", "source"),
+    *("duplicate_of", "parent_id", "source", "ending", "prior_potential"),
 )
 
 
@@ -74,7 +78,8 @@ def rows_frame(rows: Sequence[ScreeningDocument]) -> "pd.DataFrame":
     """Return rows as a pandas table: flat fields, and rank and score by each policy.
 
     Columns are named as the fields; ``rank_network`` and ``score_network`` are those of the policy
-    ``network``. Warnings are their codes, joined by semicolons.
+    ``network``, ``mpe_eV_low`` and ``mpe_eV_high`` the ends of the interval of ``mpe_eV``. Warnings
+    are their codes, joined by semicolons.
     """
     import pandas as pd
 
@@ -83,6 +88,7 @@ def rows_frame(rows: Sequence[ScreeningDocument]) -> "pd.DataFrame":
         record = row.model_dump(exclude=set(_NESTED))
         record |= {f"rank_{name}": rank for name, rank in row.ranks.items()}
         record |= {f"score_{name}": score for name, score in row.scores.items()}
+        record |= interval_columns(row)
         record["warnings"] = ";".join(warning.code for warning in row.warnings)
         records.append(record)
     columns = [name for name in ScreeningDocument.model_fields if name not in _NESTED]
@@ -136,6 +142,7 @@ def optimade_resource(row: ScreeningDocument, structure: "Structure") -> dict[st
     divisor = math.gcd(*counts)
     own = {f"{PREFIX}{name}".lower(): getattr(row, name) for name in _IN_OPTIMADE}
     own |= {f"{PREFIX}rank_{name}": rank for name, rank in row.ranks.items()}
+    own |= {f"{PREFIX}{name}".lower(): end for name, end in interval_columns(row).items()}
     own[f"{PREFIX}warnings"] = [warning.code for warning in row.warnings]
     return {
         "id": row.key,

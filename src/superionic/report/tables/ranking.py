@@ -7,9 +7,10 @@ from itertools import islice
 from typing import Any
 
 from superionic import defaults
+from superionic.report.tables.intervals import interval_columns, with_interval
 from superionic.report.tables.text_table import html_table, text_table
 from superionic.schemas.failure import FailureDocument
-from superionic.schemas.screening import Part, ScreeningDocument
+from superionic.schemas.screening import INTERVAL_FIELDS, Part, ScreeningDocument
 from superionic.text import csv_lines
 
 _FIRST_PART, _PART = 50, 500
@@ -51,6 +52,9 @@ JSON_FIELDS = (
     "activation_energy_eV",
     "conductivity_300K_S_per_cm",
     "duplicate_of",
+    "ending",
+    "prior_potential",
+    *(f"{name}_{end}" for name in INTERVAL_FIELDS for end in ("low", "high")),
 )
 """Fields of the machine-readable ranking."""
 
@@ -118,7 +122,7 @@ def ranking_records(rows: Sequence[ScreeningDocument], policy: str = "xi") -> li
     records = []
     for row in rows:
         own = {"policy": policy, "score": row.scores.get(policy), "rank": rank_of(row, policy)}
-        record = row.model_dump(include=set(JSON_FIELDS)) | own
+        record = row.model_dump(include=set(JSON_FIELDS)) | own | interval_columns(row)
         records.append({name: record[name] for name in JSON_FIELDS})
     return records
 
@@ -165,12 +169,14 @@ def ranking_tables(rows: Iterable[ScreeningDocument], policy: str = "xi") -> Ite
     """
     iterator = iter(rows)
     parts: set[Part] = set()
+    potentials: set[str] = set()
     shown: list[str] = []
     widths: list[int] = []
     size = _FIRST_PART
     while portion := list(islice(iterator, size)):
         parts |= {part for row in portion for part in row.present}
-        columns = _columns(policy, parts)
+        potentials |= {row.potential for row in portion}
+        columns = _columns(policy, parts, potentials)
         heads = [name for name, _, _ in columns]
         cells = [[show(row) for _, _, show in columns] for row in portion]
         if heads != shown:
@@ -191,13 +197,14 @@ def ranking_cells(
     rows: Sequence[ScreeningDocument], policy: str = defaults.POLICY
 ) -> tuple[list[tuple[str, bool]], list[list[str]]]:
     """Return head and cells of the ranking as one table; whether a column holds numbers."""
-    columns = _columns(policy, {part for row in rows for part in row.present})
+    parts = {part for row in rows for part in row.present}
+    columns = _columns(policy, parts, {row.potential for row in rows})
     head = [(name, is_number) for name, is_number, _ in columns]
     return head, [[show(row) for _, _, show in columns] for row in rows]
 
 
 def _columns(
-    policy: str, parts: Collection[Part]
+    policy: str, parts: Collection[Part], potentials: Collection[str]
 ) -> list[tuple[str, bool, Callable[[ScreeningDocument], str]]]:
     """Return the head of each column, whether it holds numbers, and what it shows of a row."""
     columns: list[tuple[str, bool, Callable[[ScreeningDocument], str]]] = [
@@ -205,13 +212,15 @@ def _columns(
         ("formula", False, lambda row: row.formula),
         ("id", False, lambda row: row.material_id),
     ]
+    if len(potentials) > 1:
+        columns.append(("potential", False, lambda row: row.potential))
     if policy not in ("xi", "barrier", "network"):
         columns.append((policy, True, lambda row: _number(row.scores.get(policy), ".3f")))
     columns += [
-        ("barrier (eV)", True, _barrier),
+        ("barrier (eV)", True, lambda row: with_interval(row, "mpe_eV", digits=2, exact=3)),
         ("fv conn.", True, lambda row: _number(row.fv_connected, ".4f")),
         ("fv disc.", True, lambda row: _number(row.fv_disconnected, ".4f")),
-        ("Xi", True, lambda row: _number(row.xi, ".3g")),
+        ("Xi", True, _xi),
     ]
     if policy == "network" or "prediction" in parts:
         columns.append(("network", True, lambda row: _number(row.predicted_log10_msd_slope, ".2f")))
@@ -227,8 +236,10 @@ def _columns(
     return columns
 
 
-def _barrier(row: ScreeningDocument) -> str:
-    return "none" if row.mpe_eV is None and row.xi is not None else _number(row.mpe_eV, ".3f")
+def _xi(row: ScreeningDocument) -> str:
+    if "xi" in row.intervals:
+        return with_interval(row, "xi", digits=2, exact=3)
+    return _number(row.xi, ".3g")
 
 
 def _number(value: float | None, form: str) -> str:

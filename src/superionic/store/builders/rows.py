@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from superionic.schemas.common import LABEL_TEMPERATURE_K, MaterialDocument, Warning_
+from superionic.schemas.document import Interval
 from superionic.schemas.label import DiffusionDocument
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.screen import DescriptorsDocument, Origins
@@ -166,6 +167,9 @@ def _landscape(document: DescriptorsDocument | None) -> dict[str, Any]:
 
     ratios = document.diffusivity_ratios_1000K
     return {
+        "intervals": _intervals(document),
+        "ending": document.ending,
+        "prior_potential": document.prior and document.prior.potential.label,
         **{name: getattr(document, name) for name in _COPIED},
         "diffusivity_ratio_1000K": None if ratios is None else sum(ratios) / len(ratios),
         "diffusivity_ratio_min_1000K": None if ratios is None else min(ratios),
@@ -177,6 +181,24 @@ def _landscape(document: DescriptorsDocument | None) -> dict[str, Any]:
         "descriptors_uuid": document.job_uuid,
         "landscape_uuid": document.landscape_uuid,
     }
+
+
+def _intervals(document: DescriptorsDocument) -> dict[str, Interval]:
+    """Return the intervals of a row's numbers, by their names in the row."""
+    if (known := document.intervals) is None:
+        return {}
+    found = {name: getattr(known, name) for name in ("xi", *_COPIED[:4])}
+    found["diffusivity_ratio_min_1000K"] = known.diffusivity_ratios_1000K[0]
+    for name, threshold_eV, values in (
+        ("fv_connected", 0.5, known.fv_connected_union),
+        ("fv_disconnected", 0.5, known.fv_disconnected_union),
+        ("fv_disconnected_2eV", VOLUME_THRESHOLD_eV, known.fv_disconnected_union),
+        ("free_volume_A3_per_ion", 0.5, known.free_volume_A3_per_ion),
+        ("free_volume_2eV_A3_per_ion", VOLUME_THRESHOLD_eV, known.free_volume_A3_per_ion),
+    ):
+        at = dict(zip(document.thresholds_eV, values, strict=True))
+        found |= {name: at[threshold_eV]} if threshold_eV in at else {}
+    return found
 
 
 def _prediction(document: PredictionDocument | None) -> dict[str, Any]:

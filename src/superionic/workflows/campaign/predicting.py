@@ -84,6 +84,10 @@ class KnownShakes:
         """Return the key under which the prediction for a candidate is found again."""
         return self.maker.key(candidate)
 
+    def info(self) -> PotentialInfo:
+        """Return the identity of the potential."""
+        return self.maker.info()
+
     def make(self, candidate: Candidate) -> Flow:
         """Return the flow of a candidate; of one job where its shakes are known."""
         uuid = self.uuids.get(self.maker.shakes_key(candidate))

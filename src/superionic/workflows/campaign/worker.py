@@ -15,7 +15,6 @@ from jobflow import run_locally
 from pymongo.errors import PyMongoError
 
 from superionic.errors import SuperionicError
-from superionic.potentials.registry import load_potential
 from superionic.progress import Progress, progress_to
 from superionic.schemas.common import utc_now
 from superionic.schemas.failure import FailureDocument
@@ -80,7 +79,7 @@ def work(connection: Connection, setup: WorkerSetup) -> None:
     _exit_with_parent(setup.parent_pid)
     warnings.filterwarnings("ignore")
     with suppress(SuperionicError):  # each task will say so
-        load_potential(setup.maker.potential)
+        setup.maker.info()
     if "torch" in sys.modules:  # not every potential needs it
         sys.modules["torch"].set_num_threads(setup.n_threads)
     with setup.database.open() as database, suppress(EOFError, BrokenPipeError):
@@ -130,7 +129,7 @@ def failure_document(task: Task, error: Exception, maker: FlowMaker) -> FailureD
     """Return what is kept of a task of a Maker's flow that raised an exception."""
     potential = None
     with suppress(SuperionicError):  # it may be the potential that fails
-        potential = load_potential(maker.potential).info.label
+        potential = maker.info().label
     if isinstance(error, SuperionicError):
         code, message, hint, trace = error.code, error.message, error.hint, None
     else:

@@ -67,6 +67,8 @@ class DescriptorsMaker(SettingsMaker):
         )
         bounds = descriptor_intervals(computed, descriptors, self.settings)
         steps = [step for step in (prepared, relaxed, landscape) if step is not None]
+        # What was done before with another potential is paid for.
+        own = steps if landscape.prior is None else [landscape]
         elapsed = time.perf_counter() - start
         composition = landscape.structure.composition
         return DescriptorsDocument(
@@ -78,7 +80,7 @@ class DescriptorsMaker(SettingsMaker):
             settings={step.kind: step.settings for step in steps}
             | {"descriptors": asdict(self.settings)},
             wall_time_s=elapsed,
-            n_evaluations=sum(step.n_evaluations for step in steps),
+            n_evaluations=sum(step.n_evaluations for step in own),
             warnings=[warning for step in steps for warning in step.warnings]
             + Warning_.from_remarks(narrow_cell_remarks(landscape.structure.lattice)),
             potential=landscape.potential,
@@ -107,8 +109,9 @@ class DescriptorsMaker(SettingsMaker):
             free_volume_A3_per_ion=list(descriptors.free_volume_A3_per_ion),
             intervals=DescriptorIntervals(**bounded(bounds)) if bounds else None,
             ending=landscape.ending,
+            prior=landscape.prior,
             landscape_uuid=landscape.job_uuid,
-            total_wall_time_s=elapsed + sum(step.wall_time_s for step in steps),
+            total_wall_time_s=elapsed + sum(step.wall_time_s for step in own),
         )
 
 

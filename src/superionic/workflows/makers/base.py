@@ -6,7 +6,8 @@ from typing import Any, Protocol, Self
 
 from jobflow import Flow, Job, OutputReference
 
-from superionic.potentials.registry import parse_spec
+from superionic.potentials.base import PotentialInfo
+from superionic.potentials.registry import load_potential, parse_spec
 from superionic.structures.candidate import Candidate
 from superionic.structures.crystals import Crystal, as_candidate
 from superionic.workflows.jobs.maker import SettingsMaker
@@ -25,6 +26,9 @@ class FlowMaker(Protocol):
 
     def key(self, candidate: Candidate) -> str:
         """Return the key under which its result is found again."""
+
+    def info(self) -> PotentialInfo:
+        """Return the identity of what gives its numbers."""
 
 
 class MaterialMaker(SettingsMaker):
@@ -79,6 +83,16 @@ class MaterialMaker(SettingsMaker):
         """Return the Maker as its jobs are told, whatever way it is written."""
         changes: dict[str, Any] = {"potential": str(parse_spec(self.potential))}
         return replace(self, **changes)
+
+    def info(self) -> PotentialInfo:
+        """Return the identity of what gives the numbers, which has proved itself.
+
+        Raises
+        ------
+        PotentialError
+            When it cannot be loaded, or fails its self-check.
+        """
+        return load_potential(self.potential).info
 
     def key(self, candidate: Candidate) -> str:
         """Return the key under which the result of a candidate is found again."""

@@ -1,0 +1,66 @@
+"""``superionic refine`` on a real server: rows of a second potential beside those of the first."""
+
+import json
+
+import pytest
+from campaign_fixtures import TOY, rock_salt
+from typer.testing import CliRunner
+
+import superionic as si
+from superionic.cli.app import app
+
+pytestmark = pytest.mark.process
+
+SHAKY = "ase:shaky_potential.Shaky"
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(one) for one in arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_a_second_opinion_from_the_first_command_to_the_last(surroundings, database, monkeypatch):
+    monkeypatch.setenv("SUPERIONIC_CALCULATORS", "toy_potential,shaky_potential")
+    folder = surroundings / "crystals"
+    folder.mkdir()
+    for anion, a_A in (("F", 4.6), ("Cl", 5.1), ("Br", 5.5)):
+        crystal = rock_salt(anion, a_A).get_primitive_structure()
+        crystal.to(filename=str(folder / f"salt-{anion}.cif"))
+    run("screen", folder, "-p", TOY, "--step", "0.8", "--relax", "never", "-w", "1")
+    rock_salt("I", 6.0).get_primitive_structure().to(filename=str(folder / "salt-I.cif"))
+    log = surroundings / "log"
+    second = f'{SHAKY}?{{"log":"{log}"}}'
+    options = ("--prior", TOY, "-p", second, "-w", "1")
+
+    # What was not screened is said so, and the rest goes on.
+    said = run("refine", folder, *options, code=3)
+    assert "no landscape of salt-I" in said
+    n_energies = len(log.read_text().splitlines())
+    lines = [json.loads(line) for line in run("query", "-f", "jsonl").splitlines()[:6]]
+    rows = next(line for line in lines if "shaky_potential" in line["potential"])
+    assert rows["prior_potential"] == "ase:toy_potential.Toy"
+    assert set(rows["intervals"]) >= {"mpe_eV", "xi"}
+
+    # Nothing is computed again.
+    run("refine", *options, "--top", "2", "--json", surroundings / "rows.json")
+    assert len(log.read_text().splitlines()) == n_energies
+    assert len(json.loads((surroundings / "rows.json").read_text())) == 2
+
+    told = run("explain", "salt-Cl")
+    assert told.index("shaky_potential") < told.index("policy")  # the table comes first
+    across = json.loads(run("query", "--across", "worst", "-f", "json"))
+    assert sorted(row["material_id"] for row in across) == ["salt-Br", "salt-Cl", "salt-F"]
+    assert [row["rank"] for row in across] == [1, 2, 3]
+    table = run("query", "--across", "best")
+    assert "potential" in table.splitlines()[0]
+
+    # Points that are jobs of their own find each other again; without settings of its own the
+    # calculator is another potential.
+    found = si.refine(
+        ids=["salt-Cl"], potential=SHAKY, prior=TOY, engine="ase", workers=1, progress=False
+    )
+    assert [row.material_id for row in found] == ["salt-Cl"]
+    assert found[0].n_evaluations <= 30
+    with pytest.raises(Exception, match="itself"):
+        si.refine(ids=["salt-Cl"], potential=TOY, prior=TOY, progress=False)
