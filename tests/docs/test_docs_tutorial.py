@@ -1,11 +1,13 @@
 """The pages that say what to type are typed, and print what they show."""
 
+import re
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docs_pages import ROOT, difference, run_page
+from docs_pages import ROOT, difference, finish, page, run_page
 
 from superionic.store.database.server import stop_server
 
@@ -31,8 +33,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.process
 @pytest.mark.real_potential
 def test_tutorial_and_the_page_that_goes_on_from_it(folder):
+    # One server for all commands: that each starts and stops its own is tested elsewhere.
+    finish(["superionic", "db", "start"], folder, "the server")
+    before = cpu_time_s()
     run_page("tutorial.md", folder)
+    taken_s = cpu_time_s() - before
+    said = re.search(r"take\s(\d+) s of one core", page("tutorial.md").read_text())
+    assert 0.3 * int(said[1]) < taken_s < 3 * int(said[1])
     run_page("howto/python.md", folder)
+
+
+def cpu_time_s() -> float:
+    """Return what processes that have ended took, which others on the machine change little."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.process
