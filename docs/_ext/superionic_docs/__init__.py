@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _MARK = re.compile(r"^<!-- generated: (?P<name>[a-z]+) -->$", re.MULTILINE)
 _LINK_OUT = re.compile(r"(?<!!)(\[[^\[\]]*\])\((?=(?:\.\./)+(?:benchmarks|datasets|workflows)/)")
 _NOTEBOOK = re.compile(r"\[([^\[\]]*)\]\((?:\.\./)+(notebooks/\w+)\.ipynb\)")
+_INTERVAL = re.compile(r"\[(-?\d+\.\d+), (-?\d+\.\d+)\]")
 
 
 def _commands() -> str:
@@ -69,6 +70,7 @@ def filled_in(text: str) -> str:
 
     Links to files of the repository that are no pages of the site become downloads, and those to
     notebooks lead to their pages, so that the same link works in the repository and in the site.
+    Intervals are not broken where a column of a table is narrow.
 
     Raises
     ------
@@ -76,6 +78,7 @@ def filled_in(text: str) -> str:
         When a mark has a name that nothing is generated for.
     """
     text = _MARK.sub(lambda found: GENERATED[found["name"]](), text)
+    text = _INTERVAL.sub("[\\1,\N{NO-BREAK SPACE}\\2]", text)
     text = _NOTEBOOK.sub(r"{doc}`\1 </\2>`", text)
     return _LINK_OUT.sub(r"\1(path:", text)
 
