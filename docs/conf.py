@@ -24,6 +24,7 @@ exclude_patterns = ["_build", "_ext"]
 
 # Notebooks are shown as they were run.
 nb_execution_mode = "off"
+nb_output_stderr = "remove"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 # Docstrings say types in words.
@@ -33,6 +34,7 @@ numpydoc_show_class_members = False
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = f"superionic {__version__}"
 html_static_path = ["_static"]

@@ -9,6 +9,7 @@ from docs_pages import DOCS, ROOT
 from superionic_docs import GENERATED, filled_in
 from superionic_docs.commands import commands
 from superionic_docs.documents import fields_of, models
+from superionic_docs.formulas import mathml
 from superionic_docs.notebooks import PLOTLY, as_page
 from superionic_docs.python import error_classes, front_door, job_makers, resolved
 from superionic_docs.settings import filters, model_settings, setting_classes, settings_of
@@ -120,6 +121,15 @@ def test_notebooks_become_pages():
         outputs = [o for cell in json.loads(page)["cells"] for o in cell.get("outputs", ())]
         assert not any(PLOTLY in output.get("data", {}) for output in outputs)
         assert page.count("Plotly.newPlot") == text.count(PLOTLY)
+
+
+def test_formulas_of_pages_are_drawn_without_a_script():
+    text = (DOCS / "physics.md").read_text()
+    formulas = re.findall(r"\$\$(.+?)\$\$|\$([^$\n]+)\$", text, re.DOTALL)
+    assert len(formulas) > 20
+    for displayed, inline in formulas:
+        drawn = mathml(displayed or inline, display=bool(displayed))
+        assert "\\" not in drawn, displayed or inline  # a command that is not known stays as it is
 
 
 def test_every_environment_variable_that_is_read_is_there():
