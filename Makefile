@@ -31,8 +31,8 @@ soak: $(VENV)/.test
 	$(BIN)/python -m pytest tests/cluster/soak_cluster.py $(PYTEST_ARGS)
 
 lint: $(VENV)/.test
-	$(BIN)/ruff check --no-cache src tests benchmarks docs
-	$(BIN)/ruff format --no-cache --check src tests benchmarks docs
+	$(BIN)/ruff check --no-cache src tests benchmarks studies docs
+	$(BIN)/ruff format --no-cache --check src tests benchmarks studies docs
 	$(BIN)/mypy
 
 docs: $(VENV)/.docs

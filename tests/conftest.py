@@ -69,11 +69,11 @@ def licl() -> Structure:
 
 
 @pytest.fixture(scope="session")
-def load_benchmark() -> Callable[[str], ModuleType]:
-    """Return what loads a script of the benchmarks by its name, anew each time."""
+def load_benchmark() -> Callable[..., ModuleType]:
+    """Return what loads a script of the benchmarks, or of a study, anew each time."""
 
-    def load(name: str) -> ModuleType:
-        path = Path(__file__).parents[1] / "benchmarks" / f"{name}.py"
+    def load(name: str, folder: str = "benchmarks") -> ModuleType:
+        path = Path(__file__).parents[1] / folder / f"{name}.py"
         spec = importlib.util.spec_from_file_location(name, path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # dataclasses look their module up

@@ -1,6 +1,7 @@
 """Imports run one way: every module knows only what lies below it, and no two know each other."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -110,3 +111,14 @@ def test_no_module_imports_itself_through_others(graph):
         TopologicalSorter({m: others - {m} for m, others in graph.items()}).prepare()
     except CycleError as error:
         pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
+
+
+def test_what_the_architecture_names_is_there():
+    text = (SOURCE.parents[1] / "ARCHITECTURE.md").read_text()
+    names = re.findall(r"`([a-z_/]+\.py)(?:: (\w+))?`", text)
+    assert len(names) > 30
+    for file, name in names:
+        path = SOURCE / file if (SOURCE / file).exists() else SOURCE.parents[1] / file
+        assert path.exists(), file
+        defined = rf"^(?:def|class) {name}\b|^{name}\b"
+        assert not name or re.search(defined, path.read_text(), re.MULTILINE), f"{file}: {name}"

@@ -101,7 +101,7 @@ def test_every_public_name_is_on_its_page_with_a_docstring():
     functions = [one for one in found.values() if inspect.isfunction(one)]
     assert [one.__name__ for one in functions if "Examples" not in one.__doc__] == []
     makers = filled_in((DOCS / "reference" / "makers.md").read_text())
-    assert {"LandscapeMaker", "PrepareMaker", "HopMaker"} <= {one.__name__ for one in job_makers()}
+    assert {"LandscapeMaker", "PrepareMaker"} <= {one.__name__ for one in job_makers()}
     assert all(f".{one.__name__}\n" in makers for one in job_makers())
     assert "SettingsError" in {one.__name__ for one in error_classes()}
 

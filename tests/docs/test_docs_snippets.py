@@ -10,8 +10,9 @@ import yaml
 from docs_pages import PAGES, ROOT, blocks, commands
 from superionic_docs.commands import commands as all_commands
 
+from studies.force_network.settings import read_study
 from superionic.errors import SettingsError
-from superionic.network.study_settings import read_study
+from superionic.network.train import read_train_file
 from superionic.settings import get_settings
 from superionic.structures.filters import parse_filters
 from superionic.workflows.campaign.definition import read_campaign
@@ -92,7 +93,7 @@ def test_files_have_these_settings(block, tmp_path, monkeypatch):
     path = tmp_path / "shown.yaml"
     path.write_text(block.text)
     if "data" in content:
-        read_study(path)
+        (read_study if "variants" in content else read_train_file)(path)
         return
     read_campaign(path).maker("chgnet")
 

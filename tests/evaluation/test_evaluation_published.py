@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from studies.hops.paths import read_paths
 from superionic.cli.app import app
-from superionic.evaluation.paths import read_paths
 from superionic.report.tables.evaluation import WRITTEN_BY as EVALUATE
 from superionic.report.tables.page import END, begin_mark
 from superionic.report.tables.validation import WRITTEN_BY as VALIDATE
@@ -88,7 +88,7 @@ def test_the_evaluation_is_not_run_without_the_reference_data():
 
 
 def test_the_barriers_of_hops_are_those_of_the_published_rows(shared, tmp_path, load_benchmark):
-    script = load_benchmark("hop_barriers")
+    script = load_benchmark("barriers", "studies/hops")
     results = ROOT / "benchmarks" / "results"
     rows = map(json.loads, (results / "hop_barriers.jsonl").read_text().splitlines())
     paths = read_paths(shared / "data" / "em_li_paths.jsonl")

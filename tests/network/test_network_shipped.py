@@ -11,14 +11,14 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 pytest.importorskip("e3nn")
 
+from studies.force_network.settings import StudySettings, read_study
+from studies.force_network.summary import SPLIT_TEXT, markdown
 from superionic.network.card import model_card
 from superionic.network.data import LabelSet
 from superionic.network.inference import Ensemble, shipped_ensemble
 from superionic.network.labels import read_labels
 from superionic.network.settings import settings_to_dict
 from superionic.network.shakes import shake_crystal
-from superionic.network.study_settings import StudySettings, read_study
-from superionic.network.summary import SPLIT_TEXT, markdown
 from superionic.potentials.registry import load_potential
 from superionic.report.tables.labels import read_data_set
 from superionic.report.tables.page import write_page
@@ -140,7 +140,7 @@ def test_the_page_has_the_tables_of_the_study(tmp_path):
     page, again = ROOT / "docs" / "force_network.md", tmp_path / "page.md"
     again.write_text(page.read_text())
     tables = "\n".join(markdown(summary, float(floor)) for floor in summary["references"])
-    write_page(again, tables, "superionic train")
+    write_page(again, tables, "studies.force_network")
     assert again.read_text() == page.read_text()
 
 

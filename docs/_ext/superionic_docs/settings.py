@@ -41,19 +41,13 @@ def makers() -> dict[str, type]:
 
 
 def roots() -> list[type]:
-    """Return classes of settings that no flow and no study reaches, or only by name."""
-    from superionic.dynamics.elastic_band import BandSettings
+    """Return classes of settings that no flow reaches, or only by name."""
     from superionic.landscape.settings import AdaptiveSettings, LearnedSettings
-    from superionic.network.settings import PretrainingSettings, UnlabelledSettings
-    from superionic.network.study_settings import StudySettings, Variant
+    from superionic.network.train import TrainSettings
     from superionic.workflows.jobs.engines.vasp import VaspEngine
-    from superionic.workflows.jobs.hop import HopMaker
     from superionic.workflows.jobs.shakes import ShakeMaker
 
-    return [
-        *(AdaptiveSettings, LearnedSettings, ShakeMaker, VaspEngine, HopMaker, BandSettings),
-        *(StudySettings, Variant, UnlabelledSettings, PretrainingSettings),
-    ]
+    return [AdaptiveSettings, LearnedSettings, ShakeMaker, VaspEngine, TrainSettings]
 
 
 def setting_classes() -> dict[type, dict[str, list[str]]]:

@@ -130,15 +130,21 @@ def options(
         warnings.resetwarnings()
 
 
-def main() -> None:
-    """Run the command line; errors that a user may cause end in one line and exit code 1."""
+def main(command: typer.Typer = app) -> None:
+    """Run the command line; errors that a user may cause end in one line and exit code 1.
+
+    Parameters
+    ----------
+    command : typer.Typer
+        What is run; studies have commands of their own.
+    """
     warnings.filterwarnings("ignore")
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        app(standalone_mode=True)
+        command(standalone_mode=True)
     except SuperionicError as error:
         if saying.verbose:
             echo(traceback.format_exc(), err=True)

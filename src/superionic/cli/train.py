@@ -1,4 +1,4 @@
-"""``superionic train``: the force network, from labels to a compared and calibrated ensemble."""
+"""``superionic train``: the force network, from labels to a calibrated ensemble."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,78 +12,76 @@ EXIT_INTERRUPTED = 130
 
 
 def train(
+    labels: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            exists=True, dir_okay=False, help="Labels that 'superionic label --export' wrote."
+        ),
+    ] = None,
     campaign: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--campaign",
+            "-c",
             exists=True,
             dir_okay=False,
-            help="A YAML file that names labels, settings, and what is compared.",
+            help="A YAML file that names labels and settings, in place of LABELS.",
         ),
-    ],
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
             help="Folder of the results.",
-            show_default="NAME OF THE FILE, in the data directory",
+            show_default="train/NAME OF THE FILE, in the data directory",
         ),
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option("--workers", "-w", min=1, help="Processes.", show_default="cores"),
     ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", help="Run this variant beside the main network, and no other."),
-    ] = None,
-    write: Annotated[
-        Path | None,
-        typer.Option(
-            "--write",
-            dir_okay=False,
-            help="Page whose tables are replaced (docs/force_network.md).",
-        ),
-    ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Train the force network and compare it with others and with controls.
+    """Train a force network on your labels, and say how good it is.
 
     Crystals are shaken, networks are trained in cross-validation, and an ensemble is trained on all
     labels. Whatever ends the command, the same command goes on where it was. Results: summary.json,
     table.md and force_network.pt, which 'superionic predict' reads.
     """
-    from superionic.cli.study_progress import StudyProgress
+    if (campaign is None) == (not labels):
+        raise typer.BadParameter("Name files of labels, or a file with --campaign.")
+    from superionic.cli.training_progress import TrainingProgress
     from superionic.cores import usable_cores
     from superionic.directories import made_private
-    from superionic.report.tables.page import write_page
     from superionic.settings import get_settings
 
-    _require_network_extra()
-    from superionic.network.run_study import SUMMARY_FILE, TABLE_FILE, run_study
-    from superionic.network.study_settings import read_study
+    require_network_extra()
+    from superionic.network.train import SUMMARY_FILE, TABLE_FILE, TrainSettings, read_train_file
+    from superionic.network.train import train as run
 
-    study = read_study(campaign)
     settings = get_settings()
-    directory = out or settings.data_dir / "train" / campaign.stem
-    with StudyProgress() as reporter:
+    if campaign is not None:
+        asked, name = read_train_file(campaign), campaign.stem
+    else:
+        assert labels, "checked above"
+        data = tuple(str(file.resolve()) for file in labels)
+        asked, name = TrainSettings(data, settings.potential), labels[0].stem
+    directory = out or settings.data_dir / "train" / name
+    with TrainingProgress() as reporter:
         try:
-            result = run_study(
-                study,
+            result = run(
+                asked,
                 directory,
                 made_private(settings.data_dir) / "shakes",
                 reporter,
                 n_workers=workers or settings.workers or usable_cores(),
-                only=only or (),
                 device=settings.device,
             )
         except KeyboardInterrupt:
             reporter.say("Stopped. What is finished is kept; the same command goes on from here.")
             raise typer.Exit(EXIT_INTERRUPTED) from None
     tables = (result.directory / TABLE_FILE).read_text()
-    if write is not None:
-        write_page(write, tables, "superionic train")
     summary = (result.directory / SUMMARY_FILE).read_text()
     to_stdout = json_file is not None and str(json_file) == "-"
     if json_file is not None and not to_stdout:
@@ -92,7 +90,7 @@ def train(
     echo(f"Results are in {result.directory}.", err=True)
 
 
-def _require_network_extra() -> None:
+def require_network_extra() -> None:
     """Say what is missing before hours of work.
 
     Raises

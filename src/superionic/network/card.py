@@ -5,10 +5,10 @@ from typing import Any
 
 from superionic.network.checkpoint import NetworkHeader
 from superionic.network.data import LabelSet
+from superionic.network.metrics import SPLIT_TEXT, metric_cell
 from superionic.network.shakes import REFERENCE_MASS_U
-from superionic.network.summary import SPLIT_TEXT, metric_cell
 
-_MEASURES = {
+MEASURES = {
     "r_squared": "R^2",
     "mean_absolute_error": "mean absolute error (decades)",
     "spearman": "Spearman",
@@ -158,11 +158,11 @@ def _quality(summary: dict[str, Any], variant: str, key: str) -> list[str]:
     ]
     rows.sort(key=lambda row: (row["split"], row["variant"] != variant))
     lines = [
-        f"| model | folds | {' | '.join(_MEASURES.values())} |",
-        f"| --- | --- |{' --- |' * len(_MEASURES)}",
+        f"| model | folds | {' | '.join(MEASURES.values())} |",
+        f"| --- | --- |{' --- |' * len(MEASURES)}",
     ]
     for row in rows:
-        cells = [metric_cell(row["metrics"][key][name]) for name in _MEASURES]
+        cells = [metric_cell(row["metrics"][key][name]) for name in MEASURES]
         name = "**this network**" if row["variant"] == variant else row["variant"]
         lines.append(f"| {name} | {SPLIT_TEXT[row['split']]} | {' | '.join(cells)} |")
     return lines

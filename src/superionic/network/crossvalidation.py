@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,31 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superionic.network.data import TrainingSet
-from superionic.network.descriptors import Descriptors, descriptor_columns
 from superionic.network.folds import hold_out, make_folds
 from superionic.network.settings import NetworkSettings, ShakeSettings, TrainingSettings
 
 if TYPE_CHECKING:
-    from superionic.network.batches import GraphTable
+    from superionic.network.batches import Extras, GraphTable
     from superionic.network.model import ForceNetwork
 
 logger = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 Split = Literal["random", "chemical_system"]
-Kind = Literal[
-    "network",
-    "network without accelerations",
-    "network with species",
-    "mean",
-    "volume per atom",
-    "lithium fraction",
-    "composition",
-    "composition and volume",
-    "acceleration statistics",
-    "descriptors",
-]
-NETWORKS = ("network", "network without accelerations", "network with species")
+Learn = Callable[..., dict[str, Any]]
 TRAINED_ON_SEED = 1000
 """Folds are drawn with the seed, networks with this times the seed plus the fold."""
 
@@ -48,7 +35,7 @@ class FoldTask:
     Parameters
     ----------
     kind : str
-        The force network, one of its variants, or a control.
+        ``network``; studies have others, to compare with.
     split : {"random", "chemical_system"}
         How crystals are divided.
     seed, fold, n_folds : int
@@ -64,7 +51,7 @@ class FoldTask:
         Hash of the crystals that are learnt, too, and that are never tested; empty for none.
     """
 
-    kind: Kind
+    kind: str
     split: Split
     seed: int
     fold: int
@@ -109,11 +96,11 @@ def run_fold(
     task: FoldTask,
     training_set: TrainingSet,
     directory: Path,
-    descriptors: Descriptors | None = None,
     initial: Path | None = None,
     beside: TrainingSet | None = None,
     *,
     device: str = "cpu",
+    learn: Learn | None = None,
 ) -> FoldResult:
     """Run one fold, or return its result if it is there and can be read.
 
@@ -125,8 +112,6 @@ def run_fold(
         All crystals.
     directory : Path
         Where this fold lives; a training that was stopped goes on from there.
-    descriptors : mapping, optional
-        Numbers of the crystals, for the kind ``descriptors``.
     initial : Path, optional
         File of the weights that networks start from.
     beside : TrainingSet, optional
@@ -134,21 +119,17 @@ def run_fold(
         known. Those of a chemical system of the fold are left out, however crystals are divided.
     device : str
         Where networks are trained.
+    learn : callable, optional
+        What learns and predicts, where it is not the force network.
     """
     path = directory / "result.json"
     if (done := _read_result(path)) is not None:
         return done
     start = time.perf_counter()
     train, test, beside = divide(task, training_set, beside)
-    found: dict[str, Any]
-    if task.kind in NETWORKS:
-        found = _network_fold(task, training_set, train, test, directory, initial, beside, device)
-    else:
-        found = {
-            "predictions": _control(task, training_set, train, test, descriptors, beside).tolist(),
-            "novelty": [],
-            "best_epoch": None,
-        }
+    found = (learn or network_fold)(
+        task, training_set, train, test, directory, initial, beside, device
+    )
     result = FoldResult(
         material_ids=[training_set.crystals[i].material_id for i in test],
         n_learnt=len(train),
@@ -216,6 +197,8 @@ def fit_fold(
     beside: TrainingSet | None = None,
     *,
     device: str = "cpu",
+    make_network: "Callable[[NetworkSettings, tuple[str, ...]], ForceNetwork] | None" = None,
+    extras: "Callable[[TrainingSet], Extras] | None" = None,
 ) -> "tuple[ForceNetwork, GraphTable, int]":
     """Train the network of a fold, or read it if it is there.
 
@@ -225,6 +208,10 @@ def fit_fold(
         As :func:`divide` gives them.
     task, training_set, directory, initial, beside, device
         As for :func:`run_fold`.
+    make_network : callable, optional
+        Another network than the force network.
+    extras : callable, optional
+        What that network sees besides.
 
     Returns
     -------
@@ -236,24 +223,16 @@ def fit_fold(
         Counted from 0.
     """
     from superionic.network.batches import GraphTable
-    from superionic.network.controls import WithoutAccelerations, WithSpecies, species_extras
     from superionic.network.model import ForceNetwork
     from superionic.network.training import fit_network, read_weights
 
     groups = training_set.groups if task.split == "chemical_system" else None
-    make = {
-        "network": ForceNetwork,
-        "network without accelerations": WithoutAccelerations,
-        "network with species": WithSpecies,
-    }[task.kind]
     seed = task.training.seed + TRAINED_ON_SEED * task.seed + task.fold
     training = replace(task.training, seed=seed)
     learnt, held_out = hold_out(train, training.validation_fraction, seed, groups)
     everything, others = with_beside(training_set, beside, [*test, *held_out])
-    extras = None
-    if task.kind == "network with species":
-        extras = species_extras(everything, task.shakes.min_image_distance_A)
-    table = GraphTable(everything, task.network.cutoff_A, extras=extras, device=device)
+    seen = None if extras is None else extras(everything)
+    table = GraphTable(everything, task.network.cutoff_A, extras=seen, device=device)
     fitted = fit_network(
         table,
         np.concatenate([learnt, others]),
@@ -262,7 +241,7 @@ def fit_fold(
         training,
         training_set.rules.targets,
         directory / "training",
-        make_network=make,
+        make_network=make_network or ForceNetwork,
         initial=read_weights(initial),
         identity=training_set.sha256() + task.beside,
         device=device,
@@ -270,7 +249,7 @@ def fit_fold(
     return fitted.network, table, fitted.best_epoch
 
 
-def _network_fold(
+def network_fold(
     task: FoldTask,
     training_set: TrainingSet,
     train: NDArray[np.int64],
@@ -279,12 +258,22 @@ def _network_fold(
     initial: Path | None,
     beside: TrainingSet | None,
     device: str,
+    **seen: Any,
 ) -> dict[str, Any]:
+    """Train the network of a fold and let it predict the fold's crystals.
+
+    Parameters
+    ----------
+    task, training_set, train, test, directory, initial, beside, device
+        As for :func:`fit_fold`.
+    **seen
+        ``make_network`` and ``extras`` of another network.
+    """
     from superionic.network.inference import feature_distance, feature_scale
     from superionic.network.training import predict_crystals
 
     network, table, best_epoch = fit_fold(
-        task, training_set, train, test, directory, initial, beside, device=device
+        task, training_set, train, test, directory, initial, beside, device=device, **seen
     )
     values, features = predict_crystals(network, table, test)
     _, reference = predict_crystals(network, table, train)
@@ -319,28 +308,3 @@ def with_beside(
         if system not in hidden
     ]
     return training_set.joined(beside), np.array(learnt, dtype=np.int64)
-
-
-def _control(
-    task: FoldTask,
-    training_set: TrainingSet,
-    train: NDArray[np.int64],
-    test: NDArray[np.int64],
-    descriptors: Descriptors | None,
-    beside: TrainingSet | None,
-) -> FloatArray:
-    """Return predictions, shape (n_test, 1), of what learns the same slopes as a network."""
-    from superionic.network.controls import FEATURES, forest_control, mean_control
-
-    everything, others = with_beside(training_set, beside, test.tolist())
-    known = np.isfinite(everything.targets[others, 0])
-    learnt = np.concatenate([train, others[known]])
-    if task.kind == "mean":
-        return mean_control(everything, learnt, test)[:, None]
-    if task.kind == "descriptors":
-        assert descriptors is not None, "the study checks that they are there"
-        features = descriptor_columns(descriptors, [c.material_id for c in everything.crystals])
-    else:
-        pairs = zip(everything.crystals, everything.shakes, strict=True)
-        features = np.array([FEATURES[task.kind](*pair) for pair in pairs])
-    return forest_control(features, everything, learnt, test, task.seed)[:, None]

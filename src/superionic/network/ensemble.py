@@ -1,5 +1,6 @@
 """Training of the ensemble that is kept: every member learns all crystals but a validation part."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,16 +8,40 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from superionic.network.checkpoint import Calibration, Member, NetworkHeader
-from superionic.network.crossvalidation import FoldResult, with_beside
+from superionic.network.checkpoint import Calibration, Member, NetworkHeader, save_ensemble
+from superionic.network.crossvalidation import FoldResult, FoldTask, Split, with_beside
 from superionic.network.data import TrainingSet
 from superionic.network.folds import hold_out
 from superionic.network.inference import Ensemble, calibrate
 from superionic.network.processes import in_processes
-from superionic.network.settings import NetworkSettings, ShakeSettings, TrainingSettings
+from superionic.network.settings import (
+    NetworkSettings,
+    ShakeSettings,
+    TrainingSettings,
+    require,
+)
 
 if TYPE_CHECKING:
     from superionic.network.training import FittedNetwork
+
+
+@dataclass(frozen=True)
+class EnsembleSettings:
+    """The ensemble that is kept.
+
+    Parameters
+    ----------
+    n_members : int
+        Networks, each with a seed and a validation part of its own.
+    split : {"random", "chemical_system"}
+        Which cross-validation calibrates; by chemical system, it is of unseen chemistry.
+    """
+
+    n_members: int = 5
+    split: Split = "chemical_system"
+
+    def __post_init__(self) -> None:
+        require(self, n_members=self.n_members >= 1)
 
 
 @dataclass(frozen=True)
@@ -190,3 +215,54 @@ def _member(task: MemberTask) -> Member:
     table = GraphTable(task.training_set, task.network.cutoff_A, device=task.device)
     _, features = predict_crystals(fitted.network, table, np.arange(len(task.training_set)))
     return Member(fitted.network, torch.as_tensor(features, dtype=torch.float32))
+
+
+def write_ensemble(
+    path: Path,
+    training_set: TrainingSet,
+    folds: Sequence[tuple[FoldTask, FoldResult]],
+    wanted: EnsembleSettings,
+    task: MemberTask,
+    shakes: ShakeSettings,
+    n_workers: int = 1,
+    report: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Train an ensemble, calibrate it by the cross-validation of its settings, and write its file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    training_set : TrainingSet
+        What is learned.
+    folds : sequence of (FoldTask, FoldResult)
+        The cross-validation.
+    wanted : EnsembleSettings
+        How many members, and which division calibrates.
+    task : MemberTask
+        Settings of the members; its directory is where they are trained.
+    shakes, n_workers, report
+        As for :func:`train_ensemble`.
+    """
+    by_seed: dict[int, list[FoldResult]] = defaultdict(list)
+    for fold, result in folds:
+        if fold.split == wanted.split:
+            by_seed[fold.seed].append(result)
+    calibration = None
+    if by_seed:
+        calibration = calibration_of(training_set, list(by_seed.values()), wanted.split)
+    ensemble = train_ensemble(
+        training_set,
+        task.network,
+        task.training,
+        shakes,
+        wanted.n_members,
+        task.directory,
+        calibration,
+        n_workers,
+        task.initial,
+        task.beside,
+        task.device,
+        report,
+    )
+    save_ensemble(path, ensemble.members, ensemble.header)

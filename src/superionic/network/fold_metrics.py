@@ -1,23 +1,27 @@
-"""What each fold of the main network holds: one without a conductor has no ROC-AUC of its own."""
+"""What each fold of a network holds: one without a conductor has no ROC-AUC of its own."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from superionic.network.crossvalidation import FoldResult
-from superionic.network.study import Run
-from superionic.network.study_settings import MAIN
+from superionic.network.crossvalidation import FoldResult, FoldTask
+from superionic.network.data import TrainingSet
 from superionic.statistics import mean_absolute_error, roc_auc
 
 
-def fold_metrics(runs: Sequence[Run], results: Sequence[FoldResult]) -> list[dict[str, Any]]:
-    """Return crystals and measures of each fold of the main network, as plain data.
+def fold_metrics(
+    training_set: TrainingSet, folds: Iterable[tuple[FoldTask, FoldResult]]
+) -> list[dict[str, Any]]:
+    """Return crystals and measures of each fold, as plain data.
 
     Parameters
     ----------
-    runs, results
+    training_set : TrainingSet
+        All crystals.
+    folds : iterable of (FoldTask, FoldResult)
         Tasks and what came of them.
 
     Returns
@@ -28,26 +32,24 @@ def fold_metrics(runs: Sequence[Run], results: Sequence[FoldResult]) -> list[dic
         one verdict alone.
     """
     found = []
-    for run, result in zip(runs, results, strict=True):
-        if run.variant != MAIN:
-            continue
-        numbers = {c.material_id: i for i, c in enumerate(run.training_set.crystals)}
+    numbers = {c.material_id: i for i, c in enumerate(training_set.crystals)}
+    for task, result in folds:
         rows = [numbers[name] for name in result.material_ids]
         predicted = np.array([np.mean(values) for values in result.predictions])
-        verdicts = [run.training_set.crystals[row].diffusing for row in rows]
+        verdicts = [training_set.crystals[row].diffusing for row in rows]
         decided = np.array([verdict is not None for verdict in verdicts])
         positive = np.array([bool(verdict) for verdict in verdicts])
         area = roc_auc(positive[decided], predicted[decided])
         found.append(
             {
-                "split": run.task.split,
-                "seed": run.task.seed,
-                "fold": run.task.fold,
+                "split": task.split,
+                "seed": task.seed,
+                "fold": task.fold,
                 "n_crystals": len(rows),
                 "n_decided": int(decided.sum()),
                 "n_diffusing": int(positive.sum()),
                 "mean_absolute_error": mean_absolute_error(
-                    run.training_set.targets[rows, 0], predicted
+                    training_set.targets[rows, 0], predicted
                 ),
                 "roc_auc": area if math.isfinite(area) else None,
             }
@@ -73,3 +75,26 @@ def without_conductors(folds: Sequence[dict[str, Any]]) -> str | None:
         f"Without a diffusing crystal: {names}. These have no ROC-AUC of their own; the tables' is "
         "of all folds together."
     )
+
+
+def loss_curve(task: FoldTask, directory: Path) -> dict[str, Any] | None:
+    """Return the losses of each epoch of a fold, null where there are none; None without epochs.
+
+    Parameters
+    ----------
+    task : FoldTask
+        The fold.
+    directory : Path
+        Where it was run.
+    """
+    from superionic.network.training import read_history
+
+    path = directory / "training" / "metrics.csv"
+    history = read_history(path) if path.exists() else []
+    if not history:
+        return None
+    epochs = [
+        {name: value if math.isfinite(value) else None for name, value in epoch.items()}
+        for epoch in history
+    ]
+    return {"split": task.split, "seed": task.seed, "fold": task.fold, "epochs": epochs}

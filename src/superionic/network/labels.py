@@ -12,10 +12,11 @@ from ase import Atoms
 from superionic.dynamics.settings import planned_ps
 from superionic.errors import NetworkError, SettingsError, UnreadableFileError
 from superionic.network.data import LabelledCrystal, LabelSet
-from superionic.network.descriptors import Descriptors
 from superionic.network.settings import DIFFUSING, MSD, TARGET, LabelRules
 from superionic.units import BOLTZMANN_eV_per_K
 
+Descriptors = Mapping[str, Mapping[str, float]]
+"""Further numbers of a crystal by its identifier and their names."""
 _MSD_LAGS_PS = (1.5, 2.5)
 _COLUMNS = ("material_id", "formula", "mobile_species", "verdict", "structure", "potential")
 

@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
-from typing import Any, Literal, Self, TypeVar, get_args, get_type_hints
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from superionic.errors import SettingsError
 
@@ -228,73 +228,6 @@ class TrainingSettings:
             loss=self.loss in ("huber", "mse", "mae"),
             ema_decay=0 <= self.ema_decay < 1,
             gradient_clip=self.gradient_clip > 0,
-            seed=self.seed >= 0,
-        )
-
-
-@dataclass(frozen=True)
-class UnlabelledSettings:
-    """Crystals without a label that are learnt beside the others, for their further targets.
-
-    Parameters
-    ----------
-    crystals : tuple of str
-        Files of crystals, as 'superionic screen' reads them, relative to the study file.
-    mobile_species : str
-        The mobile ion; crystals without it are left out.
-    n_shakes : int
-        Shakes of each crystal; amplitude and seed are those of the labelled crystals.
-    max_atoms : int
-        Crystals with a larger supercell are left out.
-    """
-
-    crystals: tuple[str, ...]
-    mobile_species: str = "Li"
-    n_shakes: int = 4
-    max_atoms: int = 100
-
-    def __post_init__(self) -> None:
-        require(
-            self,
-            crystals=bool(self.crystals),
-            n_shakes=self.n_shakes >= 1,
-            max_atoms=self.max_atoms >= 1,
-        )
-
-    def with_files(self, change: Callable[[str], str]) -> Self:
-        """Return the same with other names of the files of crystals."""
-        return replace(self, crystals=tuple(change(name) for name in self.crystals))
-
-
-@dataclass(frozen=True)
-class PretrainingSettings(UnlabelledSettings):
-    """Training on atoms before training on labels; it needs crystals and forces, no dynamics.
-
-    From the accelerations the network learns, for each atom, the logarithm of its mass and whether
-    it is of the mobile species. At inference it sees neither.
-
-    Parameters
-    ----------
-    crystals, mobile_species, n_shakes, max_atoms
-        As in :class:`UnlabelledSettings`.
-    epochs : int
-        Passes over the crystals, one shake each.
-    learning_rate, batch_size, seed
-        As in :class:`TrainingSettings`.
-    """
-
-    epochs: int = 30
-    learning_rate: float = 3e-3
-    batch_size: int = 8
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(
-            self,
-            epochs=self.epochs >= 1,
-            learning_rate=self.learning_rate > 0,
-            batch_size=self.batch_size >= 1,
             seed=self.seed >= 0,
         )
 

@@ -31,7 +31,7 @@ from superionic.store.builders.rows import screening_document
 from superionic.store.ranking.policies import ranked
 
 TESTS = Path(__file__).parents[2]
-sys.path.insert(0, str(TESTS / "builders"))
+sys.path.insert(0, str(TESTS / "store" / "builders"))
 
 from part_documents import CRYSTAL, label, prediction, validation  # noqa: E402
 from screening_helpers import descriptors  # noqa: E402

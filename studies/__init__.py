@@ -1,0 +1,1 @@
+"""Studies that methods were chosen by; docs/force_network.md and docs/tables.md have them."""

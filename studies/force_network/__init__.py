@@ -1,0 +1,1 @@
+"""The force network compared with others and with controls."""

@@ -1,0 +1,201 @@
+"""Test predictions that were written down before there were labels.
+
+    superionic predict CRYSTALS --json FILE      # before the crystals are labelled
+    python -m studies.force_network.untouched TEST --keep FILE   # predictions, to be committed
+    superionic label ...
+    python -m studies.force_network.untouched TEST --write   # tables of docs/force_network.md
+
+There were two tests: ``untouched_40``, of crystals that are learnt by now, and ``untouched_30``, of
+crystals that no network learns. The controls learn what the network had learnt: the published
+labels by its rules, without the crystals of the test. What neither has seen, by chemical system,
+stands in a table of its own.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from studies.force_network.controls import FEATURES, forest
+from studies.force_network.descriptors import descriptor_columns, read_descriptors
+from studies.force_network.summary import difference
+from superionic.network.data import LabelledCrystal, LabelSet
+from superionic.network.inference import Ensemble, shipped_ensemble
+from superionic.network.labels import read_labels
+from superionic.network.metrics import metric_cell, metrics
+from superionic.network.settings import LabelRules, settings_from_dict, settings_to_dict
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+DATA = ROOT / "datasets"
+LEARNT = ("labels_1000K.jsonl", "labels_1000K_longer.jsonl", "labels_700K.jsonl")
+NEVER_LEARNT = "labels_1000K_untouched.jsonl"
+NETWORK = "force network"
+TREES = ("volume per atom", "lithium fraction", "composition", "composition and volume")
+SEEDS = (1, 2, 3)
+N_RESAMPLES = 2000
+SLOPE = "log10_msd_slope"
+FIELDS = ("material_id", "formula", SLOPE, f"{SLOPE}_low", f"{SLOPE}_high")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("test", choices=["untouched_40", "untouched_30"])
+    parser.add_argument("--keep", type=Path, help="what 'superionic predict --json' wrote")
+    parser.add_argument("--write", action="store_true", help="keep the tables, too")
+    options = parser.parse_args(arguments)
+    path = RESULTS / f"{options.test}_predictions.json"
+    if options.keep:
+        labels = Ensemble.load(shipped_ensemble()).header.labels
+        digest = hashlib.sha256(shipped_ensemble().read_bytes()).hexdigest()
+        predictions = kept(json.loads(options.keep.read_text()), labels, digest)
+        path.write_text(json.dumps(predictions, indent=1) + "\n")
+        return
+    predictions = json.loads(path.read_text())
+    rules = settings_from_dict(LabelRules, predictions["labels"], "labels")
+    learnt = read_labels(*(DATA / name for name in LEARNT), rules=rules)
+    further = read_labels(DATA / NEVER_LEARNT, rules=rules)
+    descriptors = read_descriptors(DATA / "descriptors_1000K.jsonl")
+    text = compare(learnt, further.crystals, predictions, descriptors, rules)
+    print(text)
+    if options.write:
+        (RESULTS / f"{options.test}.md").write_text(f"{text}\n")
+
+
+def kept(
+    documents: Sequence[dict[str, Any]], labels: LabelRules, network_sha256: str
+) -> dict[str, Any]:
+    """Return what a test needs of predictions: numbers, flags, and what made them.
+
+    Raises
+    ------
+    ValueError
+        When one is not of this network.
+    """
+    if {d["settings"]["network"] for d in documents} != {network_sha256}:
+        raise ValueError("A prediction is of another network than that of the package.")
+    (weights,) = {d["potential"]["weights_sha256"] for d in documents}
+    rows = [
+        {name: d[name] for name in FIELDS} | {"flags": d["flags"]}
+        for d in sorted(documents, key=lambda d: d["material_id"])
+    ]
+    return {
+        "network_sha256": network_sha256,
+        "potential_weights_sha256": weights,
+        "labels": settings_to_dict(labels),
+        "predictions": rows,
+    }
+
+
+def compare(
+    labels: LabelSet,
+    further: Sequence[LabelledCrystal],
+    predictions: dict[str, Any],
+    descriptors: dict[str, dict[str, float]],
+    rules: LabelRules,
+) -> str:
+    """Return the tables: all labelled crystals of the test, and those of unlearnt chemistry.
+
+    Parameters
+    ----------
+    labels : LabelSet
+        What may be learnt; what is tested may be among it.
+    further : sequence of LabelledCrystal
+        What is tested and never learnt.
+    predictions : dict
+        What :func:`kept` returned.
+    descriptors : dict
+        Numbers of the landscape.
+    rules : LabelRules
+        By which labels were read.
+    """
+    rows = {row["material_id"]: row for row in predictions["predictions"]}
+    tested = [c for c in (*labels.crystals, *further) if c.material_id in rows]
+    learnt = [c for c in labels.crystals if c.material_id not in rows]
+    beside = [c for c in labels.beside if c.material_id not in rows]
+    models = {NETWORK: {0: {c.material_id: rows[c.material_id][SLOPE] for c in tested}}}
+    models |= control_predictions([*learnt, *beside], tested, descriptors)
+    known = {c.chemical_system for c in (*learnt, *beside)}
+    new = [c for c in tested if c.chemical_system not in known]
+    inside = [
+        rows[c.material_id][f"{SLOPE}_low"]
+        <= math.log10(max(c.slope_A2_per_ps, rules.floor_A2_per_ps))
+        <= rows[c.material_id][f"{SLOPE}_high"]
+        for c in tested
+    ]
+    molten = f" and {len(beside)} slopes of molten crystals" if beside else ""
+    return "\n\n".join(
+        [
+            f"Network {predictions['network_sha256'][:12]}; all models learnt {len(learnt)} "
+            f"labels{molten}. {len(rows)} crystals were predicted, {len(tested)} of them have a "
+            f"label and did not melt; {sum(inside)} of these lie in their 95 % interval.",
+            "All of them:",
+            table(models, tested, rules),
+            "Those whose chemical system was not learnt:",
+            table(models, new, rules),
+        ]
+    )
+
+
+def control_predictions(
+    learnt: Sequence[LabelledCrystal],
+    tested: Sequence[LabelledCrystal],
+    descriptors: dict[str, dict[str, float]],
+) -> dict[str, dict[int, dict[str, float]]]:
+    """Return what the mean and forests of trees predict, by model, seed and material."""
+    both = [*learnt, *tested]
+    truth = np.array([c.targets[SLOPE] for c in learnt])
+    # None of these features needs shakes.
+    features = {
+        name: np.array([FEATURES[name](crystal, None) for crystal in both])  # type: ignore[arg-type]
+        for name in TREES
+    }
+    features["frozen-framework descriptors"] = descriptor_columns(
+        descriptors, [c.material_id for c in both]
+    )
+    found = {"mean": {0: {c.material_id: float(truth.mean()) for c in tested}}}
+    for name, columns in features.items():
+        found[name] = {}
+        for seed in SEEDS:
+            values = forest(columns[: len(learnt)], truth, columns[len(learnt) :], seed)
+            found[name][seed] = {
+                c.material_id: float(v) for c, v in zip(tested, values, strict=True)
+            }
+    return found
+
+
+def table(
+    models: dict[str, dict[int, dict[str, float]]],
+    crystals: Sequence[LabelledCrystal],
+    rules: LabelRules,
+) -> str:
+    """Return one line a model: measures with bootstrap intervals over chemical systems."""
+    floor = rules.floor_A2_per_ps
+    found = {name: metrics(model, crystals, floor, N_RESAMPLES) for name, model in models.items()}
+    first = found[NETWORK]
+    lines = [
+        f"{first['n_crystals']} crystals; {first['n_decided']} decided, "
+        f"{first['n_diffusing']} of them diffusing.",
+        "",
+        "| model | R^2 | R^2 of the network less this | MAE | Spearman | ROC-AUC |",
+        f"|{' --- |' * 6}",
+    ]
+    for name, measured in found.items():
+        gain = difference(models[NETWORK], models[name], crystals, floor, N_RESAMPLES)
+        cells = [
+            name,
+            metric_cell(measured["r_squared"]),
+            "" if name == NETWORK else metric_cell(gain["r_squared"]),
+            *(metric_cell(measured[m]) for m in ("mean_absolute_error", "spearman", "roc_auc")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

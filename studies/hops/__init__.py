@@ -1,0 +1,1 @@
+"""Barriers of single hops against those of density functional theory."""

@@ -1,0 +1,131 @@
+"""Barriers of single hops against DFT nudged elastic bands of the literature.
+
+    python -m studies.hops.barriers --paths em_li_paths.jsonl --band
+
+Computes, small cells first, what is not in the output yet (one line a path, written at once), then
+writes the table. ``--limit-s`` ends a run in time; the same command goes on.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from jobflow import run_locally
+
+from studies.hops.hop import HopSettings
+from studies.hops.maker import HopMaker
+from studies.hops.paths import barrier_quality, methods_of, quality_table, read_paths
+from superionic.errors import SuperionicError
+
+METHODS = {
+    "frozen_eV": "frozen framework, as given",
+    "relaxed_eV": "frozen framework, relaxed at the start",
+    "halfway_eV": "frozen framework, half-way between the relaxed ends",
+    "band_eV": "nudged elastic band",
+}
+NAMES = {"mace_norelax": "MACE, unrelaxed path", "mace_relax": "MACE, relaxed path"}
+
+RESULTS = Path(__file__).parents[2] / "benchmarks/results"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--paths", type=Path, required=True)
+    parser.add_argument("--potential", default="chgnet")
+    parser.add_argument("--max-atoms", type=int, default=127)
+    parser.add_argument("--band", action="store_true", help="nudged elastic bands, too")
+    parser.add_argument("--relax", action="store_true", help="frozen, but relaxed frameworks, too")
+    parser.add_argument("--grid-step-A", type=float, default=HopSettings().grid_step_A)
+    parser.add_argument("--limit-s", type=float, default=float("inf"))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+
+    paths = [p for p in read_paths(options.paths) if len(p.structure) <= options.max_atoms]
+    paths.sort(key=lambda path: len(path.structure))
+    file = options.out / "hop_barriers.jsonl"
+    options.out.mkdir(parents=True, exist_ok=True)
+    rows = {}
+    if file.exists():
+        rows = {row["id"]: row for row in map(json.loads, file.read_text().splitlines())}
+    begin = time.monotonic()
+    for path in paths:
+        done = rows.get(path.path_id)
+        if done is not None and ("error" in done or all(name in done for name in wanted(options))):
+            continue
+        if time.monotonic() - begin > options.limit_s:
+            break
+        rows[path.path_id] = row = compute(path, options)
+        with file.open("a") as stream:
+            stream.write(json.dumps(row) + "\n")
+        print({name: row.get(name) for name in ("id", "n_atoms", *METHODS, "seconds", "error")})
+
+    write_table(paths, rows, options)
+
+
+def wanted(options):
+    names = ["frozen_eV"]
+    if options.relax:
+        names += ["relaxed_eV", "halfway_eV"]
+    return [*names, "band_eV"] if options.band else names
+
+
+def compute(path, options):
+    row = {"id": path.path_id, "formula": path.formula, "literature_eV": path.barrier_eV}
+    row |= {"n_atoms": len(path.structure), "grid_step_A": options.grid_step_A}
+    begin = time.process_time()
+    settings = HopSettings(grid_step_A=options.grid_step_A)
+    maker = HopMaker(settings=settings, relax=options.relax, band=options.band)
+    hop = maker.make(
+        path.structure, path.start, path.end, options.potential, material_id=path.path_id
+    )
+    try:
+        answer = run_locally(hop, ensure_success=True, log=False)
+    except (SuperionicError, RuntimeError) as error:
+        return {**row, "error": f"{type(error).__name__}: {error}".splitlines()[0]}
+    document = answer[hop.uuid][1].output
+    row |= {name: getattr(document, name) for name in wanted(options)}
+    row |= {
+        "band_converged": document.band_converged,
+        "warnings": [warning.code for warning in document.warnings],
+        "n_energies": document.n_energies,
+        "n_forces": document.n_forces,
+        "seconds": round(time.process_time() - begin, 1),
+    }
+    return row
+
+
+def write_table(paths, rows, options):
+    tables = []
+    systems = {path.path_id: path.structure.chemical_system for path in paths}
+    compared = 0
+    for names in ([*METHODS], ["frozen_eV", "band_eV"], ["frozen_eV"]):
+        complete = {
+            name: {METHODS[m]: row[m] for m in names}
+            for name, row in rows.items()
+            if all(row.get(m) is not None for m in names)
+        }
+        if len(complete) <= compared:  # with fewer methods, but no more paths: nothing new
+            continue
+        compared = len(complete)
+        methods = methods_of(paths, complete)
+        methods = {NAMES.get(method, method): values for method, values in methods.items()}
+        literature = {path.path_id: path.barrier_eV for path in paths}
+        tables.append(quality_table(barrier_quality(methods, literature, groups=systems)))
+    without = [name for name, row in rows.items() if row.get("band_eV", 0.0) is None]
+    failed = [row["id"] for row in rows.values() if "error" in row]
+    unfinished = [name for name, row in rows.items() if row.get("band_converged") is False]
+    notes = {
+        "failed": failed,
+        "had no band, because the ends relax to the same place": without,
+        "had a band that was not converged when its steps were spent": unfinished,
+    }
+    text = "\n".join(tables) + "\n"
+    for what, ids in notes.items():
+        text += f"{len(ids)} paths {what}: {', '.join(ids) or '-'}.\n"
+    (options.out / "hop_barriers.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

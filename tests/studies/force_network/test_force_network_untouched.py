@@ -1,0 +1,107 @@
+"""The test of predictions that were there before the labels: nothing of it is learnt."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from studies.force_network.descriptors import read_descriptors
+from superionic.network.data import LabelSet
+from superionic.network.labels import read_labels
+from superionic.network.settings import LabelRules
+
+ROOT = Path(__file__).parents[3]
+RULES = LabelRules(floor_A2_per_ps=0.05, exclude_verdicts=("melted",), temperature_K=1000.0)
+
+
+@pytest.fixture(scope="module")
+def script(load_benchmark):
+    module = load_benchmark("untouched", "studies/force_network")
+    module.SEEDS, module.N_RESAMPLES = (1,), 50
+    return module
+
+
+@pytest.fixture(scope="module")
+def crystals():
+    return read_labels(ROOT / "datasets" / "labels_1000K.jsonl", rules=RULES).crystals[:60]
+
+
+@pytest.fixture(scope="module")
+def descriptors():
+    return read_descriptors(ROOT / "datasets" / "descriptors_1000K.jsonl")
+
+
+def predicted(crystals, shift=0.0):
+    """Predictions that are right but for a shift in decades, each half a decade wide."""
+    rows = [
+        {
+            "material_id": c.material_id,
+            "formula": c.formula,
+            "log10_msd_slope": c.targets["log10_msd_slope"] + shift,
+            "log10_msd_slope_low": c.targets["log10_msd_slope"] + shift - 0.25,
+            "log10_msd_slope_high": c.targets["log10_msd_slope"] + shift + 0.25,
+            "flags": [],
+        }
+        for c in crystals
+    ]
+    return {"network_sha256": "0" * 64, "potential_weights_sha256": "", "predictions": rows}
+
+
+def test_controls_learn_nothing_of_the_tested_labels(script, crystals, descriptors):
+    learnt, tested = crystals[:40], crystals[40:]
+    other = [
+        replace(c, slope_A2_per_ps=7.0, targets={**c.targets, "log10_msd_slope": math.log10(7.0)})
+        for c in tested
+    ]
+    found = script.control_predictions(learnt, tested, descriptors)
+    assert found == script.control_predictions(learnt, other, descriptors)
+    # They do learn from the others.
+    assert found != script.control_predictions(learnt[:30], tested, descriptors)
+    assert set(found["mean"][0]) == {c.material_id for c in tested}
+
+
+def test_right_predictions_are_found_right_and_wrong_ones_wrong(script, crystals, descriptors):
+    labels, tested = LabelSet(crystals), crystals[40:]
+    right = script.compare(labels, (), predicted(tested), descriptors, RULES)
+    wrong = script.compare(labels, (), predicted(tested, shift=1.0), descriptors, RULES)
+    assert "all models learnt 40 labels" in right
+    assert "20 crystals were predicted, 20 of them have a label" in right
+    assert "20 of these lie in their" in right
+    assert "; 0 of these lie in their" in wrong
+    assert "| force network | 1.00 [1.00, 1.00] |" in right
+    assert "| force network | 1.00 [1.00, 1.00] |" not in wrong
+
+
+def test_crystals_without_a_label_are_counted_and_not_tested(script, crystals, descriptors):
+    labels = LabelSet(crystals[:55])
+    text = script.compare(labels, (), predicted(crystals[40:]), descriptors, RULES)
+    assert "20 crystals were predicted, 15 of them have a label" in text
+
+
+def test_what_no_network_learns_is_tested_and_not_learnt(script, crystals, descriptors):
+    labels, tested = LabelSet(crystals[:40], beside=crystals[40:50]), crystals[50:]
+    text = script.compare(labels, tested, predicted(tested), descriptors, RULES)
+    assert "all models learnt 40 labels and 10 slopes of molten crystals" in text
+    assert "10 crystals were predicted, 10 of them have a label" in text
+    both = LabelSet(crystals[:50] + tested)
+    as_learnt = script.compare(both, (), predicted(tested), descriptors, RULES)
+    assert as_learnt.split("interval.")[1] == text.split("interval.")[1]
+
+
+def test_predictions_of_another_network_are_not_kept(script):
+    document = {
+        "material_id": "a",
+        "formula": "LiCl",
+        "log10_msd_slope": 0.0,
+        "log10_msd_slope_low": -1.0,
+        "log10_msd_slope_high": 1.0,
+        "flags": [],
+        "settings": {"network": "1" * 64},
+        "potential": {"weights_sha256": "2" * 64},
+    }
+    found = script.kept([document], RULES, "1" * 64)
+    assert [row["material_id"] for row in found["predictions"]] == ["a"]
+    assert found["labels"]["floor_A2_per_ps"] == 0.05
+    with pytest.raises(ValueError, match="another network"):
+        script.kept([document], RULES, "3" * 64)

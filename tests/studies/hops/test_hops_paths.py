@@ -1,0 +1,74 @@
+"""The comparison of barriers with the literature, on rows with known answers."""
+
+import json
+
+import pytest
+
+from studies.hops.paths import barrier_quality, methods_of, quality_table, read_paths
+from superionic.errors import InputError
+
+ROW = {
+    "id": "a",
+    "formula": "LiCl",
+    "structure_ini": {
+        "lattice": [[4, 0, 0], [0, 4, 0], [0, 0, 4]],
+        "species": ["Li", "Cl"],
+        "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]],
+    },
+    "li_start": [0, 0, 0],
+    "li_end": [0.5, 0, 0],
+    "barrier_eV": 0.4,
+    "mace_relax_eV": 0.3,
+    "mace_norelax_eV": None,
+}
+
+
+def test_hops_are_read_with_what_others_found(tmp_path):
+    file = tmp_path / "paths.jsonl"
+    file.write_text(json.dumps(ROW) + "\n\n")
+    (path,) = read_paths(file)
+    assert path.structure.composition.formula == "Li1 Cl1"
+    assert (path.start, path.end, path.barrier_eV) == ([0, 0, 0], [0.5, 0, 0], 0.4)
+    assert path.others_eV == {"mace_relax": 0.3}
+    assert methods_of([path], {"a": {"frozen": 0.7}}) == {
+        "frozen": {"a": 0.7},
+        "mace_relax": {"a": 0.3},
+    }
+    assert methods_of([path], {}) == {}
+
+
+def test_a_broken_line_is_named(tmp_path):
+    file = tmp_path / "paths.jsonl"
+    file.write_text(json.dumps(ROW) + "\n" + json.dumps({"id": "b"}) + "\n")
+    with pytest.raises(InputError, match="Line 2"):
+        read_paths(file)
+
+
+def test_measures_of_known_barriers():
+    literature = {"a": 0.1, "b": 0.3, "c": 0.6, "d": 1.0, "only here": 2.0}
+    methods = {
+        "exact": {"a": 0.1, "b": 0.3, "c": 0.6, "d": 1.0},
+        "shifted": {"a": 0.4, "b": 0.6, "c": 0.9, "d": 1.3, "only there": 0.0},
+        "reversed": {"a": 1.0, "b": 0.6, "c": 0.3, "d": 0.1},
+    }
+    exact, shifted, upside_down = barrier_quality(methods, literature, n_resamples=50)
+    assert (exact.n, exact.n_below) == (4, 2)
+    assert exact.mean_error_eV.value == 0
+    assert shifted.mean_error_eV.value == pytest.approx(0.3)
+    assert shifted.median_error_eV.value == pytest.approx(0.3)
+    assert (shifted.spearman.value, shifted.auc.value) == (pytest.approx(1), 1)
+    assert (upside_down.spearman.value, upside_down.auc.value) == (pytest.approx(-1), 0)
+    assert quality_table([exact]).count("\n") == 3
+
+
+def test_hops_of_one_crystal_are_drawn_together():
+    literature = {f"{name}{k}": 0.3 for name in "abcd" for k in range(10)}
+    errors = dict(zip("abcd", (0.0, 0.1, 0.2, 0.3), strict=True))
+    methods = {"ours": {path: value + errors[path[0]] for path, value in literature.items()}}
+    groups = {path: path[0] for path in literature}
+    (alone,) = barrier_quality(methods, literature, n_resamples=400)
+    (together,) = barrier_quality(methods, literature, groups=groups, n_resamples=400)
+    widths = [q.mean_error_eV.high - q.mean_error_eV.low for q in (alone, together)]
+    assert alone.mean_error_eV.value == together.mean_error_eV.value == pytest.approx(0.15)
+    # Ten copies of a hop say no more than one: the interval is that of four numbers.
+    assert widths[1] > 2.5 * widths[0]
