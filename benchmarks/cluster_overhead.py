@@ -58,7 +58,7 @@ def server(uri: str | None):
 
 @contextmanager
 def site(uri: str | None):
-    from superionic.cluster.patience import Patience
+    from superionic.cluster.retry import RetryPolicy
     from superionic.cluster.site import Site, launchpad_in
     from superionic.store.database.stores import ensure_indexes, spec_from_uri
 
@@ -67,7 +67,7 @@ def site(uri: str | None):
         with spec.open() as database:
             ensure_indexes(database)
             launchpad_spec = launchpad_in(spec)
-            launchpad = launchpad_spec.open(Patience(60))
+            launchpad = launchpad_spec.open(RetryPolicy(60))
             launchpad.prepare()
             yield Site(database, launchpad, launchpad_spec)
 

@@ -96,7 +96,7 @@ def learned(structure: Structure, settings: LearnedSettings) -> dict[str, Any]:
 
 
 def described(landscape: Landscape) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the numbers of the table and, of a learnt landscape, their intervals."""
+    """Return the numbers of the table and, of a learned landscape, their intervals."""
     found = compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
     values: dict[str, Any] = {name: finite(getattr(found, name)) for name in (*BARRIERS, "xi")}
     bounds = bounded(descriptor_intervals(landscape, found))

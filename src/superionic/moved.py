@@ -22,6 +22,7 @@ MOVED: dict[str, str] = {
     "superionic.cluster.lease": "superionic.store.database.lease",
     "superionic.cluster.names": "superionic.store.builders.names",
     "superionic.cluster.owner": "superionic.store.database.owner",
+    "superionic.cluster.patience": "superionic.cluster.retry",
     "superionic.cluster.portions": "superionic.store.builders.portions",
     "superionic.collection": "superionic.store.collection",
     "superionic.database": "superionic.store.database",

@@ -142,13 +142,13 @@ FEATURES: dict[str, Callable[[LabelledCrystal, Shakes], list[float]]] = {
 """Features of the controls that are forests of trees; the last is as blind as the network."""
 
 
-def mean_control(training_set: TrainingSet, learnt: IntArray, test: IntArray) -> FloatArray:
-    """Return the mean of the learnt labels for every test crystal."""
-    return np.full(len(test), training_set.targets[learnt, 0].mean())
+def mean_control(training_set: TrainingSet, learned: IntArray, test: IntArray) -> FloatArray:
+    """Return the mean of the learned labels for every test crystal."""
+    return np.full(len(test), training_set.targets[learned, 0].mean())
 
 
 def forest_control(
-    features: FloatArray, training_set: TrainingSet, learnt: IntArray, test: IntArray, seed: int
+    features: FloatArray, training_set: TrainingSet, learned: IntArray, test: IntArray, seed: int
 ) -> FloatArray:
     """Return predictions of a forest of regression trees.
 
@@ -158,22 +158,22 @@ def forest_control(
         Of the whole training set; NaN where unknown.
     training_set : TrainingSet
         Gives the targets.
-    learnt, test : ndarray of int
-        Crystals that are learnt (those that a network would choose its epoch by are among them)
+    learned, test : ndarray of int
+        Crystals that are learned (those that a network would choose its epoch by are among them)
         and predicted.
     seed : int
         Of the forest.
     """
-    return forest(features[learnt], training_set.targets[learnt, 0], features[test], seed)
+    return forest(features[learned], training_set.targets[learned, 0], features[test], seed)
 
 
-def forest(learnt: FloatArray, targets: FloatArray, asked: FloatArray, seed: int) -> FloatArray:
+def forest(learned: FloatArray, targets: FloatArray, asked: FloatArray, seed: int) -> FloatArray:
     """Return what a forest of regression trees says of rows of features.
 
     Parameters
     ----------
-    learnt : ndarray, shape (n_learnt, n_features)
-        Features that are learnt; NaN where unknown.
+    learned : ndarray, shape (n_learnt, n_features)
+        Features that are learned; NaN where unknown.
     targets : ndarray, shape (n_learnt,)
         What they stand for.
     asked : ndarray, shape (n_asked, n_features)
@@ -186,6 +186,6 @@ def forest(learnt: FloatArray, targets: FloatArray, asked: FloatArray, seed: int
     trees = RandomForestRegressor(
         N_TREES, min_samples_leaf=LEAF, max_features=1 / 3, random_state=seed, n_jobs=1
     )
-    trees.fit(learnt, targets)
+    trees.fit(learned, targets)
     found: FloatArray = trees.predict(asked)
     return found

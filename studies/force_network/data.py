@@ -30,7 +30,7 @@ class StudyData(TrainingData):
     def beside(
         self, shakes: ShakeSettings, rules: LabelRules, with_unlabelled: bool = False
     ) -> TrainingSet | None:
-        """Return the crystals that are learnt beside and never tested; None without any.
+        """Return the crystals that are learned beside and never tested; None without any.
 
         Parameters
         ----------

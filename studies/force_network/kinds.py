@@ -79,13 +79,13 @@ def _control(
 
     everything, others = with_beside(training_set, beside, test.tolist())
     known = np.isfinite(everything.targets[others, 0])
-    learnt = np.concatenate([train, others[known]])
+    learned = np.concatenate([train, others[known]])
     if task.kind == "mean":
-        return mean_control(everything, learnt, test)[:, None]
+        return mean_control(everything, learned, test)[:, None]
     if task.kind == "descriptors":
         assert descriptors is not None, "the study checks that they are there"
         features = descriptor_columns(descriptors, [c.material_id for c in everything.crystals])
     else:
         pairs = zip(everything.crystals, everything.shakes, strict=True)
         features = np.array([FEATURES[task.kind](*pair) for pair in pairs])
-    return forest_control(features, everything, learnt, test, task.seed)[:, None]
+    return forest_control(features, everything, learned, test, task.seed)[:, None]

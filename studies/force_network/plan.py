@@ -72,7 +72,7 @@ def plan(
     pretrain : callable, optional
         Gives the file and the hash of the weights that pretrained networks start from.
     beside_of : callable, optional
-        Gives the crystals that are learnt beside the labelled ones, those without a label among
+        Gives the crystals that are learned beside the labelled ones, those without a label among
         them or not (controls learn none of those); called once for each settings of shakes and
         labels, and either.
     device : str

@@ -1,6 +1,6 @@
 """Pretraining on atoms: mass and mobility from accelerations, no labels needed.
 
-What is learnt is thrown away but for the weights up to the features of atoms, from which training
+What is learned is thrown away but for the weights up to the features of atoms, from which training
 on labels starts. The network's inputs are the same: it stays blind. Crystals whose labels are
 tested may be among those of the pretraining, since no label of theirs is in it.
 """

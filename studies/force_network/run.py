@@ -125,12 +125,12 @@ def run_study(
         n_workers,
         lambda done, run, result: reporter.step("folds", done, len(runs), _fold_line(run, result)),
     )
-    learnt = data.learnt(study.shakes, study.labels)
+    learned = data.learned(study.shakes, study.labels)
     folds = main_folds(runs, results)
     if (line := without_conductors(folds)) is not None:
         reporter.say(line)
     summary = {
-        **provenance(study, potential.info, learnt),
+        **provenance(study, potential.info, learned),
         **summarise(runs, results, study.floors_A2_per_ps, study.n_resamples),
         "folds": folds,
         "learning_curves": _learning_curves(runs),
@@ -141,7 +141,7 @@ def run_study(
         ensemble = _ensemble(study, runs, results, directory, reporter, n_workers)
     tables = "\n".join(markdown(summary, floor) for floor in study.floors_A2_per_ps)
     name = MAIN if study.ensemble is None else study.ensemble.variant
-    return write_results(study, directory, summary, tables, ensemble, data.learnt, name)
+    return write_results(study, directory, summary, tables, ensemble, data.learned, name)
 
 
 def _ensemble(

@@ -29,7 +29,7 @@ from superionic.network.train import (
 
 @dataclass(frozen=True)
 class UnlabelledSettings:
-    """Crystals without a label that are learnt beside the others, for their further targets.
+    """Crystals without a label that are learned beside the others, for their further targets.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class Variant:
     network, training, shakes, labels : dict
         Settings that differ.
     n_learnt : int or None
-        Crystals learnt in each fold, for learning curves.
+        Crystals learned in each fold, for learning curves.
     pretrained : bool
         Start from the study's pretraining.
     unlabelled : bool
@@ -218,10 +218,10 @@ class StudySettings(TrainSettings):
             )
         floors = [_key(floor) for floor in self.floors_A2_per_ps]
         for variant in found:
-            learnt = _key(self.resolved(variant).labels.floor_A2_per_ps)
-            if learnt not in floors:
+            learned = _key(self.resolved(variant).labels.floor_A2_per_ps)
+            if learned not in floors:
                 raise SettingsError(
-                    f"The variant '{variant.name}' learns with labels.floor_A2_per_ps = {learnt}, "
+                    f"The variant '{variant.name}' learns with labels.floor_A2_per_ps = {learned}, "
                     f"which is none of floors_A2_per_ps ({', '.join(floors)}).",
                     hint="Metrics are given for labels clipped at those: add it to them.",
                 )
@@ -290,7 +290,7 @@ class Resolved:
         n_folds : int
             Folds of each division.
         pretrained, beside : str
-            Hashes of the weights to start from, and of the crystals learnt beside.
+            Hashes of the weights to start from, and of the crystals learned beside.
         """
         for split in self.splits:
             for seed in self.seeds:

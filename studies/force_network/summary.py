@@ -32,7 +32,7 @@ CEILING_DRAWS = 200
 def out_of_fold(
     runs: Sequence[Run], results: Sequence[FoldResult], n_shakes: int | None = None
 ) -> dict[tuple[str, str], dict[int, dict[str, float]]]:
-    """Return predictions of crystals that were not learnt.
+    """Return predictions of crystals that were not learned.
 
     Parameters
     ----------
@@ -207,8 +207,8 @@ def summarise(
                 },
             }
         )
-    learnt = next(run.training_set for run in runs if run.variant == MAIN)
-    learnt_floor = learnt.rules.floor_A2_per_ps
+    learned = next(run.training_set for run in runs if run.variant == MAIN)
+    learnt_floor = learned.rules.floor_A2_per_ps
     by_shakes = [
         {
             "n_shakes": n,
@@ -218,7 +218,7 @@ def summarise(
                 for floor in floors_A2_per_ps
             },
         }
-        for n in _powers_of_two(len(learnt.shakes[0]))
+        for n in _powers_of_two(len(learned.shakes[0]))
         for (variant, split), by_seed in out_of_fold(runs, results, n).items()
         if variant == MAIN
     ]
@@ -239,7 +239,7 @@ def summarise(
 
 
 def _reference(runs: Sequence[Run], floor_A2_per_ps: float) -> str | None:
-    """Return the first network that has learnt all crystals with labels clipped at a floor."""
+    """Return the first network that has learned all crystals with labels clipped at a floor."""
     for run in runs:
         task, rules = run.task, run.training_set.rules
         if (task.kind, task.n_learnt) == ("network", None) and math.isclose(
@@ -250,7 +250,7 @@ def _reference(runs: Sequence[Run], floor_A2_per_ps: float) -> str | None:
 
 
 def markdown(summary: dict[str, Any], floor_A2_per_ps: float) -> str:
-    """Return the comparison of all models that have learnt labels with a floor.
+    """Return the comparison of all models that have learned labels with a floor.
 
     One table for each kind of split; with labels clipped elsewhere a model predicts something else,
     and its errors say nothing.

@@ -1,4 +1,4 @@
-"""Crystals without labels: for pretraining, and to be learnt beside those with labels."""
+"""Crystals without labels: for pretraining, and to be learned beside those with labels."""
 
 import math
 from collections.abc import Callable, Collection
@@ -110,7 +110,7 @@ def read_crystals(
     if not crystals:
         raise NetworkError(
             f"No crystal of {', '.join(Path(path).name for path in settings.crystals)} is left.",
-            hint="Name ordered crystals that hold the mobile ion; where descriptors are learnt, "
+            hint="Name ordered crystals that hold the mobile ion; where descriptors are learned, "
             "some that have them.",
         )
     return TrainingSet(tuple(crystals), tuple(shaken), rules)

@@ -5,8 +5,8 @@
     superionic label ...
     python -m studies.force_network.untouched TEST --write   # tables of docs/force_network.md
 
-There were two tests: ``untouched_40``, of crystals that are learnt by now, and ``untouched_30``, of
-crystals that no network learns. The controls learn what the network had learnt: the published
+There were two tests: ``untouched_40``, of crystals that are learned by now, and ``untouched_30``,
+of crystals that no network learns. The controls learn what the network had learned: the published
 labels by its rules, without the crystals of the test. What neither has seen, by chemical system,
 stands in a table of its own.
 """
@@ -33,7 +33,7 @@ from superionic.network.settings import LabelRules, settings_from_dict, settings
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 DATA = ROOT / "datasets"
-LEARNT = ("labels_1000K.jsonl", "labels_1000K_longer.jsonl", "labels_700K.jsonl")
+LEARNED = ("labels_1000K.jsonl", "labels_1000K_longer.jsonl", "labels_700K.jsonl")
 NEVER_LEARNT = "labels_1000K_untouched.jsonl"
 NETWORK = "force network"
 TREES = ("volume per atom", "lithium fraction", "composition", "composition and volume")
@@ -58,10 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     predictions = json.loads(path.read_text())
     rules = settings_from_dict(LabelRules, predictions["labels"], "labels")
-    learnt = read_labels(*(DATA / name for name in LEARNT), rules=rules)
+    learned = read_labels(*(DATA / name for name in LEARNED), rules=rules)
     further = read_labels(DATA / NEVER_LEARNT, rules=rules)
     descriptors = read_descriptors(DATA / "descriptors_1000K.jsonl")
-    text = compare(learnt, further.crystals, predictions, descriptors, rules)
+    text = compare(learned, further.crystals, predictions, descriptors, rules)
     print(text)
     if options.write:
         (RESULTS / f"{options.test}.md").write_text(f"{text}\n")
@@ -104,9 +104,9 @@ def compare(
     Parameters
     ----------
     labels : LabelSet
-        What may be learnt; what is tested may be among it.
+        What may be learned; what is tested may be among it.
     further : sequence of LabelledCrystal
-        What is tested and never learnt.
+        What is tested and never learned.
     predictions : dict
         What :func:`kept` returned.
     descriptors : dict
@@ -116,11 +116,11 @@ def compare(
     """
     rows = {row["material_id"]: row for row in predictions["predictions"]}
     tested = [c for c in (*labels.crystals, *further) if c.material_id in rows]
-    learnt = [c for c in labels.crystals if c.material_id not in rows]
+    learned = [c for c in labels.crystals if c.material_id not in rows]
     beside = [c for c in labels.beside if c.material_id not in rows]
     models = {NETWORK: {0: {c.material_id: rows[c.material_id][SLOPE] for c in tested}}}
-    models |= control_predictions([*learnt, *beside], tested, descriptors)
-    known = {c.chemical_system for c in (*learnt, *beside)}
+    models |= control_predictions([*learned, *beside], tested, descriptors)
+    known = {c.chemical_system for c in (*learned, *beside)}
     new = [c for c in tested if c.chemical_system not in known]
     inside = [
         rows[c.material_id][f"{SLOPE}_low"]
@@ -131,25 +131,25 @@ def compare(
     molten = f" and {len(beside)} slopes of molten crystals" if beside else ""
     return "\n\n".join(
         [
-            f"Network {predictions['network_sha256'][:12]}; all models learnt {len(learnt)} "
+            f"Network {predictions['network_sha256'][:12]}; all models learned {len(learned)} "
             f"labels{molten}. {len(rows)} crystals were predicted, {len(tested)} of them have a "
             f"label and did not melt; {sum(inside)} of these lie in their 95 % interval.",
             "All of them:",
             table(models, tested, rules),
-            "Those whose chemical system was not learnt:",
+            "Those whose chemical system was not learned:",
             table(models, new, rules),
         ]
     )
 
 
 def control_predictions(
-    learnt: Sequence[LabelledCrystal],
+    learned: Sequence[LabelledCrystal],
     tested: Sequence[LabelledCrystal],
     descriptors: dict[str, dict[str, float]],
 ) -> dict[str, dict[int, dict[str, float]]]:
     """Return what the mean and forests of trees predict, by model, seed and material."""
-    both = [*learnt, *tested]
-    truth = np.array([c.targets[SLOPE] for c in learnt])
+    both = [*learned, *tested]
+    truth = np.array([c.targets[SLOPE] for c in learned])
     # None of these features needs shakes.
     features = {
         name: np.array([FEATURES[name](crystal, None) for crystal in both])  # type: ignore[arg-type]
@@ -162,7 +162,7 @@ def control_predictions(
     for name, columns in features.items():
         found[name] = {}
         for seed in SEEDS:
-            values = forest(columns[: len(learnt)], truth, columns[len(learnt) :], seed)
+            values = forest(columns[: len(learned)], truth, columns[len(learned) :], seed)
             found[name][seed] = {
                 c.material_id: float(v) for c, v in zip(tested, values, strict=True)
             }

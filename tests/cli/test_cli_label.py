@@ -119,10 +119,10 @@ def test_the_untouched_campaign_differs_in_its_crystals_alone():
     first = read_campaign(WORKFLOWS / "label_1000K.yaml")
     untouched = read_campaign(WORKFLOWS / "label_1000K_untouched.yaml")
     assert first.maker("chgnet") == untouched.maker("chgnet")
-    learnt = {one.material_id for one in read_candidates(first.crystals)}
+    learned = {one.material_id for one in read_candidates(first.crystals)}
     tested = {one.material_id for one in read_candidates(untouched.crystals)}
     assert len(tested) == 30
-    assert not learnt & tested
+    assert not learned & tested
 
 
 def test_the_smallest_crystals_are_the_first_of_the_campaign():

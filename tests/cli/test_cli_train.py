@@ -61,7 +61,10 @@ def test_from_labels_to_an_ensemble_and_figures_and_not_again(file, tmp_path, mo
     assert "Warning: 8 labels are not of ase:ase.calculators.morse" in ended.output
     text = (tmp_path / "out" / "summary.json").read_text()
     summary = json.loads(text, parse_constant=pytest.fail)
-    assert (summary["n_crystals"], summary["left_out"]) == (8, {"melted": 1})
+    assert (summary["n_crystals"], summary["left_out"]) == (
+        8,
+        {"melted": 1, "of another temperature": 1},
+    )
     assert len(parity.of_study(summary).predicted) == 8
     assert len(learning_curves.of_study(summary).losses) == 2
     assert str(tmp_path) not in text

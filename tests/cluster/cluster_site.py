@@ -21,9 +21,9 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from superionic.cluster.identity import potentials_of
-from superionic.cluster.patience import Patience
 from superionic.cluster.recovery import Recovery, recover
 from superionic.cluster.rerun import failed_jobs, rerun
+from superionic.cluster.retry import RetryPolicy
 from superionic.cluster.site import Site as OpenSite
 from superionic.cluster.site import read_launchpad
 from superionic.cluster.spool import Spool
@@ -261,7 +261,7 @@ class Site:
         """The site in this process."""
         spec = spec_from_uri(self.server.uri(), self.database_name, source="test")
         launchpad_spec = read_launchpad(self.launchpad_file)
-        launchpad = launchpad_spec.open(Patience(60))
+        launchpad = launchpad_spec.open(RetryPolicy(60))
         with spec.open() as database:
             ensure_indexes(database)
             yield OpenSite(database, launchpad, launchpad_spec)

@@ -20,7 +20,7 @@ def writes(blob: str, launch: str, uuid: str = "u") -> tuple[Write, ...]:
     )
 
 
-def insist(call):
+def call(call):
     return call()
 
 
@@ -37,15 +37,15 @@ def kept(store) -> tuple[list, list]:
 
 
 def test_a_later_launch_replaces_an_earlier_one_and_its_arrays_and_never_the_reverse(stores):
-    assert send(writes("x", "other", "other job"), 1, stores, insist)
+    assert send(writes("x", "other", "other job"), 1, stores, call)
     for _ in range(2):  # doing it again changes nothing
-        assert send(writes("a", "first"), 2, stores, insist)
+        assert send(writes("a", "first"), 2, stores, call)
         assert kept(stores) == ([("first", "u"), ("other", "other job")], ["a", "x"])
-    assert send(writes("b", "second"), 10, stores, insist)
+    assert send(writes("b", "second"), 10, stores, call)
     assert kept(stores) == ([("other", "other job"), ("second", "u")], ["b", "x"])
-    assert not send(writes("a", "first"), 9, stores, insist)
+    assert not send(writes("a", "first"), 9, stores, call)
     assert kept(stores) == ([("other", "other job"), ("second", "u")], ["b", "x"])
-    withdraw(writes("b", "second"), 9, stores, insist)  # documents are taken back by their launch
+    withdraw(writes("b", "second"), 9, stores, call)  # documents are taken back by their launch
     assert kept(stores)[0] == [("other", "other job"), ("second", "u")]
 
 
@@ -53,7 +53,7 @@ def test_documents_of_plain_rlaunch_or_older_versions_are_replaced(stores):
     array, document = (write.documents[0] for write in writes("old", "before"))
     stores.additional_stores["data"].update([array], key=["blob_uuid"])
     stores.docs_store.update([document], key=["uuid", "index"])
-    assert send(writes("new", "after"), 1, stores, insist)
+    assert send(writes("new", "after"), 1, stores, call)
     assert kept(stores) == ([("after", "u")], ["new"])
 
 
@@ -61,8 +61,8 @@ def test_arrays_of_other_kinds_of_stores_are_written(stores):
     memory = MemoryStore(key="blob_uuid")
     memory.connect()
     stores.additional_stores["data"] = memory
-    assert send(writes("a", "first"), 2, stores, insist)
-    assert send(writes("b", "second"), 3, stores, insist)
+    assert send(writes("a", "first"), 2, stores, call)
+    assert send(writes("b", "second"), 3, stores, call)
     assert [row["blob_uuid"] for row in memory.query({})] == ["b"]
 
 

@@ -16,10 +16,10 @@ from fireworks.user_objects.firetasks.script_task import PyTask
 from pymongo.errors import AutoReconnect
 
 from superionic.cluster import process
-from superionic.cluster.patience import Patience
 from superionic.cluster.recovery import Recovery, end_lost_launches, recover_process
 from superionic.cluster.repair import release, repair_workflow, reserved
 from superionic.cluster.rerun import rerun
+from superionic.cluster.retry import RetryPolicy
 from superionic.cluster.site import read_launchpad
 from superionic.cluster.spool import Result, Spool, SpoolingJobStore
 from superionic.store.database.owner import this_process
@@ -28,7 +28,7 @@ from superionic.store.database.stores import spec_from_uri
 pytestmark = pytest.mark.process
 
 DEAD = "nowhere|another boot/1/1|1|0.00"
-QUICK = Patience(20.0)
+QUICK = RetryPolicy(20.0)
 
 
 class Forgetful:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from cluster_site import DATABASE, PASSWORD, USER, Site
 
-from superionic.cluster.patience import Patience
+from superionic.cluster.retry import RetryPolicy
 from superionic.cluster.site import read_launchpad
 from superionic.cluster.site_files import (
     EXAMPLE,
@@ -110,7 +110,7 @@ def test_launchpad_files_that_lpad_takes_are_taken(tmp_path, fields, ignored):
     spec = read_launchpad(path)
     assert spec.description == "127.0.0.1:27999/fireworks_test"
     assert spec.ignored == ignored
-    launchpad = spec.open(Patience(0))
+    launchpad = spec.open(RetryPolicy(0))
     assert launchpad.db.name == "fireworks_test"
     launchpad.client.close()
     path.write_text(yaml.safe_dump({"host": "h"}))

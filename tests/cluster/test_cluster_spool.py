@@ -29,8 +29,8 @@ from fireworks.utilities import fw_serializers
 from pymongo import MongoClient
 
 from superionic.cluster import process
-from superionic.cluster.patience import DatabaseAwayError, Patience
 from superionic.cluster.recovery import recover, recover_process
+from superionic.cluster.retry import DatabaseAwayError, RetryPolicy
 from superionic.cluster.site import launchpad_in
 from superionic.cluster.spool import Result, Spool, SpoolError, SpoolingJobStore
 from superionic.cluster.worker import HANDED_BACK
@@ -83,9 +83,9 @@ def test_a_job_whose_result_neither_disk_nor_database_takes_is_handed_back(
         spool = Spool(Path("/dev/null/spool"))
         spec = opened.database.spec
         setup = process.ProcessSetup(spec, opened.launchpad_spec, spool.directory)
-        store = SpoolingJobStore(opened.database.job_store, Patience(0.0))
+        store = SpoolingJobStore(opened.database.job_store, RetryPolicy(0.0))
         ours, theirs = multiprocessing.Pipe(duplex=False)
-        launchpad = process.WorkerLaunchPad(setup, Patience(0.0), store, spool, theirs)
+        launchpad = process.WorkerLaunchPad(setup, RetryPolicy(0.0), store, spool, theirs)
         from jobflow import SETTINGS
 
         def away(*args):
@@ -155,7 +155,7 @@ def test_what_older_versions_spooled_with_the_local_server_is_found(tmp_path, mo
     data, spool = tmp_path / "data", Spool(tmp_path / "data" / "spool")
     with local_server(data) as before:
         spec = launchpad_in(spec_from_uri(before, "db", source="test"))
-        launchpad = spec.open(Patience(20))
+        launchpad = spec.open(RetryPolicy(20))
         launchpad.prepare()
         launchpad.owner = DEAD
         fw_id, launch_id = begun(launchpad)
@@ -165,7 +165,7 @@ def test_what_older_versions_spooled_with_the_local_server_is_found(tmp_path, mo
     with port_in_use(before), local_server(data) as after:
         assert after != before
         spec = spec_from_uri(after, "db", source="test")
-        launchpad = launchpad_in(spec).open(Patience(20))
+        launchpad = launchpad_in(spec).open(RetryPolicy(20))
         with spec.open() as database:
             found = recover(database, launchpad, spool, settle_s=0, expiration_s=0)
         assert found.results_sent == [fw_id]

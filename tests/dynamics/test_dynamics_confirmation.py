@@ -7,13 +7,13 @@ import pytest
 from test_diffusion_arrhenius import line
 
 from superionic.dynamics.confirmation import (
+    ArrheniusPoint,
     ConfirmationRules,
     Ions,
-    Witness,
     arrhenius,
+    arrhenius_point,
     confirm,
     estimate,
-    witness,
 )
 from superionic.dynamics.slope import conductivity, diffusivity
 from superionic.dynamics.verdict import Crystal, analyse
@@ -24,7 +24,7 @@ TEMPERATURES_K = (500.0, 600.0, 700.0, 800.0, 1000.0)
 
 
 def value(temperature_K, d_cm2_per_s, relative_error=0.1, **fields):
-    return Witness(
+    return ArrheniusPoint(
         temperature_K,
         "value",
         diffusivity_cm2_per_s=d_cm2_per_s,
@@ -36,7 +36,7 @@ def value(temperature_K, d_cm2_per_s, relative_error=0.1, **fields):
 
 
 def bound(temperature_K, d_cm2_per_s):
-    return Witness(temperature_K, "bound", upper_bound_cm2_per_s=d_cm2_per_s)
+    return ArrheniusPoint(temperature_K, "bound", upper_bound_cm2_per_s=d_cm2_per_s)
 
 
 def diffusivity_for(sigma_S_per_cm, temperature_K):
@@ -116,7 +116,7 @@ def test_bounds_pull_the_line_down():
 
 def test_melted_runs_do_not_count_and_may_decide():
     runs = conductor(0.5)
-    melted = Witness(1000.0, "none", melted=True)
+    melted = ArrheniusPoint(1000.0, "none", melted=True)
     found = confirm([*runs[:-1], melted], IONS)
     assert (found.verdict, found.melting_temperature_K) == ("confirmed", 1000.0)
     at_500 = [replace(melted, temperature_K=500.0), *runs[1:]]
@@ -127,7 +127,7 @@ def test_melted_runs_do_not_count_and_may_decide():
 
 
 def test_runs_that_say_nothing_leave_it_undecided():
-    found = confirm([Witness(700.0, "none"), Witness(900.0, "none")], IONS)
+    found = confirm([ArrheniusPoint(700.0, "none"), ArrheniusPoint(900.0, "none")], IONS)
     assert (found.verdict, found.deciding.high) == ("undecided", None)
     assert arrhenius([]) is None
     assert estimate(500.0, [], None, IONS).high is None
@@ -182,11 +182,11 @@ def trajectory(rng, slope_A2_per_ps, n_frames=600, interval_ps=0.02, hop_back=Fa
 
 def test_a_walk_is_a_value_and_rattling_a_bound():
     rng = np.random.default_rng(4)
-    walk = witness(800.0, trajectory(rng, 1.0), "completed")
+    walk = arrhenius_point(800.0, trajectory(rng, 1.0), "completed")
     assert walk.evidence == "value"
     assert walk.diffusivity_cm2_per_s == pytest.approx(diffusivity(1.0), rel=0.5)
     assert walk.degrees_of_freedom >= 2
-    still = witness(800.0, trajectory(rng, 0.0), "completed")
+    still = arrhenius_point(800.0, trajectory(rng, 0.0), "completed")
     assert still.evidence == "bound"
     # No hop of 3 A among 8 ions in 12 ps: fewer than three were to be expected.
     assert still.upper_bound_cm2_per_s == pytest.approx(diffusivity(3 * 9.0 / (8 * 12.0)), rel=0.02)
@@ -197,7 +197,7 @@ def test_hopping_back_and_forth_is_a_bound_at_most():
     assert found.n_hopped > 0
     assert found.verdict == "unconverged"
     assert found.slope.low_A2_per_ps > 0.0  # taken by itself, the slope would convince
-    said = witness(800.0, found, "completed")
+    said = arrhenius_point(800.0, found, "completed")
     assert said.evidence == "bound"
     assert said.upper_bound_cm2_per_s == pytest.approx(diffusivity(found.slope.high_A2_per_ps))
 
@@ -205,10 +205,10 @@ def test_hopping_back_and_forth_is_a_bound_at_most():
 @pytest.mark.parametrize("status", ["melted", "run_away"])
 def test_runs_that_went_wrong_say_nothing(status):
     found = trajectory(np.random.default_rng(4), 1.0)
-    said = witness(800.0, found, status)
+    said = arrhenius_point(800.0, found, status)
     assert said.evidence == "none"
     assert said.melted is (status == "melted")
-    assert witness(800.0, None, status).evidence == "none"
+    assert arrhenius_point(800.0, None, status).evidence == "none"
 
 
 def test_conductivity_is_that_of_the_module_below():

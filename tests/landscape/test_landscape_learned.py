@@ -1,4 +1,4 @@
-"""Learnt landscapes against every point, on landscapes in closed form and on a real one."""
+"""Learned landscapes against every point, on landscapes in closed form and on a real one."""
 
 import numpy as np
 import pytest

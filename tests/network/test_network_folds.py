@@ -31,11 +31,11 @@ def test_folds_hold_each_crystal_once_and_tear_no_group_apart(groups, n_folds, s
             homes = [{groups[i] for i in fold} for fold in folds]
             assert sum(map(len, homes)) == len(set(groups))
         train = np.concatenate(folds[1:])
-        learnt, held_out = hold_out(train, 0.2, seed, given_groups)
-        assert sorted([*learnt, *held_out]) == sorted(train)
-        assert len(learnt)
+        learned, held_out = hold_out(train, 0.2, seed, given_groups)
+        assert sorted([*learned, *held_out]) == sorted(train)
+        assert len(learned)
         if given_groups is not None:
-            assert not {groups[i] for i in learnt} & {groups[i] for i in held_out}
+            assert not {groups[i] for i in learned} & {groups[i] for i in held_out}
 
 
 def test_folds_depend_on_their_seed_alone():

@@ -11,7 +11,7 @@ from synthetic import INFO, synthetic_set
 from superionic.errors import CellTooLargeError, NetworkError
 from superionic.network import inference
 from superionic.network.checkpoint import (
-    Calibration,
+    IntervalCalibration,
     Member,
     NetworkHeader,
     load_ensemble,
@@ -57,7 +57,7 @@ def ensemble(data):
         training_set_sha256=data.sha256(),
         n_crystals=8,
         targets=(TARGET, DIFFUSING),
-        calibration=Calibration(0.7, 3.0, 40, "chemical_system"),
+        calibration=IntervalCalibration(0.7, 3.0, 40, "chemical_system"),
     )
     return Ensemble(members, header)
 

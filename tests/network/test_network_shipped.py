@@ -45,7 +45,7 @@ def labels(shipped, study) -> LabelSet:
 
 @pytest.fixture(scope="module")
 def labelled(study) -> set[str]:
-    """Identifiers of all crystals with a label, whether it is learnt or not."""
+    """Identifiers of all crystals with a label, whether it is learned or not."""
     return {c.material_id for file in study.label_files for c in read_candidates([Path(file)])}
 
 
@@ -71,7 +71,7 @@ def test_it_has_learnt_the_published_labels(shipped, labels):
 
 
 def test_the_first_untouched_test_was_of_another_network(shipped, labels, labelled):
-    """What was predicted before it was labelled is learnt now: by this network, not by that."""
+    """What was predicted before it was labelled is learned now: by this network, not by that."""
     kept = json.loads((RESULTS / "untouched_40_predictions.json").read_text())
     tested = {row["material_id"] for row in kept["predictions"]}
     assert len(tested) == 40
@@ -156,4 +156,4 @@ def test_it_predicts_a_crystal(shipped, licl):
         2 * shipped.header.calibration.half_width_95
     )
     assert np.isfinite(prediction.novelty)
-    assert shipped.header.has_learnt("Cl-Li") is False or prediction.far is False
+    assert shipped.header.has_learned("Cl-Li") is False or prediction.far is False

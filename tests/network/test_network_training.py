@@ -33,12 +33,14 @@ QUICK = TrainingSettings(max_epochs=4, patience=0, learning_rate=5e-3, ema_decay
 TINY = NetworkSettings(cutoff_A=3.0, l_max=1, n_layers=1, channels=2, readout_hidden=4)
 
 
-def fit(training_set, directory, *, learnt=range(8), held_out=range(8, 10), settings=QUICK, **more):
+def fit(
+    training_set, directory, *, learned=range(8), held_out=range(8, 10), settings=QUICK, **more
+):
     more.setdefault("network_settings", TINY)
     table = GraphTable(training_set, more["network_settings"].cutoff_A)
     return fit_network(
         table,
-        np.array(learnt, dtype=np.int64),
+        np.array(learned, dtype=np.int64),
         np.array(held_out, dtype=np.int64),
         settings=settings,
         targets=training_set.rules.targets,
@@ -57,7 +59,7 @@ def test_it_learns_what_only_accelerations_tell(tmp_path):
     fitted = fit(
         data,
         tmp_path,
-        learnt=range(45),
+        learned=range(45),
         held_out=range(45, 50),
         settings=settings,
         network_settings=NETWORK,
@@ -92,7 +94,7 @@ def test_a_finished_run_is_not_run_again_and_another_is_refused(tmp_path):
     assert torch.equal(weights_of(first), weights_of(again))
     assert again.history == first.history
     assert (tmp_path / "metrics.csv").read_text().startswith("epoch,train_loss,validation_loss")
-    for change in ({"settings": replace(QUICK, seed=3)}, {"learnt": range(7)}, {"identity": "x"}):
+    for change in ({"settings": replace(QUICK, seed=3)}, {"learned": range(7)}, {"identity": "x"}):
         with pytest.raises(NetworkError, match="other settings or data"):
             fit(data, tmp_path, **change)
 
@@ -212,7 +214,7 @@ def test_early_stopping_and_no_validation(tmp_path):
     alone = fit(data, tmp_path / "b", held_out=[])
     assert alone.best_epoch == QUICK.max_epochs - 1
     with pytest.raises(NetworkError, match="No crystal is left"):
-        fit(data, tmp_path / "c", learnt=[])
+        fit(data, tmp_path / "c", learned=[])
 
 
 def test_targets_may_be_unknown_and_constant(tmp_path):

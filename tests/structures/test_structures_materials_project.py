@@ -13,7 +13,7 @@ from faulty_server import KEY, VERSION, Api, serving, summary_documents
 from superionic.errors import FetchError, SettingsError
 from superionic.structures import read_candidates
 from superionic.structures.sources.download import download
-from superionic.structures.sources.http import Patience, PatientSession
+from superionic.structures.sources.http import RequestPolicy, RetryingSession
 from superionic.structures.sources.materials_project import (
     FIELDS,
     MaterialsProject,
@@ -22,12 +22,12 @@ from superionic.structures.sources.materials_project import (
 )
 
 DOCUMENTS = summary_documents()
-QUICK = Patience(connect_s=2, read_s=0.4, attempts=4, first_wait_s=0.01, longest_wait_s=2)
+QUICK = RequestPolicy(connect_s=2, read_s=0.4, attempts=4, first_wait_s=0.01, longest_wait_s=2)
 
 
-def project(address, query=None, *, patience=QUICK, page_size=5, key=KEY):
-    session = PatientSession()
-    session.patience = patience
+def project(address, query=None, *, policy=QUICK, page_size=5, key=KEY):
+    session = RetryingSession()
+    session.policy = policy
     query = query or MaterialsProjectQuery()
     return MaterialsProject(query, key, endpoint=address, page_size=page_size, session=session)
 

@@ -21,10 +21,10 @@ from optimade.adapters.structures.pymatgen import from_pymatgen
 from superionic.errors import FetchError, InputError, SettingsError
 from superionic.structures import prepare, read_candidates
 from superionic.structures.sources.download import download
-from superionic.structures.sources.http import Patience
+from superionic.structures.sources.http import RequestPolicy
 from superionic.structures.sources.optimade import Optimade, structure_of
 
-QUICK = Patience(connect_s=2, read_s=10, attempts=4, first_wait_s=0.01, longest_wait_s=2)
+QUICK = RequestPolicy(connect_s=2, read_s=10, attempts=4, first_wait_s=0.01, longest_wait_s=2)
 LITHIUM = 'elements HAS "Li"'
 
 CRYSTALS = {p.stem: Structure.from_file(p) for p in sorted(EXAMPLES.glob("mp-*.cif"))}
@@ -134,7 +134,7 @@ def ids_of(path):
 
 def test_crystals_of_a_server_arrive_as_candidates(server, tmp_path):
     out = tmp_path / "li.jsonl"
-    source = Optimade(server, LITHIUM, extra_fields=["_exmpl_gap"], patience=QUICK, page_size=5)
+    source = Optimade(server, LITHIUM, extra_fields=["_exmpl_gap"], policy=QUICK, page_size=5)
     result = download(source, out)
     assert sorted(ids_of(out)) == sorted([*(set(CRYSTALS) - {"salt"}), "disordered"])
     assert result.left_out == {"slab": "It is not periodic in three directions."}
@@ -159,7 +159,7 @@ def test_crystals_of_a_server_arrive_as_candidates(server, tmp_path):
 def test_the_filter_is_the_servers_to_answer(server, tmp_path):
     out = tmp_path / "few.jsonl"
     download(
-        Optimade(server, f"{LITHIUM} AND nsites<=4 AND nelements=2", patience=QUICK, page_size=5),
+        Optimade(server, f"{LITHIUM} AND nsites<=4 AND nelements=2", policy=QUICK, page_size=5),
         out,
     )
     expected = {
@@ -183,10 +183,10 @@ def test_a_fault_at_any_request_changes_nothing(server, tmp_path, fault, at):
     proxy = Proxy(server)
     proxy.faults = [None] * at + [fault]
     out = tmp_path / "li.jsonl"
-    patience = Patience(2, 0.3 if fault == "late" else 10, 6, 0.05, 2)
+    policy = RequestPolicy(2, 0.3 if fault == "late" else 10, 6, 0.05, 2)
     with serving(proxy) as address:
         proxy.address = address
-        download(Optimade(address, LITHIUM, patience=patience, page_size=5), out)
+        download(Optimade(address, LITHIUM, policy=policy, page_size=5), out)
     assert len(ids_of(out)) == len(set(ids_of(out))) == len(CRYSTALS)
     assert len(proxy.requests) >= 5
 
@@ -198,10 +198,10 @@ def test_an_interrupted_download_goes_on_where_it_was(server, tmp_path):
     with serving(proxy) as address:
         proxy.address = address
         with pytest.raises(FetchError, match="500"):
-            download(Optimade(address, LITHIUM, patience=QUICK, page_size=5), out)
+            download(Optimade(address, LITHIUM, policy=QUICK, page_size=5), out)
         assert not out.exists()
         n_before = len(proxy.requests)
-        result = download(Optimade(address, LITHIUM, patience=QUICK, page_size=5), out)
+        result = download(Optimade(address, LITHIUM, policy=QUICK, page_size=5), out)
     assert result.n_resumed == 5
     assert len(ids_of(out)) == len(set(ids_of(out))) == len(CRYSTALS)
     assert len(proxy.requests) - n_before == 3  # the greeting and two pages
@@ -209,7 +209,7 @@ def test_an_interrupted_download_goes_on_where_it_was(server, tmp_path):
 
 def test_what_is_no_optimade_server_is_said_so(tmp_path):
     with serving(Api([])) as address, pytest.raises(FetchError, match="not as an OPTIMADE server"):
-        download(Optimade(address, LITHIUM, patience=QUICK, page_size=5), tmp_path / "x.jsonl")
+        download(Optimade(address, LITHIUM, policy=QUICK, page_size=5), tmp_path / "x.jsonl")
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 from superionic.cli.fetch import app
 from superionic.errors import FetchError
 from superionic.structures.sources import optimade
-from superionic.structures.sources.http import Patience
+from superionic.structures.sources.http import RequestPolicy
 from superionic.structures.sources.optimade import provider_databases
 
-QUICK = Patience(connect_s=2, read_s=5, attempts=2, first_wait_s=0.01, longest_wait_s=0.1)
+QUICK = RequestPolicy(connect_s=2, read_s=5, attempts=2, first_wait_s=0.01, longest_wait_s=0.1)
 # The consortium's list of providers as it was served, which the reference implementation brings.
 RECORDED = Path(find_spec("optimade").origin).parent / "server" / "data" / "providers.json"
 

@@ -117,7 +117,7 @@ def screen(
     learned : bool
         Evaluate about a hundred points, learn the others, and give every descriptor an interval.
     max_energies : int, optional
-        Energies of a learnt landscape at the most; 2000 by default.
+        Energies of a learned landscape at the most; 2000 by default.
     relax : {"auto", "cell", "never"}
         Relax positions where a force is above 0.5 eV/A; the cell, too; or nothing.
     min_width_A : float, optional
@@ -274,7 +274,7 @@ def refine(
     """Refine landscapes of a first potential with a second one, from some thirty energies each.
 
     What ``superionic refine`` does: the landscapes are in the database, the difference to them is
-    learnt, and the second potential gets rows of its own with intervals.
+    learned, and the second potential gets rows of its own with intervals.
 
     Parameters
     ----------

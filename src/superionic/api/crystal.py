@@ -124,7 +124,7 @@ class CrystalLandscape:
         )
 
     def intervals(self) -> Intervals:
-        """Return 95 % intervals of the descriptors of a learnt landscape, by their names.
+        """Return 95 % intervals of the descriptors of a learned landscape, by their names.
 
         Empty where every point was evaluated.
         """
@@ -279,7 +279,7 @@ def landscape(
     learned : bool
         Evaluate about a hundred points, learn the others, and give every descriptor an interval.
     max_energies : int, optional
-        Energies of a learnt landscape at the most; 2000 by default.
+        Energies of a learned landscape at the most; 2000 by default.
     min_width_A : float, optional
         Repeat the cell until it is this wide in every direction.
     radius_A : float, optional

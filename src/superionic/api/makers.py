@@ -47,7 +47,7 @@ def landscape_settings(
     learned : bool
         Evaluate about a hundred points, learn the others, and give intervals.
     max_energies : int, optional
-        Energies of a learnt landscape at the most.
+        Energies of a learned landscape at the most.
     radius_A : float, optional
         Another exclusion radius.
     reference : bool

@@ -74,7 +74,7 @@ def refine(
 ) -> None:
     """Refine landscapes with a second potential, from some thirty energies each.
 
-    Landscapes of a first potential are in the database: the difference to them is learnt. The
+    Landscapes of a first potential are in the database: the difference to them is learned. The
     second potential gets rows of its own, with a 95 % interval for every number; 'explain' shows
     all potentials side by side. Nothing is computed twice. Exit code 3 says that some materials
     could not be refined.

@@ -144,7 +144,7 @@ def submit(
         echo(f"{done.n_submitted} materials {verb} ({done.n_jobs} jobs).")
         if selector.n_without_ion:
             echo(f"{selector.n_without_ion} do not hold {selector.element}.")
-        for label, n_removed in selector.sieve.removed:
+        for label, n_removed in selector.filters.removed:
             echo(f"{n_removed} were removed by {label}.")
         if done.n_duplicates:
             echo(f"{done.n_duplicates} are the same as another, which stands for them.")

@@ -68,8 +68,8 @@ def worker(
     Each process loads a potential once. On SIGTERM or Ctrl-C jobs have a while to finish; those
     that do not are handed back. Results are on disk before they are sent.
     """
-    from superionic.cluster.patience import Patience
     from superionic.cluster.process import ProcessSetup
+    from superionic.cluster.retry import RetryPolicy
     from superionic.cluster.site import open_site
     from superionic.cluster.worker import Limits, run_worker
     from superionic.cores import threads_per_process, usable_cores
@@ -81,7 +81,7 @@ def worker(
     with open_site(
         settings,
         launchpad=launchpad,
-        patience=Patience(patience),
+        retry=RetryPolicy(patience),
         prefer_uri=database is not None,
         require_launchpad=True,
     ) as site:

@@ -46,12 +46,12 @@ def deliver(result: Result, store: JobStore, launchpad: CampaignLaunchPad) -> bo
         return True
     if not launchpad.still_owns(*launch):
         return False
-    insist = launchpad.patience.insist
-    if not send(result.writes, result.launch_id, store, insist):
+    call = launchpad.retry.call
+    if not send(result.writes, result.launch_id, store, call):
         return False
     if launchpad.end_launch(*launch, result.action, result.state):
         return True
-    withdraw(result.writes, result.launch_id, store, insist)
+    withdraw(result.writes, result.launch_id, store, call)
     return False
 
 
@@ -59,7 +59,7 @@ def send(
     writes: Iterable[Write],
     launch_id: int,
     store: JobStore,
-    insist: Callable[[Callable[[], Any]], Any],
+    call: Callable[[Callable[[], Any]], Any],
 ) -> bool:
     """Write documents and arrays of a launch; False if those of a later launch are there.
 
@@ -73,7 +73,7 @@ def send(
         The launch that they are of.
     store : JobStore
         Where they go.
-    insist : callable
+    call : callable
         Calls a function until it works.
     """
     writes = tuple(writes)
@@ -81,15 +81,15 @@ def send(
         for document in write.documents:
             if write.store:
                 target = store.additional_stores[write.store]
-                insist(partial(_put_array, target, write, document, launch_id))
-            elif not insist(partial(_put, store.docs_store, write, document, launch_id)):
-                withdraw(writes, launch_id, store, insist)
+                call(partial(_put_array, target, write, document, launch_id))
+            elif not call(partial(_put, store.docs_store, write, document, launch_id)):
+                withdraw(writes, launch_id, store, call)
                 return False
     for write in writes:
         for document in write.documents if not write.store else ():
             for name, target in store.additional_stores.items():
                 names = _names(writes, name)
-                insist(partial(_remove_older_arrays, target, document, names, launch_id))
+                call(partial(_remove_older_arrays, target, document, names, launch_id))
     return True
 
 
@@ -97,17 +97,17 @@ def withdraw(
     writes: Iterable[Write],
     launch_id: int,
     store: JobStore,
-    insist: Callable[[Callable[[], Any]], Any],
+    call: Callable[[Callable[[], Any]], Any],
 ) -> None:
     """Take back what a launch has written that came too late."""
     writes = tuple(writes)
     for write in writes:
         for document in write.documents if not write.store else ():
             own = {**_key(write, document), LAUNCH_FIELD: launch_id}
-            insist(partial(store.docs_store._collection.delete_many, own))
+            call(partial(store.docs_store._collection.delete_many, own))
     for name, target in store.additional_stores.items():
         if _keeps_arrays_in_database(target) and (names := _names(writes, name)):
-            insist(partial(target.remove_docs, {"blob_uuid": {"$in": names}}))
+            call(partial(target.remove_docs, {"blob_uuid": {"$in": names}}))
 
 
 def _put(target: Store, write: Write, document: dict[str, Any], launch_id: int) -> bool:

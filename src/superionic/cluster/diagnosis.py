@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from superionic.cluster.patience import Patience
+from superionic.cluster.retry import RetryPolicy
 from superionic.cluster.site import (
     launchpad_file,
     launchpad_in,
@@ -43,7 +43,7 @@ def diagnose_launchpad(settings: SuperionicSettings, *, timeout_s: float = 5.0) 
     except SuperionicError as error:
         return [Finding(False, "launchpad", error.message, error.hint)]
     try:
-        launchpad = open_launchpad(found, Patience(0.0), writing=True, timeout_s=timeout_s)
+        launchpad = open_launchpad(found, RetryPolicy(0.0), writing=True, timeout_s=timeout_s)
         prepared = launchpad.is_prepared()
         launchpad.client.close()
     except SuperionicError as error:

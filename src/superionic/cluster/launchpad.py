@@ -22,11 +22,11 @@ from pymongo import ASCENDING, DESCENDING, MongoClient
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError
 
 from superionic.cluster.identity import Gate
-from superionic.cluster.patience import (
+from superionic.cluster.retry import (
     DatabaseAwayError,
-    Patience,
-    PatientCollection,
-    PatientCounter,
+    RetryingCollection,
+    RetryingCounter,
+    RetryPolicy,
 )
 from superionic.store.database.owner import this_process
 
@@ -59,7 +59,7 @@ class CampaignLaunchPad(LaunchPad):
     ----------
     settings : dict
         As ``LaunchPad.from_dict`` takes them.
-    patience : Patience
+    retry : RetryPolicy
         How long an operation waits for a server that is away.
 
     Attributes
@@ -68,7 +68,7 @@ class CampaignLaunchPad(LaunchPad):
         Which jobs are taken; all without one.
     """
 
-    def __init__(self, settings: dict[str, Any], patience: Patience) -> None:
+    def __init__(self, settings: dict[str, Any], retry: RetryPolicy) -> None:
         kwargs = {**CLIENT_KWARGS, **(settings.get("mongoclient_kwargs") or {})}
         super().__init__(
             host=settings.get("host"),
@@ -82,12 +82,12 @@ class CampaignLaunchPad(LaunchPad):
             mongoclient_kwargs=kwargs,
         )
         self.m_logger.propagate = False
-        self.patience = patience
+        self.retry = retry
         self.owner = this_process().token
         for name in _COLLECTIONS:
-            setattr(self, name, PatientCollection(self.db[name], patience))
-        self.fw_id_assigner = PatientCounter(self.db["fw_id_assigner"], patience)
-        self.refusals = PatientCollection(self.db[REFUSALS_COLLECTION], patience)
+            setattr(self, name, RetryingCollection(self.db[name], retry))
+        self.fw_id_assigner = RetryingCounter(self.db["fw_id_assigner"], retry)
+        self.refusals = RetryingCollection(self.db[REFUSALS_COLLECTION], retry)
         self.gate: Gate | None = None
         self._strange: set[int] = set()
         self._preferred: list[int] = []
@@ -119,13 +119,13 @@ class CampaignLaunchPad(LaunchPad):
 
     def now(self) -> datetime.datetime:
         """Return what time it is for the database, the one clock that all hosts share."""
-        told = self.patience.insist(lambda: self.client.admin.command("hello")["localTime"])
+        told = self.retry.call(lambda: self.client.admin.command("hello")["localTime"])
         return told.replace(tzinfo=datetime.UTC) if told.tzinfo is None else told
 
     @cached_property
     def identity(self) -> str:
         """Return the name of this launchpad, which stays when its server moves."""
-        names = PatientCollection(self.db[_IDENTITY], self.patience)
+        names = RetryingCollection(self.db[_IDENTITY], self.retry)
         new = {"$setOnInsert": {"identity": uuid.uuid4().hex}}
         names.update_one({"_id": "launchpad"}, new, upsert=True)
         return str(names.find_one({"_id": "launchpad"})["identity"])
@@ -259,7 +259,7 @@ class CampaignLaunchPad(LaunchPad):
 
         # Changed since it was looked at, without an outage: by somebody who holds no lock, and the
         # holder of the lock is right, as in FireWorks. After an outage: by the first try.
-        if not self.patience.insist(replace) and n_tries == 1:
+        if not self.retry.call(replace) and n_tries == 1:
             self.fireworks.replace_one(fw_id, document)
 
     def rerun_fw(
@@ -310,7 +310,7 @@ class CampaignLaunchPad(LaunchPad):
             wanted = {"state": {"$in": ["READY", "RESERVED"]}}
             return self._loaded(fw_id) if self._reserve(fw_id, wanted) else None
         for fresh in (False, True):
-            wanted = self._wanted(query)  # what is refused has been learnt in between
+            wanted = self._wanted(query)  # what is refused has been learned in between
             if fresh or not self._candidates or self._candidates_are_old(wanted):
                 self._look_for_candidates(wanted)
             while self._preferred or self._candidates:

@@ -19,7 +19,7 @@ from typing import Any
 from superionic.cluster.delivery import deliver
 from superionic.cluster.identity import Gate
 from superionic.cluster.launchpad import CampaignLaunchPad
-from superionic.cluster.patience import DatabaseAwayError, Patience
+from superionic.cluster.retry import DatabaseAwayError, RetryPolicy
 from superionic.cluster.site import LaunchpadSpec
 from superionic.cluster.spool import Result, Spool, SpoolError, SpoolingJobStore
 from superionic.store.database.stores import DatabaseSpec
@@ -132,12 +132,12 @@ class WorkerLaunchPad(CampaignLaunchPad):
     def __init__(
         self,
         setup: ProcessSetup,
-        patience: Patience,
+        retry: RetryPolicy,
         store: SpoolingJobStore,
         spool: Spool,
         connection: Connection,
     ) -> None:
-        super().__init__(setup.launchpad.settings, patience)
+        super().__init__(setup.launchpad.settings, retry)
         self.gate = Gate(self.refusals, setup.name)
         self._store = store
         self._spool = spool
@@ -273,9 +273,9 @@ def serve(connection: Connection, setup: ProcessSetup) -> None:
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - FireWorks and jobflow log there
     _use_threads(setup.n_threads)
     with setup.database.open() as database:
-        patience = Patience(setup.patience_s)
-        store = SpoolingJobStore(database.job_store, patience)
-        launchpad = WorkerLaunchPad(setup, patience, store, Spool(setup.spool), connection)
+        retry = RetryPolicy(setup.patience_s)
+        store = SpoolingJobStore(database.job_store, retry)
+        launchpad = WorkerLaunchPad(setup, retry, store, Spool(setup.spool), connection)
         connection.send(Hello(launchpad.owner))
         try:
             _launch_jobs(launchpad, store, setup, stopping)

@@ -41,7 +41,7 @@ _RUN_AGAIN = "_superionic_run_again"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class JobEnd:
     """What becomes of a job whose process is gone.
 
     Parameters
@@ -146,7 +146,7 @@ def recover_process(
     spool: Spool,
     owner: str,
     *,
-    verdict: Verdict | None = None,
+    verdict: JobEnd | None = None,
     deaths_allowed: int = DEATHS_ALLOWED,
 ) -> Recovery:
     """Put right what one process left behind that is known to be dead.
@@ -155,7 +155,7 @@ def recover_process(
     ----------
     owner : str
         Token of the process.
-    verdict : Verdict, optional
+    verdict : JobEnd, optional
         What becomes of its job; by default it runs again unless its processes died too often.
     deaths_allowed : int
         A job whose process dies more often while its worker lives on has killed it, and fails.
@@ -245,7 +245,7 @@ def end_lost_launches(
     gone: Callable[[dict[str, Any]], bool],
     but: frozenset[int] = frozenset(),
     deaths_allowed: int = DEATHS_ALLOWED,
-    verdict: Verdict | None = None,
+    verdict: JobEnd | None = None,
 ) -> None:
     """End launches whose process is dead, and let their jobs run again unless they kill.
 
@@ -265,7 +265,7 @@ def end_lost_launches(
                     _tell_workflow(launchpad, fw_id, launches, found)
             elif len(lost) == len(alive):
                 for launch in lost:
-                    chosen = verdict or _verdict_of_death(launchpad, fw_id, deaths_allowed)
+                    chosen = verdict or _end_of_death(launchpad, fw_id, deaths_allowed)
                     _end_launch(launchpad, fw_id, launch["launch_id"], chosen, found)
     # Launches that no Firework counts as its own any more.
     for launch in launchpad.launches.find({"state": "RUNNING"}):
@@ -277,14 +277,14 @@ def end_lost_launches(
             )
 
 
-_LOST = Verdict(
+_LOST = JobEnd(
     failure_action("worker_lost", "The worker that ran this job has gone without a word."),
     run_again=True,
 )
 
 
 def _end_launch(
-    launchpad: CampaignLaunchPad, fw_id: int, launch_id: int, verdict: Verdict, found: Recovery
+    launchpad: CampaignLaunchPad, fw_id: int, launch_id: int, verdict: JobEnd, found: Recovery
 ) -> None:
     if not _end(launchpad, launch_id, verdict):
         return  # somebody else has been quicker
@@ -295,7 +295,7 @@ def _end_launch(
         found.handed_back.append(fw_id)
 
 
-def _end(launchpad: CampaignLaunchPad, launch_id: int, verdict: Verdict) -> bool:
+def _end(launchpad: CampaignLaunchPad, launch_id: int, verdict: JobEnd) -> bool:
     """End a launch that has not ended; say whether it is this verdict that counts.
 
     Whoever finds it half done can go on: a job that shall run again is marked.
@@ -330,7 +330,7 @@ def _tell_workflow(
         found.refreshed.append(fw_id)
 
 
-def _verdict_of_death(launchpad: CampaignLaunchPad, fw_id: int, deaths_allowed: int) -> Verdict:
+def _end_of_death(launchpad: CampaignLaunchPad, fw_id: int, deaths_allowed: int) -> JobEnd:
     """Count a death, and let the job run again unless it was one too many."""
     fields = {"spec._superionic.deaths": 1, "spec.material_id": 1}
     firework = launchpad.fireworks.find_one({"fw_id": fw_id}, fields)
@@ -344,7 +344,7 @@ def _verdict_of_death(launchpad: CampaignLaunchPad, fw_id: int, deaths_allowed: 
         "machine, or with a coarser grid. Then 'superionic rerun --cause worker_died'.",
         material_id=str(spec.get("material_id", "")),
     )
-    return Verdict(action, run_again=deaths <= deaths_allowed)
+    return JobEnd(action, run_again=deaths <= deaths_allowed)
 
 
 def _gone_by(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from superionic.cluster.launchpad import CLIENT_KWARGS, CampaignLaunchPad
-from superionic.cluster.patience import Patience
+from superionic.cluster.retry import RetryPolicy
 from superionic.errors import DatabaseError, SettingsError
 from superionic.settings import SuperionicSettings
 from superionic.store.database.addresses import hosts_of
@@ -53,9 +53,9 @@ class LaunchpadSpec:
     description: str
     ignored: tuple[str, ...] = ()
 
-    def open(self, patience: Patience) -> CampaignLaunchPad:
+    def open(self, retry: RetryPolicy) -> CampaignLaunchPad:
         """Return the launchpad. Nothing is sent before the first query."""
-        return CampaignLaunchPad(deepcopy(self.settings), patience)
+        return CampaignLaunchPad(deepcopy(self.settings), retry)
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def open_site(
     settings: SuperionicSettings,
     *,
     launchpad: Path | None = None,
-    patience: Patience = Patience(10.0),  # noqa: B008 - frozen
+    retry: RetryPolicy = RetryPolicy(10.0),  # noqa: B008 - frozen
     writing: bool = True,
     prefer_uri: bool = False,
     require_launchpad: bool = False,
@@ -175,7 +175,7 @@ def open_site(
         The settings of this installation.
     launchpad : Path, optional
         A launchpad file.
-    patience : Patience
+    retry : RetryPolicy
         How long the launchpad's operations wait for a server that is away.
     writing : bool
         Whether something will be written: then indexes are made, and the right to write is needed.
@@ -202,7 +202,7 @@ def open_site(
         path = launchpad_file(launchpad)
         launchpad_spec = read_launchpad(path) if path is not None else launchpad_in(spec)
         opened = open_launchpad(
-            launchpad_spec, patience, writing=writing, require_launchpad=require_launchpad
+            launchpad_spec, retry, writing=writing, require_launchpad=require_launchpad
         )
         stack.callback(opened.client.close)
         if writing:
@@ -224,7 +224,7 @@ def with_timeouts(spec: DatabaseSpec) -> DatabaseSpec:
 
 def open_launchpad(
     spec: LaunchpadSpec,
-    patience: Patience,
+    retry: RetryPolicy,
     *,
     writing: bool,
     require_launchpad: bool = False,
@@ -244,7 +244,7 @@ def open_launchpad(
     with ExitStack() as stack:
         # 'from None' throughout: pymongo's texts may repeat parts of a URI.
         try:
-            opened = spec.open(patience)
+            opened = spec.open(retry)
             stack.callback(opened.client.close)
             with pymongo.timeout(timeout_s):
                 ids = opened.db.fw_id_assigner

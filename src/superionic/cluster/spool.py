@@ -22,7 +22,7 @@ import bson
 from jobflow import JobStore
 from maggma.core import Store
 
-from superionic.cluster.patience import Patience
+from superionic.cluster.retry import RetryPolicy
 from superionic.directories import made_private
 from superionic.errors import DatabaseError
 from superionic.store.database.owner import is_dead, this_process
@@ -280,16 +280,16 @@ class SpoolingJobStore(JobStore):
     ----------
     real : JobStore
         The connected store of the results database.
-    patience : Patience
+    retry : RetryPolicy
         How long reading waits for a database that is away.
     """
 
-    def __init__(self, real: JobStore, patience: Patience) -> None:
+    def __init__(self, real: JobStore, retry: RetryPolicy) -> None:
         super().__init__(
             real.docs_store, dict(real.additional_stores), save=real.save, load=real.load
         )
         self.real = real
-        self.patience = patience
+        self.retry = retry
         self._writes: list[Write] = []
 
     def connect(self, force_reset: bool = False) -> None:
@@ -300,7 +300,7 @@ class SpoolingJobStore(JobStore):
 
     def query(self, *args: Any, **kwargs: Any) -> Iterator[dict[str, Any]]:
         """Query as the real store does, waiting for a database that is away."""
-        return iter(self.patience.insist(lambda: list(self.real.query(*args, **kwargs))))
+        return iter(self.retry.call(lambda: list(self.real.query(*args, **kwargs))))
 
     def update(self, docs: Any, save: Any = None, key: Any = None) -> None:
         """Remember documents, split as jobflow splits them, with their blob identifiers fixed."""

@@ -9,7 +9,7 @@ from monty.json import MontyDecoder
 
 from superionic.cluster.delivery import send
 from superionic.cluster.identity import reason_to_refuse
-from superionic.cluster.patience import Patience
+from superionic.cluster.retry import RetryPolicy
 from superionic.cluster.spool import SpoolingJobStore
 from superionic.errors import SettingsError, SuperionicError
 from superionic.potentials.trust import only_allowed
@@ -102,7 +102,7 @@ class StoredJobFiretask(JobFiretask):
             return super().run_task(fw_spec)
         launch_id = self._launch_id(launchpad)
         real.connect()
-        SETTINGS.JOB_STORE = recorder = SpoolingJobStore(real, Patience(0.0))
+        SETTINGS.JOB_STORE = recorder = SpoolingJobStore(real, RetryPolicy(0.0))
         try:
             action = super().run_task(fw_spec)
         finally:

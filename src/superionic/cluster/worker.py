@@ -24,7 +24,7 @@ from superionic.cluster.process import (
     Started,
     serve,
 )
-from superionic.cluster.recovery import Recovery, Verdict, recover_process
+from superionic.cluster.recovery import JobEnd, Recovery, recover_process
 from superionic.cluster.spool import Spool, SpoolError
 from superionic.errors import DatabaseError, SuperionicError
 from superionic.store.database.stores import Database
@@ -86,7 +86,7 @@ class _Child:
     job: Started | None = None
     since: float = field(default_factory=time.monotonic)
     n_jobs: int = 0
-    verdict: Verdict | None = None
+    verdict: JobEnd | None = None
     open: bool = True
 
 
@@ -122,7 +122,7 @@ def run_worker(
     Raises
     ------
     DatabaseAwayError
-        When the database is away for longer than the setup's patience.
+        When the database is away for longer than the setup's retry.
     SpoolError
         When results cannot be written to disk.
     WorkerError
@@ -261,7 +261,7 @@ class _Supervisor:
         if limit_s is not None and took_s > limit_s:
             text = f"The job was stopped after {took_s:.0f} s (limit: {limit_s:g} s)."
             hint = "Raise time_limit_s of the campaign, or --time-limit; then 'superionic rerun'."
-            self._kill(child, Verdict(failure_action("time_limit", text, hint), run_again=False))
+            self._kill(child, JobEnd(failure_action("time_limit", text, hint), run_again=False))
         elif self.limits.memory_GB is not None:
             used_GB = _memory_GB(child.process.pid)
             if used_GB > self.limits.memory_GB:
@@ -271,9 +271,9 @@ class _Supervisor:
                 )
                 hint = "Raise --memory-limit, or use a coarser grid; then 'superionic rerun'."
                 action = failure_action("memory_limit", text, hint)
-                self._kill(child, Verdict(action, run_again=False))
+                self._kill(child, JobEnd(action, run_again=False))
 
-    def _kill(self, child: _Child, verdict: Verdict) -> None:
+    def _kill(self, child: _Child, verdict: JobEnd) -> None:
         child.verdict = verdict
         child.process.kill()
         child.process.join()
@@ -348,7 +348,7 @@ class _Supervisor:
             self.say(f"{fw_id} {name}: failed: {message}")
 
 
-HANDED_BACK = Verdict(
+HANDED_BACK = JobEnd(
     failure_action("handed_back", "The worker was asked to stop and gave the job back."),
     run_again=True,
 )

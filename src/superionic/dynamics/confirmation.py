@@ -76,7 +76,7 @@ class Ions:
 
 
 @dataclass(frozen=True)
-class Witness:
+class ArrheniusPoint:
     """What the run at one temperature says.
 
     Parameters
@@ -142,12 +142,12 @@ class Finding:
 ROOM_TEMPERATURE_K = 300.0
 
 
-def witness(
+def arrhenius_point(
     temperature_K: float,
     analysis: DiffusionAnalysis | None,
     status: StopCode,
     rules: VerdictRules | None = None,
-) -> Witness:
+) -> ArrheniusPoint:
     """Return what a run says.
 
     Parameters
@@ -164,13 +164,13 @@ def witness(
     rules = rules or VerdictRules()
     melted = status == "melted" or (analysis is not None and analysis.verdict == "melted")
     if analysis is None or melted or status == "run_away":
-        return Witness(temperature_K, "none", melted=melted)
+        return ArrheniusPoint(temperature_K, "none", melted=melted)
     bound = diffusivity(analysis.slope_upper_bound_A2_per_ps)
     usable_bound = bound if 0.0 < bound < float("inf") else None
     slope = analysis.slope
     if slope is None:
         rare = analysis.n_hopped == 0 and usable_bound is not None
-        return Witness(
+        return ArrheniusPoint(
             temperature_K,
             "bound" if rare else "none",
             upper_bound_cm2_per_s=usable_bound if rare else None,
@@ -184,7 +184,7 @@ def witness(
     )
     counts = analysis.n_hopped > 0 and slope.slope_A2_per_ps > 0.0 and not confined
     evidence: Evidence = "value" if counts else "bound"
-    return Witness(
+    return ArrheniusPoint(
         temperature_K,
         evidence if counts or usable_bound is not None else "none",
         diffusivity_cm2_per_s=diffusivity(slope.slope_A2_per_ps),
@@ -195,13 +195,13 @@ def witness(
 
 
 def confirm(
-    witnesses: Sequence[Witness], ions: Ions, rules: ConfirmationRules | None = None
+    points: Sequence[ArrheniusPoint], ions: Ions, rules: ConfirmationRules | None = None
 ) -> Finding:
     """Judge a material by its runs.
 
     Parameters
     ----------
-    witnesses : sequence of Witness
+    points : sequence of ArrheniusPoint
         One for each temperature.
     ions : Ions
         Number, volume and charge.
@@ -209,26 +209,26 @@ def confirm(
         Numbers of the verdict.
     """
     rules = rules or ConfirmationRules()
-    fit = arrhenius(witnesses)
-    deciding = estimate(rules.deciding_temperature_K, witnesses, fit, ions)
-    melting_K = min((one.temperature_K for one in witnesses if one.melted), default=None)
+    fit = arrhenius(points)
+    deciding = estimate(rules.deciding_temperature_K, points, fit, ions)
+    melting_K = min((one.temperature_K for one in points if one.melted), default=None)
     verdict, reason = _judge(deciding, melting_K, rules)
     return Finding(
         verdict=verdict,
         reason=reason,
         fit=fit,
         deciding=deciding,
-        room=estimate(ROOM_TEMPERATURE_K, witnesses, fit, ions),
+        room=estimate(ROOM_TEMPERATURE_K, points, fit, ions),
         melting_temperature_K=melting_K,
     )
 
 
-def arrhenius(witnesses: Sequence[Witness]) -> ArrheniusFit | None:
+def arrhenius(points: Sequence[ArrheniusPoint]) -> ArrheniusFit | None:
     """Return the fit of the diffusivities, None with fewer than two temperatures with a value."""
-    values = [one for one in witnesses if one.evidence == "value"]
+    values = [one for one in points if one.evidence == "value"]
     if len({one.temperature_K for one in values}) < 2:
         return None
-    bounds = [one for one in witnesses if one.evidence == "bound"]
+    bounds = [one for one in points if one.evidence == "bound"]
     return fit_arrhenius(
         [one.temperature_K for one in values],
         [_given(one.diffusivity_cm2_per_s) for one in values],
@@ -240,7 +240,7 @@ def arrhenius(witnesses: Sequence[Witness]) -> ArrheniusFit | None:
 
 
 def estimate(
-    temperature_K: float, witnesses: Sequence[Witness], fit: ArrheniusFit | None, ions: Ions
+    temperature_K: float, points: Sequence[ArrheniusPoint], fit: ArrheniusFit | None, ions: Ions
 ) -> Estimate:
     """Return the conductivity at a temperature.
 
@@ -253,13 +253,13 @@ def estimate(
         interval = (found.low, found.value, found.high)
         low, value, high = (ions.conductivity(d, temperature_K) for d in interval)
         return Estimate(value, low, high)
-    for one in witnesses:
+    for one in points:
         if one.temperature_K == temperature_K and one.evidence == "value":
             value = ions.conductivity(_given(one.diffusivity_cm2_per_s), temperature_K)
             error = ions.conductivity(_given(one.error_cm2_per_s), temperature_K)
             reach = error * float(student_t.ppf(0.975, one.degrees_of_freedom))
             return Estimate(value, max(value - reach, 0.0), value + reach)
-    known = [one for one in witnesses if one.upper_bound_cm2_per_s is not None]
+    known = [one for one in points if one.upper_bound_cm2_per_s is not None]
     bound = bound_at(
         temperature_K,
         [one.temperature_K for one in known],

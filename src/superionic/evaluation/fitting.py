@@ -190,7 +190,7 @@ def held_out_scores(
     -----
     Features are taken as they are. Where the network's prediction is one of them, those of the
     training rows come from networks that left out the training row's chemical system, but may have
-    learnt the labels of the one that is predicted here: that feature is not cross-validated twice.
+    learned the labels of the one that is predicted here: that feature is not cross-validated twice.
     """
     settings = settings or FitSettings()
     found: dict[str, float] = {}

@@ -153,7 +153,7 @@ class Evaluation:
         orbits = self.orbits(grid, operations)
         difference_eV = self.symmetry_violation(grid, orbits)
         tolerance_eV = self.settings.symmetry_tolerance_eV
-        if self.settings.learned is not None:  # a noisy potential may be learnt all the same
+        if self.settings.learned is not None:  # a noisy potential may be learned all the same
             tolerance_eV = max(tolerance_eV, self.settings.learned.barrier_tolerance_eV / 2)
         if difference_eV <= tolerance_eV:
             return Sampling(grid, orbits, group, len(operations))
@@ -398,7 +398,7 @@ class Evaluation:
             self.require_some(sampler, totals_eV)
             return totals_eV
 
-        return self.learnt(sampling, learn_maps(sampler, evaluate))
+        return self.learned(sampling, learn_maps(sampler, evaluate))
 
     def sampler(self, sampling: Sampling, settings: LearnedSettings) -> LandscapeSampler:
         """Return what asks for the energies of a learned landscape."""
@@ -430,7 +430,7 @@ class Evaluation:
                 hint="Check the potential and the crystal.",
             )
 
-    def learnt(self, sampling: Sampling, maps: LearnedMaps) -> list[OrbitLandscape]:
+    def learned(self, sampling: Sampling, maps: LearnedMaps) -> list[OrbitLandscape]:
         """Return the maps of all orbits as a sampler left them, and note what there is to say."""
         self.ending = maps.ending
         self.uses_prior = maps.posterior.uses_prior
@@ -473,7 +473,7 @@ class Evaluation:
             yield Remark(
                 "points_left_out",
                 f"{self.potential.info.label} gave no energy at {self.n_failed} points ({reason}); "
-                "they were learnt from the others.",
+                "they were learned from the others.",
             )
 
     def _surroundings(self, representatives: list[int]) -> list[Surroundings]:

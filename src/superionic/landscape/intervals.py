@@ -1,4 +1,4 @@
-"""Intervals of descriptors, from maps drawn from the posterior of a learnt landscape."""
+"""Intervals of descriptors, from maps drawn from the posterior of a learned landscape."""
 
 from dataclasses import fields
 
@@ -22,7 +22,7 @@ FIXED = ("n_mobile", "cell_volume_A3", "xi_threshold_eV", "thresholds_eV")
 """Fields that do not depend on energies."""
 
 UNKNOWN_ABOVE_eV = 0.9 * CEILING_eV
-"""Learnt energies end at the ceiling: a barrier near it may be any number of times as high."""
+"""Learned energies end at the ceiling: a barrier near it may be any number of times as high."""
 
 Interval = tuple[float, float]
 Intervals = dict[str, Interval | tuple[Interval, ...]]
@@ -31,7 +31,7 @@ Intervals = dict[str, Interval | tuple[Interval, ...]]
 def descriptor_intervals(
     landscape: Landscape, found: Descriptors, settings: DescriptorSettings | None = None
 ) -> Intervals:
-    """Return a 95 % interval for every descriptor of a learnt landscape.
+    """Return a 95 % interval for every descriptor of a learned landscape.
 
     Every drawn map goes through the same code as the landscape itself; the interval is that of the
     quantiles of what comes out, widened where it must be to hold the descriptor of the landscape.
@@ -49,7 +49,7 @@ def descriptor_intervals(
     -------
     dict
         By the name of the field of :class:`Descriptors` a pair (low, high), or a tuple of pairs
-        where the field is a tuple; empty for a landscape that is not learnt.
+        where the field is a tuple; empty for a landscape that is not learned.
     """
     drawn = [
         compute_descriptors(

@@ -41,8 +41,8 @@ def compute_landscape(
     progress : callable, optional
         Called now and then with (done, planned) numbers of energies.
     prior : Landscape, optional
-        Another potential's landscape of the same crystal on the same grid, from which a learnt
-        landscape starts: only the difference is learnt.
+        Another potential's landscape of the same crystal on the same grid, from which a learned
+        landscape starts: only the difference is learned.
 
     Raises
     ------

@@ -13,7 +13,7 @@
    lie below these.
 
 Where another potential's landscape of the crystal is known, its energies are one more feature and a
-known function of the process: only the difference is learnt. The design then is made of sites, of
+known function of the process: only the difference is learned. The design then is made of sites, of
 that landscape's passes, and of points far from each other among its low ones. The process goes back
 to the features alone as soon as those explain the energies better.
 

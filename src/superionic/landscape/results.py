@@ -44,11 +44,11 @@ class OrbitLandscape:
         Energy relative to the minimum of this map; points too close to another ion hold the largest
         energy of the others.
     evaluated : ndarray of bool, shape (n1, n2, n3)
-        False where a point is too close to another ion, or its energy is interpolated or learnt.
+        False where a point is too close to another ion, or its energy is interpolated or learned.
     minimum_eV : float
         Total energy of the minimum.
     drawn : DrawnMaps or None
-        How else the map may look, where it is learnt.
+        How else the map may look, where it is learned.
     """
 
     orbit: SiteOrbit
@@ -110,7 +110,7 @@ class Landscape:
     remarks : list of Remark
         What the user should know.
     ending : str or None
-        Why a learnt landscape took no more energies: ``settled``, ``budget`` or ``exhausted``
+        Why a learned landscape took no more energies: ``settled``, ``budget`` or ``exhausted``
         (every point is evaluated); None for others.
     """
 

@@ -30,7 +30,7 @@ class LearnedRounds:
     """A learned landscape whose energies are computed elsewhere, batch by batch.
 
     The symmetry is trusted: no energies are asked for to check it. What is asked for depends on
-    the settings and on the energies that were learnt: a search that was stopped goes on where it
+    the settings and on the energies that were learned: a search that was stopped goes on where it
     was when it is told them again.
 
     Parameters
@@ -44,7 +44,7 @@ class LearnedRounds:
     info : PotentialInfo
         What gives the energies; errors name it.
     prior : Landscape, optional
-        Another potential's landscape, to which the difference is learnt.
+        Another potential's landscape, to which the difference is learned.
 
     Examples
     --------
@@ -78,7 +78,7 @@ class LearnedRounds:
 
     @property
     def n_asked(self) -> int:
-        """Return the number of energies that were learnt, failures included."""
+        """Return the number of energies that were learned, failures included."""
         return self._evaluation.n_evaluations
 
     @property
@@ -128,7 +128,7 @@ class LearnedRounds:
         LandscapeError
             When the energy is the same everywhere.
         """
-        orbits = self._evaluation.learnt(self._sampling, self._sampler.result())
+        orbits = self._evaluation.learned(self._sampling, self._sampler.result())
         refuse_flat(orbits)
         return Landscape(
             structure=self._evaluation.structure,

@@ -12,7 +12,7 @@ and their rotational invariants, the power spectrum
     p_(sn)(s'n')l(r) = (2 l + 1)^(-1/2) sum_m c_snlm c_s'n'lm.
 
 Translations, rotations, reflections, the order of the ions and the choice of the cell leave it as
-it is, so that equivalent points have equal features, and what is learnt at one mobile ion holds at
+it is, so that equivalent points have equal features, and what is learned at one mobile ion holds at
 all others.
 
 | symbol | meaning | value |

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superionic.network.data import TrainingSet
-from superionic.network.graphs import Graph, collate, shake_graphs
+from superionic.network.graphs import CrystalGraph, collate, shake_graphs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ class GraphTable:
         extras: Extras | None = None,
         device: str = "cpu",
     ) -> None:
-        self.graphs: list[list[Graph]] = [
+        self.graphs: list[list[CrystalGraph]] = [
             shake_graphs(shakes, cutoff_A) for shakes in training_set.shakes
         ]
         self.targets = training_set.targets

@@ -86,13 +86,13 @@ def model_card(
     lines += [
         "",
         "Intervals: 95 %, bootstrap over chemical systems. Prediction of crystals that were not "
-        "learnt, mean over seeds and shakes.",
+        "learned, mean over seeds and shakes.",
         "",
         "## When not to believe it",
         "",
         f"- A prediction near log10({key}) = {math.log10(header.labels.floor_A2_per_ps):.1f} means "
         "at most that slope.",
-        "- Crystals unlike those learnt (flag `far_from_training_set`), accelerations of another "
+        "- Crystals unlike those learned (flag `far_from_training_set`), accelerations of another "
         "potential (`other_potential`), other shakes (`other_shakes`), crystals that were not "
         "relaxed and need it (`not_at_rest`).",
         f"- Labels are those of {_potentials(header, labels)}, of small cells and of "
@@ -126,11 +126,11 @@ def _length(labels: LabelSet) -> str:
 
 
 def _beside(header: NetworkHeader, labels: LabelSet) -> list[str]:
-    """Return what was learnt beside the slopes, as rows of a table."""
+    """Return what was learned beside the slopes, as rows of a table."""
     lines, rules = [], header.labels
     if len(header.targets) > 1:
         names = ", ".join(f"`{name}`" for name in header.targets[1:])
-        lines.append(f"| learnt beside the slope | {names} |")
+        lines.append(f"| learned beside the slope | {names} |")
     if header.n_unlabelled:
         kinds = []
         if n_colder := len(labels.beside):
@@ -142,14 +142,14 @@ def _beside(header: NetworkHeader, labels: LabelSet) -> list[str]:
         if n_further := header.n_unlabelled - n_colder:
             kinds.append(f"{n_further} without any label, by their further targets")
         lines.append(
-            f"| crystals learnt beside those | {'; '.join(kinds)}; hash "
+            f"| crystals learned beside those | {'; '.join(kinds)}; hash "
             f"`{header.unlabelled_sha256[:16]}` |"
         )
     return lines
 
 
 def _quality(summary: dict[str, Any], variant: str, key: str) -> list[str]:
-    """Return the ensemble's variant beside the controls that learnt the same labels."""
+    """Return the ensemble's variant beside the controls that learned the same labels."""
     rows = [
         row
         for row in summary["models"]

@@ -33,8 +33,8 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """What cross-validation says of the predictions; all of crystals that were not learnt.
+class IntervalCalibration:
+    """What cross-validation says of the predictions; all of crystals that were not learned.
 
     Parameters
     ----------
@@ -69,21 +69,21 @@ class NetworkHeader:
     training : TrainingSettings
         How members were trained; member ``k`` with seed ``seed + k``.
     labels : LabelRules
-        What was learnt.
+        What was learned.
     potential : PotentialInfo
         What gave accelerations; those of another potential are something else.
     training_set_sha256 : str
         Hash of crystals, labels and shakes.
     n_crystals : int
-        Crystals learnt, those that chose the epoch included.
+        Crystals learned, those that chose the epoch included.
     targets : tuple of str
         Names of the predictions.
-    calibration : Calibration or None
+    calibration : IntervalCalibration or None
         None where there was no cross-validation.
     chemical_systems : tuple of str or None
-        Chemical systems that were learnt, with or without labels; None where the file does not say.
+        Chemical systems that were learned, with or without labels; None where unknown.
     n_unlabelled : int
-        Crystals without a label of the temperature that were learnt for what else is known of them.
+        Crystals without a label of the temperature, learned for what else is known of them.
     unlabelled_sha256 : str
         Hash of these; empty for none.
     superionic_version : str
@@ -98,14 +98,14 @@ class NetworkHeader:
     training_set_sha256: str
     n_crystals: int
     targets: tuple[str, ...] = (TARGET,)
-    calibration: Calibration | None = None
+    calibration: IntervalCalibration | None = None
     chemical_systems: tuple[str, ...] | None = None
     n_unlabelled: int = 0
     unlabelled_sha256: str = ""
     superionic_version: str = field(default=__version__)
 
-    def has_learnt(self, chemical_system: str) -> bool | None:
-        """Say whether crystals of a chemical system were learnt; None where that is not known."""
+    def has_learned(self, chemical_system: str) -> bool | None:
+        """Say whether crystals of a chemical system were learned; None where that is not known."""
         if self.chemical_systems is None:
             return None
         return chemical_system in self.chemical_systems

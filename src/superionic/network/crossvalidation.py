@@ -30,7 +30,7 @@ TRAINED_ON_SEED = 1000
 
 @dataclass(frozen=True)
 class FoldTask:
-    """What is learnt and predicted.
+    """What is learned and predicted.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ class FoldTask:
         Settings of networks.
     n_learnt : int or None
         Crystals that are used of those outside the fold, for learning curves; None for all. Of
-        those learnt beside, the same share is.
+        those learned beside, the same share is.
     pretrained : str
         Hash of the weights that a network starts from; empty for weights drawn at random.
     beside : str
-        Hash of the crystals that are learnt, too, and that are never tested; empty for none.
+        Hash of the crystals that are learned, too, and that are never tested; empty for none.
     """
 
     kind: str
@@ -75,9 +75,9 @@ class FoldResult:
     predictions : list of list of float
         For each crystal the prediction of each shake (one, for a control).
     novelty : list of float
-        Distance from the crystals that were learnt; empty for a control.
+        Distance from the crystals that were learned; empty for a control.
     n_learnt : int
-        Crystals that were learnt, those that chose the epoch included.
+        Crystals that were learned, those that chose the epoch included.
     best_epoch : int or None
         Of a network.
     wall_time_s : float
@@ -115,7 +115,7 @@ def run_fold(
     initial : Path, optional
         File of the weights that networks start from.
     beside : TrainingSet, optional
-        Crystals that are learnt beside those that are tested; by controls, where their slope is
+        Crystals that are learned beside those that are tested; by controls, where their slope is
         known. Those of a chemical system of the fold are left out, however crystals are divided.
     device : str
         Where networks are trained.
@@ -127,6 +127,8 @@ def run_fold(
         return done
     start = time.perf_counter()
     train, test, beside = divide(task, training_set, beside)
+    if learn is None and task.kind != "network":
+        raise ValueError(f"{task.kind!r} is a kind of studies, which say how it learns.")
     found = (learn or network_fold)(
         task, training_set, train, test, directory, initial, beside, device
     )
@@ -146,12 +148,12 @@ def run_fold(
 def divide(
     task: FoldTask, training_set: TrainingSet, beside: TrainingSet | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], TrainingSet | None]:
-    """Return which crystals are learnt, which are tested, and those learnt beside.
+    """Return which crystals are learned, which are tested, and those learned beside.
 
     Parameters
     ----------
     task : FoldTask
-        Which division, and how many are learnt.
+        Which division, and how many are learned.
     training_set, beside : TrainingSet
         As for :func:`run_fold`.
     """
@@ -218,7 +220,7 @@ def fit_fold(
     network : ForceNetwork
         In evaluation mode.
     table : GraphTable
-        Graphs of the labelled crystals, in their order, and of those learnt beside.
+        Graphs of the labelled crystals, in their order, and of those learned beside.
     best_epoch : int
         Counted from 0.
     """
@@ -229,13 +231,13 @@ def fit_fold(
     groups = training_set.groups if task.split == "chemical_system" else None
     seed = task.training.seed + TRAINED_ON_SEED * task.seed + task.fold
     training = replace(task.training, seed=seed)
-    learnt, held_out = hold_out(train, training.validation_fraction, seed, groups)
+    learned, held_out = hold_out(train, training.validation_fraction, seed, groups)
     everything, others = with_beside(training_set, beside, [*test, *held_out])
     seen = None if extras is None else extras(everything)
     table = GraphTable(everything, task.network.cutoff_A, extras=seen, device=device)
     fitted = fit_network(
         table,
-        np.concatenate([learnt, others]),
+        np.concatenate([learned, others]),
         held_out,
         task.network,
         training,
@@ -288,7 +290,7 @@ def network_fold(
 def with_beside(
     training_set: TrainingSet, beside: TrainingSet | None, unseen: Sequence[int] = ()
 ) -> tuple[TrainingSet, NDArray[np.int64]]:
-    """Return labelled crystals and those learnt beside as one set, and which of these are learnt.
+    """Return labelled crystals and those learned beside as one set, and which of these are learned.
 
     Parameters
     ----------
@@ -302,9 +304,9 @@ def with_beside(
     if beside is None:
         return training_set, np.empty(0, dtype=np.int64)
     hidden = {training_set.groups[i] for i in unseen}
-    learnt = [
+    learned = [
         len(training_set) + number
         for number, system in enumerate(beside.groups)
         if system not in hidden
     ]
-    return training_set.joined(beside), np.array(learnt, dtype=np.int64)
+    return training_set.joined(beside), np.array(learned, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Labelled crystals, and what is learnt of them."""
+"""Labelled crystals, and what is learned of them."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ class LabelledCrystal:
     raw_slope_A2_per_ps, slope_error_A2_per_ps : float
         The slope as fitted, which may be negative, and its standard error; NaN where unknown.
     targets : dict of str to float
-        What is learnt; NaN where unknown.
+        What is learned; NaN where unknown.
     potential, potential_weights_sha256 : str
         What gave the label.
     production_ps : float
@@ -82,14 +82,14 @@ class LabelledCrystal:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Labels that are learnt, and how many were left out.
+    """Labels that are learned, and how many were left out.
 
     Parameters
     ----------
     crystals : tuple of LabelledCrystal
         In the order of their identifiers.
     beside : tuple of LabelledCrystal
-        Crystals that are learnt by a label of a lower temperature and never tested.
+        Crystals that are learned by a label of a lower temperature and never tested.
     left_out : dict of str to int
         Rows left out, by reason.
     """
@@ -103,7 +103,7 @@ class LabelSet:
 
     @property
     def potentials(self) -> dict[str, int]:
-        """Number of labels that each potential gave, those learnt beside included."""
+        """Number of labels that each potential gave, those learned beside included."""
         return dict(Counter(c.potential for c in (*self.crystals, *self.beside)))
 
     def n_not_of(self, weights_sha256: str) -> int:

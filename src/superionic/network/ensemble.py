@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from superionic.network.checkpoint import Calibration, Member, NetworkHeader, save_ensemble
+from superionic.network.checkpoint import IntervalCalibration, Member, NetworkHeader, save_ensemble
 from superionic.network.crossvalidation import FoldResult, FoldTask, Split, with_beside
 from superionic.network.data import TrainingSet
 from superionic.network.folds import hold_out
@@ -80,7 +80,7 @@ def train_ensemble(
     shakes: ShakeSettings,
     n_members: int,
     directory: Path,
-    calibration: Calibration | None = None,
+    calibration: IntervalCalibration | None = None,
     n_workers: int = 1,
     initial: Path | None = None,
     beside: TrainingSet | None = None,
@@ -92,7 +92,7 @@ def train_ensemble(
     Parameters
     ----------
     training_set : TrainingSet
-        What is learnt.
+        What is learned.
     network, training, shakes
         Settings; member ``k`` has the seed ``training.seed + k``, and with it its own weights,
         order and validation part.
@@ -100,7 +100,7 @@ def train_ensemble(
         Members.
     directory : Path
         Where members are trained, each in a folder of its own.
-    calibration : Calibration, optional
+    calibration : IntervalCalibration, optional
         From cross-validation with the same settings.
     n_workers : int
         Processes.
@@ -146,16 +146,16 @@ def train_ensemble(
 
 def calibration_of(
     training_set: TrainingSet, results_by_seed: Sequence[Sequence[FoldResult]], folds: str
-) -> Calibration | None:
+) -> IntervalCalibration | None:
     """Return the calibration that cross-validation supports.
 
     Predictions and distances of a crystal are means over the seeds, whose networks together are the
-    nearest thing to an ensemble that has not learnt it.
+    nearest thing to an ensemble that has not learned it.
 
     Parameters
     ----------
     training_set : TrainingSet
-        What was learnt.
+        What was learned.
     results_by_seed : sequence of sequence of FoldResult
         All folds of each seed.
     folds : str
@@ -185,14 +185,14 @@ def _fit(task: MemberTask) -> "FittedNetwork":
 
     everything = np.arange(len(task.training_set))
     training = task.training
-    learnt, held_out = hold_out(
+    learned, held_out = hold_out(
         everything, training.validation_fraction, training.seed, task.training_set.groups
     )
     beside = task.beside
     table_set, others = with_beside(task.training_set, beside, held_out.tolist())
     return fit_network(
         GraphTable(table_set, task.network.cutoff_A, device=task.device),
-        np.concatenate([learnt, others]),
+        np.concatenate([learned, others]),
         held_out,
         task.network,
         training,

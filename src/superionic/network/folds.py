@@ -79,7 +79,7 @@ def make_folds(
 def hold_out(
     indices: IntArray, fraction: float, seed: int, groups: Sequence[str] | None = None
 ) -> tuple[IntArray, IntArray]:
-    """Divide training crystals into those that are learnt and those that choose the epoch.
+    """Divide training crystals into those that are learned and those that choose the epoch.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def hold_out(
 
     Returns
     -------
-    learnt, held_out : ndarray of int
+    learned, held_out : ndarray of int
         Sorted.
     """
     wanted = round(fraction * len(indices))

@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Graph:
+class CrystalGraph:
     """One configuration as a network sees it.
 
     Parameters
@@ -78,13 +78,13 @@ def periodic_edges(
 
 def make_graph(
     positions_A: FloatArray, cell_A: FloatArray, accelerations_A_per_ps2: ArrayLike, cutoff_A: float
-) -> Graph:
-    """Return the graph of one configuration; see :class:`Graph` for shapes and units."""
+) -> CrystalGraph:
+    """Return the graph of one configuration; see :class:`CrystalGraph` for shapes and units."""
     vectors, index = periodic_edges(positions_A, cell_A, cutoff_A)
-    return Graph(vectors, index, np.asarray(accelerations_A_per_ps2, dtype=np.float64))
+    return CrystalGraph(vectors, index, np.asarray(accelerations_A_per_ps2, dtype=np.float64))
 
 
-def shake_graphs(shakes: Shakes, cutoff_A: float) -> list[Graph]:
+def shake_graphs(shakes: Shakes, cutoff_A: float) -> list[CrystalGraph]:
     """Return one graph for each shake."""
     return [
         make_graph(positions, shakes.cell_A, accelerations, cutoff_A)
@@ -95,13 +95,13 @@ def shake_graphs(shakes: Shakes, cutoff_A: float) -> list[Graph]:
 
 
 def collate(
-    graphs: Sequence[Graph], dtype: "torch.dtype | None" = None, device: str = "cpu"
+    graphs: Sequence[CrystalGraph], dtype: "torch.dtype | None" = None, device: str = "cpu"
 ) -> "dict[str, Tensor]":
     """Join graphs into one batch, with the keys of :data:`superionic.network.keys.INPUTS`.
 
     Parameters
     ----------
-    graphs : sequence of Graph
+    graphs : sequence of CrystalGraph
         At least one.
     dtype : torch.dtype, optional
         Of vectors and accelerations; float32 by default.

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from superionic.errors import CellTooLargeError, NetworkError
 from superionic.network import keys
-from superionic.network.checkpoint import Calibration, Member, NetworkHeader, load_ensemble
-from superionic.network.graphs import Graph, collate, shake_graphs
+from superionic.network.checkpoint import IntervalCalibration, Member, NetworkHeader, load_ensemble
+from superionic.network.graphs import CrystalGraph, collate, shake_graphs
 from superionic.network.settings import TARGET
 from superionic.network.shakes import Shakes, is_out_of_memory
 from superionic.structures.remark import Remark
@@ -30,8 +30,8 @@ FloatArray = NDArray[np.float64]
 NEIGHBOURS_IN_FEATURES = 5
 """Nearest training crystals whose mean distance measures how far a crystal is from them."""
 AT_REST_eV_PER_A = 1.0
-"""Largest force of a crystal at rest up to which predictions change little by relaxing it (the page
-on the force network has the table)."""
+"""Largest force of an undisplaced crystal up to which predictions change little by relaxing it
+(the page on the force network has the table)."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class Ensemble:
         return found
 
 
-def evaluate(network: "ForceNetwork", graphs: list[Graph]) -> tuple[FloatArray, FloatArray]:
+def evaluate(network: "ForceNetwork", graphs: list[CrystalGraph]) -> tuple[FloatArray, FloatArray]:
     """Return predictions and features of graphs; what does not fit in memory is split.
 
     Returns
@@ -214,7 +214,7 @@ def evaluate(network: "ForceNetwork", graphs: list[Graph]) -> tuple[FloatArray, 
     """
     parameter = next(network.parameters())
 
-    def batch(part: Sequence[Graph]) -> "Mapping[str, Tensor]":
+    def batch(part: Sequence[CrystalGraph]) -> "Mapping[str, Tensor]":
         return collate(part, parameter.dtype, str(parameter.device))
 
     found = in_parts(network, graphs, batch, len(graphs[0]))
@@ -307,7 +307,7 @@ def feature_scale(reference: ArrayLike) -> float:
     return median if median > 1e-12 else 1.0
 
 
-def calibrate(errors: ArrayLike, novelties: ArrayLike, folds: str) -> Calibration | None:
+def calibrate(errors: ArrayLike, novelties: ArrayLike, folds: str) -> IntervalCalibration | None:
     """Return the interval that cross-validated errors support.
 
     The half width is the ceil(0.95 (n + 1))-th smallest absolute error (split conformal prediction,
@@ -317,15 +317,15 @@ def calibrate(errors: ArrayLike, novelties: ArrayLike, folds: str) -> Calibratio
     Parameters
     ----------
     errors : array, shape (n,)
-        Predicted minus true, in decades, each of a crystal that was not learnt.
+        Predicted minus true, in decades, each of a crystal that was not learned.
     novelties : array, shape (n,)
-        Their distances from the crystals that were learnt.
+        Their distances from the crystals that were learned.
     folds : str
         How crystals were divided.
 
     Returns
     -------
-    Calibration or None
+    IntervalCalibration or None
         None with fewer than 19 errors, which support no such interval.
     """
     sizes = np.sort(np.abs(np.asarray(errors, dtype=np.float64)))
@@ -333,7 +333,7 @@ def calibrate(errors: ArrayLike, novelties: ArrayLike, folds: str) -> Calibratio
     if rank > len(sizes):
         return None
     threshold = float(np.quantile(np.asarray(novelties, dtype=np.float64), 0.95))
-    return Calibration(float(sizes[rank - 1]), threshold, len(sizes), folds)
+    return IntervalCalibration(float(sizes[rank - 1]), threshold, len(sizes), folds)
 
 
 def shipped_ensemble() -> Path:

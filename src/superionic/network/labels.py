@@ -1,4 +1,4 @@
-"""Reading of published labels: which rows are learnt, and as what."""
+"""Reading of published labels: which rows are learned, and as what."""
 
 import json
 import math
@@ -31,7 +31,7 @@ def read_labels(
     paths : Path
         The files; of several labels of a crystal the longest run counts.
     rules : LabelRules, optional
-        What is learnt of them.
+        What is learned of them.
     descriptors : mapping, optional
         Where targets that are descriptors come from.
 
@@ -49,7 +49,7 @@ def read_labels(
         names = ", ".join(str(path) for path in paths)
         left_out = ", ".join(f"{count} {name}" for name, count in labels.left_out.items())
         raise NetworkError(
-            f"{names} has no label that can be learnt (left out: {left_out or 'none'}).",
+            f"{names} has no label that can be learned (left out: {left_out or 'none'}).",
             hint="Label more crystals with 'superionic label', or leave fewer out.",
         )
     return labels
@@ -86,7 +86,7 @@ def labels_from_rows(
     rules: LabelRules | None = None,
     descriptors: Descriptors | None = None,
 ) -> LabelSet:
-    """Return the labels that are learnt from rows of a data set.
+    """Return the labels that are learned from rows of a data set.
 
     Of several rows of one crystal that counts whose run was planned longest, the first of equals. A
     row without a slope, or with a verdict that the rules exclude, is left out. Rows of a lower
@@ -130,9 +130,9 @@ def labels_from_rows(
 def _by_temperature(
     rows: Iterable[Mapping[str, Any]], rules: LabelRules
 ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], int]:
-    """Return the rows of the temperature that is learnt, colder ones, and the number of others.
+    """Return the rows of the temperature that is learned, colder ones, and the number of others.
 
-    A row that does not say its temperature is taken to be of that which is learnt.
+    A row that does not say its temperature is taken to be of that which is learned.
     """
     rows = list(rows)
     wanted_K = rules.temperature_K
@@ -141,7 +141,7 @@ def _by_temperature(
         if len(told) > 1:
             raise SettingsError(
                 f"The labels are of several temperatures ({', '.join(map(str, sorted(told)))} K).",
-                hint="Say which is learnt: 'labels: {temperature_K: 1000}'.",
+                hint="Say which is learned: 'labels: {temperature_K: 1000}'.",
             )
         return rows, [], 0
     own: list[Mapping[str, Any]] = []
@@ -160,7 +160,7 @@ def _longest_first(row: Mapping[str, Any]) -> float:
 
 
 def _unusable(row: Mapping[str, Any], rules: LabelRules) -> str | None:
-    """Return why a row cannot be learnt; None where it can."""
+    """Return why a row cannot be learned; None where it can."""
     slope = row.get("label_A2_per_ps")
     if row["verdict"] in rules.exclude_verdicts:
         return str(row["verdict"])

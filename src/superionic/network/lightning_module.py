@@ -51,7 +51,7 @@ class TrainingModule(LightningModule):
         self,
         network: ForceNetwork,
         table: GraphTable,
-        learnt: IntArray,
+        learned: IntArray,
         held_out: IntArray,
         settings: TrainingSettings,
     ) -> None:
@@ -62,7 +62,7 @@ class TrainingModule(LightningModule):
         self.best_epoch = 0
         self.best_loss = float("inf")
         self.history: list[dict[str, float]] = []
-        self._table, self._learnt = table, learnt
+        self._table, self._learnt = table, learned
         self._settings = settings
         self._losses: list[float] = []
         self._validation = _Loader(list(table.by_crystal(held_out, VALIDATION_SHAKES)))

@@ -33,8 +33,8 @@ def metrics(
     """Return the metrics of one model on one kind of split.
 
     Values and intervals (bootstrap over chemical systems) are those of the mean prediction of the
-    seeds, each of which has predicted every crystal without having learnt it; beside them stand the
-    values of each seed by itself.
+    seeds, each of which has predicted every crystal without having learned it; beside them stand
+    the values of each seed by itself.
 
     Parameters
     ----------

@@ -130,7 +130,7 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class LabelRules:
-    """Which labels are learnt, and as what.
+    """Which labels are learned, and as what.
 
     Parameters
     ----------
@@ -140,15 +140,15 @@ class LabelRules:
         Rows with these verdicts are left out. A melted framework has no diffusion coefficient of
         its lithium to speak of.
     targets : tuple of str
-        What is learnt: ``log10_msd_slope`` first. Beside it may be learnt ``diffusing`` (1 or 0, by
-        the verdict), ``log10_msd`` (at 2 ps) and numbers of the study's file of descriptors, by
+        What is learned: ``log10_msd_slope`` first. Beside it may be learned ``diffusing`` (1 or 0,
+        by the verdict), ``log10_msd`` (at 2 ps) and numbers of the study's file of descriptors, by
         their names there. They teach the network what it looks for; only the slope is predicted.
     temperature_K : float or None
         Temperature of the labels; rows of another are left out. None where all are of one.
     activation_energy_eV : float or None
-        A crystal that has no label at that temperature, since it melts, is learnt by one of a lower
-        temperature, its slope taken up with this energy (Arrhenius), and is never tested. None
-        leaves it out.
+        A crystal that has no label at that temperature, since it melts, is learned by one of a
+        lower temperature, its slope taken up with this energy (Arrhenius), and is never tested.
+        None leaves it out.
     """
 
     floor_A2_per_ps: float = 1e-4

@@ -2,7 +2,7 @@
 
 A crystal at equilibrium is repeated to a supercell of a comparable size for all crystals, all of
 its atoms are displaced at random, and the potential gives the forces. From each force the residual
-force of the crystal at rest is subtracted: a crystal is never quite at its minimum, and what is
+force of the undisplaced crystal is subtracted: a crystal is never quite at its minimum, and what is
 left there is an error of the relaxation, not an answer to the shake.
 
 No acceleration is too large to be kept: two atoms that meet in a shake are part of what a crystal
@@ -54,14 +54,14 @@ class Shakes:
     positions_A : ndarray, shape (n_shakes, n_atoms, 3)
         Displaced positions in A.
     accelerations_A_per_ps2 : ndarray, shape (n_shakes, n_atoms, 3)
-        Force over mass, the residual of the crystal at rest subtracted, in A/ps^2.
+        Force over mass, the residual of the undisplaced crystal subtracted, in A/ps^2.
     amplitudes_A : ndarray, shape (n_shakes,)
         Root mean square length of the displacement of an atom in each shake, in A; of one of
         ``REFERENCE_MASS_U``, where it depends on the mass.
     mass_exponent : float
         Displacements are proportional to mass ** -mass_exponent.
     residual_force_eV_per_A : float
-        Largest force on an atom of the crystal at rest, in eV/A.
+        Largest force on an atom of the undisplaced crystal, in eV/A.
     n_evaluations : int
         Force evaluations.
     seed : int
@@ -258,7 +258,7 @@ def _forces(
         found += list(forces)
         bad = [k for k, force in enumerate(found) if not np.isfinite(force).all()]
         if bad:
-            which = "the crystal at rest" if bad[0] == 0 else f"shake {bad[0] - 1}"
+            which = "the undisplaced crystal" if bad[0] == 0 else f"shake {bad[0] - 1}"
             raise _not_finite(f"{potential.info.label} gave NaN or infinite forces for {which}.")
     return np.array(found)
 

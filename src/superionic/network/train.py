@@ -217,7 +217,7 @@ def train(
         reporter.say(line)
     curves = [(run, loss_curve(run.task, run.directory)) for run in runs]
     summary = {
-        **provenance(settings, potential.info, data.learnt(settings.shakes, settings.labels)),
+        **provenance(settings, potential.info, data.learned(settings.shakes, settings.labels)),
         **_measures(settings, training_set, folds),
         "folds": measured,
         "learning_curves": [{"variant": MAIN} | curve for _, curve in curves if curve],
@@ -245,7 +245,7 @@ def train(
             lambda done: reporter.step("ensemble", done, n_members),
         )
     table = _table(summary)
-    return write_results(settings, directory, summary, table, ensemble, data.learnt, MAIN)
+    return write_results(settings, directory, summary, table, ensemble, data.learned, MAIN)
 
 
 def say_labels(labels: LabelSet, potential: PotentialInfo, reporter: TrainingReporter) -> None:
@@ -261,18 +261,18 @@ def say_labels(labels: LabelSet, potential: PotentialInfo, reporter: TrainingRep
 
 
 def provenance(
-    settings: TrainSettings, potential: PotentialInfo, learnt: LabelSet
+    settings: TrainSettings, potential: PotentialInfo, learned: LabelSet
 ) -> dict[str, Any]:
     """Return versions, settings and labels, without the folders of this machine."""
     return {
         "superionic_version": __version__,
         "potential": vars(potential),
         "settings": settings_to_dict(settings.with_files(lambda name: Path(name).name)),
-        "left_out": learnt.left_out,
+        "left_out": learned.left_out,
         "labels": {
-            "potentials": learnt.potentials,
-            "n_of_other_potential": learnt.n_not_of(potential.weights_sha256),
-            "longest_ps": learnt.longest_ps,
+            "potentials": learned.potentials,
+            "n_of_other_potential": learned.n_not_of(potential.weights_sha256),
+            "longest_ps": learned.longest_ps,
         },
     }
 

@@ -56,7 +56,7 @@ class FittedNetwork:
 
 def fit_network(
     table: GraphTable,
-    learnt: IntArray,
+    learned: IntArray,
     held_out: IntArray,
     network_settings: NetworkSettings,
     settings: TrainingSettings,
@@ -75,8 +75,8 @@ def fit_network(
     ----------
     table : GraphTable
         Graphs and targets of the whole training set.
-    learnt, held_out : ndarray of int
-        Crystals whose labels are learnt, and those that choose the epoch; no test crystal.
+    learned, held_out : ndarray of int
+        Crystals whose labels are learned, and those that choose the epoch; no test crystal.
     network_settings : NetworkSettings
         Shape of the network.
     settings : TrainingSettings
@@ -104,11 +104,11 @@ def fit_network(
     CellTooLargeError
         When a batch does not fit in memory.
     """
-    if len(learnt) == 0:
+    if len(learned) == 0:
         raise NetworkError("No crystal is left to learn from.", hint="Hold fewer out.")
     if initial is not None:
         identity += weights_hash(initial)
-    known = _identity(table, learnt, held_out, network_settings, settings, identity)
+    known = _identity(table, learned, held_out, network_settings, settings, identity)
     run_files.claim(directory, known)
     done = _finished(directory, lambda: make_network(network_settings, targets), device)
     if done is not None:
@@ -117,8 +117,8 @@ def fit_network(
     network = make_network(network_settings, targets)
     if initial is not None:
         _load_fitting(network, initial)
-    _standardise(network, table, learnt)
-    module = TrainingModule(network, table, learnt, held_out, settings)
+    _standardise(network, table, learned)
+    module = TrainingModule(network, table, learned, held_out, settings)
     last = directory / run_files.STATE
     if last.exists():
         try:
@@ -219,19 +219,19 @@ def _trainer(
     )
 
 
-def _standardise(network: ForceNetwork, table: GraphTable, learnt: IntArray) -> None:
+def _standardise(network: ForceNetwork, table: GraphTable, learned: IntArray) -> None:
     """Set mean and spread of the targets and the mean number of neighbours."""
-    targets = table.targets[learnt]
+    targets = table.targets[learned]
     known = np.isfinite(targets)
     if not known.any(axis=0).all():
         raise NetworkError(
-            "A target is unknown for all crystals that are to be learnt.",
+            "A target is unknown for all crystals that are to be learned.",
             hint="Label more crystals, or learn fewer targets.",
         )
     spread = np.nanstd(targets, axis=0)
     network.target_mean.copy_(torch.as_tensor(np.nanmean(targets, axis=0)))
     network.target_std.copy_(torch.as_tensor(np.where(spread > 1e-6, spread, 1.0)))
-    network.mean_neighbours.fill_(table.mean_neighbours(learnt))
+    network.mean_neighbours.fill_(table.mean_neighbours(learned))
 
 
 def _load_fitting(network: ForceNetwork, weights: Mapping[str, Tensor]) -> None:
@@ -243,7 +243,7 @@ def _load_fitting(network: ForceNetwork, weights: Mapping[str, Tensor]) -> None:
 
 def _identity(
     table: GraphTable,
-    learnt: IntArray,
+    learned: IntArray,
     held_out: IntArray,
     network: NetworkSettings,
     training: TrainingSettings,
@@ -252,11 +252,11 @@ def _identity(
     """Return what tells a training from others."""
     return {
         "identity": identity,
-        "learnt": learnt.tolist(),
+        "learnt": learned.tolist(),
         "held_out": held_out.tolist(),
         "network": settings_to_dict(network),
         "training": settings_to_dict(training),
-        "targets": np.round(np.nan_to_num(table.targets[learnt], nan=-99.0), 8).tolist(),
+        "targets": np.round(np.nan_to_num(table.targets[learned], nan=-99.0), 8).tolist(),
     }
 
 

@@ -70,8 +70,8 @@ class TrainingData:
         """Return the crystals that are learned beside and never tested; None without any."""
         return self._shaken(self.labels_of(rules).beside, shakes, rules)
 
-    def learnt(self, shakes: ShakeSettings, rules: LabelRules) -> LabelSet:
-        """Return the labels that are learnt: those of crystals that could be shaken.
+    def learned(self, shakes: ShakeSettings, rules: LabelRules) -> LabelSet:
+        """Return the labels that are learned: those of crystals that could be shaken.
 
         Those that could not are among ``left_out``; it knows of those whose training set was made.
         """

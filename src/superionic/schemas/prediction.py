@@ -68,7 +68,7 @@ class PredictionDocument(MaterialDocument):
         "network is uncalibrated.",
     )
     residual_force_eV_per_A: float | None = Field(
-        None, description="Largest force on an atom of the crystal at rest, in eV/A."
+        None, description="Largest force on an atom of the undisplaced crystal, in eV/A."
     )
     in_training: bool | None = Field(
         None,

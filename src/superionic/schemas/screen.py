@@ -94,16 +94,16 @@ class LandscapeArrays(Document):
     )
     evaluated: list[PackedArray] = Field(
         description="For each orbit a mask of the points that are neither excluded nor "
-        "interpolated nor learnt."
+        "interpolated nor learned."
     )
     drawn_columns: list[PackedArray] | None = Field(
         None,
-        description="Of a learnt landscape for each orbit and grid point the column of its drawn "
+        description="Of a learned landscape for each orbit and grid point the column of its drawn "
         "energies; -1 where it is certain.",
     )
     drawn_eV: list[PackedArray] | None = Field(
         None,
-        description="Of a learnt landscape for each orbit energies drawn from the posterior, in "
+        description="Of a learned landscape for each orbit energies drawn from the posterior, in "
         "eV on the zero of the landscape, one row a map.",
     )
 
@@ -131,7 +131,7 @@ class PriorDocument(Document):
     task_key: str = Field(description="Key of the work that gave it.")
     landscape_uuid: str | None = Field(description="Job that made it.")
     used: bool = Field(
-        description="Whether the difference to it was learnt; it is left out where what surrounds "
+        description="Whether the difference to it was learned; it is left out where what surrounds "
         "the ion explains the energies better."
     )
 
@@ -166,7 +166,7 @@ class LandscapeDocument(MaterialDocument):
     n_operations: int = Field(description="Symmetry operations that were used.")
     ending: str | None = Field(
         None,
-        description="Why a learnt landscape took no more energies: settled (every interval as "
+        description="Why a learned landscape took no more energies: settled (every interval as "
         "narrow as asked), budget, or exhausted (every point evaluated); None for others.",
     )
     prior: PriorDocument | None = Field(
@@ -258,7 +258,7 @@ class LandscapeDocument(MaterialDocument):
 
 
 class DescriptorIntervals(Document):
-    """95 % intervals of the descriptors of a learnt landscape, by the name of the descriptor."""
+    """95 % intervals of the descriptors of a learned landscape, by the name of the descriptor."""
 
     mpe_eV: Interval = Field(description="Of the published percolation barrier, in eV.")
     mpe_per_ion_eV: list[Interval] = Field(description="The same for each mobile ion, in eV.")
@@ -324,11 +324,11 @@ class DescriptorsDocument(MaterialDocument, Origins):
         description="Disconnected free volume, mean over the mobile ions, in A^3."
     )
     intervals: DescriptorIntervals | None = Field(
-        None, description="95 % intervals, where the landscape is learnt; None elsewhere."
+        None, description="95 % intervals, where the landscape is learned; None elsewhere."
     )
     ending: str | None = Field(
         None,
-        description="Why a learnt landscape took no more energies: settled, budget or exhausted.",
+        description="Why a learned landscape took no more energies: settled, budget or exhausted.",
     )
     prior: PriorDocument | None = Field(
         None, description="The landscape it was refined from; None where it stands by itself."

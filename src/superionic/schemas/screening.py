@@ -14,7 +14,7 @@ ROW_VERSION = "2.5"
 
 _COMPLETE_SINCE = (2, 2)
 """First version with all numbers of today: later ones have other keys and percentiles, and the
-intervals of learnt landscapes, which are younger."""
+intervals of learned landscapes, which are younger."""
 
 Part = Literal["landscape", "prediction", "label", "validation"]
 PARTS: tuple[Part, ...] = ("landscape", "prediction", "label", "validation")
@@ -32,7 +32,7 @@ LANDSCAPE_FIELDS = (
 """Numbers of a row that come from the landscape, whatever they cost."""
 
 INTERVAL_FIELDS = tuple(name for name in LANDSCAPE_FIELDS if name != "diffusivity_ratio_1000K")
-"""Those that have an interval where the landscape is learnt."""
+"""Those that have an interval where the landscape is learned."""
 
 
 def element_set(elements: Iterable[str]) -> str:
@@ -131,7 +131,8 @@ class ScreeningDocument(Origins):
 
     # The landscape.
     mpe_eV: float | None = Field(
-        None, description="Published percolation barrier in eV; None, too, if never overcome."
+        None,
+        description="Published percolation barrier in eV; None, too, without a percolating path.",
     )
     barrier_1d_eV: float | None = Field(None, description="Barrier in one dimension, in eV.")
     barrier_2d_eV: float | None = Field(None, description="Barrier in two dimensions, in eV.")
@@ -158,12 +159,12 @@ class ScreeningDocument(Origins):
     xi: float | None = Field(None, description="Published ranking descriptor, 0 to 1.")
     intervals: dict[str, Interval] = Field(
         default_factory=dict,
-        description="95 % intervals of a learnt landscape, by the names of the numbers above; "
+        description="95 % intervals of a learned landscape, by the names of the numbers above; "
         "empty where every point is evaluated.",
     )
     ending: str | None = Field(
         None,
-        description="Why a learnt landscape took no more energies: settled, budget or exhausted; "
+        description="Why a learned landscape took no more energies: settled, budget or exhausted; "
         "None for others.",
     )
     prior_potential: str | None = Field(

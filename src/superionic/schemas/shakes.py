@@ -24,7 +24,7 @@ class ShakesArrays(Document):
         description="Displaced positions, (n_shakes, n_atoms, 3), in A."
     )
     accelerations_A_per_ps2: PackedArray = Field(
-        description="Force over mass, that of the crystal at rest subtracted, "
+        description="Force over mass, that of the undisplaced crystal subtracted, "
         "(n_shakes, n_atoms, 3), in A/ps^2."
     )
 
@@ -55,7 +55,7 @@ class ShakesDocument(MaterialDocument):
         0.0, description="Displacements are proportional to mass ** -mass_exponent."
     )
     residual_force_eV_per_A: float = Field(
-        description="Largest force on an atom of the crystal at rest, in eV/A; it is subtracted."
+        description="Largest force on an atom of the undisplaced crystal, in eV/A; subtracted."
     )
     max_acceleration_A_per_ps2: float = Field(
         description="Largest acceleration of an atom in any shake, in A/ps^2; none is left out."

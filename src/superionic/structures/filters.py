@@ -333,12 +333,12 @@ def apply_filters(candidates: Iterable[Candidate], filters: Sequence[AnyFilter])
     filters : sequence of filters
         From :func:`parse_filters`.
     """
-    sieve = Sieve(filters)
-    kept = [one for one in sieve.pass_on(candidates) if isinstance(one, Candidate)]
-    return Filtered(kept, sieve.removed, sieve.reasons)
+    chain = FilterChain(filters)
+    kept = [one for one in chain.pass_on(candidates) if isinstance(one, Candidate)]
+    return Filtered(kept, chain.removed, chain.reasons)
 
 
-class Sieve:
+class FilterChain:
     """Filters for a stream of candidates; it counts what each one removed.
 
     Parameters

@@ -57,7 +57,7 @@ def test_csv_can_be_read_back():
 
 
 def learnt_rows():
-    exact, learnt = rows()
+    exact, learned = rows()
     bounds = {
         "mpe_eV": Interval(low=0.4, high=0.449),
         "xi": Interval(low=0.9, high=0.95),
@@ -65,17 +65,17 @@ def learnt_rows():
         "barrier_3d_eV": Interval(low=1.25, high=None),
     }
     changes = {"intervals": bounds, "mpe_eV": 0.421, "barrier_1d_eV": 0.4, "xi": 0.92}
-    return exact, learnt.model_copy(update=changes | {"ending": "budget"})
+    return exact, learned.model_copy(update=changes | {"ending": "budget"})
 
 
 def test_learnt_numbers_have_their_intervals_beside_them():
-    exact, learnt = learnt_rows()
-    table = ranking_table([exact, learnt])
+    exact, learned = learnt_rows()
+    table = ranking_table([exact, learned])
     assert "0.42 [0.40, 0.45]" in table
     assert "0.92 [0.90, 0.95]" in table
     assert "0.125" in table
     assert table.count("[0.") == 2
-    first, second = csv.DictReader(io.StringIO(ranking_csv([exact, learnt])))
+    first, second = csv.DictReader(io.StringIO(ranking_csv([exact, learned])))
     assert (second["mpe_eV_low"], second["mpe_eV_high"], second["ending"]) == (
         "0.4",
         "0.449",
@@ -83,15 +83,15 @@ def test_learnt_numbers_have_their_intervals_beside_them():
     )
     assert (second["barrier_3d_eV_low"], second["barrier_3d_eV_high"]) == ("1.25", "")
     assert first["mpe_eV_low"] == first["ending"] == ""
-    frame = rows_frame([exact, learnt])
+    frame = rows_frame([exact, learned])
     assert frame["xi_high"].tolist()[1] == 0.95
     assert "intervals" not in frame
 
 
 def test_a_bound_that_is_not_known_is_said_so():
-    _, learnt = learnt_rows()
+    _, learned = learnt_rows()
     shown = {
-        name: with_interval(learnt, name, digits=2, exact=3)
+        name: with_interval(learned, name, digits=2, exact=3)
         for name in ("barrier_1d_eV", "barrier_3d_eV", "fv_connected")
     }
     assert shown["barrier_1d_eV"] == "0.400"  # known: its interval has no width

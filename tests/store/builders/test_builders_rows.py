@@ -66,7 +66,7 @@ def interval(low, high):
     return {"low": low, "high": high}
 
 
-LEARNT = {
+LEARNED = {
     "ending": "budget",
     "warnings": [{"code": "not_settled", "text": "It stopped after 30 energies."}],
     "intervals": {
@@ -88,18 +88,18 @@ LEARNT = {
 
 def test_a_learnt_landscape_gives_a_row_with_intervals():
     outputs = outputs_store(
-        descriptors("learnt", xi=0.7, mpe_eV=0.42, **VOLUMES, **LEARNT),
-        descriptors("other thresholds", xi=0.7, **LEARNT | {"intervals": one_threshold()}),
+        descriptors("learned", xi=0.7, mpe_eV=0.42, **VOLUMES, **LEARNED),
+        descriptors("other thresholds", xi=0.7, **LEARNED | {"intervals": one_threshold()}),
         descriptors("exact", xi=0.5),
     )
     rows = build(outputs, screening_store())
-    found = {name: (one.low, one.high) for name, one in rows["learnt"].intervals.items()}
+    found = {name: (one.low, one.high) for name, one in rows["learned"].intervals.items()}
     assert set(found) == set(INTERVAL_FIELDS)
     assert (found["mpe_eV"], found["barrier_2d_eV"]) == ((0.4, 0.45), (0.4, None))
     assert (found["fv_disconnected"], found["fv_disconnected_2eV"]) == ((0.1, 0.15), (0.3, 0.5))
     assert found["free_volume_2eV_A3_per_ion"] == (8.0, 9.5)
-    assert (rows["learnt"].ending, rows["exact"].ending) == ("budget", None)
-    assert [one.code for one in rows["learnt"].warnings] == ["not_settled"]
+    assert (rows["learned"].ending, rows["exact"].ending) == ("budget", None)
+    assert [one.code for one in rows["learned"].warnings] == ["not_settled"]
     assert rows["exact"].intervals == {}
     # A threshold that was not computed has no interval either.
     assert "fv_disconnected_2eV" not in rows["other thresholds"].intervals
@@ -108,7 +108,7 @@ def test_a_learnt_landscape_gives_a_row_with_intervals():
 def one_threshold():
     return {
         name: bounds[:1] if name.startswith(("fv", "free")) else bounds
-        for name, bounds in LEARNT["intervals"].items()
+        for name, bounds in LEARNED["intervals"].items()
     }
 
 

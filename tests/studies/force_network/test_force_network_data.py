@@ -80,9 +80,9 @@ def test_a_bad_crystal_is_left_out_by_name_and_the_rest_goes_on(tmp_path, crysta
     (line,) = listener.lines
     assert line.startswith("bad is left out: ")
     assert "NaN" in line
-    learnt = data.learnt(SHAKES, RULES)
-    assert learnt.left_out == {"melted": 2, "non finite energy": 1}
-    assert [c.material_id for c in learnt.crystals] == ["c-0", "c-1", "c-3"]
+    learned = data.learned(SHAKES, RULES)
+    assert learned.left_out == {"melted": 2, "non finite energy": 1}
+    assert [c.material_id for c in learned.crystals] == ["c-0", "c-1", "c-3"]
     assert labels.left_out == {"melted": 2}
     data.training_set(SHAKES, RULES)
     assert len(listener.lines) == 1  # said once
@@ -93,7 +93,7 @@ def test_one_that_is_too_large_is_left_out_too(tmp_path, crystals):
     data, listener = study_data(tmp_path, LabelSet((*crystals, large)), Springs())
     small = replace(SHAKES, max_atoms=20)
     assert len(data.training_set(small, RULES)) == 4
-    assert data.learnt(small, RULES).left_out == {"cell too large": 1}
+    assert data.learned(small, RULES).left_out == {"cell too large": 1}
     assert "large is left out" in listener.lines[0]
 
 
@@ -107,8 +107,8 @@ def test_of_those_beside_the_bad_are_left_out_too(tmp_path, crystals):
     good, bad = crystals[:1], crystals[2:3]
     data, listener = study_data(tmp_path, LabelSet(good, beside=bad), Poisoned("Xe"))
     assert data.beside(SHAKES, RULES, with_unlabelled=False) is None
-    assert data.learnt(SHAKES, RULES).beside == ()
-    assert data.learnt(SHAKES, RULES).left_out == {"non finite energy": 1}
+    assert data.learned(SHAKES, RULES).beside == ()
+    assert data.learned(SHAKES, RULES).left_out == {"non finite energy": 1}
     assert "bad is left out" in listener.lines[0]
     data, _ = study_data(tmp_path, LabelSet(good, beside=crystals[1:]), Poisoned("Xe"))
     found = data.beside(SHAKES, RULES, with_unlabelled=False)
@@ -170,7 +170,7 @@ def test_shakes_are_evaluated_once_and_damaged_files_again(tmp_path, crystals):
     assert evaluations() == 0
     for damaged in (whole[: len(whole) // 2], b"", b"not an archive", whole[:-30]):
         path.write_bytes(damaged)
-        assert evaluations() == 3  # two shakes and the crystal at rest
+        assert evaluations() == 3  # two shakes and the undisplaced crystal
         assert evaluations() == 0
     assert list(tmp_path.iterdir()) == [path]
 

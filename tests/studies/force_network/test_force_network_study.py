@@ -11,7 +11,6 @@ import pytest
 import torch
 import yaml
 from crystal_lines import label_lines
-from studies.force_network.fold_metrics import without_conductors
 from synthetic import synthetic_set
 from typer.testing import CliRunner
 
@@ -39,6 +38,7 @@ from superionic.errors import NetworkError, SettingsError
 from superionic.network import keys
 from superionic.network.batches import GraphTable
 from superionic.network.ensemble import calibration_of, train_ensemble
+from superionic.network.fold_metrics import without_conductors
 from superionic.network.inference import Ensemble
 from superionic.network.model import ForceNetwork
 from superionic.network.processes import in_processes
@@ -190,7 +190,7 @@ def test_summary_and_table(done, data):
     assert gain_text in next(line for line in table.splitlines() if line.startswith("| mean |"))
     assert "| shakes | R^2 |" in table
     assert "a perfect model would reach R^2" not in table  # these labels have no errors
-    # A table shows only models that learnt labels with its floor.
+    # A table shows only models that learned labels with its floor.
     assert "| floor |" not in table
     other = markdown(summary, 0.05)
     assert "| floor | 1 |" in other
@@ -339,8 +339,8 @@ def test_ensemble_learns_all_and_is_calibrated(data, done, tmp_path):
     assert found.high - found.low == pytest.approx(2 * calibration.half_width_95)
     assert found.ensemble_spread > 0
     assert ensemble.header.training_set_sha256 == data.sha256()
-    assert all(ensemble.header.has_learnt(system) for system in data.groups)
-    assert ensemble.header.has_learnt("Li-Og") is False
+    assert all(ensemble.header.has_learned(system) for system in data.groups)
+    assert ensemble.header.has_learned("Li-Og") is False
     assert [len(m.reference_features) for m in ensemble.members] == [24, 24]
 
 
@@ -531,9 +531,9 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
         "n_of_other_potential": 8,
         "longest_ps": 14.0,
     }
-    assert "| learnt beside the slope | `mpe_eV` |" in card
+    assert "| learned beside the slope | `mpe_eV` |" in card
     assert (
-        "| crystals learnt beside those | 1 without a label at 1000 K (melted), by their slope "
+        "| crystals learned beside those | 1 without a label at 1000 K (melted), by their slope "
         "at a lower temperature, taken up with an activation energy of 0.2 eV; 1 without any "
         "label, by their further targets; hash"
     ) in card

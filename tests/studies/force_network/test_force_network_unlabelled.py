@@ -1,13 +1,15 @@
-"""Crystals without labels: which are learnt, and that none tells of the fold that is tested."""
+"""Crystals without labels: which are learned, and that none tells of the fold that is tested."""
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from crystal_lines import crystal_line
 from synthetic import synthetic_set
 
+from studies.force_network.kinds import learn
 from studies.force_network.settings import UnlabelledSettings
 from studies.force_network.unlabelled import read_crystals
 from superionic.errors import NetworkError
@@ -50,6 +52,12 @@ def of_other_chemistry(data: TrainingSet) -> TrainingSet:
         atoms.numbers[atoms.numbers > 3] = 54
         crystals.append(replace(crystal, atoms=atoms))
     return replace(data, crystals=tuple(crystals))
+
+
+def fold_of(task, labelled, directory, known=None, beside=None):
+    """Run a fold as studies do."""
+    how = partial(learn, descriptors=known)
+    return run_fold(task, labelled, directory, beside=beside, learn=how)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +118,7 @@ def test_controls_learn_slopes_beside_and_nothing_without_one(labelled, tmp_path
     known = {crystal.material_id: crystal.targets for crystal in labelled.crystals}
 
     def predictions(name, beside):
-        return run_fold(task, labelled, tmp_path / name, known, beside=beside).predictions
+        return fold_of(task, labelled, tmp_path / name, known, beside=beside).predictions
 
     plain = predictions("plain", None)
     others = of_other_chemistry(synthetic_set(6, n_shakes=2, seed=5))
@@ -120,13 +128,13 @@ def test_controls_learn_slopes_beside_and_nothing_without_one(labelled, tmp_path
 
 
 def test_of_those_beside_the_same_share_is_learnt(labelled, tmp_path):
-    """The mean tells what was learnt: one crystal of eight, and one of eight beside it."""
+    """The mean tells what was learned: one crystal of eight, and one of eight beside it."""
     others = with_descriptor(of_other_chemistry(synthetic_set(8, n_shakes=2)), np.zeros(8))
     fast = tuple(replace(c, targets=c.targets | {TARGET: 10.0}) for c in others.crystals)
     others = replace(others, crystals=fast)
     task = fold_task("mean", split="random", n_folds=3, n_learnt=1)
-    found = run_fold(task, labelled, tmp_path / "both", beside=others)
-    alone = run_fold(task, labelled, tmp_path / "alone")
+    found = fold_of(task, labelled, tmp_path / "both", beside=others)
+    alone = fold_of(task, labelled, tmp_path / "alone")
     assert alone.n_learnt == 1
     assert found.predictions[0][0] == pytest.approx((alone.predictions[0][0] + 10.0) / 2)
 

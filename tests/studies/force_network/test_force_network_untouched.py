@@ -1,4 +1,4 @@
-"""The test of predictions that were there before the labels: nothing of it is learnt."""
+"""The test of predictions that were there before the labels: nothing of it is learned."""
 
 import math
 from dataclasses import replace
@@ -49,15 +49,15 @@ def predicted(crystals, shift=0.0):
 
 
 def test_controls_learn_nothing_of_the_tested_labels(script, crystals, descriptors):
-    learnt, tested = crystals[:40], crystals[40:]
+    learned, tested = crystals[:40], crystals[40:]
     other = [
         replace(c, slope_A2_per_ps=7.0, targets={**c.targets, "log10_msd_slope": math.log10(7.0)})
         for c in tested
     ]
-    found = script.control_predictions(learnt, tested, descriptors)
-    assert found == script.control_predictions(learnt, other, descriptors)
+    found = script.control_predictions(learned, tested, descriptors)
+    assert found == script.control_predictions(learned, other, descriptors)
     # They do learn from the others.
-    assert found != script.control_predictions(learnt[:30], tested, descriptors)
+    assert found != script.control_predictions(learned[:30], tested, descriptors)
     assert set(found["mean"][0]) == {c.material_id for c in tested}
 
 
@@ -65,7 +65,7 @@ def test_right_predictions_are_found_right_and_wrong_ones_wrong(script, crystals
     labels, tested = LabelSet(crystals), crystals[40:]
     right = script.compare(labels, (), predicted(tested), descriptors, RULES)
     wrong = script.compare(labels, (), predicted(tested, shift=1.0), descriptors, RULES)
-    assert "all models learnt 40 labels" in right
+    assert "all models learned 40 labels" in right
     assert "20 crystals were predicted, 20 of them have a label" in right
     assert "20 of these lie in their" in right
     assert "; 0 of these lie in their" in wrong
@@ -82,7 +82,7 @@ def test_crystals_without_a_label_are_counted_and_not_tested(script, crystals, d
 def test_what_no_network_learns_is_tested_and_not_learnt(script, crystals, descriptors):
     labels, tested = LabelSet(crystals[:40], beside=crystals[40:50]), crystals[50:]
     text = script.compare(labels, tested, predicted(tested), descriptors, RULES)
-    assert "all models learnt 40 labels and 10 slopes of molten crystals" in text
+    assert "all models learned 40 labels and 10 slopes of molten crystals" in text
     assert "10 crystals were predicted, 10 of them have a label" in text
     both = LabelSet(crystals[:50] + tested)
     as_learnt = script.compare(both, (), predicted(tested), descriptors, RULES)

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from bson.json_util import loads
 from monty.json import MontyDecoder
-
 from superionic.cluster.patience import Patience
+
 from superionic.cluster.site import launchpad_in
 from superionic.cluster.submit import queued_keys
 from superionic.landscape.settings import LandscapeSettings

@@ -1,4 +1,4 @@
-"""Landscapes as jobs: parts equal the whole, and learnt ones keep draws and intervals."""
+"""Landscapes as jobs: parts equal the whole, and learned ones keep draws and intervals."""
 
 from dataclasses import replace
 

@@ -215,13 +215,13 @@ def test_uncalibrated_far_and_other_potentials_are_said_and_make_rows(candidate,
 
 
 @pytest.mark.parametrize(
-    ("learnt", "expected"), [(("Cl-Li", "Li-O"), True), (("Li-O",), False), (None, None)]
+    ("learned", "expected"), [(("Cl-Li", "Li-O"), True), (("Li-O",), False), (None, None)]
 )
 def test_a_document_says_whether_its_chemical_system_was_learnt(
-    candidate, store, tmp_path, learnt, expected
+    candidate, store, tmp_path, learned, expected
 ):
     info = load_potential(TOY).info
-    network = write_network(tmp_path / "net.pt", info, n_members=1, chemical_systems=learnt)
+    network = write_network(tmp_path / "net.pt", info, n_members=1, chemical_systems=learned)
     document = predicted(PredictMaker(potential=TOY, network=str(network)).make(candidate), store)
     assert document.in_training is expected
     assert screening_document([document]).prediction_in_training is expected

@@ -171,7 +171,7 @@ def find_bonds(
     Returns
     -------
     Bonds
-        Each unordered couple of ends of bonds once for each atom in which they meet.
+        Each unordered pair of ends of bonds once for each atom in which they meet.
     """
     pairs = (vectors_A.square().sum(dim=1) < cutoff_A**2).nonzero(as_tuple=True)[0]
     bond = torch.arange(len(pairs), device=pairs.device)

@@ -156,7 +156,7 @@ def _candidates(numbers: IntArray, pairs: Pairs, angles: Angles) -> "Candidates"
         ends=np.stack([pairs.first, pairs.second], axis=1).astype(np.int32),
         shifts_A=np.ascontiguousarray(pairs.shift_A),
         centre=angles.centre.astype(np.int32),
-        couples=np.stack([angles.bond_a, angles.bond_b], axis=1).astype(np.int32),
+        bond_pairs=np.stack([angles.bond_a, angles.bond_b], axis=1).astype(np.int32),
         sign=np.ascontiguousarray(angles.sign, dtype=np.float64),
     )
 

@@ -19,13 +19,13 @@ from superionic.potentials.chgnet.md_layout import (
     Bases,
     Double,
     Features,
-    Graph,
-    Kept,
     MdWeights,
     MdWorkspace,
+    NeighbourGraph,
     Parts,
     Readout,
     Rows,
+    SavedActivations,
     Transposed,
 )
 from superionic.potentials.chgnet.md_network import energy_and_forces, find_graph
@@ -116,7 +116,7 @@ class Candidates(NamedTuple):
         Atomic numbers less one.
     ends, shifts_A : ndarray, shapes (n, 2) and (n, 3)
         Pairs, each once, and the lattice vectors that are added to their second atoms.
-    centre, couples, sign : ndarray, shapes (m,), (m, 2) and (m,)
+    centre, bond_pairs, sign : ndarray, shapes (m,), (m, 2) and (m,)
         Angles: common atom, numbers of two pairs, and -1 where exactly one of the two vectors has
         to be reversed, else 1.
     """
@@ -125,7 +125,7 @@ class Candidates(NamedTuple):
     ends: Int
     shifts_A: Double
     centre: Int
-    couples: Int
+    bond_pairs: Int
     sign: Double
 
 
@@ -143,7 +143,7 @@ class ChgnetMachine:
         self._n_candidates = (-1, -1)
         self._room: tuple[int, ...] = (-1, -1, -1, -1)
         self._number: Int
-        self._graph: Graph
+        self._graph: NeighbourGraph
         self._workspace: MdWorkspace
 
     def evaluate(self, positions_A: Double, candidates: Candidates) -> tuple[float, Double]:
@@ -156,7 +156,7 @@ class ChgnetMachine:
         candidates : Candidates
             What may lie within the cutoffs there.
         """
-        species, ends, shifts_A, centre, couples, sign = candidates
+        species, ends, shifts_A, centre, bond_pairs, sign = candidates
         if len(ends) > self._n_candidates[0] or len(centre) > self._n_candidates[1]:
             n, m = self._n_candidates
             self._n_candidates = max(n, len(ends)), max(m, len(centre))
@@ -168,7 +168,7 @@ class ChgnetMachine:
             ends,
             shifts_A,
             centre,
-            couples,
+            bond_pairs,
             sign,
             w.bases.cutoff_A,
             w.bases.short_cutoff_A,
@@ -189,8 +189,8 @@ class ChgnetMachine:
         return energy, forces
 
 
-def _graph(n_pairs: int, n_angles: int) -> Graph:
-    return Graph(
+def _graph(n_pairs: int, n_angles: int) -> NeighbourGraph:
+    return NeighbourGraph(
         ends=np.zeros((n_pairs, 2), np.int32),
         unit=np.zeros((n_pairs, 3)),
         length_A=np.zeros(n_pairs),
@@ -215,9 +215,11 @@ def _workspace(
         *front, rows, columns = shape
         return np.zeros((*front, rows + 4, columns), np.float32)
 
-    def kept(n: int, rows: int) -> Kept:
+    def kept(n: int, rows: int) -> SavedActivations:
         n = max(n, 1)
-        return Kept(floats(n, rows, 2 * WIDTH), floats(n, rows, 2 * WIDTH), floats(n, rows, 2))
+        return SavedActivations(
+            floats(n, rows, 2 * WIDTH), floats(n, rows, 2 * WIDTH), floats(n, rows, 2)
+        )
 
     def features() -> Features:
         return Features(*(floats(n, WIDTH) for n in (n_atoms, n_bonds, 2 * n_angles, n_angles)))

@@ -1,7 +1,7 @@
 """Compiled pieces of CHGNet and of its gradient: what tiles of rows go through.
 
-A gated layer acts on ordered couples: of atoms (atom convolution) or of bonds with a common atom
-(bond convolution, angle update). Each unordered couple takes two rows, one after the other, so
+A gated layer acts on ordered pairs: of atoms (atom convolution) or of bonds with a common atom
+(bond convolution, angle update). Each unordered pair takes two rows, one after the other, so
 that what does not depend on the order is computed once. Rows are 128 wide, core then gate.
 
 Kept for the gradient are, per row, the slope of the first activation, the input of the layer

@@ -13,7 +13,7 @@ from superionic.potentials.chgnet.compiled import Float
 from superionic.potentials.chgnet.layout import GatedStack, Int
 
 TILE = 32
-"""Rows that pass through a gated layer together: both orders of half as many couples."""
+"""Rows that pass through a gated layer together: both orders of half as many pairs."""
 
 Double = NDArray[np.float64]
 
@@ -122,7 +122,7 @@ class MdWeights(NamedTuple):
     ones: Float
 
 
-class Graph(NamedTuple):
+class NeighbourGraph(NamedTuple):
     """Which atoms and bonds of a crystal belong together at its present positions.
 
     Parameters
@@ -167,7 +167,7 @@ class Graph(NamedTuple):
     gradient: Double
 
 
-class Kept(NamedTuple):
+class SavedActivations(NamedTuple):
     """What the way back needs from the layers of one kind; see ``chgnet_md_kernels``.
 
     Parameters
@@ -208,7 +208,7 @@ class Parts(NamedTuple):
     Parameters
     ----------
     left, right : ndarray, shape (n, 128)
-        Of the first and the second atom or bond of an ordered couple.
+        Of the first and the second atom or bond of an ordered pair.
     centre : ndarray, shape (n_atoms, 128)
         Of the common atom.
     bonds : ndarray, shape (n_bonds, 128)
@@ -242,7 +242,7 @@ class MdWorkspace(NamedTuple):
 
     Parameters
     ----------
-    atom, bond, angle : Kept
+    atom, bond, angle : SavedActivations
         Of the atom convolutions, bond convolutions and angle updates.
     tile : ndarray, shape (3, TILE, 128)
         Rows in flight.
@@ -266,9 +266,9 @@ class MdWorkspace(NamedTuple):
         In eV/A.
     """
 
-    atom: Kept
-    bond: Kept
-    angle: Kept
+    atom: SavedActivations
+    bond: SavedActivations
+    angle: SavedActivations
     tile: Float
     tangent: Float
     x: Features

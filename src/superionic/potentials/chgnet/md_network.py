@@ -35,9 +35,9 @@ from superionic.potentials.chgnet.md_layout import (
     Bases,
     Double,
     Features,
-    Graph,
     MdWeights,
     MdWorkspace,
+    NeighbourGraph,
     Rows,
 )
 from superionic.potentials.vectors import LANES, inner, load, store
@@ -56,12 +56,12 @@ def find_graph(
     ends: Int,
     shifts_A: Double,
     centre: Int,
-    couples: Int,
+    bond_pairs: Int,
     sign: Double,
     cutoff_A: float,
     short_cutoff_A: float,
     number: Int,
-    graph: Graph,
+    graph: NeighbourGraph,
 ) -> tuple[int, int, int]:
     """Fill a graph with those candidates that lie within the cutoffs.
 
@@ -71,13 +71,13 @@ def find_graph(
         Cartesian positions.
     ends, shifts_A : ndarray, shapes (n, 2) and (n, 3)
         Candidate pairs, and the lattice vectors that are added to their second atoms.
-    centre, couples, sign : ndarray, shapes (m,), (m, 2) and (m,)
+    centre, bond_pairs, sign : ndarray, shapes (m,), (m, 2) and (m,)
         Candidate angles; their bonds are numbers of candidate pairs.
     cutoff_A, short_cutoff_A : float
         Cutoffs of pairs and bonds.
     number : ndarray, shape (n,)
         Overwritten.
-    graph : Graph
+    graph : NeighbourGraph
         Filled.
 
     Returns
@@ -110,7 +110,7 @@ def find_graph(
             n_bonds += 1
         n_pairs += 1
     for candidate in range(len(centre)):
-        a, b = number[couples[candidate, 0]], number[couples[candidate, 1]]
+        a, b = number[bond_pairs[candidate, 0]], number[bond_pairs[candidate, 1]]
         if a < 0 or b < 0:
             continue
         graph.bonds[n_angles, 0], graph.bonds[n_angles, 1] = a, b
@@ -132,7 +132,7 @@ def _begin(
     n_bonds: int,
     n_angles: int,
     w: Bases,
-    g: Graph,
+    g: NeighbourGraph,
     x: Features,
     basis: Rows,
     weight: Rows,
@@ -187,7 +187,7 @@ def _end(
     n_bonds: int,
     n_angles: int,
     w: Bases,
-    g: Graph,
+    g: NeighbourGraph,
     d_x: Features,
     basis: Rows,
     weight: Rows,
@@ -238,7 +238,7 @@ def energy_and_forces(
     n_bonds: int,
     n_angles: int,
     w: MdWeights,
-    g: Graph,
+    g: NeighbourGraph,
     ws: MdWorkspace,
     forces_eV_per_A: NDArray[np.float64],
 ) -> float:
@@ -252,7 +252,7 @@ def energy_and_forces(
         What :func:`find_graph` returned.
     w : MdWeights
         The network.
-    g : Graph
+    g : NeighbourGraph
         The crystal.
     ws : MdWorkspace
         Room for it.

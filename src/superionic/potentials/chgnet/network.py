@@ -58,7 +58,7 @@ class Bonds:
     pairs : Tensor of int64, shape (n_bonds,)
         Which pairs are bonds.
     centre : Tensor of int64, shape (n_angles,)
-        Atom in which two bonds meet; each unordered couple of ends once.
+        Atom in which two bonds meet; each unordered pair of ends once.
     bond_a, bond_b : Tensor of int64, shape (n_angles,)
         The bonds, counted among the bonds.
     sign : Tensor, shape (n_angles,)

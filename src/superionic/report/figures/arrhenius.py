@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from superionic.dynamics.confirmation import ROOM_TEMPERATURE_K, Ions, Witness, arrhenius
+from superionic.dynamics.confirmation import ROOM_TEMPERATURE_K, ArrheniusPoint, Ions, arrhenius
 from superionic.dynamics.slope import diffusivity
 from superionic.errors import FigureError
 from superionic.report.figures.about import About
@@ -57,7 +57,7 @@ def fitted_line(document: ValidationDocument, n_points: int = 60) -> Line | None
     n_points : int
         Temperatures, evenly spaced in 1/T.
     """
-    fit = arrhenius([_witness(run) for run in document.runs])
+    fit = arrhenius([_point(run) for run in document.runs])
     if fit is None:
         return None
     ions = Ions(document.n_mobile, document.volume_A3, document.charge_e)
@@ -198,11 +198,11 @@ def _inverse(values: ArrayLike) -> FloatArray:
     return found
 
 
-def _witness(run: TemperatureDocument) -> Witness:
+def _point(run: TemperatureDocument) -> ArrheniusPoint:
     """Return a run as the fit takes it."""
     bound = run.slope_upper_bound_A2_per_ps
     usable = bound is not None and bound > 0 and run.evidence != "none"
-    return Witness(
+    return ArrheniusPoint(
         run.temperature_K,
         run.evidence,
         diffusivity_cm2_per_s=run.diffusivity_cm2_per_s,

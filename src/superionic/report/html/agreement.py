@@ -122,7 +122,7 @@ METHODS: tuple[Feature, ...] = (
     Feature("msd_slope", "dynamics: log10 MSD slope (Å²/ps)", _slope),
     Feature("conductivity", "validation: log10 conductivity (S/cm)", _conductivity),
 )
-"""What is compared. A barrier that is never overcome counts as 10 eV, a slope at least 1e-4."""
+"""What is compared. A barrier without a percolating path counts as 10 eV, a slope at least 1e-4."""
 
 _LEARNT = (
     {"predicted_log10_msd_slope", "msd_slope"},

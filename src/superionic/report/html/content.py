@@ -317,14 +317,14 @@ def _failed_jobs(
     database: "Database", flow: str | None
 ) -> tuple[list[tuple[str, int, str]], list[Fault]]:
     """Return the failed jobs of the launchpad in the results database, where there is one."""
-    from superionic.cluster.patience import Patience
+    from superionic.cluster.retry import RetryPolicy
     from superionic.cluster.site import launchpad_file, launchpad_in, open_launchpad, read_launchpad
     from superionic.cluster.status import read_failures as failed_jobs
 
     try:
         path = launchpad_file(None)
         spec = launchpad_in(database.spec) if path is None else read_launchpad(path)
-        launchpad = open_launchpad(spec, Patience(5.0), writing=False)
+        launchpad = open_launchpad(spec, RetryPolicy(5.0), writing=False)
     except SuperionicError as error:
         return [], [Fault("launchpad", error.message, error.hint)]
     try:

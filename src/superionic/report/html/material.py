@@ -149,7 +149,9 @@ def _landscape(found: MaterialDocuments) -> NumberGroup:
     if row.xi is None:
         return NumberGroup(title, [], f"None. 'superionic screen {_file_name(row)}' computes it.")
     barriers = [
-        Number(name, plain(value, missing="never overcome"), "" if value is None else "eV", note)
+        Number(
+            name, plain(value, missing="no percolating path"), "" if value is None else "eV", note
+        )
         for name, value, note in (
             ("barrier, as published", row.mpe_eV, "lowest of all ions"),
             ("barrier in one dimension", row.barrier_1d_eV, ""),

@@ -182,7 +182,7 @@ def _barrier(row: ScreeningDocument, value: float | None) -> Cell:
     if value is None and row.xi is not None:
         return Cell(
             "none", 1e9
-        )  # never overcome: above all others, below those without a landscape
+        )  # no percolating path: above all others, below those without a landscape
     return _number(value)
 
 

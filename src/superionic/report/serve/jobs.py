@@ -1,7 +1,7 @@
 """How the jobs of the campaign stand, as the launchpad tells."""
 
 from superionic.cluster.launchpad import CampaignLaunchPad
-from superionic.cluster.patience import Patience
+from superionic.cluster.retry import RetryPolicy
 from superionic.cluster.site import LaunchpadSpec, launchpad_file, launchpad_in, open_launchpad
 from superionic.cluster.site import read_launchpad as read_launchpad_file
 from superionic.cluster.status import Status, read_status
@@ -47,7 +47,7 @@ class Campaign:
 
     def _read(self) -> CampaignAnswer:
         opened: CampaignLaunchPad = open_launchpad(
-            self.spec, Patience(0.0), writing=False, timeout_s=self.timeout_s
+            self.spec, RetryPolicy(0.0), writing=False, timeout_s=self.timeout_s
         )
         try:
             if not opened.is_prepared():

@@ -135,7 +135,7 @@ def _parts(row: ScreeningDocument) -> list[str]:
         if row.ending is not None:
             origin = "" if row.prior_potential is None else f" from that of {row.prior_potential}"
             lines.append(
-                f"Learnt{origin} from {row.n_evaluations} evaluations: {_ENDINGS[row.ending]}."
+                f"Learned{origin} from {row.n_evaluations} evaluations: {_ENDINGS[row.ending]}."
             )
     if row.predicted_log10_msd_slope is not None:
         flags = f" Flags: {', '.join(row.prediction_flags)}." if row.prediction_flags else ""

@@ -23,8 +23,8 @@ def with_interval(row: ScreeningDocument, name: str, *, digits: int, exact: int)
     Returns
     -------
     str
-        Such as ``0.42 [0.40, 0.45]``; ``none`` is a barrier that is never overcome, ``?`` an upper
-        end that is not known.
+        Such as ``0.42 [0.40, 0.45]``; ``none`` is a barrier without a percolating path, ``?`` an
+        upper end that is not known.
 
     Examples
     --------

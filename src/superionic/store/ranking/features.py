@@ -7,7 +7,7 @@ from math import log10
 from superionic.schemas.screening import ScreeningDocument
 
 HIGHEST_BARRIER_eV = 10.0
-"""Stands for a barrier that is never overcome, where a finite number is needed."""
+"""Stands for a barrier without a percolating path, where a finite number is needed."""
 _SMALLEST_VOLUME = 1e-6
 _SMALLEST_RATIO = 1e-12
 

@@ -14,7 +14,7 @@ class ScorePart:
     name : str
         Name of a policy, feature or field, or ``intercept``.
     value : float or None
-        The row's own value; None for the intercept, and for a barrier that is never overcome.
+        The row's own value; None for the intercept, and for a barrier without a percolating path.
     relative : float
         What is summed of it: the fraction of the other rows that stand below it (percentile), or
         its distance from the mean of the training rows in standard deviations; 1 for the intercept.

@@ -36,7 +36,7 @@ class Place:
     rank : int
         From 1; rows without a score come after all others.
     score : float or None
-        What the policy ranks by; infinite for a barrier that is never overcome.
+        What the policy ranks by; infinite for a barrier without a percolating path.
     reason : str or None
         What the row lacks, if it has no score.
     """
@@ -251,7 +251,7 @@ class ConsensusPolicy(MeanOfPercentiles):
         return found
 
     def value_of(self, row: Row, name: str) -> float | None:
-        """Return the score by a member; None for a barrier that is never overcome."""
+        """Return the score by a member; None for a barrier without a percolating path."""
         return row.scores.get(name)
 
 

@@ -17,7 +17,7 @@ RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
-class Patience:
+class RequestPolicy:
     """How long a server is given.
 
     Parameters
@@ -39,7 +39,7 @@ class Patience:
     longest_wait_s: float = 300.0
 
 
-class PatientSession(requests.Session):
+class RetryingSession(requests.Session):
     """Get whole JSON answers, whatever happens on the way.
 
     Tried again are: no connection, no answer in time, the status codes :data:`RETRIED` (after the
@@ -47,7 +47,7 @@ class PatientSession(requests.Session):
     a body that is not complete JSON. Anything else is handed to the caller as it is.
     """
 
-    patience = Patience()
+    policy = RequestPolicy()
 
     def get(self, url: str | bytes, **kwargs: Any) -> requests.Response:  # type: ignore[override]
         """Get a complete answer.
@@ -57,10 +57,10 @@ class PatientSession(requests.Session):
         FetchError
             When the attempts are used up; it names the server, never the key.
         """
-        kwargs["timeout"] = (self.patience.connect_s, self.patience.read_s)
+        kwargs["timeout"] = (self.policy.connect_s, self.policy.read_s)
         server = urlsplit(url if isinstance(url, str) else url.decode()).netloc
         reason = ""
-        for attempt in range(1, self.patience.attempts + 1):
+        for attempt in range(1, self.policy.attempts + 1):
             asked_s = None
             try:
                 response = super().get(url, **kwargs)
@@ -72,15 +72,15 @@ class PatientSession(requests.Session):
                 else:
                     return response
             except requests.Timeout:
-                reason = f"there was no answer within {self.patience.read_s:g} s"
+                reason = f"there was no answer within {self.policy.read_s:g} s"
             except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
                 reason = f"the connection failed ({_innermost(error)})"
-            if attempt < self.patience.attempts:
-                wait_s = self.patience.first_wait_s * 2 ** (attempt - 1)
-                if asked_s is not None and asked_s > self.patience.longest_wait_s:
+            if attempt < self.policy.attempts:
+                wait_s = self.policy.first_wait_s * 2 ** (attempt - 1)
+                if asked_s is not None and asked_s > self.policy.longest_wait_s:
                     reason += f" and asks for a pause of {asked_s:.0f} s"
                     break
-                time.sleep(min(max(wait_s, asked_s or 0.0), self.patience.longest_wait_s))
+                time.sleep(min(max(wait_s, asked_s or 0.0), self.policy.longest_wait_s))
         raise FetchError(
             f"{server} could not be read in {attempt} attempts: {reason}.",
             hint="What was fetched before is kept; the same command goes on from there.",

@@ -8,7 +8,7 @@ from typing import Any
 
 from superionic.errors import FetchError, SettingsError
 from superionic.structures.sources.download import Page
-from superionic.structures.sources.http import PatientSession
+from superionic.structures.sources.http import RetryingSession
 
 FIELDS = (
     "material_id",
@@ -90,7 +90,7 @@ class MaterialsProject:
         Address of the API; None takes ``MP_API_ENDPOINT``, else the public one.
     page_size : int
         Crystals in one answer.
-    session : PatientSession, optional
+    session : RetryingSession, optional
         How answers are fetched.
 
     Raises
@@ -106,7 +106,7 @@ class MaterialsProject:
         *,
         endpoint: str | None = None,
         page_size: int = 500,
-        session: PatientSession | None = None,
+        session: RetryingSession | None = None,
     ) -> None:
         if find_spec("mp_api") is None:
             raise SettingsError(
@@ -124,7 +124,7 @@ class MaterialsProject:
         self._key = api_key
         self._endpoint = validate_endpoint(endpoint)
         self._page_size = min(page_size, LARGEST_PAGE)
-        self._session = session or PatientSession()
+        self._session = session or RetryingSession()
         self._session.headers["x-api-key"] = api_key
         self._heartbeat: tuple[str, list[str]] | None = None
 

@@ -15,7 +15,7 @@ from superionic.errors import FetchError, InputError, SettingsError
 from superionic.structures.checks import check_number_of_sites
 from superionic.structures.plain import lattice_from_data
 from superionic.structures.sources.download import Page
-from superionic.structures.sources.http import Patience, PatientSession
+from superionic.structures.sources.http import RequestPolicy, RetryingSession
 from superionic.structures.species import element_composition
 
 FIELDS = (
@@ -39,7 +39,7 @@ REGISTRIES = (
 )
 """Where the list of providers is, and its copy."""
 
-_LOOK_UP_PATIENCE = Patience(read_s=20.0, attempts=3)
+_LOOK_UP_POLICY = RequestPolicy(read_s=20.0, attempts=3)
 
 _LEAVE_OUT = "Leave it out, or take it from another database."
 _DISORDERED_TOLERANCE = 0.01
@@ -65,7 +65,7 @@ class Optimade:
     page_size : int, optional
         Structures in one answer; without it, what the server likes. Servers refuse larger ones
         than their own limit.
-    patience : Patience, optional
+    policy : RequestPolicy, optional
         How long the server is given.
 
     Raises
@@ -81,7 +81,7 @@ class Optimade:
         *,
         extra_fields: Sequence[str] = (),
         page_size: int | None = None,
-        patience: Patience | None = None,
+        policy: RequestPolicy | None = None,
     ) -> None:
         _require_package()
         from optimade.exceptions import BadRequest
@@ -99,7 +99,7 @@ class Optimade:
         self._filter = filter_
         self._extra = tuple(extra_fields)
         self._page_size = page_size
-        self._patience = patience or PatientSession.patience
+        self._patience = policy or RetryingSession.policy
 
     @property
     def query(self) -> dict[str, Any]:
@@ -181,8 +181,8 @@ class Optimade:
             if cursor is None:
                 return
 
-    def _session(self) -> type[PatientSession]:
-        return type("Session", (PatientSession,), {"patience": self._patience})
+    def _session(self) -> type[RetryingSession]:
+        return type("Session", (RetryingSession,), {"policy": self._patience})
 
     def _record(self, entry: dict[str, Any]) -> dict[str, Any]:
         attributes = entry.get("attributes") or {}
@@ -315,7 +315,7 @@ def _composition(species: dict[str, Any] | None, name: str) -> Composition:
 
 def provider_databases(
     provider: str,
-    patience: Patience | None = None,
+    policy: RequestPolicy | None = None,
     *,
     registries: Sequence[str] | None = None,
 ) -> list[str]:
@@ -326,7 +326,7 @@ def provider_databases(
     provider : str
         Its name in the registry at https://providers.optimade.org, such as ``mp``, ``cod``,
         ``alexandria``.
-    patience : Patience, optional
+    policy : RequestPolicy, optional
         How long each registry and the provider are given.
     registries : sequence of str, optional
         Addresses of the list of providers, tried in turn; by default the one of the consortium and
@@ -343,7 +343,7 @@ def provider_databases(
     _require_package()
     from optimade.utils import get_child_database_links
 
-    session = type("Session", (PatientSession,), {"patience": patience or _LOOK_UP_PATIENCE})()
+    session = type("Session", (RetryingSession,), {"policy": policy or _LOOK_UP_POLICY})()
     known = _providers(session, registries or REGISTRIES)
     if provider not in known:
         raise FetchError(
@@ -377,7 +377,7 @@ def provider_databases(
     return found
 
 
-def _providers(session: PatientSession, registries: Sequence[str]) -> dict[str, str | None]:
+def _providers(session: RetryingSession, registries: Sequence[str]) -> dict[str, str | None]:
     """Return the address of the index of each provider, None where it has none."""
     reasons = []
     for address in registries:

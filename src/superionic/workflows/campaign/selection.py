@@ -10,7 +10,7 @@ from superionic.errors import InputError, UnreadableFileError
 from superionic.structures.candidate import Candidate
 from superionic.structures.crystals import Crystal, each_candidate
 from superionic.structures.duplicates import DuplicateSettings, find_duplicates, stand_ins
-from superionic.structures.filters import AnyFilter, Sieve
+from superionic.structures.filters import AnyFilter, FilterChain
 from superionic.structures.prepare import PrepareSettings, orderings_of
 from superionic.structures.species import element_composition, parse_mobile_species
 from superionic.workflows.campaign.definition import Campaign
@@ -118,7 +118,7 @@ class Selector:
         self.element = parse_mobile_species(mobile_species).element
         self.prepare_settings = prepare_settings
         self.settings = settings
-        self.sieve = Sieve(settings.filters)
+        self.filters = FilterChain(settings.filters)
         self.leaves_out = True
         self.n_without_ion = 0
 
@@ -126,7 +126,7 @@ class Selector:
         self, found: Iterable[Candidate | InputError]
     ) -> Iterator[Candidate | InputError]:
         """Yield the candidates among crystals, ordered as often as is asked for, and all errors."""
-        for item in self.sieve.pass_on(self._holding(found)):
+        for item in self.filters.pass_on(self._holding(found)):
             if isinstance(item, InputError):
                 yield item
                 continue
@@ -251,7 +251,7 @@ def select_ions(
             else:
                 result.candidates.append(item)
         result.n_without_ion = selector.n_without_ion
-        result.removed, result.reasons = selector.sieve.removed, selector.sieve.reasons
+        result.removed, result.reasons = selector.filters.removed, selector.filters.reasons
         selections.append(result)
     _compare(selections, settings.duplicates, progress)
     return selections

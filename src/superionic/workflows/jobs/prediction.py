@@ -162,7 +162,7 @@ def _document(
         other_targets=found.others,
         novelty=found.novelty,
         far_from_training_set=found.far,
-        in_training=header.has_learnt(composition.chemical_system),
+        in_training=header.has_learned(composition.chemical_system),
         residual_force_eV_per_A=shakes.residual_force_eV_per_A,
         flags=[remark.code for remark in found.remarks],
         shakes_uuid=shakes.job_uuid,

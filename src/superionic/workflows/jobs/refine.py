@@ -1,7 +1,8 @@
 """The job that refines a landscape: a second potential from some thirty energies.
 
-What is learnt is the difference to a landscape of another potential that is known. All energies are
-asked for in one job, or in rounds whose points are jobs of their own, so that workers share them.
+What is learned is the difference to a landscape of another potential that is known. All energies
+are asked for in one job, or in rounds whose points are jobs of their own, so that workers share
+them.
 """
 
 import time

@@ -10,13 +10,13 @@ from jobflow import Maker, job
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic.dynamics.confirmation import (
+    ArrheniusPoint,
     ConfirmationRules,
     Evidence,
     Finding,
     Ions,
-    Witness,
+    arrhenius_point,
     confirm,
-    witness,
 )
 from superionic.dynamics.slope import diffusivity
 from superionic.dynamics.stopping import StopRules, crystal_of
@@ -171,11 +171,11 @@ class ConfirmMaker(SettingsMaker):
         charge_e = charge_of(self.charge_e, cell.mobile_species)
         ions = Ions(cell.n_mobile, float(cell.structure.volume), charge_e)
         analyses = [_analysis(run, self.stop) for run in runs]
-        witnesses = [
-            witness(run.temperature_K, found, run.status, self.stop.verdict)
+        points = [
+            arrhenius_point(run.temperature_K, found, run.status, self.stop.verdict)
             for run, found in zip(runs, analyses, strict=True)
         ]
-        finding = confirm(witnesses, ions, self.rules)
+        finding = confirm(points, ions, self.rules)
         if isinstance(potential, str):
             potential = PotentialDocument.from_info(load_potential(potential).info)
         return ValidationDocument(
@@ -186,7 +186,7 @@ class ConfirmMaker(SettingsMaker):
             settings=self.settings or asdict(self),
             wall_time_s=time.perf_counter() - started,
             n_evaluations=sum(run.n_evaluations for run in runs),
-            warnings=_warnings(runs, witnesses, finding, self.rules),
+            warnings=_warnings(runs, points, finding, self.rules),
             potential=potential,
             engine=runs[0].engine,
             dynamics=runs[0].potential,
@@ -207,10 +207,10 @@ class ConfirmMaker(SettingsMaker):
             seeds=[run.seed for run in runs],
             runs=[
                 _temperature(run, found, one.evidence, ions)
-                for run, found, one in zip(runs, analyses, witnesses, strict=True)
+                for run, found, one in zip(runs, analyses, points, strict=True)
             ],
             total_wall_time_s=sum(run.wall_time_s for run in runs),
-            **_findings(finding, witnesses, self.rules),
+            **_findings(finding, points, self.rules),
         )
 
 
@@ -301,7 +301,7 @@ def _temperature(
 
 
 def _findings(
-    finding: Finding, witnesses: list[Witness], rules: ConfirmationRules
+    finding: Finding, points: list[ArrheniusPoint], rules: ConfirmationRules
 ) -> dict[str, Any]:
     """Return the fields of the document that all temperatures together decide."""
     fit = finding.fit
@@ -324,15 +324,15 @@ def _findings(
         "activation_energy_high_eV": high,
         "log10_prefactor_cm2_per_s": fit.log_prefactor / math.log(10.0) if fit else None,
         "fit_reduced_chi2": chi2,
-        "n_values": sum(one.evidence == "value" for one in witnesses),
-        "n_bounds": sum(one.evidence == "bound" for one in witnesses),
+        "n_values": sum(one.evidence == "value" for one in points),
+        "n_bounds": sum(one.evidence == "bound" for one in points),
         "melting_temperature_K": finding.melting_temperature_K,
     }
 
 
 def _warnings(
     runs: list[TrajectoryDocument],
-    witnesses: list[Witness],
+    points: list[ArrheniusPoint],
     finding: Finding,
     rules: ConfirmationRules,
 ) -> list[Warning_]:
@@ -342,7 +342,7 @@ def _warnings(
         for run in runs
         for one in run.warnings
     ]
-    values = [one.temperature_K for one in witnesses if one.evidence == "value"]
+    values = [one.temperature_K for one in points if one.evidence == "value"]
     if finding.fit is not None and rules.deciding_temperature_K < min(values):
         found.append(
             Warning_(
@@ -352,7 +352,7 @@ def _warnings(
             )
         )
     if finding.melting_temperature_K is not None:
-        melted = ", ".join(f"{one.temperature_K:g}" for one in witnesses if one.melted)
+        melted = ", ".join(f"{one.temperature_K:g}" for one in points if one.melted)
         found.append(
             Warning_(
                 code="melted",

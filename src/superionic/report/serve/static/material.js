@@ -45,7 +45,7 @@ function drawNumbers(row) {
     low && row[low] !== null && row[high] !== null ? `[${number(row[low])}, ${number(row[high])}]` : "",
   ]);
   if (row.mpe_eV === null && row.xi !== null) {
-    rows.unshift([element("th", { scope: "row" }, NUMBERS[0][0]), "never overcome", "", ""]);
+    rows.unshift([element("th", { scope: "row" }, NUMBERS[0][0]), "no percolating path", "", ""]);
   }
   for (const [title, value] of [["Dynamics", row.label_verdict], ["Validation", row.validation_verdict && `${row.validation_verdict}: ${row.validation_reason ?? ""}`]]) {
     if (value) rows.push([element("th", { scope: "row" }, title), element("td", { colspan: 3, class: "wrap" }, value)]);

@@ -46,7 +46,7 @@ def is_outage(error: Exception) -> bool:
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to wait for a database.
 
     Parameters
@@ -57,7 +57,7 @@ class Patience:
 
     limit_s: float = 600.0
 
-    def insist(self, call: Callable[[], T]) -> T:
+    def call(self, call: Callable[[], T]) -> T:
         """Call until it works, with growing pauses, for as long as the database is away.
 
         Parameters
@@ -97,7 +97,7 @@ class Patience:
                 return result
 
 
-class PatientCollection:
+class RetryingCollection:
     """A collection whose operations wait for a database that is away.
 
     Only for operations that may be applied twice; ``find`` and ``aggregate`` return lists.
@@ -111,9 +111,9 @@ class PatientCollection:
         The collection itself, for operations that must not be repeated without a look.
     """
 
-    def __init__(self, collection: Any, patience: Patience) -> None:
+    def __init__(self, collection: Any, retry: RetryPolicy) -> None:
         self.once = collection
-        self._patience = patience
+        self._retry = retry
 
     def find_one_and_update(
         self,
@@ -146,12 +146,12 @@ class PatientCollection:
                 result = attribute(*args, **kwargs)
                 return list(result) if read_all else result
 
-            return self._patience.insist(once)
+            return self._retry.call(once)
 
         return patiently
 
 
-class PatientCounter(PatientCollection):
+class RetryingCounter(RetryingCollection):
     """The collection of FireWorks' counters, whose values are taken one by one."""
 
     def find_one_and_update(
@@ -166,7 +166,7 @@ class PatientCounter(PatientCollection):
         returns as the document before an update may be that before another process's, and then two
         launches have one number.
         """
-        after = self._patience.insist(
+        after = self._retry.call(
             lambda: self.once.find_one_and_update(
                 criteria, update, sort=sort, return_document=ReturnDocument.AFTER
             )
