@@ -46,6 +46,7 @@ def doctor(
 def _diagnose_settings(potentials: list[str] | None) -> "list[Finding]":
     from superionic.cluster.diagnosis import diagnose_launchpad
     from superionic.diagnosis import is_installed
+    from superionic.potentials.models import diagnose_models
     from superionic.potentials.registry import diagnose_potentials
     from superionic.settings import get_settings
     from superionic.store.database.diagnosis import diagnose_database
@@ -55,6 +56,7 @@ def _diagnose_settings(potentials: list[str] | None) -> "list[Finding]":
     wanted = potentials or sorted({settings.potential, *there})
     return [
         *diagnose_potentials(wanted),
+        diagnose_models(),
         *diagnose_database(settings),
         *diagnose_launchpad(settings),
     ]

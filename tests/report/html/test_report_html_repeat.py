@@ -44,3 +44,19 @@ def test_the_command_of_a_prediction_relaxes_as_it_did(relaxed, option, beyond):
     assert option in command.text
     assert dict(command.beyond).keys() == {"network", *beyond}
     assert beyond.items() <= dict(command.beyond).items()
+
+
+def test_a_refined_landscape_is_repeated_from_the_first_one():
+    part = landscape_parts("a", 0.5)
+    row = row_of(part)
+    settings = {"landscape": {"grid_step_A": 0.3, "learned": {"max_energies": 40}}}
+    changes = {"prior_potential": "sevennet:7net-0", "settings": settings}
+    row = row.model_copy(update=changes)
+    first, second = repeat_commands(documents_of(row, part), "a.cif")
+    assert first.text.startswith("superionic screen a.cif --mobile Li --potential sevennet:7net-0")
+    assert "--step 0.3" in first.text
+    assert "--learned" not in first.text
+    assert second.text == (
+        "superionic refine a.cif --mobile Li --prior sevennet:7net-0 --potential chgnet:0.3.0 "
+        "--max-energies 40"
+    )

@@ -10,6 +10,18 @@ from ase.calculators.calculator import Calculator, all_changes
 from toy_potential import pair_sum
 
 
+def note_call(log: Path) -> None:
+    with log.open("a") as stream:
+        stream.write("one\n")
+    stop = log.with_name("kill_at")
+    if stop.exists() and n_calls(log) == int(stop.read_text()):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def n_calls(log: Path) -> int:
+    return len(log.read_text().splitlines())
+
+
 class Shaky(Calculator):
     """The pairs of the toy potential, and what goes wrong with them.
 
@@ -23,9 +35,11 @@ class Shaky(Calculator):
         Standard deviation of what is added.
     inverted : bool
         Attraction in the place of repulsion: another landscape altogether.
-    log : str
-        File to which each call adds a line. The call that a file ``kill_at`` beside it names kills
-        its process.
+
+    Notes
+    -----
+    The environment variable SHAKY_LOG names a file to which each call adds a line; the call that a
+    file ``kill_at`` beside it names kills its process.
     """
 
     implemented_properties = ["energy", "forces"]  # noqa: RUF012
@@ -37,24 +51,16 @@ class Shaky(Calculator):
         raise_share: float = 0.0,
         noise_eV: float = 0.0,
         inverted: bool = False,
-        log: str = "",
     ) -> None:
         super().__init__()
         self.strength_eV = strength_eV
         self.nan_share, self.raise_share = nan_share, raise_share
         self.noise_eV, self.inverted = noise_eV, inverted
-        self.log = log
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)
-        if self.log:
-            with Path(self.log).open("a") as stream:
-                stream.write("one\n")
-            stop = Path(self.log).with_name("kill_at")
-            if stop.exists() and len(Path(self.log).read_text().splitlines()) == int(
-                stop.read_text()
-            ):
-                os.kill(os.getpid(), signal.SIGKILL)
+        if "SHAKY_LOG" in os.environ:
+            note_call(Path(os.environ["SHAKY_LOG"]))
         digest = hashlib.sha256(np.round(atoms.positions, 6).tobytes()).digest()
         chance = int.from_bytes(digest[:4], "big") / 2**32
         energy, forces = pair_sum(atoms.cell.array, atoms.positions, self.strength_eV)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from campaign_fixtures import TOY, rock_salt
+from shaky_potential import n_calls
 from typer.testing import CliRunner
 
 import superionic as si
@@ -30,13 +31,13 @@ def test_a_second_opinion_from_the_first_command_to_the_last(surroundings, datab
     run("screen", folder, "-p", TOY, "--step", "0.8", "--relax", "never", "-w", "1")
     rock_salt("I", 6.0).get_primitive_structure().to(filename=str(folder / "salt-I.cif"))
     log = surroundings / "log"
-    second = f'{SHAKY}?{{"log":"{log}"}}'
-    options = ("--prior", TOY, "-p", second, "-w", "1")
+    monkeypatch.setenv("SHAKY_LOG", str(log))
+    options = ("--prior", TOY, "-p", SHAKY, "-w", "1")
 
     # What was not screened is said so, and the rest goes on.
     said = run("refine", folder, *options, code=3)
     assert "no landscape of salt-I" in said
-    n_energies = len(log.read_text().splitlines())
+    n_energies = n_calls(log)
     lines = [json.loads(line) for line in run("query", "-f", "jsonl").splitlines()[:6]]
     rows = next(line for line in lines if "shaky_potential" in line["potential"])
     assert rows["prior_potential"] == "ase:toy_potential.Toy"
@@ -44,7 +45,7 @@ def test_a_second_opinion_from_the_first_command_to_the_last(surroundings, datab
 
     # Nothing is computed again.
     run("refine", *options, "--top", "2", "--json", surroundings / "rows.json")
-    assert len(log.read_text().splitlines()) == n_energies
+    assert n_calls(log) == n_energies
     assert len(json.loads((surroundings / "rows.json").read_text())) == 2
 
     told = run("explain", "salt-Cl")
@@ -52,15 +53,17 @@ def test_a_second_opinion_from_the_first_command_to_the_last(surroundings, datab
     across = json.loads(run("query", "--across", "worst", "-f", "json"))
     assert sorted(row["material_id"] for row in across) == ["salt-Br", "salt-Cl", "salt-F"]
     assert [row["rank"] for row in across] == [1, 2, 3]
-    table = run("query", "--across", "best")
-    assert "potential" in table.splitlines()[0]
+    assert "potential" in run("query").splitlines()[0]  # there are two of them
 
-    # Points that are jobs of their own find each other again; without settings of its own the
-    # calculator is another potential.
-    found = si.refine(
-        ids=["salt-Cl"], potential=SHAKY, prior=TOY, engine="ase", workers=1, progress=False
-    )
-    assert [row.material_id for row in found] == ["salt-Cl"]
-    assert found[0].n_evaluations <= 30
+    # Points that are jobs of their own survive a worker that is killed: they are found again.
+    given = {"ids": ["salt-Cl"], "potential": SHAKY, "prior": TOY, "engine": "ase"}
+    (surroundings / "kill_at").write_text(str(n_energies + 5))
+    killed = si.refine(**given, workers=1, progress=False)
+    assert [failure.code for failure in killed.failures] == ["worker_died"]
+    assert n_calls(log) == n_energies + 5
+    (found,) = si.refine(**given, workers=1, progress=False)
+    # The call that was killed is made again, and no other.
+    assert n_calls(log) == n_energies + found.n_evaluations + 1
+    assert found.n_evaluations <= 30
     with pytest.raises(Exception, match="itself"):
         si.refine(ids=["salt-Cl"], potential=TOY, prior=TOY, progress=False)

@@ -3,7 +3,8 @@
 As VASP: energies, forces and positions of steps 0 to NSW - 1 in vasprun.xml, positions wrapped into
 the cell, and step NSW with velocities in CONTCAR. Called as ``python fake_vasp.py`` in a folder
 with INCAR and POSCAR. Environment: FAKE_VASP_LOG names a file to which each call adds its folder;
-FAKE_VASP_KILL=n makes the n-th call kill its parent, the worker, half-way.
+FAKE_VASP_KILL=n makes the n-th call kill its parent, the worker, half-way; FAKE_VASP_FAIL=n makes
+it end without a result.
 """
 
 import os
@@ -90,10 +91,17 @@ def header(incar, cell, symbols, fractional) -> str:
         f"<c>PAW_PBE {k} 01Jan2000</c></rc>"
         for k in kinds
     )
-    numbers = {"NSW": incar["NSW"], "IBRION": "0", "NELM": "500", "ISPIN": "1", "LORBIT": "0"}
+    numbers = {
+        "NSW": incar.get("NSW", "0"),
+        "IBRION": "0" if "POTIM" in incar else "-1",
+        "NELM": "500",
+        "ISPIN": "1",
+        "LORBIT": "0",
+    }
     integers = "".join(f'<i type="int" name="{k}">{v}</i>' for k, v in numbers.items())
     shared = (
-        f'{integers}<i name="POTIM">{incar["POTIM"]}</i><i name="TEBEG">{incar["TEBEG"]}</i>'
+        f'{integers}<i name="POTIM">{incar.get("POTIM", "0.5")}</i>'
+        f'<i name="TEBEG">{incar.get("TEBEG", "0")}</i>'
         f'<i type="string" name="GGA">PS</i>'
     )
     return (
@@ -149,13 +157,16 @@ def main() -> None:
     if velocities is None:
         velocities = np.zeros_like(fractional)
     masses = np.array([MASSES_u[s] for s in symbols])[:, None]
-    n_steps, dt = int(incar["NSW"]), float(incar["POTIM"])
+    # Without steps it is a single point, which is written as one.
+    n_steps, dt = max(1, int(incar.get("NSW", "0"))), float(incar.get("POTIM", "0.0"))
     to_acceleration = EV_PER_A_u / masses
     positions = fractional @ cell
     energy, forces = interaction(cell, positions)
     parts = [header(incar, cell, symbols, fractional)]
     lines = []
     for step in range(n_steps):
+        if os.environ.get("FAKE_VASP_FAIL") == str(call):
+            sys.exit(1)
         if os.environ.get("FAKE_VASP_KILL") == str(call) and step == n_steps // 2:
             os.kill(os.getppid(), signal.SIGKILL)
             sys.exit(1)

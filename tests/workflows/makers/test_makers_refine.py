@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from campaign_fixtures import TOY, rock_salt
 from jobflow import JobStore, run_locally
+from jobflow.managers.fireworks import flow_to_workflow
 from maggma.stores import MemoryStore
 
+from superionic.cluster.identity import described, potentials_of
+from superionic.cluster.task import workflow_of
 from superionic.errors import InputError, LandscapeError, SettingsError
 from superionic.landscape.settings import LandscapeSettings, LearnedSettings
 from superionic.potentials.registry import identify_potential
@@ -93,12 +96,12 @@ def test_the_difference_is_learnt_from_few_energies(store):
     assert_told(document, exact(store))
 
 
-def test_points_that_are_jobs_give_what_one_job_gives(store, tmp_path):
+def test_points_that_are_jobs_give_what_one_job_gives(store, tmp_path, monkeypatch):
     _, candidate = screened(store)
     together = run(refiner().make(candidate), store)
     log = tmp_path / "log"
-    settings = f'?{{"log":"{log}"}}'
-    maker = refiner(settings, AsePointMaker())
+    monkeypatch.setenv("SHAKY_LOG", str(log))
+    maker = refiner(engine=AsePointMaker())
     document = run(maker.make(candidate), store)
     for name in (*BARRIERS, "xi"):
         assert getattr(document, name) == pytest.approx(getattr(together, name), abs=1e-6)
@@ -106,7 +109,7 @@ def test_points_that_are_jobs_give_what_one_job_gives(store, tmp_path):
     assert len(points) == document.n_evaluations == len(log.read_text().splitlines())
     assert len({point["inputs_sha256"] for point in points}) == len(points)
     assert all(point["program"] and point["energy_eV"] is not None for point in points)
-    # The same work again finds all points; more energies ask for those that are new.
+    # The same work again finds all points.
     run(maker.make(candidate), store)
     assert len(log.read_text().splitlines()) == len(points)
 
@@ -189,3 +192,23 @@ def test_vasp_has_one_set_of_settings_for_all_points(tmp_path):
     assert min(Kpoints.from_file(tmp_path / "KPOINTS").kpts[0]) > 1
     with pytest.raises(SettingsError, match="NELECT"):
         VaspPointMaker(incar={"nelect": 7})
+
+
+def test_rounds_can_be_queued_and_their_workers_know_the_calculator(store):
+    _, candidate = screened(store)
+    maker = refiner('?{"noise_eV":0.001}', AsePointMaker())
+    flow = maker.make(candidate)
+    assert [firework.name for firework in workflow_of(flow).fws] == [
+        "refine landscape",
+        "descriptors",
+    ]
+    response = flow.jobs[0].run(store)
+    queued = flow_to_workflow(response.replace)  # as FireWorks' task does with what a job gives
+    names = [firework.name for firework in queued.fws]
+    assert names.count("single point") >= 2
+    assert names.count("refine landscape") == 1
+    assert len(json.dumps(queued.to_dict(), default=str)) < 500_000  # no landscape is in it
+    (spec,) = potentials_of(maker.bound())
+    point = next(job for job in response.replace.jobs if job.name == "single point")
+    asked = described(point, maker.bound(), potentials_of(maker.bound()))["potentials"]
+    assert [one["spec"] for one in asked] == [spec]

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from superionic import defaults
 from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings, LearnedSettings
 from superionic.report.html.reading import MaterialDocuments
 from superionic.report.html.summary import flat
 from superionic.schemas.label import DiffusionDocument, LabelRow
+from superionic.schemas.screening import ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
 
 _SCREENED_ABOVE_eV_PER_A = 0.5
@@ -47,7 +49,9 @@ def repeat_commands(found: MaterialDocuments, crystal_file: str) -> list[Command
     row = found.row
     commands = []
     common = ["--mobile", row.mobile_species, "--potential", row.potential]
-    if row.xi is not None and "landscape" in row.settings:
+    if row.xi is not None and row.prior_potential is not None:
+        commands += _refine_commands(row, crystal_file)
+    elif row.xi is not None and "landscape" in row.settings:
         options, beyond = _screen_options(row.settings)
         words = ["superionic", "screen", crystal_file, *common, *options]
         commands.append(Command("landscape", shlex.join(words), beyond))
@@ -71,6 +75,26 @@ def repeat_commands(found: MaterialDocuments, crystal_file: str) -> list[Command
         ]
         commands.append(Command("validation", shlex.join(words), []))
     return commands
+
+
+def _refine_commands(row: ScreeningDocument, crystal_file: str) -> list[Command]:
+    """Return the commands of a refined landscape: that of the first potential, then its own."""
+    first = str(row.prior_potential)
+    landscape = {**(row.settings.get("landscape") or {})}
+    learned = landscape.pop("learned", None) or {}
+    landscape.pop("n_symmetry_checks", None)  # of the first potential's, which is not known here
+    options, beyond = _screen_options({**row.settings, "landscape": landscape})
+    ion = ["--mobile", row.mobile_species]
+    screen = ["superionic", "screen", crystal_file, *ion, "--potential", first, *options]
+    words = ["superionic", "refine", crystal_file, *ion, "--prior", first]
+    is_vasp = row.potential.startswith("vasp:")
+    words += ["--engine", "vasp"] if is_vasp else ["--potential", row.potential]
+    if learned.get("max_energies") not in (None, defaults.REFINE_ENERGIES):
+        words += ["--max-energies", str(learned["max_energies"])]
+    return [
+        Command(f"landscape with {first}", shlex.join(screen), beyond),
+        Command("landscape", shlex.join(words), []),
+    ]
 
 
 def _screen_options(settings: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, str]]]:

@@ -190,16 +190,16 @@ class AsePointMaker(PointMaker):
 
     Parameters
     ----------
-    calculator : str or None
+    potential : str or None
         Specification, such as ``ase:gpaw.GPAW?{"xc": "PBE", "kpts": [4, 4, 4]}``; None takes the
         potential of the flow.
     """
 
-    calculator: str | None = None
+    potential: str | None = None
 
     def bound(self, potential: str) -> "AsePointMaker":
         """Return the engine with a calculator where none is set."""
-        spec = str(parse_spec(self.calculator or potential))
+        spec = str(parse_spec(self.potential or potential))
         return AsePointMaker(self.name, dict(self.magnetic_moments_uB), spec)
 
     def identity(self) -> PotentialDocument:
@@ -208,11 +208,11 @@ class AsePointMaker(PointMaker):
 
     @property
     def _spec(self) -> str:
-        if self.calculator is None:
+        if self.potential is None:
             raise SettingsError(
-                "No calculator is named for single points.", hint="Set 'calculator'."
+                "No calculator is named for single points.", hint="Set 'potential'."
             )
-        return self.calculator
+        return self.potential
 
     @job(output_schema=PointDocument)
     def make(

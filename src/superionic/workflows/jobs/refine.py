@@ -14,6 +14,7 @@ import numpy as np
 from jobflow import CURRENT_JOB, Flow, Job, Response, job
 from numpy.typing import NDArray
 
+from superionic import defaults
 from superionic.errors import LandscapeError
 from superionic.fields import rebuilt
 from superionic.landscape.landscape import compute_landscape
@@ -36,7 +37,6 @@ from superionic.workflows.jobs.points import (
 )
 from superionic.workflows.keys import digest, key_fields
 
-MAX_ENERGIES = 30
 BATCH_SIZE = 4
 
 _OF_GRID = frozenset(
@@ -49,7 +49,7 @@ _OF_GRID = frozenset(
 
 def usual_settings() -> LearnedSettings:
     """Return how surely a refined landscape is known, unless somebody says otherwise."""
-    return LearnedSettings(max_energies=MAX_ENERGIES, batch_size=BATCH_SIZE)
+    return LearnedSettings(max_energies=defaults.REFINE_ENERGIES, batch_size=BATCH_SIZE)
 
 
 @dataclass
