@@ -15,7 +15,7 @@ from figure_documents import (
     labelled,
 )
 
-from superionic.dynamics.confirmation import Witness, confirm
+from superionic.dynamics.confirmation import ArrheniusPoint, confirm
 from superionic.errors import FigureError
 from superionic.report.figures import arrhenius, conductivities, msd
 from superionic.report.tables.labels import read_data_set
@@ -113,8 +113,10 @@ def test_arrhenius_figure_is_the_line_of_the_runs():
 
 def test_interval_of_the_line_is_that_of_the_verdict():
     """As the validation states it at 300 K, from the same runs of six blocks and the bound."""
-    seen = [Witness(t, "value", d_of(t), 0.1 * d_of(t), None, 5) for t in (500.0, 700.0, 1000.0)]
-    bound = Witness(400.0, "bound", upper_bound_cm2_per_s=5 * d_of(400.0))
+    seen = [
+        ArrheniusPoint(t, "value", d_of(t), 0.1 * d_of(t), None, 5) for t in (500.0, 700.0, 1000.0)
+    ]
+    bound = ArrheniusPoint(400.0, "bound", upper_bound_cm2_per_s=5 * d_of(400.0))
     room = confirm([bound, *seen], IONS).room
     line = arrhenius.fitted_line(arrhenius_validation(bound_K=400.0))
     found = (line.low[0], line.value[0], line.high[0])

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from bson.json_util import loads
 from monty.json import MontyDecoder
-from superionic.cluster.patience import Patience
 
+from superionic.cluster.retry import RetryPolicy
 from superionic.cluster.site import launchpad_in
 from superionic.cluster.submit import queued_keys
 from superionic.landscape.settings import LandscapeSettings
@@ -150,7 +150,7 @@ def test_work_that_0_1_divided_is_found_under_its_key_of_today(former, tmp_path)
     assert finished_keys(former, [today], info, "descriptors") == {today}
     assert outputs.count_documents({"output.task_key": today}) == n_documents
     # In the launchpad, too.
-    launchpad = launchpad_in(former.spec).open(Patience(10))
+    launchpad = launchpad_in(former.spec).open(RetryPolicy(10))
     (queued, *_) = launchpad.workflows.find({})
     key = queued["metadata"]["superionic"]["key"]
     assert queued_keys(launchpad, ["today"], {key: "today"}) == {"today": "READY"}
