@@ -51,6 +51,7 @@ def _sigmoid(x: np.float32) -> np.float32:
 def _gather_forward(
     x: Float, y: Float, z: Float, dense: Float, ix: Int, iy: Int, iz: Int, out: Float, slope: Float
 ) -> None:
+    # h = x[ix] + y[iy] + z[iz] + dense;  out = silu(h), slope = silu'(h) = s + h s (1 - s)
     has_dense = dense.shape[0] > 0
     for e in range(len(ix)):
         a, b, c = x[ix[e]], y[iy[e]], z[iz[e]]
@@ -76,6 +77,7 @@ def _gather_forward(
 def _gather_backward(
     grad: Float, slope: Float, ix: Int, iy: Int, iz: Int, dx: Float, dy: Float, dz: Float, dd: Float
 ) -> None:
+    # dE/dh = grad * slope goes to each of the rows that h was the sum of
     has_dense = dd.shape[0] > 0
     for e in range(len(ix)):
         a, b, c = dx[ix[e]], dy[iy[e]], dz[iz[e]]
@@ -107,6 +109,7 @@ def _inverse_deviation(row: Float, eps: np.float32) -> np.float32:
 def _gate_forward(
     pre: Float, norm: Float, eps: np.float32, weight: Float, iw: Int, owner: Int, out: Float
 ) -> None:
+    # out[owner] += silu(norm(core)) * sigmoid(norm(gate)) * weight[iw]
     has_weight = weight.shape[0] > 0
     for e in range(pre.shape[1]):
         core, gate = pre[0, e], pre[1, e]
@@ -137,6 +140,10 @@ def _gate_backward(
     dpre: Float,
     dweight: Float,
 ) -> None:
+    # With y = n0 u + n1, u = p core, p = (mean(core^2) + eps)^(-1/2), v likewise of the gate, and g
+    # the gradient of the owner's sum:
+    #   dE/dw = g silu(y) sigmoid(v),  dE/du = g w sigmoid(v) silu'(y) n0,
+    #   dE/dcore = p (dE/du - u mean(u dE/du))
     up, vp = np.empty(_WIDTH, np.float32), np.empty(_WIDTH, np.float32)
     one, share = np.float32(1.0), np.float32(1.0 / _WIDTH)
     has_weight = weight.shape[0] > 0

@@ -88,7 +88,7 @@ def sum_rows(
 ) -> None:
     """Set rows of ``out`` to ``left[end] + right[other end] + part``.
 
-    ``part`` holds the rows of this tile, one per couple or, when ``split``, two.
+    ``part`` holds the rows of this tile, one per pair or, when ``split``, two.
     """
     for p in range(n):
         for side in range(2):
@@ -111,7 +111,10 @@ def activate_rows(
     hidden: Float,
     slope: Float,
 ) -> None:
-    """Set rows of the tile ``hidden`` to the silu of :func:`sum_rows`; keep its slope."""
+    """Set rows of the tile ``hidden`` to the silu of :func:`sum_rows`; keep its slope.
+
+    With ``s = sigmoid(x)``: ``silu(x) = x s``, and ``silu'(x) = s + x s (1 - s)``.
+    """
     one = splat(_ONE)
     for p in range(n):
         for side in range(2):
@@ -202,7 +205,7 @@ def gate_rows(
 ) -> None:
     """Add ``silu(norm(core)) * sigmoid(norm(gate)) * weight`` to the sums of a tile's owners.
 
-    Couples follow each other in ``weight`` by ``step`` numbers. ``scale`` keeps those of the norms.
+    Pairs follow each other in ``weight`` by ``step`` numbers. ``scale`` keeps those of the norms.
     """
     for p in range(n):
         w = (start + p) * step
@@ -236,7 +239,15 @@ def gate_rows_back(
     d_weight: Float,
     out: Float,
 ) -> None:
-    """Set a tile of ``out`` to the gradient of :func:`gate_rows`; add that of the weights."""
+    """Set a tile of ``out`` to the gradient of :func:`gate_rows`; add that of the weights.
+
+    With ``x = gamma u + beta``, ``u = r core`` and ``r = (mean(core^2) + eps)^(-1/2)``, likewise
+    ``y`` of the gate, and ``g`` the gradient of the owner's sum::
+
+        dE/dw    = g silu(x) sigmoid(y)
+        dE/du    = g w sigmoid(y) silu'(x) gamma
+        dE/dcore = r (dE/du - u mean(u dE/du))
+    """
     one = splat(_ONE)
     for p in range(n):
         w = (start + p) * step

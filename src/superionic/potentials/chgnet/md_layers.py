@@ -34,7 +34,7 @@ from superionic.potentials.chgnet.md_layout import (
 )
 from superionic.potentials.vectors import LANES, inner, load, store
 
-_COUPLES = TILE // 2
+_PAIRS = TILE // 2
 
 
 @inner
@@ -56,7 +56,17 @@ def atom_convolution(
     tile: Float,
     sums: Float,
 ) -> None:
-    """Update atoms; ``n_bonds`` is the number of bonds whose features have changed."""
+    """Update atoms; ``n_bonds`` is the number of bonds whose features have changed.
+
+    With features ``a`` of atoms and ``b`` of bonds, the radial weight ``w`` of a pair, layer norms
+    ``N``, and halves ``core`` and ``gate`` of each row::
+
+        a_i += O sum_j silu(N(core_ij)) * sigmoid(N(gate_ij)) * w_ij
+        (core, gate)_ij = W2 silu(A a_i + B b_ij + C a_j + c) + c2
+
+    ``A``, ``B`` and ``C`` are ``stack.inputs``; where a bond still has the features that it began
+    with, which are linear in the radial basis, ``B b_ij`` is the product ``of_basis`` of that.
+    """
     inputs, second, bias = stack.inputs[layer], stack.second[layer], stack.second_bias[layer]
     project(x.atoms, inputs[0], stack.bias[layer], parts.left, n_atoms)
     project(x.atoms, inputs[2], no_bias, parts.right, n_atoms)
@@ -65,8 +75,8 @@ def atom_convolution(
     hidden, part = tile[0], tile[1]
     slope, pre, scale = kept.slope[layer], kept.inputs[layer], kept.scale[layer]
     gamma, beta = stack.gamma[layer], stack.beta[layer]
-    for t in range(0, n_pairs, _COUPLES):
-        n = min(_COUPLES, n_pairs - t)
+    for t in range(0, n_pairs, _PAIRS):
+        n = min(_PAIRS, n_pairs - t)
         for k in range(2):
             linear(basis[0], t, 0, of_basis[layer, k], no_bias, part, 0, k * WIDTH, padded(n))
         if n_bonds > 0:
@@ -102,15 +112,25 @@ def atom_convolution_back(
     tile: Float,
     d_sums: Float,
 ) -> None:
-    """Take the gradient through :func:`atom_convolution`."""
+    """Take the gradient through :func:`atom_convolution`.
+
+    With ``h = A a_i + B b_ij + C a_j + c`` and ``g`` the gradient for ``(core, gate)``, of which
+    :func:`~superionic.potentials.chgnet.md_kernels.gate_rows_back` has the formula::
+
+        dE/da_i  += A^T dE/dh_ij + C^T dE/dh_ji,    dE/dh = silu'(h) * (W2^T g)
+        dE/db_ij += B^T (dE/dh_ij + dE/dh_ji)
+
+    or, where the features of the bond are those of the basis, ``d_length`` takes their product with
+    the derivative of the basis by the length.
+    """
     linear(d_x.atoms, 0, 0, back.out[layer], no_bias, d_sums, 0, 0, padded(n_atoms))
     clear(d_parts.left, n_atoms * ROW)
     clear(d_parts.right, n_atoms * ROW)
     first, hidden, part = tile[0], tile[1], tile[2]
     slope, pre, scale = kept.slope[layer], kept.inputs[layer], kept.scale[layer]
     gamma, beta, second = stack.gamma[layer], stack.beta[layer], back.second[layer]
-    for t in range(0, n_pairs, _COUPLES):
-        n = min(_COUPLES, n_pairs - t)
+    for t in range(0, n_pairs, _PAIRS):
+        n = min(_PAIRS, n_pairs - t)
         gate_rows_back(ends, t, n, pre, gamma, beta, weight, WIDTH, d_sums, scale, d_weight, first)
         for k in range(2):
             linear(first, 0, k * WIDTH, second[k], no_bias, hidden, 0, k * WIDTH, padded(2 * n))
@@ -150,7 +170,14 @@ def angle_layer(
     tile: Float,
     sums: Float,
 ) -> None:
-    """Add the messages of angles to ``sums``: bond convolution (two layers) or angle update."""
+    """Add the messages of angles to ``sums``: bond convolution (two layers) or angle update.
+
+    For the bonds ``p`` and ``q`` of an angle with features ``t`` round the atom ``i``, either way::
+
+        sums[owner] += silu(N(core)) * sigmoid(N(gate)) * w
+        (core, gate) = h, or with two layers W2 silu(h) + c2
+        h = A b_p + B b_q + C t + D a_i + c
+    """
     inputs, second, bias = stack.inputs[layer], stack.second[layer], stack.second_bias[layer]
     project(x.bonds, inputs[0], no_bias, parts.left, n_bonds)
     project(x.bonds, inputs[1], no_bias, parts.right, n_bonds)
@@ -161,8 +188,8 @@ def angle_layer(
     split = layer > 0
     rows = 2 if split else 1
     angles = x.angles if split else x.plain_angles
-    for t in range(0, n_angles, _COUPLES):
-        n = min(_COUPLES, n_angles - t)
+    for t in range(0, n_angles, _PAIRS):
+        n = min(_PAIRS, n_angles - t)
         for r in range(n * rows):
             copy(parts.centre, centre[t + r // rows] * ROW, part, r * ROW, ROW)
         for k in range(2):
@@ -200,7 +227,11 @@ def angle_layer_back(
     tile: Float,
     d_sums: Float,
 ) -> None:
-    """Take the gradient through :func:`angle_layer`."""
+    """Take the gradient through :func:`angle_layer`.
+
+    With ``dE/dh`` as in :func:`atom_convolution_back`, ``dE/db_p += A^T dE/dh``,
+    ``dE/db_q += B^T dE/dh``, ``dE/dt += C^T dE/dh`` and ``dE/da_i += D^T dE/dh``.
+    """
     clear(d_parts.left, n_bonds * ROW)
     clear(d_parts.right, n_bonds * ROW)
     clear(d_parts.centre, n_atoms * ROW)
@@ -211,8 +242,8 @@ def angle_layer_back(
     split = layer > 0
     rows = 2 if split else 1
     d_angles = d_x.angles if split else d_x.plain_angles
-    for t in range(0, n_angles, _COUPLES):
-        n = min(_COUPLES, n_angles - t)
+    for t in range(0, n_angles, _PAIRS):
+        n = min(_PAIRS, n_angles - t)
         gate_rows_back(owners, t, n, pre, gamma, beta, weight, step, d_sums, scale, d_weight, first)
         if two_layers:
             for k in range(2):
