@@ -7,11 +7,14 @@ Relaxation = Literal["auto", "cell", "never"]
 cell, too; ``never``."""
 
 MOBILE = "Li"
-POLICY = "xi"
+POLICY = "free_volume"
 GRID_STEP_A = 0.25
 RELAX: Relaxation = "auto"
 SCREEN_MAX_FORCE_eV_per_A = 0.5
 """Above, a landscape is not that of the crystal, which is relaxed first."""
+RELAXED_FORCE_eV_per_A = 0.02
+RELAX_STEPS = 500
+"""Where a relaxation ends."""
 MD_MAX_FORCE_eV_per_A = 0.1
 """The same for dynamics and shakes, whose energies are compared with those of the start."""
 TEMPERATURE_K = 1000.0

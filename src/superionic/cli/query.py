@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superionic import defaults
 from superionic.cli.cluster_options import settings_with
 from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, Policy
+from superionic.schemas.indexes import SortField
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,22 +27,6 @@ class Format(StrEnum):
     optimade = "optimade"
 
 
-class SortField(StrEnum):
-    """What rows can be sorted by."""
-
-    rank = "rank"
-    xi = "xi"
-    mpe_eV = "mpe_eV"
-    barrier_3d_eV = "barrier_3d_eV"
-    fv_connected = "fv_connected"
-    fv_disconnected = "fv_disconnected"
-    predicted_log10_msd_slope = "predicted_log10_msd_slope"
-    msd_slope_A2_per_ps = "msd_slope_A2_per_ps"
-    formula = "formula"
-    material_id = "material_id"
-    last_updated = "last_updated"
-
-
 class Part(StrEnum):
     """What can be known of a material."""
 
@@ -51,7 +37,7 @@ class Part(StrEnum):
 
 
 def query(
-    policy: Policy = "xi",
+    policy: Policy = defaults.POLICY,
     max_barrier: Annotated[
         float | None, typer.Option("--max-barrier", help="Largest percolation barrier in eV.")
     ] = None,
@@ -65,8 +51,18 @@ def query(
         str | None, typer.Option("--mobile", "-m", help="Mobile ion, such as Li.")
     ] = None,
     potential: Annotated[
-        str | None, typer.Option("--potential", "-p", help="Potential, such as chgnet:0.3.0.")
+        str | None,
+        typer.Option("--potential", "-p", help="Potential, such as chgnet:0.3.0, or chgnet."),
     ] = None,
+    of_settings: Annotated[
+        str | None,
+        typer.Option(
+            "--settings", help="Settings of the landscapes, such as '0.25 A exact', or '0.4 A'."
+        ),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Rows of all rankings, each with the rank of its own.")
+    ] = False,
     with_part: Annotated[
         list[Part] | None,
         typer.Option("--with", help="A part that must be there; may be given several times."),
@@ -95,18 +91,26 @@ def query(
     ] = Format.table,
     database: DatabaseURI = None,
 ) -> None:
-    """Read the screening collection: filter, rank, print as a table, CSV, JSON or OPTIMADE."""
-    from superionic.report.tables.ranking import RankedGroups
+    """Read a ranking: filter it, print it as a table, CSV, JSON or OPTIMADE.
+
+    A ranking has one mobile ion, one potential and one set of settings. Of those that --mobile,
+    --potential and --settings leave, the one with the most rows is read; a note says which, and
+    which others there are.
+    """
     from superionic.schemas.indexes import rank_field
-    from superionic.store.collection.rows import iter_screening
+    from superionic.store.collection.rows import find_ranking, iter_screening
     from superionic.store.database.reading import screening_rows
 
     field = rank_field(policy) if sort is SortField.rank else str(sort)
-    groups = RankedGroups()
     with screening_rows(settings_with(database), prefer_uri=database is not None) as found:
+        element = None if mobile is None else _element(mobile)
+        ranking = find_ranking(
+            found, mobile_species=element, potential=potential, settings=of_settings, every=every
+        )
         rows = iter_screening(
             found,
-            mobile_species=None if mobile is None else _element(mobile),
+            ranking=ranking,
+            mobile_species=element,
             potential=potential,
             max_barrier_eV=max_barrier,
             formula=None if formula is None else _reduced_formula(formula),
@@ -121,13 +125,17 @@ def query(
             together = across_potentials(rows, across, policy)
             rows = iter(together[: top or None])
         if output is not Format.optimade:
-            for text in _written(rows if across else groups.of(rows), output, policy):
+            for text in _written(rows, output, policy, several=every):
                 echo(text)
         every = list(rows)
     if output is Format.optimade:
         _write_optimade(every, database)
-    for note in groups.notes():
+    for note in ranking.notes():
         echo(note, err=True)
+    if ranking.left_out:
+        echo(
+            "--mobile, --potential and --settings choose another; --all shows every row.", err=True
+        )
 
 
 def _write_optimade(rows: "list[ScreeningDocument]", database: str | None) -> None:
@@ -143,7 +151,9 @@ def _write_optimade(rows: "list[ScreeningDocument]", database: str | None) -> No
         echo(f"Without a structure, left out: {', '.join(left_out)}", err=True)
 
 
-def _written(rows: "Iterable[ScreeningDocument]", output: Format, policy: str) -> "Iterable[str]":
+def _written(
+    rows: "Iterable[ScreeningDocument]", output: Format, policy: str, *, several: bool
+) -> "Iterable[str]":
     """Return texts that together are the rows, as they are read."""
     from superionic.report.tables.export import rows_jsonl
     from superionic.report.tables.ranking import ranking_csv_lines, ranking_json, ranking_tables
@@ -154,7 +164,7 @@ def _written(rows: "Iterable[ScreeningDocument]", output: Format, policy: str) -
         return (line.rstrip("\n") for line in ranking_csv_lines(rows, policy))
     if output is Format.json:
         return [ranking_json(list(rows), policy)]
-    return ranking_tables(rows, policy)
+    return ranking_tables(rows, policy, several=several)
 
 
 def _element(mobile: str) -> str:

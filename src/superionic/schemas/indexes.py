@@ -5,13 +5,44 @@ The first page of a ranking is a range of ranks, which every server finds by an 
 rankings and pages ask by them.
 """
 
-POLICY_NAMES = ("xi", "barrier", "free_volume", "network", "consensus", "calibrated")
+from enum import StrEnum
+
+
+class PolicyName(StrEnum):
+    """Ranking policies."""
+
+    xi = "xi"
+    barrier = "barrier"
+    free_volume = "free_volume"
+    network = "network"
+    consensus = "consensus"
+    calibrated = "calibrated"
+
+
+POLICY_NAMES = tuple(one.value for one in PolicyName)
 """Names of the policies, the published one first."""
 
 
 def rank_field(policy: str) -> str:
     """Return the field of a row that holds its rank by a policy."""
     return "rank" if policy == "xi" else f"ranks.{policy}"
+
+
+class SortField(StrEnum):
+    """What rows can be sorted by."""
+
+    rank = "rank"
+    formula = "formula"
+    material_id = "material_id"
+    last_updated = "last_updated"
+    xi = "xi"
+    mpe_eV = "mpe_eV"
+    barrier_3d_eV = "barrier_3d_eV"
+    fv_connected = "fv_connected"
+    fv_disconnected = "fv_disconnected"
+    predicted_log10_msd_slope = "predicted_log10_msd_slope"
+    msd_slope_A2_per_ps = "msd_slope_A2_per_ps"
+    conductivity_S_per_cm = "conductivity_S_per_cm"
 
 
 SORTED_BY = ("rank", *(f"ranks.{name}" for name in POLICY_NAMES if name != "xi"))

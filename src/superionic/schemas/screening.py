@@ -1,4 +1,4 @@
-"""The screening collection: one row for each material, mobile species and potential."""
+"""The screening collection: one row a material, mobile species, potential and set of settings."""
 
 from collections.abc import Iterable
 from itertools import combinations
@@ -8,6 +8,7 @@ from pydantic import Field
 
 from superionic.schemas.document import Document, Interval, Warning_
 from superionic.schemas.orderings import OrderingsSummary, Origins
+from superionic.schemas.settings_label import settings_label
 
 ROW_VERSION = "2.5"
 """Version of the rows; a row of another version is built again."""
@@ -91,9 +92,9 @@ class ScreeningDocument(Origins):
     """
 
     key: str = Field(
-        description="The unique key: material_id, mobile species, potential and the first 16 "
-        "digits of the hash of its weights, joined by '|'; a '|' or '%' within one of them is "
-        "written as '%7C' or '%25'."
+        description="The unique key: material_id, mobile species, potential, the first 16 digits "
+        "of the hash of its weights and, with a landscape, the label of its settings, joined by "
+        "'|'; a '|' or '%' within one of them is written as '%7C' or '%25'."
     )
     schema_version: str = Field(ROW_VERSION, description="Version of the row.")
     superionic_version: str = Field(description="Version of superionic of the newest run.")
@@ -116,6 +117,13 @@ class ScreeningDocument(Origins):
     potential_package_version: str = Field(description="Package and version that evaluated it.")
     task_key: str = Field(description="Key of the work that the row was made from.")
     settings: dict = Field(description="Settings of the work that the row was made from.")
+    settings_label: str = Field(
+        default_factory=lambda row: settings_label(
+            row.get("settings", {}), row.get("mobile_species", "")
+        ),
+        description="The settings of the landscape in words, such as '0.25 A exact'; empty without "
+        "a landscape.",
+    )
     source: str = Field(description="File or database that the crystal came from.")
     relaxed: bool = Field(description="Whether the crystal was relaxed before.")
     duplicate_of: str | None = Field(
@@ -232,7 +240,13 @@ class ScreeningDocument(Origins):
     )
     conductivity_300K_high_S_per_cm: float | None = Field(None, description="Upper end.")
 
-    # Ranking, among rows of one species and potential; rows without a score come last.
+    # Ranking, among rows of one species, potential and set of settings; rows without a score come
+    # last.
+    ranking_settings: str = Field(
+        default_factory=lambda row: row.get("settings_label", ""),
+        description="Settings of the landscapes in the ranking that the row is in: its own; "
+        "without a landscape, those of the largest ranking of its ion and potential.",
+    )
     rank: int | None = Field(None, description="Rank by Xi, the published policy.")
     ranks: dict[str, int] = Field(
         default_factory=dict, description="Rank by each policy, from 1; see ``scores``."
@@ -269,6 +283,12 @@ class ScreeningDocument(Origins):
         return version < _COMPLETE_SINCE
 
     @property
-    def ranked_among(self) -> tuple[str, str, str]:
-        """Mobile species, potential and hash of its weights: rows of the same are ranked."""
-        return self.mobile_species, self.potential, self.potential_weights_sha256
+    def ranked_among(self) -> tuple[str, str, str, str]:
+        """Mobile species, potential, hash of its weights, settings: rows of the same are ranked."""
+        named = self.mobile_species, self.potential, self.potential_weights_sha256
+        return *named, self.ranking_settings
+
+    @property
+    def made_with(self) -> tuple[str, str, str, str]:
+        """The same with the settings of its own landscape: what else than a material it is of."""
+        return *self.ranked_among[:3], self.settings_label

@@ -20,7 +20,10 @@ def descriptors(material_id: str, *, xi: float, mpe_eV: float | None = 0.5, **fi
         "formula": "LiCl",
         "mobile_species": "Li",
         "task_key": f"key of {material_id}",
-        "settings": {"landscape": {"grid_step_A": 0.25}},
+        "settings": {
+            "landscape": {"grid_step_A": fields.pop("step_A", 0.25)},
+            "relaxed": {"max_force_eV_per_A": 0.5},
+        },
         "wall_time_s": 1.0,
         "n_evaluations": 10,
         "job_uuid": f"{material_id}-{minutes}",

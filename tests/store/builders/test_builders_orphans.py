@@ -47,18 +47,21 @@ def test_a_row_with_any_document_is_none(stores):
     outputs.remove_docs({"output.material_id": "b", "output.kind": "descriptors"})
     assert orphans(stores) == []
     outputs.remove_docs({"output.material_id": "b"})
-    assert orphans(stores) == ["b|Li|chgnet:0.3.0|weights of chgne"]
+    assert orphans(stores) == ["b|Li|chgnet:0.3.0|weights of chgne|0.25 A exact"]
 
 
 def test_species_are_told_apart_and_further_names_go_with_their_crystal(stores):
     outputs, screening = stores
     outputs.remove_docs({"output.mobile_species": "Na"})
-    assert orphans(stores) == ["c|Na|chgnet:0.3.0|weights of chgne"]
+    assert orphans(stores) == ["c|Na|chgnet:0.3.0|weights of chgne|0.25 A exact"]
     outputs.remove_docs({"output.material_id": "a"})
-    both = ["also-a|Li|chgnet:0.3.0|weights of chgne", "a|Li|chgnet:0.3.0|weights of chgne"]
-    assert orphans(stores) == [*both, "c|Na|chgnet:0.3.0|weights of chgne"]
+    both = [
+        "also-a|Li|chgnet:0.3.0|weights of chgne|0.25 A exact",
+        "a|Li|chgnet:0.3.0|weights of chgne|0.25 A exact",
+    ]
+    assert orphans(stores) == [*both, "c|Na|chgnet:0.3.0|weights of chgne|0.25 A exact"]
     remove_rows(screening, both[1:])
-    assert orphans(stores) == [*both[:1], "c|Na|chgnet:0.3.0|weights of chgne"]
+    assert orphans(stores) == [*both[:1], "c|Na|chgnet:0.3.0|weights of chgne|0.25 A exact"]
 
 
 def test_what_was_written_since_and_what_does_not_say_are_none(stores):

@@ -14,7 +14,9 @@ from superionic.store.builders.screening import (
     ScreeningBuilder,
     changed_rows,
     found_runs,
+    link_duplicates,
     read_rows,
+    rename_rows,
     rows_of_tasks,
 )
 from superionic.store.collection.rows import query_screening
@@ -138,7 +140,7 @@ def test_validation_completes_a_row_and_can_stand_alone():
 def test_every_run_is_in_the_history_and_the_newest_count():
     outputs = outputs_store(
         descriptors("a", xi=0.1, minutes=1),
-        descriptors("a", xi=0.2, minutes=3, settings={"landscape": {"grid_step_A": 0.4}}),
+        descriptors("a", xi=0.2, minutes=3),
         prediction("a", 0.5, minutes=2),
     )
     (row,) = build(outputs, screening_store()).values()
@@ -147,7 +149,7 @@ def test_every_run_is_in_the_history_and_the_newest_count():
         ("prediction", True),
         ("descriptors", True),
     ]
-    assert len({run.settings_sha256 for run in row.runs}) == 3
+    assert len({run.settings_sha256 for run in row.runs}) == 2
     assert row.n_runs == 3
     assert row.xi == 0.2
     assert (row.prediction_uuid, row.descriptors_uuid) == ("prediction-a-2", "a-3")
@@ -237,9 +239,9 @@ def test_rows_of_other_weights_are_ranked_apart_and_say_so():
     build(outputs, screening)
     rows = read_rows(screening, {})
     assert {row.key: row.rank for row in rows} == {
-        "b|Li|chgnet:0.3.0|weights of chgne": 1,
-        "a|Li|chgnet:0.3.0|weights of chgne": 2,
-        "a|Li|chgnet:0.3.0|somebody's weigh": 1,
+        "b|Li|chgnet:0.3.0|weights of chgne|0.25 A exact": 1,
+        "a|Li|chgnet:0.3.0|weights of chgne|0.25 A exact": 2,
+        "a|Li|chgnet:0.3.0|somebody's weigh|0.25 A exact": 1,
     }
     said = {(warning.code, warning.text) for row in rows for warning in row.warnings}
     assert [len(row.warnings) for row in rows] == [1, 1, 1]
@@ -264,10 +266,80 @@ def test_parts_of_other_species_and_potentials_have_rows_of_their_own():
     run_builder(ScreeningBuilder(outputs, screening))
     found = {row.key: row.present for row in read_rows(screening, {})}
     assert found == {
-        "a|Li|chgnet:0.3.0|weights of chgne": ["landscape"],
+        "a|Li|chgnet:0.3.0|weights of chgne|0.25 A exact": ["landscape"],
         "a|Na|chgnet:0.3.0|weights of chgne": ["prediction"],
         "a|Li|sevennet:7net-0|weights of seven": ["label"],
     }
+
+
+def settings_and_ranks(screening):
+    return {
+        (row.material_id, row.settings_label): (row.rank, row.present, row.ranking_settings)
+        for row in read_rows(screening, {"duplicate_of": None})
+    }
+
+
+def test_landscapes_of_other_settings_are_rows_of_their_own_and_none_is_lost():
+    outputs = outputs_store(
+        descriptors("a", xi=0.1),
+        descriptors("b", xi=0.2),
+        descriptors("a", xi=0.9, step_A=0.4, minutes=1),
+        prediction("a", 0.5, minutes=2),
+    )
+    screening = screening_store()
+    run_builder(ScreeningBuilder(outputs, screening))
+    fine, coarse = "0.25 A exact", "0.4 A exact"
+    both = ["landscape", "prediction"]
+    expected = {
+        ("b", fine): (1, ["landscape"], fine),
+        ("a", fine): (2, both, fine),
+        ("a", coarse): (1, both, coarse),
+    }
+    assert settings_and_ranks(screening) == expected
+    run_builder(ScreeningBuilder(outputs, screening))
+    assert settings_and_ranks(screening) == expected
+
+
+def test_a_row_without_landscape_is_in_the_largest_ranking_until_it_has_one():
+    outputs = outputs_store(
+        descriptors("a", xi=0.1, step_A=0.4),
+        descriptors("b", xi=0.2, step_A=0.4),
+        descriptors("c", xi=0.2),
+        prediction("d", 0.5),
+    )
+    screening = screening_store()
+    run_builder(ScreeningBuilder(outputs, screening))
+    (row,) = read_rows(screening, {"material_id": "d"})
+    assert (row.ranking_settings, row.ranks["network"], row.rank) == ("0.4 A exact", 1, 3)
+    assert row.key == "d|Li|chgnet:0.3.0|weights of chgne"
+    link_duplicates(screening, row, ["also-d"])
+    add(outputs, descriptors("d", xi=0.7, minutes=3))
+    run_builder(ScreeningBuilder(outputs, screening))
+    fine = "0.25 A exact"
+    assert settings_and_ranks(screening)["d", fine] == (1, ["landscape", "prediction"], fine)
+    assert {row.settings_label for row in read_rows(screening, {})} == {fine, "0.4 A exact"}
+    outputs.remove_docs({"output.material_id": "d", "output.kind": "descriptors"})
+    run_builder(ScreeningBuilder(outputs, screening))
+    (row,) = read_rows(screening, {"material_id": "d"})
+    assert (row.present, row.ranking_settings) == (["prediction"], "0.4 A exact")
+
+
+def test_rows_of_version_2_4_get_the_key_of_their_settings():
+    outputs = outputs_store(descriptors("a", xi=0.1, step_A=0.4))
+    screening = screening_store()
+    run_builder(ScreeningBuilder(outputs, screening))
+    (stored,) = screening.query({})
+    former = {k: v for k, v in stored.items() if k not in ("settings_label", "ranking_settings")}
+    former |= {"key": "a|Li|chgnet:0.3.0|weights of chgne", "schema_version": "2.4"}
+    screening.remove_docs({})
+    screening.update([former], key="key")
+    (row,) = read_rows(screening, {})
+    assert row.ranked_among == ("Li", "chgnet:0.3.0", "weights of chgnet", "0.4 A exact")
+    assert rename_rows(screening) == 1
+    run_builder(ScreeningBuilder(outputs, screening))
+    (row,) = read_rows(screening, {})
+    assert row.key == stored["key"] == "a|Li|chgnet:0.3.0|weights of chgne|0.4 A exact"
+    assert rename_rows(screening) == 0
 
 
 def test_ranks_by_every_policy_are_kept_and_queried():
@@ -329,7 +401,7 @@ def test_partial_knowledge_of_runs_is_enough_for_an_incremental_build():
     build(outputs, screening)
     seen = found_runs([{"output": prediction("a", 0.1, minutes=1)}])
     assert changed_rows(screening, seen, all_runs=False) == []
-    row = ("a", "Li", "chgnet:0.3.0", "weights of chgnet")
+    row = ("a", "Li", "chgnet:0.3.0", "weights of chgnet", "")
     assert changed_rows(screening, seen) == [row]  # the landscape is gone
     news = found_runs([{"output": prediction("a", 0.1, minutes=2)}])
     assert changed_rows(screening, news, all_runs=False) == [row]

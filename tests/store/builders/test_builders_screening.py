@@ -85,11 +85,11 @@ def test_species_and_potentials_are_ranked_apart():
     )
     rows = build(outputs, screening_store())
     assert {key: row["rank"] for key, row in rows.items()} == {
-        "a|Li|chgnet:0.3.0|weights of chgne": 2,
-        "b|Li|chgnet:0.3.0|weights of chgne": 1,
-        "a|Na|chgnet:0.3.0|weights of chgne": 1,
-        "a|Li|sevennet:7net-0|weights of seven": 2,
-        "b|Li|sevennet:7net-0|weights of seven": 1,
+        "a|Li|chgnet:0.3.0|weights of chgne|0.25 A exact": 2,
+        "b|Li|chgnet:0.3.0|weights of chgne|0.25 A exact": 1,
+        "a|Na|chgnet:0.3.0|weights of chgne|0.25 A exact": 1,
+        "a|Li|sevennet:7net-0|weights of seven|0.25 A exact": 2,
+        "b|Li|sevennet:7net-0|weights of seven|0.25 A exact": 1,
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
+from superionic import defaults
 from superionic.errors import FigureError
 from superionic.report.figures import parity, precision
 from superionic.report.figures.kinds import MATERIAL_KINDS, get_kind
@@ -25,7 +26,7 @@ from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument
 from superionic.schemas.screening import ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
 from superionic.store.builders.documents import read_document
-from superionic.store.collection.rows import query_screening
+from superionic.store.collection.rows import find_ranking, query_screening
 
 if TYPE_CHECKING:
     from superionic.store.database.stores import Database
@@ -41,7 +42,7 @@ def gather(
     *,
     mobile_species: str | None = None,
     potential: str | None = None,
-    policy: str = "xi",
+    policy: str = defaults.POLICY,
     limit: int = 25,
     labels: Sequence[LabelRow] = (),
     selection: "Selection | None" = None,
@@ -110,20 +111,18 @@ def row_of(
     mobile_species: str | None = None,
     potential: str | None = None,
 ) -> ScreeningDocument:
-    """Return the row of a material, the first by its key where there are several.
+    """Return the row of a material; of several, that of the ranking with the most rows.
 
     Raises
     ------
     FigureError
         When it has none; its failures are named.
     """
-    rows = query_screening(
-        database.screening,
-        mobile_species=mobile_species,
-        potential=potential,
-        material_ids=[material_id],
-        sort="key",
-    )
+    asked = {"mobile_species": mobile_species, "potential": potential}
+    rows = query_screening(database.screening, **asked, material_ids=[material_id], sort="key")
+    if len(rows) > 1:
+        ranking = find_ranking(database.screening, **asked)
+        return next((row for row in rows if ranking.holds(row)), rows[0])
     if rows:
         return rows[0]
     failures = database.failures.query({"material_id": material_id})
@@ -292,7 +291,7 @@ def arrhenius_of_row(database: "Database", row: ScreeningDocument) -> Validation
 
 
 def one_group(rows: Sequence[ScreeningDocument]) -> list[ScreeningDocument]:
-    """Return the rows of the mobile species and potential that most of them have.
+    """Return the rows of one ranking, that with the most of them.
 
     Raises
     ------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from superionic import defaults
 from superionic.errors import FigureError
 from superionic.report.figures.ranked import (
     LOGARITHMIC,
@@ -53,7 +54,7 @@ _ABOVE_PX = 150
 
 def ranking_data(
     rows: Sequence[ScreeningDocument],
-    policy: str = "xi",
+    policy: str = defaults.POLICY,
     limit: int = 25,
     labels: Sequence[LabelRow] = (),
 ) -> RankingData:

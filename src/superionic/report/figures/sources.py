@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
+from superionic import defaults
 from superionic.errors import FigureError
 from superionic.report.figures.about import About
 from superionic.report.figures.kinds import get_kind
@@ -58,7 +59,7 @@ class Request:
     material_id: str | None = None
     mobile_species: str | None = None
     potential: str | None = None
-    policy: str = "xi"
+    policy: str = defaults.POLICY
     limit: int = 25
     temperature_K: float | None = None
 

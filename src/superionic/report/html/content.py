@@ -1,11 +1,10 @@
 """Gather all that a report shows."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from superionic import __version__
+from superionic import __version__, defaults
 from superionic.errors import SuperionicError
 from superionic.report.figures.style import formula_text
 from superionic.report.html.agreement import (
@@ -53,7 +52,7 @@ from superionic.schemas.indexes import rank_field
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.collection.filters import Order
-from superionic.store.collection.rows import iter_pages
+from superionic.store.collection.rows import find_ranking, iter_pages
 from superionic.store.collection.survey import survey
 from superionic.store.ranking.policies import Policy, get_policy
 
@@ -99,6 +98,8 @@ class Stored:
         Failed jobs of the launchpad: cause, how many, an example.
     faults : list of Fault
         What could not be read.
+    notes : list of str
+        Which ranking the rows are, and what was left out.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -106,6 +107,7 @@ class Stored:
     n_rows_left_out: int = 0
     jobs: list[tuple[str, int, str]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ class Content:
     policy: Policy
     scope: Scope | None
     n_rows_left_out: int
+    notes: list[str]
     n_published: int
     fate: Fate
     potentials: list[PotentialUse]
@@ -143,7 +146,7 @@ class Content:
 
 
 def read_stored(database: "Database", scope: Scope | None, policy: str) -> Stored:
-    """Read rows and failures, of a campaign or of the whole collection.
+    """Read a ranking and failures, of a campaign or of the whole collection.
 
     Parameters
     ----------
@@ -154,23 +157,37 @@ def read_stored(database: "Database", scope: Scope | None, policy: str) -> Store
     policy : str
         Ranking policy; of a large collection, its best :data:`MOST_ROWS` rows are read.
     """
-    criteria: dict[str, Any] = {}
+    ranking = find_ranking(
+        database.screening,
+        mobile_species=None if scope is None else scope.mobile_species,
+        potential=None if scope is None else scope.potential,
+        settings=None if scope is None else _settings_of(database, scope),
+    )
+    criteria = ranking.criteria()
     if scope is not None:
         criteria = {
             "material_id": {"$in": sorted(scope.names)},
             "mobile_species": scope.mobile_species,
             "potential": scope.potential,
-        }
+        } | criteria
     n_rows = database.screening.count(criteria)
     if n_rows > MOST_ROWS:
         every = database.screening._collection
         order = Order(rank_field(policy))
-        rows = list(iter_pages(every, criteria, order, survey=survey(every), limit=MOST_ROWS))
+        pages = iter_pages(every, criteria, order, survey=ranking.survey, limit=MOST_ROWS)
+        rows = list(pages)
     else:
         rows = list(database.screening.query(criteria))
     failures = list(database.failures.query({}))
     jobs, faults = _failed_jobs(database, None if scope is None else scope.flow)
-    return Stored(rows, failures, n_rows - len(rows), jobs, faults)
+    return Stored(rows, failures, n_rows - len(rows), jobs, faults, ranking.notes())
+
+
+def _settings_of(database: "Database", scope: Scope) -> str | None:
+    """Return the settings of a campaign's rows, None where it has none yet."""
+    wanted = {"task_key": {"$in": sorted(scope.keys.values())}, "duplicate_of": None}
+    row = database.screening.query_one(wanted, properties=["ranking_settings"])
+    return None if row is None else row.get("ranking_settings")
 
 
 def gather(
@@ -179,7 +196,7 @@ def gather(
     *,
     scope: Scope | None = None,
     labels: Sequence[LabelRow] = (),
-    policy: str = "xi",
+    policy: str = defaults.POLICY,
     top: int = 10,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Content:
@@ -217,7 +234,7 @@ def gather(
         failures = [failure for failure in failures if scope.concerns(failure)]
     rows, published, label_faults = with_published(rows, labels)
     payloads = Payloads()
-    groups: dict[tuple[str, str, str], list[ScreeningDocument]] = {}
+    groups: dict[tuple[str, ...], list[ScreeningDocument]] = {}
     for row in rows:
         groups.setdefault(row.ranked_among, []).append(row)
     best = [
@@ -241,16 +258,15 @@ def gather(
             payloads.add(f"{anchor}-cif", {"name": made.cif_name, "text": made.cif})
     progress(len(best), len(best))
     payloads.add("csv", {"name": "ranking.csv", "text": ranking_csv(rows, policy) + "\n"})
-    named = Counter(group[:2] for group in groups)
     comparisons = [
         Comparison(
-            species,
-            potential if named[species, potential] == 1 else f"{potential}, {weights[:8]}",
+            members[0].mobile_species,
+            members[0].potential,
             agreements(members),
             separations(members),
             f"agreement-{index}",
         )
-        for index, ((species, potential, weights), members) in enumerate(groups.items())
+        for index, members in enumerate(groups.values())
     ]
     for comparison, members in zip(comparisons, groups.values(), strict=True):
         payloads.add(comparison.key, agreement_data(members))
@@ -261,6 +277,7 @@ def gather(
         policy=chosen,
         scope=scope,
         n_rows_left_out=stored.n_rows_left_out,
+        notes=stored.notes,
         n_published=sum(map(len, published.values())),
         fate=fate(rows, failures, scope),
         potentials=potentials_used(rows),
@@ -287,7 +304,7 @@ def gather_from(
     *,
     scope: Scope | None = None,
     labels: Sequence[LabelRow] = (),
-    policy: str = "xi",
+    policy: str = defaults.POLICY,
     top: int = 10,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Content:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from superionic import __version__
+from superionic import __version__, defaults
 from superionic.report.html.links import material_url
 from superionic.report.serve import reading
 from superionic.report.serve.downloads import attachment, cif_text, cube_text, file_name, rows_csv
@@ -68,17 +68,18 @@ def create_router(source: Source, campaign: Campaign, settings: ServeSettings) -
         """Say what is served: version, database, groups of rows, policies, limits."""
         with source.asking() as database:
             groups = source.survey(database).groups
-        sizes: Counter[tuple[str, str]] = Counter()
+        sizes: Counter[tuple[str, str, str]] = Counter()
         for group in groups:  # those of other weights under one name together
-            sizes[group.mobile_species, group.potential] += group.n_rows
+            sizes[group.mobile_species, group.potential, group.settings or ""] += group.n_rows
         return About(
             version=__version__,
             database=source.spec.description,
             groups=[
-                GroupSize(mobile_species=species, potential=potential, n_rows=n)
-                for (species, potential), n in sizes.most_common()
+                GroupSize(mobile_species=species, potential=potential, settings=label, n_rows=n)
+                for (species, potential, label), n in sizes.most_common()
             ],
             policies={name: policy.summary for name, policy in policies().items()},
+            policy=defaults.POLICY,
             page_limit=settings.page_limit,
             export_limit=settings.export_limit,
         )

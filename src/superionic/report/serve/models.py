@@ -4,9 +4,11 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field
 
+from superionic import defaults
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import Part, ScreeningDocument
 from superionic.store.collection.filters import Filters, PolicyName, SortField
+from superionic.schemas.indexes import PolicyName, SortField
 
 T = TypeVar("T")
 
@@ -18,7 +20,9 @@ Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 class TableQuery(Filters):
     """Which rows, in which order."""
 
-    policy: PolicyName = Field(PolicyName.xi, description="Policy whose rank and score are shown.")
+    policy: PolicyName = Field(
+        PolicyName(defaults.POLICY), description="Policy whose rank and score are shown."
+    )
     sort: SortField = Field(
         SortField.rank, description="Field to sort by; rank is that of the policy."
     )
@@ -55,6 +59,7 @@ class TableRow(BaseModel):
     formula: str | None = _same("formula")
     mobile_species: str | None = _same("mobile_species")
     potential: str | None = _same("potential")
+    ranking_settings: str | None = _same("ranking_settings")
     n_atoms: int | None = _same("n_atoms")
     present: list[Part] | None = _same("present")
     mpe_eV: float | None = _same("mpe_eV")
@@ -93,6 +98,9 @@ class PageMeta(BaseModel):
     n: int = Field(description="Rows of this page.")
     next: str | None = Field(None, description="Where the next page begins; null at the end.")
     took_ms: float = Field(description="Time that the database took, in ms.")
+    notes: list[str] = Field(
+        default_factory=list, description="Which ranking it is, and what it left out."
+    )
 
 
 class Page(BaseModel, Generic[T]):
@@ -110,10 +118,11 @@ class Count(BaseModel):
 
 
 class GroupSize(BaseModel):
-    """Rows of one mobile species and potential."""
+    """A ranking: rows of one mobile species, potential and set of settings."""
 
     mobile_species: str = Field(description="Mobile ion.")
     potential: str = Field(description="Potential.")
+    settings: str = Field(description="Settings of the landscapes.")
     n_rows: int = Field(description="Ranked rows.")
 
 
@@ -124,6 +133,7 @@ class About(BaseModel):
     database: str = Field(description="Hosts and name of the database.")
     groups: list[GroupSize] = Field(description="What is there, the largest group first.")
     policies: dict[str, str] = Field(description="Ranking policies and what they rank by.")
+    policy: str = Field(description="The policy that is used when none is asked for.")
     page_limit: int = Field(description="Most rows of a page.")
     export_limit: int = Field(description="Most rows of a CSV file.")
 

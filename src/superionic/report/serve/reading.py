@@ -31,6 +31,7 @@ from superionic.store.builders.screening import read_rows
 from superionic.store.collection.filters import LONGEST_KEY, Filters, Key, Order, order_of
 from superionic.store.collection.paging import Position, read_page
 from superionic.store.collection.query import standings_of
+from superionic.store.collection.ranking import Ranking, choose_ranking
 from superionic.store.collection.survey import Survey
 from superionic.store.database.stores import Database
 from superionic.store.ranking.explain import Standing
@@ -55,7 +56,12 @@ def table_page(database: Database, survey: Survey, asked: PageQuery) -> Page[Tab
     more = Position.of(shown[-1], order).encode() if len(found) > asked.limit else None
     return Page[TableRow](
         data=[table_row(row, asked.policy.value) for row in shown],
-        meta=PageMeta(n=len(shown), next=more, took_ms=round(took_ms, 1)),
+        meta=PageMeta(
+            n=len(shown),
+            next=more,
+            took_ms=round(took_ms, 1),
+            notes=ranking_of(survey, asked).notes(),
+        ),
     )
 
 
@@ -93,7 +99,10 @@ class RowCounter:
 
     def count(self, database: Database, survey: Survey, asked: Filters) -> Count:
         """Return how many rows meet a filter."""
-        criteria = asked.criteria(by_element_sets=survey.has_element_sets)
+        ranking = ranking_of(survey, asked)
+        if ranking.is_empty:
+            return Count(n=0, exact=True)
+        criteria = asked.criteria(by_element_sets=survey.has_element_sets) | ranking.criteria()
         estimate = survey.n_rows * (survey.fraction(criteria) if criteria else 1.0)
         if estimate > _FEW_ROWS and time.monotonic() < self._slow_until:
             return Count(n=round(estimate), exact=False)
@@ -177,8 +186,19 @@ def standings(database: Database, row: ScreeningDocument) -> list[StandingAnswer
 
 
 def _order(survey: Survey, asked: TableQuery) -> Order:
-    grouped = survey.one_ranking(asked.mobile_species, asked.potential)
+    grouped = ranking_of(survey, asked).group is not None
     return order_of(asked.sort, asked.policy, descending=asked.descending, grouped=grouped)
+
+
+def ranking_of(survey: Survey, asked: Filters) -> Ranking:
+    """Return the ranking that is asked for."""
+    return choose_ranking(
+        survey,
+        mobile_species=asked.mobile_species,
+        potential=asked.potential,
+        settings=asked.settings,
+        every=asked.all_rankings,
+    )
 
 
 def _read(
@@ -189,9 +209,12 @@ def _read(
     limit: int,
     after: Position | None,
 ) -> list[dict[str, Any]]:
+    ranking = ranking_of(survey, asked)
+    if ranking.is_empty:
+        return []
     return read_page(
         rows_of(database),
-        asked.criteria(by_element_sets=survey.has_element_sets),
+        asked.criteria(by_element_sets=survey.has_element_sets) | ranking.criteria(),
         order,
         limit,
         survey=survey,

@@ -1,8 +1,8 @@
 """The ranking as a table, CSV and JSON, and the list of failures."""
 
 import json
-from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from html import escape
 from itertools import islice
 from typing import Any
 
@@ -11,6 +11,7 @@ from superionic.report.tables.intervals import interval_columns, with_interval
 from superionic.report.tables.text_table import html_table, text_table
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import INTERVAL_FIELDS, Part, ScreeningDocument
+from superionic.store.collection.ranking import ranking_name
 from superionic.text import csv_lines
 
 _FIRST_PART, _PART = 50, 500
@@ -19,6 +20,7 @@ JSON_FIELDS = (
     "formula",
     "mobile_species",
     "potential",
+    "ranking_settings",
     "mpe_eV",
     "fv_connected",
     "fv_disconnected",
@@ -59,57 +61,9 @@ JSON_FIELDS = (
 """Fields of the machine-readable ranking."""
 
 
-class RankedGroups:
-    """What rows are ranked among, and whether their numbers can be compared at all."""
-
-    def __init__(self) -> None:
-        self._settings: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
-
-    def of(self, rows: Iterable[ScreeningDocument]) -> Iterator[ScreeningDocument]:
-        """Yield rows, and look at each."""
-        for row in rows:
-            settings = row.settings.get("landscape") if row.xi is not None else None
-            text = json.dumps(settings, sort_keys=True, default=str) if settings else ""
-            self._settings[row.ranked_among][text] += 1
-            yield row
-
-    def notes(self) -> list[str]:
-        """Return what whoever reads the ranks should know, in words."""
-        n_of_name = Counter(group[:2] for group in self._settings)
-        names = {
-            (ion, potential, weights): f"{ion} with {potential}"
-            + (f" (weights {weights[:8]})" if n_of_name[ion, potential] > 1 else "")
-            for ion, potential, weights in sorted(self._settings)
-        }
-        notes = []
-        if len(names) > 1:
-            choice = "; --mobile and --potential name one" if len(n_of_name) > 1 else ""
-            notes.append(f"Ranks are within each of {', '.join(names.values())}{choice}.")
-        for group, name in names.items():
-            known = Counter({text: n for text, n in self._settings[group].items() if text})
-            if len(known) < 2:
-                continue
-            (usual, n_usual), *others = known.most_common()
-            ways = [f"{_differences(text, usual)} ({n})" for text, n in others]
-            notes.append(
-                f"Of {name}, {known.total() - n_usual} rows are of landscapes made with other "
-                f"settings than most: {'; '.join(ways)}. Their numbers and ranks do not compare "
-                "with those of the others."
-            )
-        return notes
-
-
-def _differences(text: str, usual: str) -> str:
-    """Return in which settings one set differs from the usual one."""
-    one, most = json.loads(text), json.loads(usual)
-    return ", ".join(
-        f"{name} {one.get(name)} and not {most.get(name)}"
-        for name in sorted({*one, *most})
-        if one.get(name) != most.get(name)
-    )
-
-
-def ranking_records(rows: Sequence[ScreeningDocument], policy: str = "xi") -> list[dict[str, Any]]:
+def ranking_records(
+    rows: Sequence[ScreeningDocument], policy: str = defaults.POLICY
+) -> list[dict[str, Any]]:
     """Return one flat record for each row, warnings as a list of codes with text.
 
     Parameters
@@ -132,17 +86,19 @@ def rank_of(row: ScreeningDocument, policy: str) -> int | None:
     return row.ranks.get(policy, row.rank if policy == "xi" else None)
 
 
-def ranking_json(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
+def ranking_json(rows: Sequence[ScreeningDocument], policy: str = defaults.POLICY) -> str:
     """Return the ranking as a JSON list of objects with :data:`JSON_FIELDS`."""
     return json.dumps(ranking_records(rows, policy), indent=2, allow_nan=False)
 
 
-def ranking_csv(rows: Iterable[ScreeningDocument], policy: str = "xi") -> str:
+def ranking_csv(rows: Iterable[ScreeningDocument], policy: str = defaults.POLICY) -> str:
     """Return the ranking as CSV; warnings as codes separated by semicolons."""
     return "".join(ranking_csv_lines(rows, policy)).rstrip("\n")
 
 
-def ranking_csv_lines(rows: Iterable[ScreeningDocument], policy: str = "xi") -> Iterator[str]:
+def ranking_csv_lines(
+    rows: Iterable[ScreeningDocument], policy: str = defaults.POLICY
+) -> Iterator[str]:
     """Yield the lines of :func:`ranking_csv`, with their ends, as rows come."""
     records = (record for row in rows for record in ranking_records([row], policy))
     yield from csv_lines(
@@ -154,15 +110,28 @@ def ranking_csv_lines(rows: Iterable[ScreeningDocument], policy: str = "xi") -> 
     )
 
 
-def ranking_table(rows: Sequence[ScreeningDocument], policy: str = "xi") -> str:
+def ranking_table(
+    rows: Sequence[ScreeningDocument], policy: str = defaults.POLICY, *, several: bool = False
+) -> str:
     """Return the ranking as text, one line a material.
 
     The network, labels and validation have columns where a row has them.
+
+    Parameters
+    ----------
+    rows : sequence of ScreeningDocument
+        The rows.
+    policy : str
+        Whose rank and score are shown.
+    several : bool
+        Say of each row which ranking it is of.
     """
-    return "\n".join(ranking_tables(rows, policy))
+    return "\n".join(ranking_tables(rows, policy, several=several))
 
 
-def ranking_tables(rows: Iterable[ScreeningDocument], policy: str = "xi") -> Iterator[str]:
+def ranking_tables(
+    rows: Iterable[ScreeningDocument], policy: str = defaults.POLICY, *, several: bool = False
+) -> Iterator[str]:
     """Yield the table of :func:`ranking_table` in parts, as rows come.
 
     A part has heads of its own where its rows have what none before had.
@@ -176,7 +145,7 @@ def ranking_tables(rows: Iterable[ScreeningDocument], policy: str = "xi") -> Ite
     while portion := list(islice(iterator, size)):
         parts |= {part for row in portion for part in row.present}
         potentials |= {row.potential for row in portion}
-        columns = _columns(policy, parts, potentials)
+        columns = _columns(policy, parts, potentials, several=several)
         heads = [name for name, _, _ in columns]
         cells = [[show(row) for _, _, show in columns] for row in portion]
         if heads != shown:
@@ -204,7 +173,7 @@ def ranking_cells(
 
 
 def _columns(
-    policy: str, parts: Collection[Part], potentials: Collection[str]
+    policy: str, parts: Collection[Part], potentials: Collection[str], *, several: bool = False
 ) -> list[tuple[str, bool, Callable[[ScreeningDocument], str]]]:
     """Return the head of each column, whether it holds numbers, and what it shows of a row."""
     columns: list[tuple[str, bool, Callable[[ScreeningDocument], str]]] = [
@@ -212,7 +181,9 @@ def _columns(
         ("formula", False, lambda row: row.formula),
         ("id", False, lambda row: row.material_id),
     ]
-    if len(potentials) > 1:
+    if several:
+        columns.append(("ranking", False, ranking_of))
+    elif len(potentials) > 1:
         columns.append(("potential", False, lambda row: row.potential))
     if policy not in ("xi", "barrier", "network"):
         columns.append((policy, True, lambda row: _number(row.scores.get(policy), ".3f")))
@@ -240,6 +211,16 @@ def _xi(row: ScreeningDocument) -> str:
     if "xi" in row.intervals:
         return with_interval(row, "xi", digits=2, exact=3)
     return _number(row.xi, ".3g")
+
+
+def ranking_of(row: ScreeningDocument) -> str:
+    """Return in words which ranking a row is of."""
+    return ranking_name(row.mobile_species, row.potential, row.ranking_settings)
+
+
+def notes_html(notes: Sequence[str]) -> str:
+    """Return notes on a table as HTML."""
+    return "".join(f"<p>{escape(note)}</p>" for note in notes)
 
 
 def _number(value: float | None, form: str) -> str:

@@ -22,6 +22,7 @@ from superionic.store.builders.screening import (
     ScreeningBuilder,
     changed_rows,
     found_runs,
+    of_rows,
     rename_rows,
 )
 from superionic.store.database.lease import Lease, Leases
@@ -180,7 +181,8 @@ def changed_materials(
         moment = after.generation_time - timedelta(seconds=_OVERLAP_S)
         criteria["_id"] = {"$gte": ObjectId.from_datetime(moment)}
     rows = list(outputs.query(criteria, properties=IDENTITY))
-    found = found_runs(rows)
+    runs = found_runs(rows)
+    found = runs if after is not None else of_rows(runs)
     changed = changed_rows(screening, found, all_runs=after is None)
     newest = max((row["_id"] for row in rows), default=None)
     return sorted({row.material_id for row in changed}), set(found), newest
@@ -194,13 +196,13 @@ class _MaterialsBuilder(ScreeningBuilder):
         super().__init__(outputs, screening)
 
     def get_items(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield the outputs of all jobs of each material, species and potential."""
+        """Yield the outputs of all jobs of each row of the materials."""
         criteria = {**OF_ROWS, "output.material_id": {"$in": self.materials}}
         groups: dict[RowIdentity, list[dict[str, Any]]] = defaultdict(list)
         for row in self.outputs.query(criteria, properties=["output"]):
             with suppress(KeyError, TypeError, ValueError):  # found_runs has said so
                 groups[identity_and_stamp(row["output"])[0]].append(row["output"])
-        yield from groups.values()
+        yield from of_rows(groups).values()
 
 
 def _build(database: Database, materials: list[str]) -> int:

@@ -9,6 +9,7 @@ from superionic.schemas.document import without_monty
 from superionic.schemas.label import DiffusionDocument
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument, PreparedDocument
+from superionic.schemas.settings_label import STEPS, settings_label
 from superionic.schemas.validation import ValidationDocument
 
 MODELS: dict[str, type[MaterialDocument]] = {
@@ -28,6 +29,8 @@ OF_ROWS: dict[str, Any] = {"output.kind": {"$in": sorted(MODELS)}}
 """Criteria of their outputs."""
 
 IDENTITY = {
+    "output.kind": 1,
+    **{f"output.settings.{step}": 1 for step in STEPS},
     "output.material_id": 1,
     "output.mobile_species": 1,
     "output.potential.family": 1,
@@ -57,11 +60,18 @@ class RowIdentity(NamedTuple):
     mobile_species: str
     potential: str
     potential_weights_sha256: str
+    settings_label: str = ""
 
     @property
     def key(self) -> str:
         """Return the unique key of the row, one text."""
-        return joined([*self[:3], self.potential_weights_sha256[:_DIGITS]])
+        parts = [*self[:3], self.potential_weights_sha256[:_DIGITS]]
+        return joined([*parts, self.settings_label] if self.settings_label else parts)
+
+    @property
+    def without_settings(self) -> "RowIdentity":
+        """Return the same without settings of a landscape, as other parts than that have it."""
+        return self._replace(settings_label="")
 
 
 def joined(parts: Iterable[str]) -> str:
@@ -72,6 +82,9 @@ def joined(parts: Iterable[str]) -> str:
 def identity_and_stamp(output: Mapping[str, Any]) -> tuple[RowIdentity, Stamp]:
     """Return the row that an output belongs to, and its stamp.
 
+    What is no landscape belongs to all rows of its material, ion and potential, and is given the
+    row without settings.
+
     Raises
     ------
     KeyError, TypeError, ValueError
@@ -79,7 +92,10 @@ def identity_and_stamp(output: Mapping[str, Any]) -> tuple[RowIdentity, Stamp]:
     """
     potential = output["potential"]
     label, weights = f"{potential['family']}:{potential['name']}", potential["weights_sha256"]
-    row = RowIdentity(output["material_id"], output["mobile_species"], label, weights)
+    species = output["mobile_species"]
+    of_landscape = output.get("kind") == "descriptors"
+    settings = settings_label(output["settings"], species) if of_landscape else ""
+    row = RowIdentity(output["material_id"], species, label, weights, settings)
     return row, Stamp(utc(output["last_updated"]).isoformat(), output["job_uuid"])
 
 

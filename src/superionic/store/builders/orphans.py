@@ -24,21 +24,22 @@ def orphaned_rows(outputs: Store, screening: Store, found: Iterable[RowIdentity]
         All rows that documents were found for.
     """
     properties = ["key", "duplicate_of", *RowIdentity._fields]
-    computed: dict[str, str] = {}
-    copies: dict[str, str] = {}
+    computed: set[RowIdentity] = set()
+    copies: dict[RowIdentity, RowIdentity] = {}
     for row in screening.query({}, properties=properties):
+        of = RowIdentity(*(row.get(name) or "" for name in RowIdentity._fields))
         if row.get("duplicate_of") is None:
-            computed[row["key"]] = row["material_id"]
+            computed.add(of)
         else:
-            of = {name: row[name] for name in RowIdentity._fields}
-            copies[row["key"]] = RowIdentity(**of | {"material_id": row["duplicate_of"]}).key
-    known = {row.key for row in found}
-    without = {key: name for key, name in computed.items() if key not in known}
+            copies[of] = of._replace(material_id=row["duplicate_of"])
+    # A landscape whose documents are gone is not lost as long as the row has any document.
+    known = {row.without_settings for row in found}
+    without = [row for row in computed if row.without_settings not in known]
     # Another command may have written documents and rows since: rows come after their documents.
-    held = _with_documents(outputs, sorted(set(without.values())))
-    gone = {key for key, name in without.items() if not held & {key, name}}
-    gone |= {key for key, of in copies.items() if of in gone or of not in computed}
-    return sorted(gone)
+    held = _with_documents(outputs, sorted({row.material_id for row in without}))
+    gone = {row for row in without if not held & {row.without_settings, row.material_id}}
+    gone |= {copy for copy, of in copies.items() if of in gone or of not in computed}
+    return sorted(row.key for row in gone)
 
 
 def remove_rows(screening: Store, keys: Iterable[str]) -> None:
@@ -46,14 +47,14 @@ def remove_rows(screening: Store, keys: Iterable[str]) -> None:
     screening.remove_docs({"key": {"$in": list(keys)}})
 
 
-def _with_documents(outputs: Store, materials: list[str]) -> set[str]:
-    """Return keys of rows with documents, and the materials of documents that do not say which."""
-    held = set()
+def _with_documents(outputs: Store, materials: list[str]) -> set[RowIdentity | str]:
+    """Return what documents are of, and the materials of those that do not say it."""
+    held: set[RowIdentity | str] = set()
     for start in range(0, len(materials), _CHUNK_SIZE):
         wanted = {"output.material_id": {"$in": materials[start : start + _CHUNK_SIZE]}}
         for row in outputs.query({**OF_ROWS, **wanted}, properties=IDENTITY):
             try:
-                held.add(identity_and_stamp(row["output"])[0].key)
+                held.add(identity_and_stamp(row["output"])[0].without_settings)
             except (KeyError, TypeError, ValueError):
                 held.add(str(row["output"]["material_id"]))
     return held

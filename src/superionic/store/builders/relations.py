@@ -14,8 +14,8 @@ from superionic.store.builders.documents import RowIdentity
 ORDERINGS_WARNING = "ordering_spread"
 _NOTED_SPREAD = 0.1
 
-Family = tuple[str, str, str, str]
-"""Parent, mobile species, potential and hash of its weights."""
+Family = tuple[str, str, str, str, str]
+"""Parent, mobile species, potential, hash of its weights, settings of the landscape."""
 
 
 def orderings_summary(rows: Sequence[ScreeningDocument]) -> OrderingsSummary:
@@ -83,7 +83,7 @@ def orderings_range(summary: OrderingsSummary) -> str:
 
 def duplicate_row(row: ScreeningDocument, material_id: str) -> ScreeningDocument:
     """Return the row of the same crystal under another identifier."""
-    key = RowIdentity(material_id, *row.ranked_among).key
+    key = RowIdentity(material_id, *row.made_with).key
     note = Warning_(
         code="duplicate", text=f"The same crystal as {row.material_id}, which was computed."
     )
@@ -135,4 +135,4 @@ def _spread(values: Iterable[float | None], best: Any) -> Spread | None:
 
 
 def _family(row: ScreeningDocument) -> Family:
-    return row.parent_id or "", *row.ranked_among
+    return row.parent_id or "", *row.made_with

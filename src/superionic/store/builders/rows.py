@@ -1,4 +1,4 @@
-"""From all documents of a material, mobile species and potential to one row."""
+"""From all documents of a material, mobile species, potential and settings to one row."""
 
 import hashlib
 import json
@@ -19,6 +19,7 @@ from superionic.schemas.screening import (
     RunSummary,
     ScreeningDocument,
 )
+from superionic.schemas.settings_label import settings_label
 from superionic.schemas.validation import ValidationDocument
 from superionic.store.builders.documents import RowIdentity
 
@@ -50,8 +51,9 @@ def screening_document(
     Parameters
     ----------
     documents : iterable of MaterialDocument
-        Descriptors, predictions, labels and validations of one material, mobile species and
-        potential with the same weights, at least one. Of several of a kind the newest counts; of
+        Descriptors with one set of settings, predictions, labels and validations of one material,
+        mobile species and potential with the same weights, at least one. The newest of a kind
+        counts; of
         labels, the newest of each temperature and seed, and before all the one nearest to 1000 K.
     unreadable : iterable of RunSummary
         Runs whose document could not be read; they are listed.
@@ -80,17 +82,21 @@ def screening_document(
     fields = _crystal(base) | _landscape(landscape) | _prediction(prediction)
     fields |= _label(label) | _validation(validation)
     potential = base.potential
+    settings = settings_label(base.settings, base.mobile_species) if landscape else ""
+    identity = RowIdentity(
+        *(base.material_id, base.mobile_species, potential.label, potential.weights_sha256),
+        settings,
+    )
     return ScreeningDocument(
         **fields,
-        key=RowIdentity(
-            base.material_id, base.mobile_species, potential.label, potential.weights_sha256
-        ).key,
+        key=identity.key,
         superionic_version=ordered[-1].superionic_version,
         potential=potential.label,
         potential_weights_sha256=potential.weights_sha256,
         potential_package_version=potential.package_version,
         task_key=base.task_key,
         settings=base.settings,
+        settings_label=settings,
         present=[part for part in PARTS if parts[part] is not None],
         missing=[part for part in PARTS if parts[part] is None],
         labels=[_label_summary(one) for one in _hottest_first(labels)],

@@ -2,9 +2,9 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from maggma.core import Builder, Store
 from pymongo import UpdateMany, UpdateOne
@@ -13,6 +13,7 @@ from pymongo.errors import BulkWriteError
 from superionic import defaults
 from superionic.schemas.document import without_monty
 from superionic.schemas.screening import ROW_VERSION, RunSummary, ScreeningDocument
+from superionic.schemas.settings_label import settings_label
 from superionic.store.builders.documents import (
     IDENTITY,
     OF_ROWS,
@@ -25,12 +26,14 @@ from superionic.store.builders.relations import duplicate_row, with_orderings
 from superionic.store.builders.rows import screening_document, unreadable_run
 from superionic.store.ranking.policies import ranked, standings
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
 
 OTHER_WEIGHTS = "other_weights"
 _DUPLICATE_KEY = 11000
 _MOST_RANKINGS = 10
-_STANDING = ("rank", "ranks", "scores", "percentiles")
+_STANDING = ("rank", "ranks", "scores", "percentiles", "ranking_settings")
 """What ranking writes into a row."""
 _RANKED_BY = [
     *("key", *RowIdentity._fields),
@@ -70,7 +73,7 @@ class ScreeningBuilder(Builder):
 
     def get_items(self) -> Iterator[list[dict[str, Any]]]:
         """Yield, for each row with news, the outputs of all its jobs."""
-        found = found_runs(self.outputs.query(OF_ROWS, properties=IDENTITY))
+        found = of_rows(found_runs(self.outputs.query(OF_ROWS, properties=IDENTITY)))
         for row in changed_rows(self.screening, found):
             uuids = sorted({stamp.job_uuid or "" for stamp in found[row]})
             criteria = {**OF_ROWS, "output.job_uuid": {"$in": uuids}}
@@ -95,6 +98,9 @@ class ScreeningBuilder(Builder):
         rows = self.screening.query(criteria, properties=["key", *_STANDING])
         old = {row["key"]: {name: row[name] for name in _STANDING if name in row} for row in rows}
         documents = [item | old.get(item["key"], {}) for item in items]
+        for item in items:
+            if not item["settings_label"]:  # its landscapes are gone
+                _remove_rows(self.screening, item, {"settings_label": {"$ne": ""}})
         try:
             self.screening.update(documents, key="key")
         except BulkWriteError as error:
@@ -114,22 +120,41 @@ class ScreeningBuilder(Builder):
         self.relate()
 
     def rank(self) -> int:
-        """Rank rows of one species and potential among each other; return how many moved.
+        """Rank rows among each other that can be compared; return how many moved.
 
-        Rows of a potential with other weights under the same name are another group.
+        A ranking has one species, one potential and one set of settings. Rows of a potential with
+        other weights under the same name are another ranking. A row without a landscape is in the
+        largest ranking of its species and potential, and goes when its material gets a landscape.
         """
-        groups = defaultdict(list)
+        potentials: dict[tuple[str, ...], dict[str, list[ScreeningDocument]]] = defaultdict(dict)
         for row in rows_to_rank(self.screening, {"duplicate_of": None}):
-            weights = row.potential_weights_sha256
-            groups[row.mobile_species, row.potential, weights].append(row)
+            named = row.mobile_species, row.potential, row.potential_weights_sha256
+            potentials[named].setdefault(row.settings_label or "", []).append(row)
         moved = []
-        for rows in groups.values():
-            for row, fresh in zip(rows, standings(rows), strict=True):
+        for rankings in potentials.values():
+            for row, fresh in self._standings(rankings):
                 if any(getattr(row, name) != value for name, value in fresh.items()):
                     moved.append(UpdateOne({"key": row.key}, {"$set": fresh}))
         if moved:
             self.screening._collection.bulk_write(moved, ordered=False)
         return len(moved)
+
+    def _standings(
+        self, rankings: dict[str, list[ScreeningDocument]]
+    ) -> Iterator[tuple[ScreeningDocument, dict[str, Any]]]:
+        """Yield the rows of one species and potential with what ranking says of them."""
+        without = rankings.pop("", [])
+        known = {row.material_id for rows in rankings.values() for row in rows}
+        for row in without:
+            if row.material_id in known:
+                _remove_rows(self.screening, vars(row), {"settings_label": ""})
+        left = [row for row in without if row.material_id not in known]
+        largest = min(rankings, key=lambda label: (-len(rankings[label]), label), default="")
+        if left:
+            rankings.setdefault(largest, []).extend(left)
+        for label, rows in rankings.items():
+            for row, fresh in zip(rows, standings(rows), strict=True):
+                yield row, fresh | {"ranking_settings": label}
 
     def tell_apart(self) -> None:
         """Warn, in their rows, of potentials of one name that are not the same."""
@@ -167,7 +192,7 @@ class ScreeningBuilder(Builder):
             link_duplicates(self.screening, row, row.aliases)
         computed: dict[str, list[str]] = defaultdict(list)
         for copy in read_rows(self.screening, {"duplicate_of": {"$ne": None}}):
-            of = RowIdentity(str(copy.duplicate_of), *copy.ranked_among)
+            of = RowIdentity(str(copy.duplicate_of), *copy.made_with)
             computed[of.key].append(copy.material_id)
         for row in read_rows(self.screening, {"key": {"$in": sorted(computed)}}):
             link_duplicates(self.screening, row, computed[row.key])
@@ -193,8 +218,23 @@ def found_runs(outputs: Iterable[Mapping[str, Any]]) -> dict[RowIdentity, set[St
     return dict(runs)
 
 
+def of_rows(found: Mapping[RowIdentity, Collection[T]]) -> dict[RowIdentity, list[T]]:
+    """Return what belongs to each row: that of its landscape, and that of all other parts.
+
+    Parameters
+    ----------
+    found : mapping of RowIdentity to collection
+        By what :func:`~superionic.store.builders.documents.identity_and_stamp` says; all there is.
+    """
+    landscapes = {row: own for row, own in found.items() if row.settings_label}
+    rows = {row: [*own, *found.get(row.without_settings, ())] for row, own in landscapes.items()}
+    with_landscape = {row.without_settings for row in landscapes}
+    alone = set(found) - set(landscapes) - with_landscape
+    return rows | {row: list(found[row]) for row in alone}
+
+
 def changed_rows(
-    screening: Store, found: Mapping[RowIdentity, set[Stamp]], *, all_runs: bool = True
+    screening: Store, found: Mapping[RowIdentity, Collection[Stamp]], *, all_runs: bool = True
 ) -> list[RowIdentity]:
     """Return the rows that are missing, of another version, or made from other runs.
 
@@ -202,23 +242,33 @@ def changed_rows(
     ----------
     screening : Store
         The collection, connected.
-    found : mapping of RowIdentity to set of Stamp
-        For each row the runs that were found.
+    found : mapping of RowIdentity to collection of Stamp
+        For each row the runs that were found; all of them, as :func:`of_rows` returns them, or
+        some, as :func:`found_runs` does.
     all_runs : bool
         Whether these are all runs there are; if not, a row is as it should be when it holds them.
     """
-    criteria = {} if all_runs else {"key": {"$in": sorted(row.key for row in found)}}
-    built = {
-        row["key"]: {(run["last_updated"], run["job_uuid"]) for run in row.get("runs", [])}
-        for row in screening.query(criteria, properties=["key", "schema_version", "runs"])
-        if row.get("schema_version") == ROW_VERSION
-    }
+    materials = sorted({row.material_id for row in found})
+    criteria = {"duplicate_of": None}
+    if not all_runs:
+        criteria = {"material_id": {"$in": materials}} | criteria
+    built: dict[RowIdentity, set[tuple[str, str]]] = {}
+    rows_of: dict[RowIdentity, list[RowIdentity]] = defaultdict(list)
+    properties = ["schema_version", "runs", *RowIdentity._fields]
+    for row in screening.query(criteria, properties=properties):
+        if row.get("schema_version") != ROW_VERSION:
+            continue
+        identity = RowIdentity(*(row[name] for name in RowIdentity._fields))
+        built[identity] = {(run["last_updated"], run["job_uuid"]) for run in row.get("runs", [])}
+        rows_of[identity.without_settings].append(identity)
 
     def is_current(row: RowIdentity, stamps: set[Stamp]) -> bool:
-        held = built.get(row.key)
-        return held is not None and (stamps == held if all_runs else stamps <= held)
+        if all_runs:
+            return built.get(row) == stamps
+        rows = [row] if row.settings_label else rows_of[row]
+        return bool(rows) and all(stamps <= built.get(one, set()) for one in rows)
 
-    return [row for row, stamps in found.items() if not is_current(row, stamps)]
+    return [row for row, stamps in found.items() if not is_current(row, set(stamps))]
 
 
 def rename_rows(screening: Store) -> int:
@@ -230,18 +280,28 @@ def rename_rows(screening: Store) -> int:
         The collection, connected.
     """
     rows = screening._collection
-    fields = dict.fromkeys(("key", *RowIdentity._fields), 1)
+    fields = dict.fromkeys(("key", *RowIdentity._fields, "settings"), 1)
     n_renamed = 0
     for row in list(rows.find({"schema_version": {"$ne": ROW_VERSION}}, fields)):
-        key = RowIdentity(*(str(row.get(name)) for name in RowIdentity._fields)).key
-        if row.get("key") == key:
+        label = settings_label(row.get("settings") or {}, str(row.get("mobile_species")))
+        named = (str(row.get(name)) for name in RowIdentity._fields[:-1])
+        key = RowIdentity(*named, label).key
+        if row.get("key") == key and row.get("settings_label") == label:
             continue
         n_renamed += 1
-        if rows.find_one({"key": key}, {"_id": 1}) is None:
-            rows.update_one({"_id": row["_id"]}, {"$set": {"key": key}})
+        if row.get("key") == key or rows.find_one({"key": key}, {"_id": 1}) is None:
+            fresh = {"key": key, "settings_label": label}
+            rows.update_one({"_id": row["_id"]}, {"$set": fresh})
         else:
             rows.delete_one({"_id": row["_id"]})
     return n_renamed
+
+
+def _remove_rows(screening: Store, row: Mapping[str, Any], settings: dict[str, Any]) -> None:
+    """Remove rows of what a row is of, under its names, with certain settings of a landscape."""
+    same = {name: row[name] for name in RowIdentity._fields[1:-1]} | settings
+    screening.remove_docs({"material_id": row["material_id"], "duplicate_of": None} | same)
+    screening.remove_docs({"duplicate_of": row["material_id"]} | same)
 
 
 def link_duplicates(screening: Store, row: ScreeningDocument, names: Iterable[str]) -> None:
@@ -326,7 +386,9 @@ def rows_of_tasks(
     for row in found:
         document = read_document(row["output"])
         runs[document.task_key, identity_and_stamp(row["output"])[0]].append(document)
-    rows = [screening_document([*group, *parts[of]]) for (_, of), group in runs.items()]
+    rows = [
+        screening_document([*group, *parts[of.without_settings]]) for (_, of), group in runs.items()
+    ]
     return with_orderings(ranked(rows, policy))
 
 

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from superionic import defaults
 from superionic.errors import SettingsError
-from superionic.schemas.indexes import rank_field
+from superionic.schemas.indexes import SortField, rank_field
 from superionic.schemas.screening import LARGEST_ELEMENT_SET, PARTS, Part, element_set
 
 LONGEST_KEY = 4000
@@ -26,36 +27,8 @@ _FIELD_OF_PART = {
 """A field that a row has with each part."""
 
 
-class SortField(StrEnum):
-    """What rows can be sorted by."""
-
-    rank = "rank"
-    formula = "formula"
-    material_id = "material_id"
-    last_updated = "last_updated"
-    xi = "xi"
-    mpe_eV = "mpe_eV"
-    barrier_3d_eV = "barrier_3d_eV"
-    fv_connected = "fv_connected"
-    fv_disconnected = "fv_disconnected"
-    predicted_log10_msd_slope = "predicted_log10_msd_slope"
-    msd_slope_A2_per_ps = "msd_slope_A2_per_ps"
-    conductivity_S_per_cm = "conductivity_S_per_cm"
-
-
 TEXT_FIELDS = frozenset({"key", "formula", "material_id", "last_updated"})
 """Fields that rows can be ordered by and that hold text; the others hold numbers."""
-
-
-class PolicyName(StrEnum):
-    """Ranking policies."""
-
-    xi = "xi"
-    barrier = "barrier"
-    free_volume = "free_volume"
-    network = "network"
-    consensus = "consensus"
-    calibrated = "calibrated"
 
 
 class LabelVerdict(StrEnum):
@@ -133,6 +106,17 @@ class Filters(BaseModel):
     mobile_species: Symbol | None = Field(None, description="Mobile ion, such as Li.")
     potential: str | None = Field(
         None, min_length=1, max_length=LONGEST_KEY, description="Potential, such as chgnet:0.3.0."
+    )
+    settings: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LONGEST_KEY,
+        description="Settings of the landscapes, such as '0.25 A exact', or how they begin.",
+    )
+    all_rankings: bool = Field(
+        False,
+        description="Rows of all rankings; else of one: one mobile ion, one potential and one set "
+        "of settings, of those that fit the one with the most rows.",
     )
     formula: Formula | None = Field(
         None, description="Formula; it is reduced, so Li2Cl2 finds LiCl."
@@ -236,7 +220,7 @@ _SAME_ORDER = {
 """Ranks that order rows of one species and potential as a field does; they have indexes."""
 
 
-def order_of(sort: str, policy: str = "xi", *, descending: bool, grouped: bool) -> Order:
+def order_of(sort: str, policy: str = defaults.POLICY, *, descending: bool, grouped: bool) -> Order:
     """Return the order that was asked for.
 
     Parameters

@@ -17,8 +17,8 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 
 from superionic.errors import SuperionicError
-from superionic.schemas.indexes import SCREENING_INDEXES, SORTED_BY
-from superionic.store.collection.filters import TEXT_FIELDS, Order, SortField
+from superionic.schemas.indexes import SCREENING_INDEXES, SORTED_BY, SortField
+from superionic.store.collection.filters import TEXT_FIELDS, Order
 from superionic.store.collection.survey import Survey, is_text, is_value, value_at
 
 _INDEXED = frozenset({"key", *(fields[0] for fields in SCREENING_INDEXES)})

@@ -20,7 +20,8 @@ from superionic.schemas.screening import PARTS, Part, ScreeningDocument
 from superionic.settings import get_settings
 from superionic.store.builders.screening import read_rows
 from superionic.store.collection.filters import reduced_formula
-from superionic.store.collection.rows import query_screening
+from superionic.store.collection.ranking import Ranking
+from superionic.store.collection.rows import find_ranking, query_screening
 from superionic.store.collection.survey import largest_rank
 from superionic.store.database.answers import database_errors
 from superionic.store.database.stores import Database, resolve_database
@@ -51,6 +52,8 @@ class Rows(list[ScreeningDocument]):
         Crystals that were asked for and could not be read or computed, and why.
     database_uri : str, optional
         The database that they are from, if it is not the configured one.
+    ranking : Ranking, optional
+        Which ranking of the collection they are of; ``ranking.notes()`` says what it left out.
     """
 
     def __init__(
@@ -59,9 +62,11 @@ class Rows(list[ScreeningDocument]):
         policy: str = defaults.POLICY,
         failures: Sequence[FailureDocument] = (),
         database_uri: str | None = None,
+        ranking: Ranking | None = None,
     ) -> None:
         super().__init__(rows)
         self.policy = policy
+        self.ranking = ranking
         self.failures = list(failures)
         self._database_uri = database_uri
 
@@ -74,7 +79,7 @@ class Rows(list[ScreeningDocument]):
     def __getitem__(self, index: Any) -> Any:
         found = super().__getitem__(index)
         if isinstance(index, slice):
-            return Rows(found, self.policy, database_uri=self._database_uri)
+            return Rows(found, self.policy, database_uri=self._database_uri, ranking=self.ranking)
         return found
 
     def frame(self) -> "pd.DataFrame":
@@ -90,10 +95,12 @@ class Rows(list[ScreeningDocument]):
         return {row.material_id: found[row.key] for row in self if row.key in found}
 
     def _repr_html_(self) -> str:
-        from superionic.report.tables.ranking import failures_html, ranking_cells
+        from superionic.report.tables.ranking import failures_html, notes_html, ranking_cells
         from superionic.report.tables.text_table import html_table
 
-        return html_table(*ranking_cells(self, self.policy)) + failures_html(self.failures)
+        notes = [] if self.ranking is None else self.ranking.notes()
+        table = html_table(*ranking_cells(self, self.policy))
+        return notes_html(notes) + table + failures_html(self.failures)
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,8 @@ def query(
     policy: str = defaults.POLICY,
     mobile_species: str | None = None,
     potential: str | None = None,
+    settings: str | None = None,
+    all_rankings: bool = False,
     max_barrier_eV: float | None = None,
     formula: str | None = None,
     elements: Iterable[str] = (),
@@ -128,9 +137,10 @@ def query(
     limit: int = 0,
     database_uri: str | None = None,
 ) -> Rows:
-    """Read rows of the screening collection, best first.
+    """Read one ranking of the screening collection, best first.
 
-    What ``superionic query`` does.
+    What ``superionic query`` does. A ranking has one mobile ion, one potential and one set of
+    settings; of those that fit, the one with the most rows is read.
 
     Parameters
     ----------
@@ -138,7 +148,11 @@ def query(
         Ranking policy that orders the rows: xi, barrier, free_volume, network, consensus or
         calibrated.
     mobile_species, potential : str, optional
-        Values that a row must have, such as ``"Li"`` and ``"chgnet:0.3.0"``.
+        Ion and potential of the ranking, such as ``"Li"`` and ``"chgnet:0.3.0"``, or ``"chgnet"``.
+    settings : str, optional
+        Settings of its landscapes, such as ``"0.25 A exact"``, or how they begin.
+    all_rankings : bool
+        Read the rows of all rankings; each has the rank of its own.
     max_barrier_eV : float, optional
         Largest published percolation barrier in eV.
     formula : str, optional
@@ -174,8 +188,16 @@ def query(
             f"A row has no part {sorted(unknown)[0]!r}.", hint=f"Use one of: {', '.join(PARTS)}."
         )
     with opened(database_uri) as database:
+        ranking = find_ranking(
+            database.screening,
+            mobile_species=mobile_species,
+            potential=potential,
+            settings=settings,
+            every=all_rankings,
+        )
         rows = query_screening(
             database.screening,
+            ranking=ranking,
             mobile_species=mobile_species,
             potential=potential,
             max_barrier_eV=max_barrier_eV,
@@ -185,7 +207,7 @@ def query(
             sort=sort or rank_field(policy),
             limit=limit,
         )
-    return Rows(rows, policy, database_uri=database_uri)
+    return Rows(rows, policy, database_uri=database_uri, ranking=ranking)
 
 
 def explain(
@@ -272,6 +294,8 @@ def standings_of(screening: "Store", row: ScreeningDocument) -> list[Standing]:
         "mobile_species": row.mobile_species,
         "potential": row.potential,
         "potential_weights_sha256": row.potential_weights_sha256,
+        # Rows that older versions wrote do not say it.
+        "ranking_settings": {"$in": [row.ranking_settings, None]},
     }
     neighbours = {}
     for name in POLICY_NAMES:

@@ -9,6 +9,7 @@ from superionic.schemas.document import without_monty
 from superionic.schemas.screening import Part, ScreeningDocument
 from superionic.store.collection.filters import Filters, Order, order_of
 from superionic.store.collection.paging import Position, read_page
+from superionic.store.collection.ranking import Ranking, choose_ranking, potentials_named
 from superionic.store.collection.survey import Survey, survey, value_at
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _SAMPLES = 80
 class Asked(TypedDict, total=False):
     """Which rows are asked for, in which order, as :func:`iter_screening` takes it."""
 
+    ranking: Ranking | None
     mobile_species: str | None
     potential: str | None
     max_barrier_eV: float | None
@@ -32,6 +34,30 @@ class Asked(TypedDict, total=False):
     material_ids: Sequence[str] | None
     sort: str
     limit: int
+
+
+class Wanted(TypedDict, total=False):
+    """Which ranking is meant, as :func:`~superionic.store.collection.ranking.choose_ranking` takes it."""
+
+    mobile_species: str | None
+    potential: str | None
+    settings: str | None
+    weights_sha256: str | None
+    every: bool
+
+
+def find_ranking(screening: "Store | Collection", **wanted: Unpack[Wanted]) -> Ranking:
+    """Return the ranking of a collection that is meant.
+
+    Parameters
+    ----------
+    screening : Store
+        The collection, connected.
+    **wanted
+        As :func:`~superionic.store.collection.ranking.choose_ranking` takes them.
+    """
+    rows = screening if isinstance(screening, Collection) else screening._collection
+    return choose_ranking(survey(rows, n_samples=_SAMPLES), **wanted)
 
 
 def query_screening(
@@ -44,6 +70,7 @@ def query_screening(
 def iter_screening(
     screening: "Store | Collection",
     *,
+    ranking: Ranking | None = None,
     mobile_species: str | None = None,
     potential: str | None = None,
     max_barrier_eV: float | None = None,
@@ -60,6 +87,8 @@ def iter_screening(
     ----------
     screening : Store
         The collection, connected.
+    ranking : Ranking, optional
+        Yield the rows of one ranking, as :func:`find_ranking` finds it; by default of all.
     mobile_species, potential, formula : str, optional
         Values that a row must have; the formula is the reduced one. A potential may be named by its
         family alone.
@@ -78,7 +107,9 @@ def iter_screening(
         Most rows; 0 means all.
     """
     rows = screening if isinstance(screening, Collection) else screening._collection
-    known = survey(rows, n_samples=_SAMPLES)
+    known = survey(rows, n_samples=_SAMPLES) if ranking is None else ranking.survey
+    if ranking is not None and ranking.is_empty:
+        return
     wanted = Filters.model_construct(
         mobile_species=mobile_species,
         potential=None,
@@ -91,10 +122,13 @@ def iter_screening(
     named = [] if potential is None else potentials_named(known, potential)
     if named:
         criteria["potential"] = named[0] if len(named) == 1 else {"$in": named}
+    if ranking is not None:
+        criteria |= ranking.criteria()
     order = order_of(
         sort.removeprefix("-"),
+        "xi",  # whose ranks are the field ``rank``
         descending=sort.startswith("-"),
-        grouped=len(named) == 1 and known.one_ranking(mobile_species, named[0]),
+        grouped=ranking is not None and ranking.group is not None,
     )
     if material_ids is not None:
         criteria["material_id"] = {"$in": list(material_ids)}
@@ -142,22 +176,6 @@ def iter_pages(
             return
         n_read += len(page)
         after, size = Position.of(page[-1], order), _PAGE
-
-
-def potentials_named(known: Survey, name: str) -> list[str]:
-    """Return the potentials of a collection that a name means, as ``chgnet`` does all of CHGNet.
-
-    Parameters
-    ----------
-    known : Survey
-        What is known of the collection.
-    name : str
-        A potential, or its family.
-    """
-    potentials = sorted({group.potential for group in known.groups})
-    if name in potentials:
-        return [name]
-    return [one for one in potentials if one.startswith(f"{name}:")] or [name]
 
 
 def _few(

@@ -14,15 +14,17 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from superionic.schemas.indexes import SORTED_BY
-from superionic.store.collection.filters import TEXT_FIELDS, SortField
+from superionic.schemas.indexes import SORTED_BY, SortField
+from superionic.store.collection.filters import TEXT_FIELDS
 
 N_SAMPLES = 500
 _MOST_GROUPS = 24
+_SHARED = ("mobile_species", "potential", "potential_weights_sha256", "ranking_settings")
+"""What rows of one ranking share."""
 _LARGEST_NUMBER = 2**53
 _SAMPLED = (
     *("key", "rank", "ranks", "mobile_species", "potential", "potential_weights_sha256"),
-    *("elements", "present"),
+    *("ranking_settings", "elements", "present"),
     *("element_sets", "label_verdict", "validation_verdict"),
     *(one.value for one in SortField if one is not SortField.rank),
 )
@@ -36,6 +38,9 @@ class Group:
     ----------
     mobile_species, potential, potential_weights_sha256 : str
         What they share.
+    settings : str or None
+        Label of the settings of their landscapes; None for rows of a version that did not tell
+        settings apart.
     n_rows : int
         How many there are, further names of one crystal left out.
     """
@@ -43,7 +48,16 @@ class Group:
     mobile_species: str
     potential: str
     potential_weights_sha256: str
+    settings: str | None
     n_rows: int
+
+    def criteria(self) -> dict[str, Any]:
+        """Return MongoDB criteria that its rows meet."""
+        values = (
+            *(self.mobile_species, self.potential),
+            *(self.potential_weights_sha256, self.settings),
+        )
+        return dict(zip(_SHARED, values, strict=True))
 
 
 @dataclass(frozen=True)
@@ -73,11 +87,6 @@ class Survey:
     def has_element_sets(self) -> bool:
         """Say whether rows have the field ``element_sets``, which those of old versions lack."""
         return bool(self.sample) and all("element_sets" in row for row in self.sample)
-
-    def one_ranking(self, mobile_species: str | None, potential: str | None) -> bool:
-        """Say whether all rows of an ion and a potential are ranked among each other."""
-        asked = (mobile_species, potential)
-        return sum((one.mobile_species, one.potential) == asked for one in self.groups) == 1
 
     def fraction(self, criteria: Mapping[str, Any]) -> float:
         """Estimate which fraction of the rows meets criteria; never 0."""
@@ -147,14 +156,13 @@ def survey(rows: Collection, seed: int = 0, n_samples: int = N_SAMPLES) -> Surve
     ranks = sorted({1, *later})  # every group has a first row
     found = rows.find({"rank": {"$in": ranks}}, dict.fromkeys(_SAMPLED, 1) | {"_id": 0})
     sample = tuple(found.limit(n_samples * _MOST_GROUPS))
-    names = ("mobile_species", "potential", "potential_weights_sha256")
-    sampled = Counter(tuple(row.get(name) for name in names) for row in sample)
+    sampled = Counter(tuple(row.get(name) for name in _SHARED) for row in sample)
     groups: list[Group] = []
     for group, n in sampled.most_common():
         exact = len(groups) < _MOST_GROUPS
-        same = dict(zip(names, group, strict=True))
+        same = dict(zip(_SHARED, group, strict=True))
         n_rows = largest_rank(rows, same) if exact else n * step
-        groups.append(Group(str(group[0]), str(group[1]), str(group[2]), n_rows))
+        groups.append(Group(str(group[0]), str(group[1]), str(group[2]), group[3], n_rows))
     return Survey(tuple(groups), sample)
 
 

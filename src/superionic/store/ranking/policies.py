@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from superionic import defaults
 from superionic.errors import SettingsError
 from superionic.schemas.indexes import POLICY_NAMES
 from superionic.schemas.screening import ScreeningDocument
@@ -342,7 +343,7 @@ def _percentiles(values: FloatArray, lower_is_better: bool) -> FloatArray:
     return found
 
 
-def ranked(rows: Iterable[Row], policy: str = "xi") -> list[Row]:
+def ranked(rows: Iterable[Row], policy: str = defaults.POLICY) -> list[Row]:
     """Return rows in the order of a policy, with ranks and scores by all policies filled in.
 
     Parameters

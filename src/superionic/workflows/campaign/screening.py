@@ -109,7 +109,7 @@ def screen_selection(
     *,
     n_workers: int = 0,
     prefer_uri: bool = False,
-    policy: str = "xi",
+    policy: str = defaults.POLICY,
 ) -> ScreeningResult:
     """Screen crystals that were selected before, as :func:`screen_paths` does.
 

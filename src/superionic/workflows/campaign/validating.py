@@ -16,7 +16,7 @@ from superionic.schemas.screening import ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
 from superionic.settings import SuperionicSettings
 from superionic.store.builders.build import build_screening
-from superionic.store.collection.rows import iter_screening
+from superionic.store.collection.rows import find_ranking, iter_screening
 from superionic.store.database.answers import database_errors
 from superionic.store.database.finished import finished_keys
 from superionic.store.database.stores import Database, resolve_database
@@ -198,17 +198,23 @@ def best_candidates(
     """
     by_id = None if given is None else {one.material_id: one for one in given}
     wanted = list(best.ids) or (None if by_id is None else list(by_id))
+    same = {"mobile_species": mobile_species, "potential": info.label}
+    ranking = find_ranking(database.screening, **same, weights_sha256=info.weights_sha256)
     found = iter_screening(
         database.screening,
-        mobile_species=mobile_species,
-        potential=info.label,
+        **same,
+        ranking=None if best.ids else ranking,
         material_ids=wanted,
         sort=rank_field(best.policy),
     )
-    same = (mobile_species, info.label, info.weights_sha256)
-    computed = (row for row in found if row.duplicate_of is None and row.ranked_among == same)
+    computed = (
+        row
+        for row in found
+        if row.duplicate_of is None and row.potential_weights_sha256 == info.weights_sha256
+    )
     if best.ids:
-        rows = list(computed)
+        # Of rows with several settings, that of the largest ranking, which comes last.
+        rows = list({row.material_id: row for row in sorted(computed, key=ranking.holds)}.values())
         if missing := sorted(set(best.ids) - {row.material_id for row in rows}):
             raise SettingsError(
                 f"The screening collection has no row of {', '.join(missing)} for {mobile_species} "

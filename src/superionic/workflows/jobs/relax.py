@@ -70,8 +70,8 @@ class RelaxIfNeededMaker(Maker):
     name: str = "relax if needed"
     max_force_eV_per_A: float | None = defaults.SCREEN_MAX_FORCE_eV_per_A
     relax_cell: bool = False
-    fmax_eV_per_A: float = 0.02
-    steps: int = 500
+    fmax_eV_per_A: float = defaults.RELAXED_FORCE_eV_per_A
+    steps: int = defaults.RELAX_STEPS
 
     # Without output_schema: jobflow checks it against the reference that a replacement leaves.
     @job

@@ -5,6 +5,7 @@ const COLUMNS = [
   { name: "formula", title: "Formula", sort: "formula" },
   { name: "material_id", title: "Identifier", sort: "material_id" },
   { name: "mobile_species", title: "Ion", minor: true },
+  { name: "score", title: "Score", numeric: true },
   { name: "mpe_eV", title: "Barrier (eV)", sort: "mpe_eV", numeric: true },
   { name: "barrier_3d_eV", title: "3D barrier (eV)", sort: "barrier_3d_eV", numeric: true, minor: true },
   { name: "fv_connected", title: "fv connected", sort: "fv_connected", numeric: true, minor: true },
@@ -26,6 +27,7 @@ const field = (name) => form.querySelector(`[name="${name}"]`);  // "elements" h
 let state = read(location.search);
 let visited = history.state?.visited ?? [];
 let running = null;
+let usualPolicy = "";
 
 // The state is the address: pages can be kept, sent and gone back to.
 function read(search) {
@@ -37,9 +39,10 @@ function read(search) {
 
 function parameters({ after, ...rest }) {
   const { group, ...plain } = rest;
-  if (group) {
-    const [mobile_species, ...potential] = group.split("|");
-    Object.assign(plain, { mobile_species, potential: potential.join("|") });
+  if (group === "all") plain.all_rankings = "true";
+  else if (group) {
+    const [mobile_species, settings, ...potential] = group.split("|");
+    Object.assign(plain, { mobile_species, settings, potential: potential.join("|") });
   }
   return after ? { ...plain, after } : plain;
 }
@@ -117,6 +120,7 @@ function draw(page) {
   find("previous").disabled = !visited.length;
   find("first").disabled = !state.after;
   find("next").onclick = () => go({ after: page.meta.next }, { keepPlace: true, seen: [...visited, state.after || ""] });
+  find("notes").replaceChildren(...page.meta.notes.map((note) => element("p", {}, note)));
   find("place").textContent = `page ${visited.length + 1}, ${page.data.length} rows, ${page.meta.took_ms} ms`;
   if (state.after && !visited.length) find("place").textContent = `${page.data.length} rows, ${page.meta.took_ms} ms`;
 }
@@ -156,14 +160,14 @@ async function show() {
 
 function fillForm() {
   field("group").value = state.group ?? "";
-  field("policy").value = state.policy ?? "xi";
+  field("policy").value = state.policy ?? usualPolicy;
   for (const name of FILTERS) field(name).value = state[name] ?? "";
   for (const box of form.querySelectorAll("[name=present]")) box.checked = state.present.includes(box.value);
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const changes = { group: field("group").value, policy: field("policy").value === "xi" ? "" : field("policy").value };
+  const changes = { group: field("group").value, policy: field("policy").value === usualPolicy ? "" : field("policy").value };
   for (const name of FILTERS) changes[name] = field(name).value.trim();
   for (const name of ["elements", "without_elements"]) {
     changes[name] = changes[name].split(/[\s,;-]+/).filter(Boolean).join(",");
@@ -199,9 +203,11 @@ async function start() {
   try {
     const about = await ask("/api/about");
     find("about").textContent = `${about.database} · superionic ${about.version}`;
+    usualPolicy = about.policy;
     for (const group of about.groups) {
-      const value = `${group.mobile_species}|${group.potential}`;
-      field("group").append(element("option", { value }, `${group.mobile_species}, ${group.potential} (${group.n_rows.toLocaleString("en")})`));
+      const value = `${group.mobile_species}|${group.settings}|${group.potential}`;
+      const named = [group.mobile_species, group.potential, group.settings].filter(Boolean).join(", ");
+      field("group").append(element("option", { value }, `${named} (${group.n_rows.toLocaleString("en")})`));
     }
     for (const [name, text] of Object.entries(about.policies)) {
       field("policy").append(element("option", { value: name, title: text }, name));
