@@ -58,7 +58,7 @@ def filled(database):
 def run(*arguments: str, code: int = 0) -> str:
     result = CliRunner().invoke(app, list(arguments))
     assert result.exit_code == code, result.output
-    return result.output
+    return result.output if code else result.stdout
 
 
 def test_policies_order_the_rows(filled):
@@ -66,7 +66,7 @@ def test_policies_order_the_rows(filled):
         rows = json.loads(run("query", "--format", "json", *arguments))
         return [(row["material_id"], row["rank"]) for row in rows]
 
-    assert found() == [("mp-1", 1), ("mp-2", 2), ("mp-3", 3)]
+    assert found("--policy", "xi") == [("mp-1", 1), ("mp-2", 2), ("mp-3", 3)]
     assert found("--policy", "barrier") == [("mp-2", 1), ("mp-1", 2), ("mp-3", 3)]
     assert found("--policy", "network", "--top", "1") == [("mp-2", 1)]
     assert found("--with", "label") == [("mp-3", 3)]

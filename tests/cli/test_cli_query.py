@@ -39,7 +39,7 @@ def filled(database):
 def query(*arguments: str, code: int = 0) -> str:
     result = CliRunner().invoke(app, ["query", *arguments])
     assert result.exit_code == code, result.output
-    return result.output
+    return result.output if code else result.stdout
 
 
 def found(*arguments: str) -> list[str]:
@@ -47,11 +47,11 @@ def found(*arguments: str) -> list[str]:
 
 
 def test_filters_order_and_limit(filled):
-    assert found() == ["mp-1", "mp-3", "mp-2"]
+    assert found("--policy", "xi") == ["mp-1", "mp-3", "mp-2"]
     assert found("--max-barrier", "0.2") == ["mp-2"]
     assert found("--formula", "Li2Cl2") == ["mp-1"]
-    assert found("--elements", "S,Li") == found("--elements", "Li-S") == ["mp-3", "mp-2"]
-    assert found("--mobile", "Li+", "--top", "2") == ["mp-1", "mp-3"]
+    assert found("--elements", "S,Li") == found("--elements", "Li-S") == ["mp-2", "mp-3"]
+    assert found("--mobile", "Li+", "--top", "2", "--policy", "xi") == ["mp-1", "mp-3"]
     assert found("--mobile", "Na") == []
     assert found("--potential", "chgnet:0.3.0", "--sort", "xi") == ["mp-2", "mp-3", "mp-1"]
     assert found("--sort", "formula", "--descending") == ["mp-1", "mp-3", "mp-2"]
@@ -64,7 +64,7 @@ def test_formats_hold_the_same_rows(filled):
         assert set(row) == set(line)
         assert float(line["xi"]) == row["xi"]
         assert line["mpe_eV"] == ("" if row["mpe_eV"] is None else str(row["mpe_eV"]))
-    lines = query().splitlines()
+    lines = query("--policy", "xi").splitlines()
     assert lines[0].split()[:3] == ["rank", "formula", "id"]
     assert [line.split()[2] for line in lines[1:]] == ["mp-1", "mp-3", "mp-2"]
     assert " none " in lines[2]
@@ -85,15 +85,44 @@ def test_wrong_options_are_named(arguments, filled):
     assert arguments[0] in query(*arguments, code=2)
 
 
-def test_rows_of_two_potentials_have_ranks_of_their_own(filled):
-    other = descriptors("mp-1", xi=0.4, potential="sevennet:0")
-    (row,) = ranked([screening_document([DescriptorsDocument.model_validate(other)])])
-    filled.screening.update([row.model_dump()], key="key")
-    result = CliRunner().invoke(app, ["query", "--format", "json"])
-    assert [row["rank"] for row in json.loads(result.stdout)].count(1) == 2
-    assert "within each of Li with chgnet:0.3.0, Li with sevennet:0" in result.stderr
-    one = CliRunner().invoke(app, ["query", "--potential", "sevennet:0"])
-    assert "within each" not in one.output
+def test_a_ranking_is_of_one_potential_ion_and_set_of_settings_and_says_so(filled):
+    for others in (
+        [descriptors("mp-1", xi=0.4, potential="sevennet:0")],
+        [descriptors(f"mp-{i}", xi=0.1 * i, step_A=0.4) for i in (1, 2)],
+        [descriptors("mp-9", xi=0.3, mobile_species="Na")],
+    ):
+        rows = ranked(screening_document([DescriptorsDocument.model_validate(o)]) for o in others)
+        filled.screening.update([row.model_dump() for row in rows], key="key")
+
+    def asked(*arguments):
+        result = CliRunner().invoke(app, ["query", "--format", "json", *arguments])
+        rows = json.loads(result.stdout)
+        return [(row["material_id"], row["ranking_settings"]) for row in rows], result.stderr
+
+    fine, coarse = "0.25 A exact", "0.4 A exact"
+    usual = [(f"mp-{i}", fine) for i in (1, 2, 3)]
+    rows, said = asked()
+    assert rows == usual
+    assert said.splitlines() == [
+        "Ranking of Li with chgnet:0.3.0, 0.25 A exact: 3 rows.",
+        "Left out: 2 rows of Li with chgnet:0.3.0, 0.4 A exact; 1 row of Li with sevennet:0, "
+        "0.25 A exact; 1 row of Na with chgnet:0.3.0, 0.25 A exact.",
+        "--mobile, --potential and --settings choose another; --all shows every row.",
+    ]
+    assert asked("-p", "chgnet")[0] == asked("-p", "chgnet:0.3.0", "-m", "Li")[0] == usual
+    assert asked("-p", "sevennet")[0] == [("mp-1", fine)]
+    assert asked("--settings", "0.4 A")[0] == [("mp-1", coarse), ("mp-2", coarse)]
+    assert asked("--settings", "0.4")[0] == asked("--settings", coarse)[0]
+    assert asked("-m", "Na")[0] == [("mp-9", fine)]
+    rows, said = asked("-m", "Na", "--settings", "0.4 A")
+    assert not rows
+    assert said.startswith("There is no such ranking.\nLeft out: 3 rows of Li with chgnet")
+    rows, said = asked("--all")
+    assert len(rows) == 7
+    assert not said
+    table = query("--all", "--sort", "formula")
+    assert "Li with sevennet:0, 0.25 A exact" in table
+    assert table.splitlines()[0].split()[3] == "ranking"
 
 
 def test_an_empty_answer_is_no_error(database):

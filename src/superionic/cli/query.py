@@ -133,9 +133,8 @@ def query(
     for note in ranking.notes():
         echo(note, err=True)
     if ranking.left_out:
-        echo(
-            "--mobile, --potential and --settings choose another; --all shows every row.", err=True
-        )
+        hint = "--mobile, --potential and --settings choose another; --all shows every row."
+        echo(hint, err=True)
 
 
 def _write_optimade(rows: "list[ScreeningDocument]", database: str | None) -> None:

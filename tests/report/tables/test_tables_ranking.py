@@ -14,7 +14,6 @@ from superionic.report.tables.export import rows_frame
 from superionic.report.tables.intervals import with_interval
 from superionic.report.tables.ranking import (
     JSON_FIELDS,
-    RankedGroups,
     failures_table,
     ranking_csv,
     ranking_json,
@@ -39,11 +38,12 @@ def rows():
         descriptors("a", xi=0.25, mpe_eV=None, warnings=WARNINGS),
         descriptors("[b]", xi=0.5, mpe_eV=0.125, formula="Li6PS5Cl"),
     ]
-    return ranked(screening_document([DescriptorsDocument.model_validate(o)]) for o in outputs)
+    found = [screening_document([DescriptorsDocument.model_validate(o)]) for o in outputs]
+    return ranked(found, "xi")
 
 
 def test_json_has_the_documented_fields_in_order():
-    best, other = json.loads(ranking_json(rows()))
+    best, other = json.loads(ranking_json(rows(), "xi"))
     assert tuple(best) == JSON_FIELDS
     assert (best["material_id"], best["rank"], best["mpe_eV"], best["xi"]) == ("[b]", 1, 0.125, 0.5)
     assert other["mpe_eV"] is None
@@ -51,7 +51,7 @@ def test_json_has_the_documented_fields_in_order():
 
 
 def test_csv_can_be_read_back():
-    best, other = csv.DictReader(io.StringIO(ranking_csv(rows())))
+    best, other = csv.DictReader(io.StringIO(ranking_csv(rows(), "xi")))
     assert (best["formula"], float(best["mpe_eV"])) == ("Li6PS5Cl", 0.125)
     assert (other["mpe_eV"], other["warnings"]) == ("", "relaxed;relaxed;ordered")
 
@@ -128,28 +128,8 @@ def test_a_table_comes_in_parts_that_go_on_below_each_other():
     assert "melted" in third[51]
 
 
-def test_groups_and_settings_that_do_not_compare_are_named():
-    def row(name, step_A, **fields):
-        settings = {"landscape": {"grid_step_A": step_A, "adaptive": None}, "relaxed": {"n": name}}
-        made = descriptors(name, xi=0.5, settings=settings, **fields)
-        return screening_document([DescriptorsDocument.model_validate(made)])
-
-    alike = [row("a", 0.25), row("b", 0.25)]
-    other = row("c", 0.4)
-    for found, expected in (
-        (alike, []),
-        ([*alike, other], ["1 rows", "grid_step_A 0.4 and not 0.25 (1)"]),
-        ([*alike, row("d", 0.4, mobile_species="Na")], ["within each of Li with", "Na with"]),
-    ):
-        groups = RankedGroups()
-        assert list(groups.of(found)) == found
-        said = " ".join(groups.notes())
-        assert all(part in said for part in expected)
-        assert bool(said) == bool(expected)
-
-
 def test_table_shows_each_warning_once_and_no_markup():
-    head, first, second = ranking_table(rows()).splitlines()
+    head, first, second = ranking_table(rows(), "xi").splitlines()
     assert head.split()[:3] == ["rank", "formula", "id"]
     assert first.split()[:4] == ["1", "Li6PS5Cl", "[b]", "0.125"]
     assert second.split()[:4] == ["2", "LiCl", "a", "none"]

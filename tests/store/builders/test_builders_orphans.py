@@ -55,10 +55,7 @@ def test_species_are_told_apart_and_further_names_go_with_their_crystal(stores):
     outputs.remove_docs({"output.mobile_species": "Na"})
     assert orphans(stores) == ["c|Na|chgnet:0.3.0|weights of chgne|0.25 A exact"]
     outputs.remove_docs({"output.material_id": "a"})
-    both = [
-        "also-a|Li|chgnet:0.3.0|weights of chgne|0.25 A exact",
-        "a|Li|chgnet:0.3.0|weights of chgne|0.25 A exact",
-    ]
+    both = [f"{name}|Li|chgnet:0.3.0|weights of chgne|0.25 A exact" for name in ("also-a", "a")]
     assert orphans(stores) == [*both, "c|Na|chgnet:0.3.0|weights of chgne|0.25 A exact"]
     remove_rows(screening, both[1:])
     assert orphans(stores) == [*both[:1], "c|Na|chgnet:0.3.0|weights of chgne|0.25 A exact"]

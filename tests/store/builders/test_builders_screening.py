@@ -179,9 +179,10 @@ def test_ranks_are_a_permutation_in_order_of_xi(found):
         if better["xi"] == worse["xi"] and worse["mpe_eV"] is not None:
             assert better["mpe_eV"] is not None
             assert better["mpe_eV"] <= worse["mpe_eV"]
-    again = ranked(
+    alone = [
         screening_document([DescriptorsDocument.model_validate(output)]) for output in documents
-    )
+    ]
+    again = ranked(alone, "xi")
     assert [row.material_id for row in again] == [row["material_id"] for row in in_order]
 
 
@@ -193,5 +194,5 @@ def test_rows_of_tasks_are_ranked_among_each_other_with_the_same_weights():
         descriptors("a", xi=0.9, potential="sevennet:7net-0", minutes=1),
     )
     keys = ["key of a", "key of b", "key of b"]
-    found = rows_of_tasks(outputs, keys, "weights of chgnet")
+    found = rows_of_tasks(outputs, keys, "weights of chgnet", "xi")
     assert [(row.material_id, row.rank, row.xi) for row in found] == [("b", 1, 0.2), ("a", 2, 0.1)]

@@ -53,7 +53,6 @@ from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.collection.filters import Order
 from superionic.store.collection.rows import find_ranking, iter_pages
-from superionic.store.collection.survey import survey
 from superionic.store.ranking.policies import Policy, get_policy
 
 if TYPE_CHECKING:

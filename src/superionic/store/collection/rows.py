@@ -37,7 +37,7 @@ class Asked(TypedDict, total=False):
 
 
 class Wanted(TypedDict, total=False):
-    """Which ranking is meant, as :func:`~superionic.store.collection.ranking.choose_ranking` takes it."""
+    """Which ranking is meant, as ``choose_ranking`` takes it."""
 
     mobile_species: str | None
     potential: str | None
