@@ -5,11 +5,14 @@
 is not computed again. Results show themselves in a notebook, and ``frame()`` gives pandas.
 """
 
-from superionic.api.campaigns import Predictions, predict, refine, screen
-from superionic.api.crystal import CrystalLandscape, landscape
-from superionic.api.dynamics import Dynamics, md
-from superionic.store.collection.query import Rows, explain, query
-from superionic.structures.crystals import read_structures
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from superionic.api.campaigns import Predictions, predict, refine, screen
+    from superionic.api.crystal import CrystalLandscape, landscape
+    from superionic.api.dynamics import Dynamics, md
+    from superionic.store.collection.query import Rows, explain, query
+    from superionic.structures.crystals import read_structures
 
 __all__ = [
     "CrystalLandscape",
@@ -25,3 +28,9 @@ __all__ = [
     "refine",
     "screen",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    from superionic.front import load
+
+    return load(name)

@@ -127,9 +127,9 @@ def query(
         if output is not Format.optimade:
             for text in _written(rows, output, policy, several=every):
                 echo(text)
-        every = list(rows)
+        left = list(rows)
     if output is Format.optimade:
-        _write_optimade(every, database)
+        _write_optimade(left, database)
     for note in ranking.notes():
         echo(note, err=True)
     if ranking.left_out:

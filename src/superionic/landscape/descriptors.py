@@ -15,17 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from pymatgen.core import Lattice
 from scipy.special import expit
 
-from superionic.errors import LandscapeError, SettingsError
+from superionic.errors import LandscapeError
 from superionic.landscape.levels import checked_energies, level_map, minimum_index, mpe
 from superionic.landscape.percolation import percolation_barriers
+from superionic.landscape.settings import DescriptorSettings as DescriptorSettings
 from superionic.landscape.transport import effective_diffusivity
 from superionic.structures.checks import cell_widths
 from superionic.structures.remark import Remark
-
-DEFAULT_THRESHOLDS_eV: tuple[float, ...] = (
-    *(round(0.1 * i, 1) for i in range(1, 11)),
-    *(1.5, 2.0, 2.5, 3.0, 3.5, 4.0),
-)
 
 TRANSPORT_TEMPERATURE_K = 1000.0
 """That of the labels; the names of the numbers say it."""
@@ -45,44 +41,6 @@ def narrow_cell_remarks(lattice: Lattice) -> tuple[Remark, ...]:
         " so that barriers and Xi depend on the cell; --min-width 5 repeats it."
     )
     return (Remark("narrow_cell", text),)
-
-
-@dataclass(frozen=True)
-class DescriptorSettings:
-    """What changes the numbers of :class:`Descriptors`.
-
-    Parameters
-    ----------
-    thresholds_eV : tuple of float
-        Energies above an ion's minimum at which free volumes are given.
-    threshold_offsets_eV : tuple of float
-        A free volume is the mean over the threshold plus each of these.
-    xi_threshold_eV : float
-        Threshold of the free volumes that enter Xi; one of ``thresholds_eV``.
-
-    Raises
-    ------
-    SettingsError
-        When a tuple is empty, a threshold is repeated or ``xi_threshold_eV`` is not among them.
-    """
-
-    thresholds_eV: tuple[float, ...] = DEFAULT_THRESHOLDS_eV
-    threshold_offsets_eV: tuple[float, ...] = (-0.04, -0.02, 0.0, 0.02, 0.04)
-    xi_threshold_eV: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not self.thresholds_eV or not self.threshold_offsets_eV:
-            raise SettingsError(
-                "thresholds_eV and threshold_offsets_eV need at least one value each.",
-                hint="Use threshold_offsets_eV = (0.0,) to average over nothing.",
-            )
-        if len(set(self.thresholds_eV)) < len(self.thresholds_eV):
-            raise SettingsError(f"thresholds_eV repeats a value: {self.thresholds_eV}.")
-        if self.xi_threshold_eV not in self.thresholds_eV:
-            raise SettingsError(
-                f"xi_threshold_eV = {self.xi_threshold_eV} is not among {self.thresholds_eV}.",
-                hint="Add it to thresholds_eV.",
-            )
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,19 @@ can.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from typing import TYPE_CHECKING
 
 import numpy as np
-from ase import Atoms
-from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from superionic.errors import IsolatedAtomsError, NonFiniteEnergyError, UnknownElementError
 from superionic.potentials.force_field import FloatArray, ForceField
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,19 @@ class PotentialInfo:
     def label(self) -> str:
         """Return the short name shown in tables, ``family:name``."""
         return f"{self.family}:{self.name}"
+
+
+def package_version(package: str) -> str:
+    """Return ``package version``, or ``package unknown`` for a module that is not installed.
+
+    A module whose package has another name, as ``mace`` of mace-torch, is found, too.
+    """
+    with suppress(PackageNotFoundError):
+        return f"{package} {version(package)}"
+    for name in packages_distributions().get(package, ()):
+        with suppress(PackageNotFoundError):
+            return f"{name} {version(name)}"
+    return f"{package} unknown"
 
 
 def release(package_version: str) -> str:
@@ -117,16 +134,16 @@ class Potential(ABC):
     cutoff_A: float | None = None
 
     @abstractmethod
-    def energies(self, configurations: Sequence[Atoms]) -> NDArray[np.float64]:
+    def energies(self, configurations: "Sequence[Atoms]") -> NDArray[np.float64]:
         """Return total energies in eV, shape (n_configurations,)."""
 
     @abstractmethod
     def energies_and_forces(
-        self, configurations: Sequence[Atoms]
+        self, configurations: "Sequence[Atoms]"
     ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
         """Return total energies in eV and, for each configuration, forces in eV/A, (n_atoms, 3)."""
 
-    def frozen_framework(self, atoms: Atoms, mobile_index: int) -> FrozenFramework:
+    def frozen_framework(self, atoms: "Atoms", mobile_index: int) -> FrozenFramework:
         """Return the energy of ``atoms`` as a function of the position of one ion.
 
         The base implementation evaluates complete configurations; a family overrides it where it
@@ -134,7 +151,7 @@ class Potential(ABC):
         """
         return _FullConfigurations(self, atoms, mobile_index)
 
-    def force_field(self, systems: Sequence[Atoms]) -> ForceField:
+    def force_field(self, systems: "Sequence[Atoms]") -> ForceField:
         """Return energies and forces of some crystals, for dynamics.
 
         The base implementation evaluates complete configurations; a family overrides it where it
@@ -147,7 +164,7 @@ class Potential(ABC):
         """
         return PotentialForceField(self, systems)
 
-    def check_elements(self, atoms: Atoms) -> None:
+    def check_elements(self, atoms: "Atoms") -> None:
         """Refuse a crystal that holds elements that the potential does not know.
 
         Raises
@@ -164,7 +181,7 @@ class Potential(ABC):
                 hint="Choose another potential (--potential) or leave the material out.",
             )
 
-    def check_crystal(self, atoms: Atoms) -> None:
+    def check_crystal(self, atoms: "Atoms") -> None:
         """Refuse a crystal of which the potential knows nothing, be it an element or an atom.
 
         Raises
@@ -177,6 +194,8 @@ class Potential(ABC):
         self.check_elements(atoms)
         if self.cutoff_A is None:
             return
+        from ase.neighborlist import neighbor_list  # takes long
+
         alone = np.setdiff1d(np.arange(len(atoms)), neighbor_list("i", atoms, self.cutoff_A))
         if alone.size:
             symbol = atoms.get_chemical_symbols()[alone[0]]
@@ -189,7 +208,7 @@ class Potential(ABC):
 
 
 class _FullConfigurations(FrozenFramework):
-    def __init__(self, potential: Potential, atoms: Atoms, mobile_index: int) -> None:
+    def __init__(self, potential: Potential, atoms: "Atoms", mobile_index: int) -> None:
         self._potential = potential
         self._atoms = atoms.copy()
         self._mobile_index = mobile_index

@@ -3,8 +3,6 @@
 import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +10,9 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from superionic.errors import NonFiniteEnergyError, PotentialError
-from superionic.potentials.base import Potential, require_finite
+from superionic.potentials.base import Potential, package_version, require_finite
+
+__all__ = ["BatchedPotential", "hash_state_dict", "package_version", "resolve_device"]
 
 if TYPE_CHECKING:
     import torch
@@ -151,17 +151,6 @@ def hash_state_dict(state: "Mapping[str, torch.Tensor]") -> str:
         digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def package_version(package: str) -> str:
-    """Return ``package version``, or ``package unknown`` for a module that is not installed.
-
-    A module whose package has another name, as ``mace`` of mace-torch, is found, too.
-    """
-    for name in (package, *packages_distributions().get(package, ())):
-        with suppress(PackageNotFoundError):
-            return f"{name} {version(name)}"
-    return f"{package} unknown"
 
 
 def resolve_device(device: str) -> str:

@@ -18,7 +18,7 @@ A potential is loaded once per process and device, and proves itself (see
 import importlib.util
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from typing import Any
 from superionic.diagnosis import Finding
 from superionic.errors import PotentialError, PotentialNotFoundError, SuperionicError
 from superionic.potentials.base import Potential, PotentialInfo
-from superionic.potentials.selfcheck import require_self_check
+from superionic.potentials.identities import files_of, known_identity
 from superionic.potentials.trust import is_restricted, require_allowed
 from superionic.settings import get_settings
 
@@ -76,6 +76,8 @@ class Family:
         Command that installs it.
     settings : frozenset of str or None
         Settings that it takes; None for any.
+    models : mapping of str to str
+        For each model whose weights lie in its package the folder there.
     """
 
     load: Callable[[str, str, Mapping[str, Any]], Potential]
@@ -83,6 +85,7 @@ class Family:
     package: str
     install: str
     settings: frozenset[str] | None = frozenset()
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 def _load_chgnet(name: str, device: str, settings: Mapping[str, Any]) -> Potential:
@@ -122,13 +125,20 @@ def _device(device: str) -> str:
 
 
 FAMILIES: dict[str, Family] = {
-    "chgnet": Family(_load_chgnet, "0.3.0", "chgnet", "pip install superionic"),
+    "chgnet": Family(
+        _load_chgnet,
+        "0.3.0",
+        "chgnet",
+        "pip install superionic",
+        models={name: f"pretrained/{name}" for name in ("0.3.0", "0.2.0", "r2scan")},
+    ),
     "sevennet": Family(
         _load_sevennet,
         "7net-0",
         "sevenn",
         'pip install "superionic[sevennet]"',
         frozenset({"modal"}),
+        {"7net-0": "pretrained_potentials"},
     ),
     "matgl": Family(_load_matgl, "", "matgl", 'pip install "superionic[matgl]"'),
     "ase": Family(_load_ase, "", "ase", "pip install ase", None),
@@ -221,7 +231,10 @@ def load_potential(spec: str, *, device: str | None = None, check: bool = True) 
 
 
 def identify_potential(spec: str) -> PotentialInfo:
-    """Return the identity of a potential as it is here; an ASE calculator is not built for that.
+    """Return the identity of a potential as it is here.
+
+    An ASE calculator is not built for that, and other potentials are not loaded where their files
+    are those of the last time.
 
     Parameters
     ----------
@@ -231,7 +244,13 @@ def identify_potential(spec: str) -> PotentialInfo:
     parsed = _permitted(spec)
     if parsed.family == "ase":
         return _identify(parsed)
-    return _load(parsed, get_settings().device).info
+    family = FAMILIES[parsed.family]
+    return known_identity(
+        str(parsed),
+        family.package,
+        files_of(parsed.name, family.package, family.models.get(parsed.name, "")),
+        lambda: _load(parsed, get_settings().device).info,
+    )
 
 
 def _permitted(spec: str) -> PotentialSpec:
@@ -261,6 +280,8 @@ def _load(spec: PotentialSpec, device: str) -> Potential:
 
 @cache
 def _prove(spec: PotentialSpec, device: str) -> None:
+    from superionic.potentials.selfcheck import require_self_check  # takes long
+
     require_self_check(_load(spec, device))
 
 
@@ -281,6 +302,8 @@ def diagnose_potentials(specs: Sequence[str]) -> list[Finding]:
 
 
 def _diagnose(spec: str) -> Finding:
+    from superionic.potentials.selfcheck import require_self_check
+
     subject = f"potential {spec}"
     try:
         potential = load_potential(spec, check=False)

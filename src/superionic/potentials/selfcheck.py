@@ -33,9 +33,6 @@ compared.
 
 import hashlib
 import json
-import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -45,11 +42,9 @@ from ase.build import bulk
 from pydantic import BaseModel, Field
 from scipy.spatial.transform import Rotation
 
+from superionic.cache import cache_file, keep
 from superionic.errors import SelfCheckError, SuperionicError, UnknownElementError
 from superionic.potentials.base import Potential
-from superionic.settings import get_settings
-
-_log = logging.getLogger(__name__)
 
 CHECK_VERSION: Final = 1
 """To be raised whenever a check, a reference or a tolerance changes."""
@@ -314,7 +309,7 @@ def require_self_check(potential: Potential) -> SelfCheckReport:
             hint="The weights and the installed package do not fit together: use a release of the "
             "weights made for this version, or another potential.",
         )
-    _write_atomically(path, report.model_dump_json(indent=1))
+    keep(path, report.model_dump_json(indent=1))
     return report
 
 
@@ -322,16 +317,4 @@ def _cache_path(potential: Potential) -> Path:
     info = potential.info
     key = json.dumps([CHECK_VERSION, info.label, info.package_version, info.weights_sha256])
     name = hashlib.sha256(key.encode()).hexdigest()[:32]
-    return get_settings().cache_dir / "self_checks" / f"{info.family}-{name}.json"
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Write a file that others see complete or not at all; a read-only cache is no fault."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except OSError as error:
-        _log.warning("The self-check could not be kept in %s: %s", path.parent, error)
+    return cache_file("self_checks", f"{info.family}-{name}.json")

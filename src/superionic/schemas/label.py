@@ -1,13 +1,15 @@
 """Documents of the labelling flow: what molecular dynamics says of one crystal."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from superionic.dynamics.slope import Slope
-from superionic.dynamics.verdict import DiffusionAnalysis
 from superionic.schemas.common import Crystal, Document, MaterialDocument, PotentialDocument
+
+if TYPE_CHECKING:
+    from superionic.dynamics.slope import Slope
+    from superionic.dynamics.verdict import DiffusionAnalysis
 
 CURVE_POINTS = 60
 
@@ -25,7 +27,7 @@ class SlopeDocument(Document):
     n_blocks: int = Field(description="Blocks of the production that share no frame.")
 
     @classmethod
-    def from_slope(cls, slope: Slope) -> "SlopeDocument":
+    def from_slope(cls, slope: "Slope") -> "SlopeDocument":
         """Return the document of a fitted slope."""
         return cls(
             slope_A2_per_ps=slope.slope_A2_per_ps,
@@ -48,7 +50,7 @@ class MSDDocument(Document):
     framework_A2: dict[str, list[float]] = Field(description="MSD of each framework element.")
 
     @classmethod
-    def from_analysis(cls, found: DiffusionAnalysis) -> "MSDDocument":
+    def from_analysis(cls, found: "DiffusionAnalysis") -> "MSDDocument":
         """Return the curves of an analysis, at evenly spaced lags, the first and last included."""
         n_lags = len(found.lags_ps)
         keep = np.unique(np.linspace(0, n_lags - 1, min(n_lags, CURVE_POINTS)).round().astype(int))

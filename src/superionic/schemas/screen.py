@@ -1,14 +1,10 @@
 """Documents of the screening flow, in the order in which its jobs write them."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from superionic.landscape.grid import Grid
-from superionic.landscape.landscape import Landscape, OrbitLandscape
-from superionic.landscape.results import DrawnMaps
-from superionic.landscape.symmetry import Operation, SiteOrbit, SpaceGroup
 from superionic.schemas.common import (
     Crystal,
     Document,
@@ -18,6 +14,9 @@ from superionic.schemas.common import (
 )
 from superionic.schemas.document import Interval
 from superionic.schemas.orderings import OrderingsSummary, Origins, Spread
+
+if TYPE_CHECKING:
+    from superionic.landscape.landscape import Landscape
 
 __all__ = [
     "DescriptorIntervals",
@@ -176,7 +175,7 @@ class LandscapeDocument(MaterialDocument):
     arrays: LandscapeArrays = Field(description="Grids, in the additional store `data`.")
 
     @classmethod
-    def from_landscape(cls, landscape: Landscape, **fields: Any) -> "LandscapeDocument":
+    def from_landscape(cls, landscape: "Landscape", **fields: Any) -> "LandscapeDocument":
         """Return the document of a landscape.
 
         Parameters
@@ -220,8 +219,14 @@ class LandscapeDocument(MaterialDocument):
             ),
         )
 
-    def landscape(self) -> Landscape:
+    def landscape(self) -> "Landscape":
         """Return the landscape; the operations that only the evaluation needed are left out."""
+        # Whoever reads documents need not compile kernels.
+        from superionic.landscape.grid import Grid
+        from superionic.landscape.landscape import Landscape, OrbitLandscape
+        from superionic.landscape.results import DrawnMaps
+        from superionic.landscape.symmetry import Operation, SiteOrbit, SpaceGroup
+
         shape = (self.grid_shape[0], self.grid_shape[1], self.grid_shape[2])
         origin = (self.grid_origin[0], self.grid_origin[1], self.grid_origin[2])
         drawn: list[DrawnMaps | None] = [None] * len(self.orbits)

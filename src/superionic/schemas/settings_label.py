@@ -101,8 +101,12 @@ def _unusual(settings: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def _usual(*, with_prepared: bool) -> dict[str, dict[str, Any]]:
     """Return the defaults of each step."""
-    from superionic.landscape.descriptors import DescriptorSettings
-    from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings, LearnedSettings
+    from superionic.landscape.settings import (
+        AdaptiveSettings,
+        DescriptorSettings,
+        LandscapeSettings,
+        LearnedSettings,
+    )
 
     landscape = asdict(LandscapeSettings())
     landscape |= {"adaptive": asdict(AdaptiveSettings()), "learned": asdict(LearnedSettings())}

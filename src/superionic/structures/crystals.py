@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 from ase import Atoms
 from pymatgen.core import Structure
-from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic.errors import InputError
 from superionic.structures.candidate import Candidate
@@ -154,6 +153,8 @@ def _only(path: Path) -> Candidate:
 def _of_object(crystal: Any) -> Candidate:
     if isinstance(crystal, Atoms):
         # pymatgen would take the calculator's results along.
+        from pymatgen.io.ase import AseAtomsAdaptor  # takes long
+
         bare = Atoms(crystal.numbers, crystal.positions, cell=crystal.cell, pbc=crystal.pbc)
         structure, known = AseAtomsAdaptor.get_structure(bare), crystal.info
     elif isinstance(crystal, Structure):

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, overload
 
 import numpy as np
@@ -134,17 +135,7 @@ def find_duplicates(
     list of int
         One index for each crystal, never larger than its own.
     """
-    from pymatgen.analysis.structure_matcher import StructureMatcher
-
     settings = settings or DuplicateSettings()
-    matcher = StructureMatcher(
-        ltol=settings.length_tolerance,
-        stol=settings.site_tolerance,
-        angle_tol=settings.angle_tolerance_deg,
-        primitive_cell=False,  # they are primitive already
-        scale=True,
-        attempt_supercell=False,
-    )
     first: dict[str, int] = {}
     buckets: dict[tuple, list[tuple[int, int]]] = defaultdict(list)  # crystal, and its cell
     cells = PackedCrystals()
@@ -165,7 +156,7 @@ def find_duplicates(
             result.append(i)
             continue
         bucket = buckets[_key(cell, settings.symprec_A)]
-        like = next((j for j, k in bucket if _same(cell, cells, k, matcher, settings)), None)
+        like = next((j for j, k in bucket if _same(cell, cells, k, settings)), None)
         if like is None:
             bucket.append((i, len(cells)))
             cells.append(cell)
@@ -226,10 +217,22 @@ def _key(cell: Structure, symprec_A: float) -> tuple[str, int, int]:
     return formula, len(cell), group.number if group else 1
 
 
-def _same(
-    one: Structure, cells: PackedCrystals, index: int, matcher: Any, settings: DuplicateSettings
-) -> bool:
+def _same(one: Structure, cells: PackedCrystals, index: int, settings: DuplicateSettings) -> bool:
     ratio = one.volume / cells.volume_A3(index)
     if not np.isclose(ratio, 1.0, rtol=0.0, atol=settings.volume_tolerance):
         return False
-    return bool(matcher.fit(one, cells[index], skip_structure_reduction=True))
+    return bool(_matcher(settings).fit(one, cells[index], skip_structure_reduction=True))
+
+
+@cache
+def _matcher(settings: DuplicateSettings) -> Any:
+    from pymatgen.analysis.structure_matcher import StructureMatcher  # takes long, seldom needed
+
+    return StructureMatcher(
+        ltol=settings.length_tolerance,
+        stol=settings.site_tolerance,
+        angle_tol=settings.angle_tolerance_deg,
+        primitive_cell=False,  # they are primitive already
+        scale=True,
+        attempt_supercell=False,
+    )

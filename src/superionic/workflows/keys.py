@@ -87,7 +87,7 @@ PARTS = _parts(
     Part("LearnedSettings", "superionic.landscape.settings.LearnedSettings"),
     Part("AdaptiveSettings", "superionic.landscape.settings.AdaptiveSettings"),
     Part("DescriptorsMaker", "superionic.workflows.jobs.descriptors.DescriptorsMaker"),
-    Part("DescriptorSettings", "superionic.landscape.descriptors.DescriptorSettings"),
+    Part("DescriptorSettings", "superionic.landscape.settings.DescriptorSettings"),
     Part("ShakeMaker", "superionic.workflows.jobs.shakes.ShakeMaker"),
     Part("ShakeSettings", "superionic.network.settings.ShakeSettings"),
     Part("DiffusionMDMaker", "superionic.workflows.jobs.diffusion.DiffusionMDMaker"),

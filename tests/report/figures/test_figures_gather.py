@@ -140,11 +140,11 @@ def test_unknown_materials_and_kinds(database):
 def test_campaign_kinds_take_rows_of_one_potential(database):
     other = [one.model_copy(update={"potential": "toy:1", "key": one.key + "t"}) for one in rows()]
     database.screening.update([one.model_dump() for one in other[:1]], key="key")
-    data = gather.gather(database, "ranking")
+    data = gather.gather(database, "ranking", policy="xi")
     assert [one.material_id for one in data.materials] == ["m-1", "m-2"]
     assert data.materials[0].simulated.value == pytest.approx(0.4771, abs=1e-4)
-    only = gather.gather(database, "ranking", potential="toy:1")
+    only = gather.gather(database, "ranking", policy="xi", potential="toy:1")
     assert only.n_materials == 1
     database.screening.remove_docs({})
     with pytest.raises(FigureError, match="has no rows"):
-        gather.gather(database, "ranking")
+        gather.gather(database, "ranking", policy="xi")

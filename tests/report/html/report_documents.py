@@ -115,7 +115,8 @@ def content_of(
 ) -> Content:
     """Return the content of a report on rows, ranked among each other, and further stored ones."""
     documents = documents or {}
-    complete = [row.model_dump() for row in ranked(rows)] if rows else []
+    options = {"policy": "xi"} | options
+    complete = [row.model_dump() for row in ranked(rows, "xi")] if rows else []
     return gather(
         Stored([*complete, *stored], failures),
         lambda row: documents.get(row.material_id, MaterialDocuments(row)),

@@ -35,7 +35,7 @@ READING = {
     *("hello", "ismaster", "isMaster", "ping", "find", "getMore", "aggregate", "count", "distinct"),
     *("killCursors", "endSessions", "saslStart", "saslContinue", "buildInfo", "connectionStatus"),
 }
-HOSTILE_KEY = f"{HOSTILE}|Li|chgnet:0.3.0|weights of chgne"
+HOSTILE_KEY = f"{HOSTILE}|Li|chgnet:0.3.0|weights of chgne|0.25 A exact"
 
 
 @pytest.fixture
@@ -44,13 +44,13 @@ def api(client):
 
 
 def found(api, **asked) -> list[str]:
-    answer = api.get("/api/rows", params={"limit": 200, **asked})
+    answer = api.get("/api/rows", params={"limit": 200, "all_rankings": True, **asked})
     assert answer.status_code == 200, answer.text
     return [row["material_id"] for row in answer.json()["data"]]
 
 
 def pages(api, **asked) -> Iterator[dict]:
-    after = {}
+    after, asked = {}, {"all_rankings": True, "policy": "xi", **asked}
     while True:
         page = api.get("/api/rows", params={**asked, **after}).json()
         yield from page["data"]
@@ -106,10 +106,11 @@ def test_pages_hold_every_row_once_in_order(api, asked):
 
 
 def test_the_end_is_known(api):
-    whole = api.get("/api/rows", params={"limit": 200}).json()
+    every = {"all_rankings": True}
+    whole = api.get("/api/rows", params={"limit": 200, **every}).json()
     assert whole["meta"]["next"] is None
     assert whole["meta"]["n"] == len(whole["data"]) == N_PLAIN + 3
-    assert api.get("/api/count").json() == {"n": N_PLAIN + 3, "exact": True}
+    assert api.get("/api/count", params=every).json() == {"n": N_PLAIN + 3, "exact": True}
     part = api.get("/api/count", params={"potential": "sevennet:0"}).json()
     assert part == {"n": N_PLAIN // 7, "exact": True}
 
@@ -123,7 +124,24 @@ def test_a_count_that_takes_too_long_is_an_estimate(spec):
         estimate = slow.count(database, known, few)
         assert not estimate.exact
         assert estimate.n == pytest.approx(N_PLAIN // 7, abs=2)
-        assert slow.count(database, known, Filters()).n == N_PLAIN + 3
+        assert slow.count(database, known, Filters(all_rankings=True)).n == N_PLAIN + 3
+
+
+def test_one_ranking_is_shown_and_what_it_left_out_is_said(api):
+    page = api.get("/api/rows", params={"limit": 200}).json()
+    n_largest = N_PLAIN - N_PLAIN // 7 + 2
+    assert {row["potential"] for row in page["data"]} == {"chgnet:0.3.0"}
+    assert [row["rank"] for row in page["data"]] == list(range(1, n_largest + 1))
+    assert page["meta"]["notes"] == [
+        f"Ranking of Li with chgnet:0.3.0, 0.25 A exact: {n_largest} rows.",
+        "Left out: 10 rows of Li with sevennet:0, 0.25 A exact; 1 row of Li with "
+        "ase:toy_potential.Toy.",
+    ]
+    assert api.get("/api/count").json() == {"n": n_largest, "exact": True}
+    other = api.get("/api/rows", params={"settings": "0.25 A", "potential": "sevennet"}).json()
+    assert len(other["data"]) == N_PLAIN // 7
+    assert api.get("/api/rows", params={"settings": "0.4 A"}).json()["data"] == []
+    assert api.get("/api/count", params={"settings": "0.4 A"}).json()["n"] == 0
 
 
 def test_the_collection_is_described(api):
@@ -166,7 +184,7 @@ def test_a_material_is_explained(api):
     answer = api.get("/api/material", params={"key": REAL_KEY}).json()
     assert answer["row"]["material_id"] == REAL
     assert [one["kind"] for one in answer["figures"]] == ["landscape", "path", "volume"]
-    key = "mp-0005|Li|chgnet:0.3.0|weights of chgne"
+    key = "mp-0005|Li|chgnet:0.3.0|weights of chgne|0.25 A exact"
     standings = api.get("/api/material/standings", params={"key": key}).json()
     by_xi = next(one for one in standings if one["policy"] == "xi")
     rows = list(pages(api, limit=200, potential="chgnet:0.3.0"))
@@ -235,7 +253,7 @@ def test_whatever_is_listed_can_be_opened(client, server_uri):
         for row in listed:
             answer = shown.get("/api/material", params={"key": row["key"]})
             assert answer.json()["row"]["material_id"] == row["material_id"]
-        too_long = shown.get("/api/rows", params={"limit": 200}).json()["data"][-1]
+        too_long = shown.get("/api/rows", params={"limit": 200, "policy": "xi"}).json()["data"][-1]
         assert too_long["unreadable"]
     finally:
         MongoClient(server_uri).drop_database("serve_tests_long")
@@ -254,19 +272,20 @@ def test_downloads(api, tmp_path):
     assert read == pytest.approx(np.min(maps, axis=0), rel=1e-4, abs=1e-6)
     for what in ("cif", "cube"):
         gone = api.get(
-            f"/api/material/{what}", params={"key": "mp-0001|Li|chgnet:0.3.0|weights of chgne"}
+            f"/api/material/{what}",
+            params={"key": "mp-0001|Li|chgnet:0.3.0|weights of chgne|0.25 A exact"},
         )
         assert gone.status_code == 404
         assert gone.json()["error"]["hint"]
 
 
 def test_the_filtered_table_as_csv(api, client):
-    asked = {"sort": "material_id", "material_id": "mp-002"}
+    asked = {"sort": "material_id", "material_id": "mp-002", "all_rankings": True}
     answer = api.get("/api/rows.csv", params=asked)
     assert answer.headers["content-type"].startswith("text/csv")
     lines = list(csv.DictReader(io.StringIO(answer.text)))
     assert [line["material_id"] for line in lines] == [f"mp-{i:04d}" for i in range(20, 30)]
-    everything = list(csv.DictReader(io.StringIO(api.get("/api/rows.csv").text)))
+    everything = list(csv.DictReader(io.StringIO(api.get("/api/rows.csv?all_rankings=1").text)))
     assert len(everything) == N_PLAIN + 3
     assert f"'{FORMULA_CELL}" in {line["material_id"] for line in everything}
     few = client(export_limit=5).get("/api/rows.csv").text
@@ -321,7 +340,7 @@ def test_a_row_that_cannot_be_read_breaks_nothing(client, server_uri):
     )
     try:
         odd = client(spec)
-        answer = odd.get("/api/rows")
+        answer = odd.get("/api/rows?all_rankings=1&policy=xi")
         assert answer.status_code == 200
         rows = {row["key"]: row for row in answer.json()["data"]}
         assert rows["a"]["rank"] == 1

@@ -118,10 +118,17 @@ def row_of(
     FigureError
         When it has none; its failures are named.
     """
-    asked = {"mobile_species": mobile_species, "potential": potential}
-    rows = query_screening(database.screening, **asked, material_ids=[material_id], sort="key")
+    rows = query_screening(
+        database.screening,
+        mobile_species=mobile_species,
+        potential=potential,
+        material_ids=[material_id],
+        sort="key",
+    )
     if len(rows) > 1:
-        ranking = find_ranking(database.screening, **asked)
+        ranking = find_ranking(
+            database.screening, mobile_species=mobile_species, potential=potential
+        )
         return next((row for row in rows if ranking.holds(row)), rows[0])
     if rows:
         return rows[0]

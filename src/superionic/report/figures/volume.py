@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from superionic.landscape.descriptors import DescriptorSettings
+from superionic.landscape.settings import DescriptorSettings
 from superionic.report.figures.about import About
 from superionic.report.figures.style import (
     BLUE,

@@ -249,7 +249,7 @@ def changed_rows(
         Whether these are all runs there are; if not, a row is as it should be when it holds them.
     """
     materials = sorted({row.material_id for row in found})
-    criteria = {"duplicate_of": None}
+    criteria: dict[str, Any] = {"duplicate_of": None}
     if not all_runs:
         criteria = {"material_id": {"$in": materials}} | criteria
     built: dict[RowIdentity, set[tuple[str, str]]] = {}
@@ -284,8 +284,8 @@ def rename_rows(screening: Store) -> int:
     n_renamed = 0
     for row in list(rows.find({"schema_version": {"$ne": ROW_VERSION}}, fields)):
         label = settings_label(row.get("settings") or {}, str(row.get("mobile_species")))
-        named = (str(row.get(name)) for name in RowIdentity._fields[:-1])
-        key = RowIdentity(*named, label).key
+        named = {name: str(row.get(name)) for name in RowIdentity._fields}
+        key = RowIdentity(**named | {"settings_label": label}).key
         if row.get("key") == key and row.get("settings_label") == label:
             continue
         n_renamed += 1

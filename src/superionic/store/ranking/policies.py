@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from superionic import defaults
 from superionic.errors import SettingsError
@@ -332,7 +331,9 @@ def get_policy(name: str) -> Policy:
 def percentiles(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the fraction of values below each, equal ones (itself, too) counted half."""
     found = np.asarray(values, dtype=np.float64)
-    return (rankdata(found) - 0.5) / max(found.size, 1)
+    _, place, counts = np.unique(found, return_inverse=True, return_counts=True)
+    n_below = np.cumsum(counts) - counts
+    return (n_below + counts / 2)[place] / max(found.size, 1)
 
 
 def _percentiles(values: FloatArray, lower_is_better: bool) -> FloatArray:

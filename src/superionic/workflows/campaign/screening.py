@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from superionic import defaults
 from superionic.errors import InputError
-from superionic.potentials.registry import load_potential, parse_spec
+from superionic.potentials.registry import identify_potential, load_potential, parse_spec
 from superionic.schemas.common import utc_now
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import ScreeningDocument
@@ -124,7 +124,7 @@ def screen_selection(
     failures = [unreadable(error) for error in chosen.unreadable]
     # Jobs run in another directory, where a relative path would lead nowhere.
     maker = replace(maker, potential=str(parse_spec(maker.potential)))
-    info = load_potential(maker.potential).info
+    info = identify_potential(maker.potential)
     tasks = [Task(candidate, maker.key(candidate)) for candidate in candidates]
     with (
         resolve_database(settings, prefer_uri=prefer_uri) as database,
@@ -146,6 +146,8 @@ def screen_selection(
         tasks = [task for task in tasks if task.candidate.material_id not in duplicates]
         todo = [task for task in tasks if task.key not in finished]
         todo.sort(key=lambda task: task.candidate.work)
+        if todo:  # it proves itself before anything is begun
+            load_potential(maker.potential)
         reporter.planned(n_materials=len(tasks), n_finished=len(tasks) - len(todo), todo=todo)
         record_names(database, duplicates, maker.mobile_species)
         outcomes = run_and_build(

@@ -198,11 +198,16 @@ def best_candidates(
     """
     by_id = None if given is None else {one.material_id: one for one in given}
     wanted = list(best.ids) or (None if by_id is None else list(by_id))
-    same = {"mobile_species": mobile_species, "potential": info.label}
-    ranking = find_ranking(database.screening, **same, weights_sha256=info.weights_sha256)
+    ranking = find_ranking(
+        database.screening,
+        mobile_species=mobile_species,
+        potential=info.label,
+        weights_sha256=info.weights_sha256,
+    )
     found = iter_screening(
         database.screening,
-        **same,
+        mobile_species=mobile_species,
+        potential=info.label,
         ranking=None if best.ids else ranking,
         material_ids=wanted,
         sort=rank_field(best.policy),

@@ -3,16 +3,11 @@
 import math
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobflow import job
 
-from superionic.landscape.descriptors import (
-    DescriptorSettings,
-    compute_descriptors,
-    narrow_cell_remarks,
-)
-from superionic.landscape.intervals import Intervals, descriptor_intervals
+from superionic.landscape.settings import DescriptorSettings
 from superionic.progress import report_stage
 from superionic.schemas.common import Warning_
 from superionic.schemas.screen import (
@@ -24,6 +19,9 @@ from superionic.schemas.screen import (
     RelaxedDocument,
 )
 from superionic.workflows.jobs.maker import SettingsMaker
+
+if TYPE_CHECKING:
+    from superionic.landscape.intervals import Intervals
 
 
 @dataclass
@@ -59,6 +57,9 @@ class DescriptorsMaker(SettingsMaker):
         relaxed : RelaxedDocument, optional
             How it was relaxed.
         """
+        from superionic.landscape.descriptors import compute_descriptors, narrow_cell_remarks
+        from superionic.landscape.intervals import descriptor_intervals
+
         report_stage("descriptors")
         start = time.perf_counter()
         computed = landscape.landscape()
@@ -120,7 +121,7 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def bounded(intervals: Intervals) -> dict[str, Any]:
+def bounded(intervals: "Intervals") -> dict[str, Any]:
     """Return intervals as documents and JSON hold them: ``low`` and ``high``, None if infinite."""
 
     def one(value: Any) -> Any:

@@ -3,15 +3,12 @@
 import time
 from dataclasses import asdict, dataclass, field
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobflow import Flow, Response, job
 from pymatgen.core import Structure
 
-from superionic.landscape.evaluation import Evaluation
-from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.landscape.settings import LandscapeSettings
-from superionic.landscape.shards import assemble, evaluate_part, settle_symmetry
 from superionic.potentials.registry import load_potential, parse_spec
 from superionic.progress import report_progress, report_stage
 from superionic.schemas.common import PackedArray, PotentialDocument, Warning_
@@ -24,6 +21,9 @@ from superionic.schemas.screen import (
 from superionic.workflows.jobs.given import as_prepared
 from superionic.workflows.jobs.maker import SettingsMaker
 from superionic.workflows.keys import key_fields
+
+if TYPE_CHECKING:
+    from superionic.landscape.landscape import Landscape
 
 Crystal = RelaxedDocument | PreparedDocument
 
@@ -83,6 +83,8 @@ class LandscapeMaker(SettingsMaker):
             split = self._split(crystal, potential, self.energies_per_job)
             if split is not None:
                 return split
+        from superionic.landscape.landscape import compute_landscape  # compiles kernels
+
         loaded = load_potential(potential)
         landscape = compute_landscape(
             crystal.structure,
@@ -102,6 +104,9 @@ class LandscapeMaker(SettingsMaker):
         return as_prepared(structure, mobile_species, settings, material_id)
 
     def _split(self, crystal: Crystal, potential: str, energies_per_job: int) -> Response | None:
+        from superionic.landscape.evaluation import Evaluation
+        from superionic.landscape.shards import settle_symmetry
+
         start = time.perf_counter()
         evaluation = Evaluation(
             crystal.structure, crystal.mobile_species, load_potential(potential), self.settings
@@ -154,6 +159,8 @@ class LandscapePartMaker(SettingsMaker):
         part : int
             Which part, from 0.
         """
+        from superionic.landscape.shards import evaluate_part
+
         start = time.perf_counter()
         loaded = load_potential(potential)
         energies = evaluate_part(
@@ -222,6 +229,8 @@ class AssembleLandscapeMaker(SettingsMaker):
         warnings : list of dict
             Code and text of what the check found.
         """
+        from superionic.landscape.shards import assemble
+
         energies = [[share.unpack() for share in part.arrays] for part in parts]
         loaded = load_potential(potential)
         landscape = assemble(
@@ -249,7 +258,7 @@ def _identity(crystal: Crystal) -> dict[str, Any]:
 
 
 def _document(
-    landscape: Landscape, crystal: Crystal, potential: str, settings: LandscapeSettings
+    landscape: "Landscape", crystal: Crystal, potential: str, settings: LandscapeSettings
 ) -> LandscapeDocument:
     return LandscapeDocument.from_landscape(
         landscape,

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from jobflow import Flow, Maker, Response, job
 from pymatgen.core import Structure
-from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic import defaults
 from superionic.errors import PotentialError, SettingsError
@@ -192,6 +191,8 @@ def largest_force(structure: Structure, potential: Potential) -> float:
     UnknownElementError, NonFiniteEnergyError
         As the potential does.
     """
+    from pymatgen.io.ase import AseAtomsAdaptor  # takes long
+
     atoms = AseAtomsAdaptor.get_atoms(structure)
     potential.check_crystal(atoms)
     energies_eV, forces = potential.energies_and_forces([atoms])
