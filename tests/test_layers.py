@@ -14,6 +14,7 @@ SOURCE = Path(superionic.__file__).parent
 LAYERS = (
     # Each line knows those above it, and within a line those before it.
     *("moved", "front", "units", "errors", "text", "yaml_file", "fields", "settings", "defaults"),
+    "cache",
     *("cores", "directories", "diagnosis", "progress", "statistics"),
     "structures",
     "potentials",

@@ -98,6 +98,7 @@ def query(
     which others there are.
     """
     from superionic.schemas.indexes import rank_field
+    from superionic.store.collection.ranking import rankings_of_potentials
     from superionic.store.collection.rows import find_ranking, iter_screening
     from superionic.store.database.reading import screening_rows
 
@@ -107,9 +108,10 @@ def query(
         ranking = find_ranking(
             found, mobile_species=element, potential=potential, settings=of_settings, every=every
         )
+        together = rankings_of_potentials(ranking) if across else []
         rows = iter_screening(
             found,
-            ranking=ranking,
+            ranking=None if across else ranking,
             mobile_species=element,
             potential=potential,
             max_barrier_eV=max_barrier,
@@ -122,17 +124,17 @@ def query(
         if across:
             from superionic.store.ranking.across import across_potentials
 
-            together = across_potentials(rows, across, policy)
-            rows = iter(together[: top or None])
+            chosen = (row for row in rows if any(one.holds(row) for one in together))
+            rows = iter(across_potentials(chosen, across, policy)[: top or None])
         if output is not Format.optimade:
             for text in _written(rows, output, policy, several=every):
                 echo(text)
         left = list(rows)
     if output is Format.optimade:
         _write_optimade(left, database)
-    for note in ranking.notes():
+    for note in [note for one in together for note in one.notes()[:1]] or ranking.notes():
         echo(note, err=True)
-    if ranking.left_out:
+    if ranking.left_out and not across:
         hint = "--mobile, --potential and --settings choose another; --all shows every row."
         echo(hint, err=True)
 

@@ -10,7 +10,7 @@ from superionic.schemas.document import Document, Interval, Warning_
 from superionic.schemas.orderings import OrderingsSummary, Origins
 from superionic.schemas.settings_label import settings_label
 
-ROW_VERSION = "2.5"
+ROW_VERSION = "2.6"
 """Version of the rows; a row of another version is built again."""
 
 _COMPLETE_SINCE = (2, 2)

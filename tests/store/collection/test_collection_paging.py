@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from superionic.report.serve.errors import answer_of
+from superionic.schemas.indexes import PolicyName, SortField
 from superionic.schemas.screening import element_sets
 from superionic.store.collection import paging
 from superionic.store.collection.filters import Filters, Order, order_of
 from superionic.store.collection.paging import Position, PositionError, read_page
 from superionic.store.collection.survey import Survey, largest_with, meets, survey, value_at
-from superionic.schemas.indexes import PolicyName, SortField
 
 ELEMENTS = ("Li", "S", "O", "P")
 PARTS_OF_ROWS = (

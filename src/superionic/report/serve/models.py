@@ -6,8 +6,8 @@ from pydantic import BaseModel, Field
 
 from superionic import defaults
 from superionic.schemas.failure import FailureDocument
-from superionic.schemas.screening import Part, ScreeningDocument
 from superionic.schemas.indexes import PolicyName, SortField
+from superionic.schemas.screening import Part, ScreeningDocument
 from superionic.store.collection.filters import Filters
 
 T = TypeVar("T")

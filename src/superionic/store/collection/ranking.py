@@ -118,6 +118,27 @@ def choose_ranking(
     return Ranking(known, None, tuple(groups))
 
 
+def rankings_of_potentials(ranking: Ranking) -> list[Ranking]:
+    """Return for each potential its largest ranking of the same ion, that of the ranking first.
+
+    Parameters
+    ----------
+    ranking : Ranking
+        One of them.
+    """
+    if ranking.group is None:
+        return []
+    ion = ranking.group.mobile_species
+    groups = [ranking.group, *(one for one in ranking.left_out if one.mobile_species == ion)]
+    first: dict[str, Group] = {}
+    for group in groups:
+        first.setdefault(group.potential, group)
+    return [
+        Ranking(ranking.survey, group, tuple(one for one in groups if one is not group))
+        for group in first.values()
+    ]
+
+
 def potentials_named(known: Survey, name: str) -> list[str]:
     """Return the potentials of a collection that a name means, as ``chgnet`` does all of CHGNet.
 

@@ -15,7 +15,7 @@ from superionic.settings import SuperionicSettings
 from superionic.store.builders.arrays import tasks_with_lost_arrays
 from superionic.store.builders.build import build_screening
 from superionic.store.builders.screening import rows_of_tasks
-from superionic.store.collection.rows import iter_screening
+from superionic.store.collection.rows import find_ranking, iter_screening
 from superionic.store.database.answers import database_errors
 from superionic.store.database.finished import finished_keys
 from superionic.store.database.stores import Database, resolve_database
@@ -172,16 +172,20 @@ def screened_rows(
     SettingsError
         When an identifier of ``best`` has no row with a landscape.
     """
-    found = iter_screening(
+    ranking = find_ranking(
         database.screening,
         mobile_species=mobile_species,
         potential=info.label,
+        weights_sha256=info.weights_sha256,
+    )
+    found = iter_screening(
+        database.screening,
+        ranking=ranking,
         present=["landscape"],
         material_ids=list(best.ids) or names,
         sort=rank_field(best.policy),
     )
-    same = (mobile_species, info.label, info.weights_sha256)
-    rows = [row for row in found if row.ranked_among == same]
+    rows = list(found)
     if missing := sorted(set(best.ids) - {row.material_id for row in rows}):
         raise SettingsError(
             f"There is no landscape of {', '.join(missing)} for {mobile_species} and {info.label}.",
