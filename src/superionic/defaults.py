@@ -14,7 +14,8 @@ SCREEN_MAX_FORCE_eV_per_A = 0.5
 """Above, a landscape is not that of the crystal, which is relaxed first."""
 RELAXED_FORCE_eV_per_A = 0.02
 RELAX_STEPS = 500
-"""Where a relaxation ends."""
+SYMMETRY_TOLERANCE_A = 0.2
+"""Where a relaxation ends, and how much symmetry a noisy crystal may be given after it."""
 MD_MAX_FORCE_eV_per_A = 0.1
 """The same for dynamics and shakes, whose energies are compared with those of the start."""
 TEMPERATURE_K = 1000.0

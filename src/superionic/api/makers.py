@@ -14,7 +14,11 @@ from superionic.structures.prepare import PrepareSettings
 from superionic.structures.species import MobileSpecies, parse_mobile_species
 from superionic.workflows.jobs.landscape import LandscapeMaker
 from superionic.workflows.jobs.prepare import PrepareMaker
-from superionic.workflows.jobs.relax import RelaxIfNeededMaker, relax_before_forces, relaxes_cell
+from superionic.workflows.jobs.relax import (
+    relax_before_forces,
+    relax_before_landscape,
+    relaxes_cell,
+)
 
 if TYPE_CHECKING:
     from superionic.workflows.campaign.selection import SelectionSettings
@@ -109,7 +113,8 @@ def screen_maker(
         mobile_species=ion.element,
         potential=potential or get_settings().potential,
         prepare_maker=PrepareMaker(settings=PrepareSettings(supercell_min_width_A=min_width_A)),
-        relax_maker=RelaxIfNeededMaker(
+        relax_maker=replace(
+            relax_before_landscape(),
             max_force_eV_per_A=None if relax == "never" else defaults.SCREEN_MAX_FORCE_eV_per_A,
             relax_cell=relax_cell,
         ),

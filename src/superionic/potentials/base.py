@@ -225,7 +225,7 @@ class _FullConfigurations(FrozenFramework):
 class PotentialForceField:
     """Any potential as a force field."""
 
-    def __init__(self, potential: Potential, systems: Sequence[Atoms]) -> None:
+    def __init__(self, potential: Potential, systems: "Sequence[Atoms]") -> None:
         self._potential = potential
         self._systems = [atoms.copy() for atoms in systems]
         for atoms in self._systems:

@@ -47,6 +47,11 @@ class PreparedDocument(MaterialDocument):
     steps: list[str] = Field(description="What preparation did, in order.")
     spacegroup_number: int = Field(description="International number of the space group.")
     spacegroup_symbol: str = Field(description="International symbol of the space group.")
+    noisy: bool = Field(
+        False,
+        description="Whether the crystal as it was read has no symmetry and would have one within "
+        "some tenths of an Angstrom, as files from dynamics.",
+    )
     shortest_distances_A: dict[str, float] = Field(
         default_factory=dict,
         description="For each element the shortest distance in A of a mobile ion to another atom "
@@ -68,6 +73,12 @@ class RelaxedDocument(MaterialDocument):
         description="Largest displacement of an atom by the relaxation, in A."
     )
     n_steps: int = Field(description="Ionic steps of the relaxation.")
+    symmetry_tolerance_A: float | None = Field(
+        None, description="Tolerance in A within which a noisy crystal was symmetrised."
+    )
+    symmetrised_by_A: float | None = Field(
+        None, description="How far an atom was moved for that at the most, in A."
+    )
 
 
 class OrbitDocument(Document):

@@ -117,6 +117,7 @@ def _usual(*, with_prepared: bool) -> dict[str, dict[str, Any]]:
             "max_force_eV_per_A": defaults.SCREEN_MAX_FORCE_eV_per_A,
             "fmax_eV_per_A": defaults.RELAXED_FORCE_eV_per_A,
             "steps": defaults.RELAX_STEPS,
+            "symmetry_tolerance_A": defaults.SYMMETRY_TOLERANCE_A,
         },
     }
     if with_prepared:

@@ -28,6 +28,16 @@ def space_group(structure: Structure, symprec_A: float) -> SpaceGroup | None:
     return SpaceGroup(int(dataset.number), str(dataset.international))
 
 
+def symmetry_of(
+    structure: Structure, symprec_A: float
+) -> tuple[NDArray[np.int_], NDArray[np.float64]] | None:
+    """Return rotations and translations on fractional coordinates, None when spglib fails."""
+    dataset = _dataset(structure, symprec_A)
+    if dataset is None:
+        return None
+    return np.asarray(dataset.rotations, dtype=int), np.asarray(dataset.translations, dtype=float)
+
+
 def orbits(structure: Structure, symprec_A: float) -> NDArray[np.int_]:
     """Return for each site the lowest index of a site equivalent to it, shape (n_sites,).
 

@@ -335,6 +335,23 @@ def _supercell(structure: Structure, min_width_A: float, steps: list[str]) -> St
     return structure.make_supercell(repeats, in_place=False)
 
 
+def computed_cell(structure: Structure, settings: PrepareSettings) -> Structure:
+    """Return an ordered crystal in the cell that settings ask for: primitive, and wide enough.
+
+    Parameters
+    ----------
+    structure : pymatgen.core.Structure
+        In any cell.
+    settings : PrepareSettings
+        As for :func:`prepare`.
+    """
+    if settings.primitive:
+        structure = _primitive(structure, settings, [])
+    if settings.supercell_min_width_A is not None:
+        structure = _supercell(structure, settings.supercell_min_width_A, [])
+    return structure
+
+
 def _ordering_step(ordering: Ordering) -> str:
     search = (
         "all arrangements compared" if ordering.exhaustive else "arrangements searched by swaps"

@@ -73,7 +73,11 @@ PARTS = _parts(
     Part("VaspPointMaker", "superionic.workflows.jobs.points.VaspPointMaker"),
     Part("PrepareMaker", "superionic.workflows.jobs.prepare.PrepareMaker"),
     Part("PrepareSettings", "superionic.structures.prepare.PrepareSettings"),
-    Part("RelaxIfNeededMaker", "superionic.workflows.jobs.relax.RelaxIfNeededMaker"),
+    Part(
+        "RelaxIfNeededMaker",
+        "superionic.workflows.jobs.relax.RelaxIfNeededMaker",
+        later={"symmetry_tolerance_A": None},
+    ),
     Part(
         "LandscapeMaker",
         "superionic.workflows.jobs.landscape.LandscapeMaker",

@@ -15,6 +15,7 @@ from superionic.schemas.screen import PreparedDocument
 from superionic.structures.candidate import Candidate
 from superionic.structures.crystals import as_candidate
 from superionic.structures.description import shortest_distances
+from superionic.structures.noise import is_noisy
 from superionic.structures.prepare import PrepareSettings, prepare
 from superionic.workflows.jobs.maker import SettingsMaker
 
@@ -80,6 +81,7 @@ class PrepareMaker(SettingsMaker):
             steps=list(prepared.steps),
             spacegroup_number=prepared.spacegroup_number,
             spacegroup_symbol=prepared.spacegroup_symbol,
+            noisy=is_noisy(structure),
             shortest_distances_A=shortest_distances(prepared.structure, prepared.mobile_species),
         )
 

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jobflow import Flow, Maker, Response, job
@@ -9,11 +10,19 @@ from pymatgen.core import Structure
 
 from superionic import defaults
 from superionic.errors import PotentialError, SettingsError
+from superionic.fields import rebuilt
 from superionic.potentials.base import Potential, require_finite
 from superionic.potentials.registry import load_potential
 from superionic.progress import report_stage
 from superionic.schemas.common import PotentialDocument, Warning_
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
+from superionic.structures.noise import TOLERANCES_A, symmetric_crystals
+from superionic.structures.prepare import PrepareSettings, computed_cell
+
+_AT_REST = 2
+"""Forces up to so many times where a relaxation ends are those of a crystal at rest."""
+
+_LARGEST_RISE_eV_PER_ATOM = 1e-3
 
 
 def relax_maker(potential: str, *, relax_cell: bool, fmax_eV_per_A: float, steps: int) -> Maker:
@@ -64,6 +73,11 @@ class RelaxIfNeededMaker(Maker):
         Forces at which the relaxation ends.
     steps : int
         Most ionic steps.
+    symmetry_tolerance_A : float or None
+        A noisy crystal, which has no symmetry and would have one within some tenths of an A, is
+        relaxed whatever its forces are, and then given the highest symmetry that it has within
+        this tolerance, in A, at no cost in energy; None leaves it as it is. Other crystals are not
+        touched.
     """
 
     name: str = "relax if needed"
@@ -71,6 +85,12 @@ class RelaxIfNeededMaker(Maker):
     relax_cell: bool = False
     fmax_eV_per_A: float = defaults.RELAXED_FORCE_eV_per_A
     steps: int = defaults.RELAX_STEPS
+    symmetry_tolerance_A: float | None = None
+
+    @property
+    def symmetrises(self) -> bool:
+        """Whether noisy crystals are given their symmetry; only what is relaxed is."""
+        return self.symmetry_tolerance_A is not None and self.max_force_eV_per_A is not None
 
     # Without output_schema: jobflow checks it against the reference that a replacement leaves.
     @job
@@ -88,7 +108,10 @@ class RelaxIfNeededMaker(Maker):
         start = time.perf_counter()
         loaded = load_potential(potential)
         force = largest_force(prepared.structure, loaded)
-        if self.max_force_eV_per_A is None or force <= self.max_force_eV_per_A:
+        limit = self.max_force_eV_per_A
+        if limit is not None and self.symmetrises and prepared.noisy:
+            limit = min(limit, self.fmax_eV_per_A)
+        if limit is None or force <= limit:
             return _document(
                 self,
                 prepared,
@@ -115,6 +138,11 @@ class RelaxIfNeededMaker(Maker):
             force_before_eV_per_A=force,
         )
         return Response(replace=Flow([relax, summary], output=summary.output))
+
+
+def relax_before_landscape() -> RelaxIfNeededMaker:
+    """Return what relaxes a crystal before its landscape is computed, by default."""
+    return RelaxIfNeededMaker(symmetry_tolerance_A=defaults.SYMMETRY_TOLERANCE_A)
 
 
 def relax_before_forces(relax: str = defaults.RELAX) -> RelaxIfNeededMaker | None:
@@ -171,20 +199,78 @@ class _SummariseMaker(Maker):
         """Compare the relaxed crystal with the prepared one."""
         start = time.perf_counter()
         loaded = load_potential(potential)
-        return _document(
+        energy_eV, force_after = energy_and_force(structure, loaded)
+        document = _document(
             self.maker,
             prepared,
             loaded,
             structure,
             force_before=force_before_eV_per_A,
-            force_after=largest_force(structure, loaded),
+            force_after=force_after,
             wall_time_s=relax_time_s + time.perf_counter() - start,
             n_steps=n_steps,
         )
+        if not (self.maker.symmetrises and prepared.noisy):
+            return document
+        report_stage("symmetrising")
+        changes = _symmetrised(self.maker, prepared, loaded, document, energy_eV)
+        time_s = relax_time_s + time.perf_counter() - start
+        return document.model_copy(update=changes | {"wall_time_s": time_s})
+
+
+def _symmetrised(
+    maker: RelaxIfNeededMaker,
+    prepared: PreparedDocument,
+    potential: Potential,
+    relaxed: RelaxedDocument,
+    energy_eV: float,
+) -> dict[str, Any]:
+    """Return what changes in a document when its noisy crystal is given its symmetry.
+
+    The most symmetric crystal is taken that lies within the tolerance, is not higher in energy, and
+    is at rest as much as the relaxed one.
+    """
+    found = relaxed.structure
+    tolerance_A = maker.symmetry_tolerance_A or 0.0
+    tried = symmetric_crystals(found, [one for one in TOLERANCES_A if one <= tolerance_A])
+    n_evaluations = relaxed.n_evaluations
+    for one in tried:
+        energy_after_eV, force = energy_and_force(one.structure, potential)
+        n_evaluations += 1
+        rise_eV = (energy_after_eV - energy_eV) / len(found)
+        limit = max(_AT_REST * maker.fmax_eV_per_A, relaxed.max_force_after_eV_per_A)
+        if rise_eV > _LARGEST_RISE_eV_PER_ATOM or force > limit:
+            continue
+        settings = rebuilt(PrepareSettings, prepared.settings, "settings")
+        text = (
+            f"A noisy crystal without symmetry was brought to {one.symbol} ({one.number}) within "
+            f"{one.tolerance_A:g} A after it was relaxed; atoms moved by up to "
+            f"{one.largest_move_A:.3f} A, the energy changed by {1000 * rise_eV:+.2f} meV/atom, "
+            f"and the largest force is {force:.3f} eV/A."
+        )
+        return {
+            "structure": computed_cell(one.structure, settings),
+            "symmetry_tolerance_A": one.tolerance_A,
+            "symmetrised_by_A": one.largest_move_A,
+            "max_force_after_eV_per_A": force,
+            "n_evaluations": n_evaluations,
+            "warnings": [*relaxed.warnings, Warning_(code="symmetrised", text=text)],
+        }
+    text = (
+        f"The crystal has no symmetry, also when it is relaxed: none within {tolerance_A:g} A "
+        "without a rise in energy. If that is noise, its numbers are those of the noise."
+    )
+    warnings = [*relaxed.warnings, Warning_(code="noisy", text=text)]
+    return {"n_evaluations": n_evaluations, "warnings": warnings}
 
 
 def largest_force(structure: Structure, potential: Potential) -> float:
-    """Return the length of the longest force vector in eV/A.
+    """Return the length of the longest force vector in eV/A, as :func:`energy_and_force`."""
+    return energy_and_force(structure, potential)[1]
+
+
+def energy_and_force(structure: Structure, potential: Potential) -> tuple[float, float]:
+    """Return the energy in eV and the length of the longest force vector in eV/A.
 
     Raises
     ------
@@ -198,7 +284,7 @@ def largest_force(structure: Structure, potential: Potential) -> float:
     energies_eV, forces = potential.energies_and_forces([atoms])
     require_finite(energies_eV, potential)
     require_finite(forces[0], potential)
-    return float(np.linalg.norm(forces[0], axis=1).max())
+    return float(energies_eV[0]), float(np.linalg.norm(forces[0], axis=1).max())
 
 
 def _document(
@@ -232,7 +318,7 @@ def _document(
                 f"{displacement:.2f} A in {n_steps} steps.",
             )
         )
-        if force_after > 2 * maker.fmax_eV_per_A:
+        if force_after > _AT_REST * maker.fmax_eV_per_A:
             warnings.append(
                 Warning_(
                     code="relaxation_unconverged",
@@ -250,6 +336,7 @@ def _document(
             "relax_cell": maker.relax_cell,
             "fmax_eV_per_A": maker.fmax_eV_per_A,
             "steps": maker.steps,
+            "symmetry_tolerance_A": maker.symmetry_tolerance_A if prepared.noisy else None,
         },
         wall_time_s=wall_time_s,
         n_evaluations=1 + n_steps + int(relaxed),

@@ -1,16 +1,17 @@
 """The screening flow of one material: prepare, relax, landscape, descriptors."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jobflow import Job
 
 from superionic import defaults
 from superionic.structures.candidate import Candidate
 from superionic.structures.hashing import structure_hash
+from superionic.structures.noise import is_noisy
 from superionic.workflows.jobs.descriptors import DescriptorsMaker
 from superionic.workflows.jobs.landscape import LandscapeMaker
 from superionic.workflows.jobs.prepare import PrepareMaker
-from superionic.workflows.jobs.relax import RelaxIfNeededMaker
+from superionic.workflows.jobs.relax import RelaxIfNeededMaker, relax_before_landscape
 from superionic.workflows.keys import task_key
 from superionic.workflows.makers.base import MaterialMaker
 
@@ -51,7 +52,7 @@ class ScreenMaker(MaterialMaker):
     mobile_species: str = defaults.MOBILE
     potential: str = "chgnet"
     prepare_maker: PrepareMaker = field(default_factory=PrepareMaker)
-    relax_maker: RelaxIfNeededMaker | None = field(default_factory=RelaxIfNeededMaker)
+    relax_maker: RelaxIfNeededMaker | None = field(default_factory=relax_before_landscape)
     landscape_maker: LandscapeMaker = field(default_factory=LandscapeMaker)
     descriptors_maker: DescriptorsMaker = field(default_factory=DescriptorsMaker)
 
@@ -63,7 +64,12 @@ class ScreenMaker(MaterialMaker):
         PotentialError
             When ``potential`` is not a specification.
         """
-        return task_key(candidate.material_id, structure_hash(candidate.structure), self.bound())
+        maker = self.bound()
+        relax = maker.relax_maker
+        if relax is not None and not (relax.symmetrises and is_noisy(candidate.structure)):
+            # Of other crystals the tolerance changes nothing.
+            maker = replace(maker, relax_maker=replace(relax, symmetry_tolerance_A=None))
+        return task_key(candidate.material_id, structure_hash(candidate.structure), maker)
 
     def steps(self, prepare: Job) -> list[Job]:
         """Return the jobs after the first one."""
