@@ -12,10 +12,12 @@ import pytest
 from ase.calculators.lj import LennardJones
 
 from superionic.errors import PotentialError, PotentialNotFoundError
-from superionic.potentials import registry
-from superionic.potentials.base import same_release
+from superionic.potentials import identities, registry
+from superionic.potentials.base import PotentialInfo, same_release
+from superionic.potentials.identities import files_of, known_identity
 from superionic.potentials.registry import diagnose_potentials, load_potential, parse_spec
 from superionic.potentials.selfcheck import distorted, reference_crystals
+from superionic.settings import get_settings
 
 LJ = "ase:ase.calculators.lj.LennardJones"
 
@@ -231,3 +233,35 @@ def test_the_hash_of_an_ase_calculator_follows_folders_and_nested_files(tmp_path
 def test_releases_are_compared_as_far_as_conventions_may_change(one, other, same):
     assert same_release(one, other) is same
     assert same_release(other, one) is same
+
+
+def test_an_identity_is_known_again_until_a_file_changes(tmp_path, monkeypatch):
+    checkpoint = tmp_path / "model.pt"
+    checkpoint.write_bytes(b"parameters")
+    loads = []
+
+    def load():
+        loads.append(1)
+        return PotentialInfo("chgnet", str(checkpoint), "chgnet 0.4.2", f"hash {len(loads)}")
+
+    def asked():
+        files = files_of(str(checkpoint), "chgnet", "")
+        return known_identity(f"chgnet:{checkpoint}", "chgnet", files, load).weights_sha256
+
+    assert [asked(), asked()] == ["hash 1", "hash 1"]
+    checkpoint.write_bytes(b"other parameters")
+    assert [asked(), asked()] == ["hash 2", "hash 2"]
+    kept = sorted((get_settings().cache_dir / "identities").iterdir())
+    for path in kept:
+        path.write_text("no identity")
+    assert asked() == "hash 3"
+    monkeypatch.setattr(identities, "package_version", lambda package: f"{package} 9")
+    assert asked() == "hash 4"
+    assert files_of("no such model", "chgnet", "") == []
+    assert [path.suffix for path in files_of("0.3.0", "chgnet", "pretrained/0.3.0")]
+
+
+@pytest.mark.real_potential
+def test_the_identity_that_is_known_again_is_that_of_the_loaded_potential():
+    first = registry.identify_potential("chgnet")
+    assert registry.identify_potential("chgnet") == first == load_potential("chgnet").info

@@ -322,3 +322,48 @@ def test_a_crystal_near_equilibrium_is_left_alone(database, tmp_path):
     assert (relaxed["n_steps"], relaxed["max_displacement_A"]) == (0, 0)
     assert not outputs["descriptors"]["relaxed"]
     assert "relaxed" not in [warning["code"] for warning in outputs["descriptors"]["warnings"]]
+
+
+@pytest.mark.process
+@pytest.mark.real_potential
+def test_a_noisy_crystal_is_given_its_symmetry_when_it_is_at_rest(database, tmp_path):
+    crystal = rock_salt("Cl", 5.1)
+    maker = ScreenMaker(landscape_maker=LandscapeMaker(settings=LandscapeSettings(grid_step_A=0.8)))
+    noise_A = np.random.default_rng(0).normal(0, 0.03, (8, 3))
+    noisy = Structure(
+        crystal.lattice, crystal.species, crystal.cart_coords + noise_A, coords_are_cartesian=True
+    )
+    outputs = run_flow(maker, Candidate("noisy", noisy), database, tmp_path)
+    assert outputs["prepared"]["noisy"]
+    assert len(Structure.from_dict(outputs["prepared"]["structure"])) == 8
+    relaxed = outputs["relaxed"]
+    assert relaxed["symmetry_tolerance_A"] <= 0.2
+    assert 0 < relaxed["symmetrised_by_A"] <= relaxed["symmetry_tolerance_A"]
+    assert relaxed["max_force_after_eV_per_A"] <= 0.04
+    codes = [warning["code"] for warning in outputs["descriptors"]["warnings"]]
+    assert codes[:2] == ["relaxed", "symmetrised"]
+    assert "Fm-3m (225) within" in relaxed["warnings"][1]["text"]
+    # The landscape is that of the perfect crystal, in its primitive cell.
+    perfect = run_flow(maker, Candidate("perfect", crystal), database, tmp_path)
+    assert not perfect["relaxed"]["relaxed"]
+    found, wanted = outputs["descriptors"], perfect["descriptors"]
+    assert (found["n_atoms"], found["n_evaluations"] - relaxed["n_evaluations"]) == (
+        2,
+        wanted["n_evaluations"] - perfect["relaxed"]["n_evaluations"],
+    )
+    assert found["mpe_eV"] == pytest.approx(wanted["mpe_eV"], abs=0.01)
+    assert found["xi"] == pytest.approx(wanted["xi"], abs=0.01)
+
+
+def test_only_noisy_crystals_have_the_tolerance_in_their_key(candidate):
+    relax = MAKER.relax_maker
+    assert relax is not None
+    without = replace(MAKER, relax_maker=replace(relax, symmetry_tolerance_A=None))
+    assert MAKER.key(candidate) == without.key(candidate)
+    noisy = replace(candidate, structure=candidate.structure.copy().perturb(0.05))
+    assert MAKER.key(noisy) != without.key(noisy)
+    never, never_without = (
+        replace(one, relax_maker=replace(one.relax_maker, max_force_eV_per_A=None))
+        for one in (MAKER, without)
+    )
+    assert never.key(noisy) == never_without.key(noisy)

@@ -26,7 +26,8 @@ def explanation_text(explanation: "Explanation") -> str:
     """Return an explanation as text."""
     row = explanation.row
     lines = [
-        f"{row.formula}  {row.material_id}  mobile {row.mobile_species}  {row.potential}",
+        f"{row.formula}  {row.material_id}  mobile {row.mobile_species}  {row.potential}  "
+        f"{row.ranking_settings}",
         f"There: {', '.join(row.present)}. Missing: {', '.join(row.missing) or 'nothing'}.",
     ]
     if row.duplicate_of is not None:

@@ -184,6 +184,11 @@ class FreeVolumePolicy(MeanOfPercentiles):
         "the sum of two ranks: the free volume below 2 eV as a fraction of the cell (union of the "
         "ions), and in A^3 per mobile ion"
     )
+    ties = "barrier in three dimensions, then identifier"
+
+    def tie_break(self, row: Row) -> float:
+        """Return the barrier in three dimensions: sums of ranks are often the same."""
+        return _barrier(row.barrier_3d_eV)
 
     def lacks(self, row: Row) -> str | None:
         """Return what the row lacks, or None."""

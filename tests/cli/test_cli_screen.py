@@ -1,0 +1,16 @@
+"""``superionic screen``: what it loads when there is nothing to compute."""
+
+import pytest
+from campaign_fixtures import modules_and_seconds, rock_salt
+
+pytestmark = [pytest.mark.process, pytest.mark.real_potential]
+
+
+def test_a_screen_that_computes_nothing_loads_no_potential(run, tmp_path, data_dir):
+    rock_salt("I", 6.0).to(filename=str(tmp_path / "salt.cif"))
+    asked = ("screen", str(tmp_path / "salt.cif"), "--step", "0.9", "--workers", "1")
+    first = run(*asked).out
+    output, modules, seconds = modules_and_seconds(*asked)
+    assert output == first.rstrip()
+    assert not modules & {"torch", "chgnet", "numba", "matplotlib", "pandas", "atomate2"}
+    assert seconds < 4  # 1.2 on a machine that does nothing else
