@@ -3,13 +3,18 @@
 import time
 from dataclasses import asdict, dataclass, field
 from math import ceil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobflow import Flow, Response, job
 from pymatgen.core import Structure
 
+from superionic import __version__
+from superionic.cache import cache_file
 from superionic.landscape.settings import LandscapeSettings
+from superionic.potentials.base import PotentialInfo
 from superionic.potentials.registry import load_potential, parse_spec
+from superionic.potentials.remembering import remembering
 from superionic.progress import report_progress, report_stage
 from superionic.schemas.common import PackedArray, PotentialDocument, Warning_
 from superionic.schemas.screen import (
@@ -20,7 +25,7 @@ from superionic.schemas.screen import (
 )
 from superionic.workflows.jobs.given import as_prepared
 from superionic.workflows.jobs.maker import SettingsMaker
-from superionic.workflows.keys import key_fields
+from superionic.workflows.keys import digest, key_fields
 
 if TYPE_CHECKING:
     from superionic.landscape.landscape import Landscape
@@ -86,13 +91,14 @@ class LandscapeMaker(SettingsMaker):
         from superionic.landscape.landscape import compute_landscape  # compiles kernels
 
         loaded = load_potential(potential)
-        landscape = compute_landscape(
-            crystal.structure,
-            crystal.mobile_species,
-            loaded,
-            self.settings,
-            progress=report_progress,
-        )
+        with remembering(loaded, _unfinished(crystal, loaded.info, self.settings)) as remembered:
+            landscape = compute_landscape(
+                crystal.structure,
+                crystal.mobile_species,
+                remembered,
+                self.settings,
+                progress=report_progress,
+            )
         return _document(landscape, crystal, potential, self.settings)
 
     def _prepared(
@@ -255,6 +261,16 @@ def _identity(crystal: Crystal) -> dict[str, Any]:
         "mobile_species": crystal.mobile_species,
         "task_key": crystal.task_key,
     }
+
+
+def _unfinished(crystal: Crystal, info: PotentialInfo, settings: LandscapeSettings) -> Path:
+    """Return where the energies of a landscape are kept while it is computed."""
+    lattice, places = crystal.structure.lattice.matrix, crystal.structure.frac_coords
+    content = [
+        *(__version__, asdict(info), crystal.mobile_species, asdict(settings)),
+        *([str(one) for one in crystal.structure.species], lattice.tolist(), places.tolist()),
+    ]
+    return cache_file("unfinished", f"{digest(content)[:32]}.energies")
 
 
 def _document(
