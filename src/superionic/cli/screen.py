@@ -87,7 +87,12 @@ def screen(
     from superionic.api.makers import screen_maker, selection
     from superionic.cli.progress import ConsoleReporter
     from superionic.report.tables.orderings import orderings_table
-    from superionic.report.tables.ranking import failures_table, ranking_json, ranking_table
+    from superionic.report.tables.ranking import (
+        failures_table,
+        ranking_json,
+        ranking_of,
+        ranking_table,
+    )
     from superionic.settings import get_settings
     from superionic.structures.species import parse_mobile_species
     from superionic.workflows.campaign.screening import screen_selection
@@ -152,6 +157,8 @@ def screen(
             if len(ions) > 1:
                 echo(f"\nMobile {ion}")
             echo(ranking_table(group, policy))
+            if group:
+                echo(f"Ranking of {ranking_of(group[0])}, by {policy}.", err=True)
             if any(row.orderings for row in group):
                 echo(orderings_table(group))
     if failures:
