@@ -25,7 +25,8 @@ SCRIPT = textwrap.dedent(
 
     mode, deadly = sys.argv[1], int(sys.argv[2])
     evaluation.CHUNK = 20
-    known = registry.load_potential("ase:ase.calculators.lj.LennardJones?{\\"sigma\\": 2.2, \\"rc\\": 6.0}")
+    spec = 'ase:ase.calculators.lj.LennardJones?{"rc": 6.0, "sigma": 2.2}'
+    known = registry.load_potential(spec, check=False)
     made = type(known).frozen_framework
     n_asked = 0
 
@@ -50,7 +51,6 @@ SCRIPT = textwrap.dedent(
     adaptive = AdaptiveSettings() if mode == "adaptive" else None
     learned = LearnedSettings(max_energies=60) if mode == "learned" else None
     settings = LandscapeSettings(grid_step_A=0.8, adaptive=adaptive, learned=learned)
-    spec = "ase:ase.calculators.lj.LennardJones"
     found = LandscapeMaker(settings=settings).make.original(
         LandscapeMaker(settings=settings), salt, spec, "Li", "salt"
     )
