@@ -13,8 +13,8 @@ import superionic
 SOURCE = Path(superionic.__file__).parent
 LAYERS = (
     # Each line knows those above it, and within a line those before it.
-    *("moved", "front", "units", "errors", "text", "yaml_file", "fields", "settings", "defaults"),
-    "cache",
+    *("moved", "front", "units", "errors", "text", "console", "yaml_file", "fields"),
+    *("settings", "defaults", "cache"),
     *("cores", "directories", "diagnosis", "progress", "statistics"),
     "structures",
     "potentials",
@@ -35,7 +35,6 @@ SEPARATE = ({"landscape", "dynamics"}, {"landscape", "network"}, {"evaluation", 
 """Neighbours that know nothing of each other."""
 
 EXCEPTIONS = {
-    ("api.campaigns", "cli.progress"): "until the progress of campaigns lies lower",
     ("store.collection.query", "report.tables.export"): "until Rows lie in the API",
     ("store.collection.query", "report.tables.ranking"): "until Rows lie in the API",
     ("store.collection.query", "report.tables.text_table"): "until Rows lie in the API",

@@ -15,6 +15,7 @@ from types import ModuleType
 MOVED: dict[str, str] = {
     "superionic.builders": "superionic.store.builders",
     "superionic.campaign": "superionic.workflows.campaign",
+    "superionic.cli.progress": "superionic.workflows.campaign.progress",
     "superionic.cli.study_progress": "superionic.cli.training_progress",
     "superionic.cluster.build": "superionic.store.builders.build",
     "superionic.cluster.campaign_file": "superionic.workflows.campaign.definition",

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from superionic import diagnosis
 from superionic.cli.app import app, main
-from superionic.cli.console import ProgressConsole
+from superionic.console import ProgressConsole
 
 
 def invoke(*arguments):

@@ -7,7 +7,8 @@ import pytest
 
 import superionic.cli
 from superionic.cli import app as application
-from superionic.cli.console import ProgressConsole, echo
+from superionic.cli.console import echo
+from superionic.console import ProgressConsole
 from superionic.errors import SettingsError
 
 NAME = "mp-1\x1b]0;title\x07\u202e"

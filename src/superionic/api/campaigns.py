@@ -363,6 +363,6 @@ def _reporter(progress: bool) -> Any:
     if not progress:
         quiet: Reporter = Quiet()
         return nullcontext(quiet)
-    from superionic.cli.progress import ConsoleReporter
+    from superionic.workflows.campaign.progress import ConsoleReporter
 
     return ConsoleReporter()

@@ -39,7 +39,8 @@ from superionic.cli import (
     validate,
     worker,
 )
-from superionic.cli.console import echo, saying
+from superionic.cli.console import echo
+from superionic.console import saying
 from superionic.errors import SuperionicError
 from superionic.text import PrintableFormatter
 
@@ -130,13 +131,13 @@ def options(
         warnings.resetwarnings()
 
 
-def main(command: typer.Typer = app) -> None:
+def main(command: typer.Typer | None = None) -> None:
     """Run the command line; errors that a user may cause end in one line and exit code 1.
 
     Parameters
     ----------
-    command : typer.Typer
-        What is run; studies have commands of their own.
+    command : typer.Typer, optional
+        What is run in place of ``superionic``; studies have commands of their own.
     """
     warnings.filterwarnings("ignore")
     handler = logging.StreamHandler()
@@ -144,7 +145,7 @@ def main(command: typer.Typer = app) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        command(standalone_mode=True)
+        (command or app)(standalone_mode=True)
     except SuperionicError as error:
         if saying.verbose:
             echo(traceback.format_exc(), err=True)

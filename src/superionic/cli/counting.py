@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from superionic.cli.console import ProgressConsole
+from superionic.console import ProgressConsole
 from superionic.text import printable
 
 

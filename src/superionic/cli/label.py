@@ -79,7 +79,6 @@ def label(
     says that some crystals could not be computed.
     """
     from superionic.api.makers import label_maker
-    from superionic.cli.progress import ConsoleReporter
     from superionic.report.tables.labels import (
         label_table,
         labels_json,
@@ -90,6 +89,7 @@ def label(
     from superionic.report.tables.ranking import failures_table
     from superionic.settings import get_settings
     from superionic.workflows.campaign.labelling import label_paths
+    from superionic.workflows.campaign.progress import ConsoleReporter
     from superionic.workflows.campaign.selection import SelectionSettings
     from superionic.workflows.makers.label import LabelMaker
 

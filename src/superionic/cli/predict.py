@@ -79,11 +79,11 @@ def predict(
     from dataclasses import replace
 
     from superionic.api.makers import predict_maker
-    from superionic.cli.progress import ConsoleReporter
     from superionic.report.tables.predictions import prediction_table, predictions_json
     from superionic.report.tables.ranking import failures_table
     from superionic.settings import get_settings
     from superionic.workflows.campaign.predicting import predict_paths
+    from superionic.workflows.campaign.progress import ConsoleReporter
     from superionic.workflows.campaign.selection import SelectionSettings
     from superionic.workflows.jobs.relax import relax_before_forces
     from superionic.workflows.makers.predict import PredictMaker

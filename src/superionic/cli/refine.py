@@ -80,10 +80,10 @@ def refine(
     could not be refined.
     """
     from superionic.api.makers import refine_maker
-    from superionic.cli.progress import ConsoleReporter
     from superionic.report.tables.potentials import refinement_table
     from superionic.report.tables.ranking import failures_table, ranking_json
     from superionic.settings import get_settings
+    from superionic.workflows.campaign.progress import ConsoleReporter
     from superionic.workflows.campaign.refining import refine_materials
     from superionic.workflows.campaign.validating import Best
 

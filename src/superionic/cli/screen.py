@@ -85,7 +85,6 @@ def screen(
     nothing twice. Exit code 3 says that some crystals could not be computed.
     """
     from superionic.api.makers import screen_maker, selection
-    from superionic.cli.progress import ConsoleReporter
     from superionic.report.tables.orderings import orderings_table
     from superionic.report.tables.ranking import (
         failures_table,
@@ -95,6 +94,7 @@ def screen(
     )
     from superionic.settings import get_settings
     from superionic.structures.species import parse_mobile_species
+    from superionic.workflows.campaign.progress import ConsoleReporter
     from superionic.workflows.campaign.screening import screen_selection
     from superionic.workflows.campaign.selection import select_ions
 

@@ -13,7 +13,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from superionic.cli.console import ProgressConsole
+from superionic.console import ProgressConsole
 
 
 class TrainingProgress:

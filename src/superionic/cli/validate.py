@@ -88,7 +88,6 @@ def validate(
     interval, and a verdict, which the screening collection shows, too. The same command goes on
     where it was stopped. Exit code 3 says that some crystals could not be computed.
     """
-    from superionic.cli.progress import ConsoleReporter
     from superionic.report.tables.page import write_page
     from superionic.report.tables.ranking import failures_table
     from superionic.report.tables.validation import (
@@ -99,6 +98,7 @@ def validate(
         verdict_counts,
     )
     from superionic.settings import get_settings
+    from superionic.workflows.campaign.progress import ConsoleReporter
     from superionic.workflows.campaign.selection import SelectionSettings
     from superionic.workflows.campaign.validating import Best, validate_materials
     from superionic.workflows.makers.validate import ValidateMaker

@@ -8,7 +8,7 @@ from typing import Self
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from superionic.cli.console import ProgressConsole
+from superionic.console import ProgressConsole
 from superionic.progress import Progress
 from superionic.text import printable
 from superionic.workflows.campaign.forecast import Forecast, duration

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from superionic.cli import progress
-from superionic.cli.console import ProgressConsole
+from superionic.console import ProgressConsole
 from superionic.progress import Progress, progress_to, report_progress, report_stage
+from superionic.workflows.campaign import progress
 from superionic.workflows.campaign.outcome import Outcome
 
 
