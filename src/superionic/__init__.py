@@ -12,10 +12,12 @@ from superionic.moved import install
 
 if TYPE_CHECKING:
     from superionic.api import (
+        Analysis,
         CrystalLandscape,
         Dynamics,
         Predictions,
         Rows,
+        analyse,
         explain,
         landscape,
         md,
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
 
 install()
 __all__ = [
+    "Analysis",
     "CrystalLandscape",
     "Dynamics",
     "Predictions",
     "Rows",
     "__version__",
+    "analyse",
     "explain",
     "landscape",
     "md",

@@ -6,10 +6,12 @@ from types import ModuleType
 from typing import Any
 
 NAMES = {
+    "Analysis": "superionic.api.analysis",
     "CrystalLandscape": "superionic.api.crystal",
     "Dynamics": "superionic.api.dynamics",
     "Predictions": "superionic.api.campaigns",
     "Rows": "superionic.store.collection.query",
+    "analyse": "superionic.api.analysis",
     "explain": "superionic.store.collection.query",
     "landscape": "superionic.api.crystal",
     "md": "superionic.api.dynamics",

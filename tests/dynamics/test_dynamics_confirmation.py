@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_diffusion_arrhenius import line
+from test_dynamics_arrhenius import line
 
 from superionic.dynamics.confirmation import (
     ArrheniusPoint,
@@ -15,8 +15,9 @@ from superionic.dynamics.confirmation import (
     confirm,
     estimate,
 )
+from superionic.dynamics.crystal import Crystal
 from superionic.dynamics.slope import conductivity, diffusivity
-from superionic.dynamics.verdict import Crystal, analyse
+from superionic.dynamics.verdict import analyse
 from superionic.errors import DiffusionError
 
 IONS = Ions(n_mobile=20, volume_A3=1000.0)
@@ -67,6 +68,21 @@ def test_the_whole_interval_has_to_be_on_one_side(sigma, verdict):
     assert confirm(conductor(sigma), IONS).verdict == verdict
 
 
+def test_one_run_confirms_nothing_and_what_melts_a_little_above_is_no_solid():
+    """LiInI4: one run of 10 ps at 500 K, molten at 600 K."""
+    fast = value(500.0, diffusivity_for(0.74, 500.0))
+    alone = confirm([fast], IONS)
+    assert alone.verdict == "undecided"
+    assert "1 of 2 temperatures" in alone.reason
+    melted = [ArrheniusPoint(T, "none", melted=True) for T in TEMPERATURES_K if T >= 600.0]
+    assert confirm([fast, *melted], IONS).verdict == "melts"
+    assert confirm([fast], IONS, ConfirmationRules(min_values=1)).verdict == "confirmed"
+    # What melts far above is a solid at the deciding temperature.
+    solid = [one for one in conductor(0.5) if one.temperature_K < 800.0]
+    found = confirm([*solid, ArrheniusPoint(800.0, "none", melted=True)], IONS)
+    assert (found.verdict, found.melting_temperature_K) == ("confirmed", 800.0)
+
+
 def test_the_threshold_and_its_temperature_can_be_chosen():
     runs = conductor(0.1)
     assert confirm(runs, IONS, ConfirmationRules(threshold_S_per_cm=1.0)).verdict == "not_confirmed"
@@ -98,9 +114,9 @@ def test_one_temperature_with_diffusion_gives_no_line():
     assert found.fit is None
     assert found.deciding.value is None
     assert found.verdict == "not_confirmed"
-    # At the deciding temperature itself no line is needed.
+    # At the deciding temperature itself no line is needed, but one run confirms nothing.
     found = confirm([value(500.0, d)], IONS)
-    assert found.verdict == "confirmed"
+    assert found.verdict == "undecided"
     assert found.deciding.value == pytest.approx(5.0)
     reach = found.deciding.high - found.deciding.value
     assert reach == pytest.approx(0.5 * 2.365, rel=1e-3)  # Student's t, 7 degrees of freedom
@@ -196,10 +212,11 @@ def test_hopping_back_and_forth_is_a_bound_at_most():
     found = trajectory(np.random.default_rng(4), 0.0, hop_back=True)
     assert found.n_hopped > 0
     assert found.verdict == "unconverged"
-    assert found.slope.low_A2_per_ps > 0.0  # taken by itself, the slope would convince
+    assert found.slope.window_slopes_A2_per_ps[0] > 1.0  # by itself, the first would convince
     said = arrhenius_point(800.0, found, "completed")
     assert said.evidence == "bound"
     assert said.upper_bound_cm2_per_s == pytest.approx(diffusivity(found.slope.high_A2_per_ps))
+    assert found.slope.high_A2_per_ps > 0.0
 
 
 @pytest.mark.parametrize("status", ["melted", "run_away"])

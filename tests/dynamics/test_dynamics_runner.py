@@ -132,7 +132,7 @@ def test_a_finished_run_is_returned_without_work_and_can_be_made_longer(tmp_path
 KILLED = """
 import sys
 sys.path.insert(0, {tests!r})
-from test_diffusion_dynamics import *
+from test_dynamics_runner import *
 import time
 class Slow(Springs):
     def evaluate(self, positions_A):

@@ -62,12 +62,15 @@ def test_drift_of_the_framework_is_removed_and_that_of_the_ions_kept():
 def test_the_interval_covers_the_true_slope(n_ions, rattle_A, n_frames):
     rng = np.random.default_rng(2024 + n_ions)
     truth, n_trials = 1.3, 200
-    hits, slopes = 0, []
+    hits, slopes, can_converge = 0, [], False
     for _ in range(n_trials):
         found = fit_slope(random_walk(rng, n_frames, n_ions, truth, 0.02, rattle_A), 0.02)
         hits += found.low_A2_per_ps <= truth <= found.high_A2_per_ps
         slopes.append(found.slope_A2_per_ps)
-    assert 0.90 <= hits / n_trials <= 0.98
+        can_converge = can_converge or found.converged
+    # Too short a run has no interval but a bound: from zero on, and nearly always right.
+    assert can_converge == (n_frames >= 600)
+    assert 0.90 <= hits / n_trials <= (0.98 if can_converge else 1.0)
     assert np.mean(slopes) == pytest.approx(truth, abs=4 * np.std(slopes) / np.sqrt(n_trials))
 
 

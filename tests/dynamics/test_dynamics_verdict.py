@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from superionic.dynamics.stopping import StopRules, crystal_of, settled
+from superionic.dynamics.crystal import crystal_of
+from superionic.dynamics.stopping import StopRules, settled
 from superionic.dynamics.verdict import analyse
 from superionic.errors import DiffusionError
 

@@ -8,6 +8,7 @@ is not computed again. Results show themselves in a notebook, and ``frame()`` gi
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from superionic.api.analysis import Analysis, analyse
     from superionic.api.campaigns import Predictions, predict, refine, screen
     from superionic.api.crystal import CrystalLandscape, landscape
     from superionic.api.dynamics import Dynamics, md
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from superionic.structures.crystals import read_structures
 
 __all__ = [
+    "Analysis",
     "CrystalLandscape",
     "Dynamics",
     "Predictions",
     "Rows",
+    "analyse",
     "explain",
     "landscape",
     "md",

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from superionic import __version__
 from superionic.cli import (
+    analyse,
     build,
     candidates,
     db,
@@ -76,6 +77,7 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "label": label.label,
         "validate": validate.validate,
         "refine": refine.refine,
+        "analyse": analyse.analyse,
         "descriptors": descriptors.descriptors,
     },
     "Look at results": {

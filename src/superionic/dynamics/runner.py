@@ -11,6 +11,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from superionic.dynamics import trajectory as disk
+from superionic.dynamics.crystal import crystal_of
 from superionic.dynamics.integrators import (
     State,
     kinetic_temperature,
@@ -18,7 +19,7 @@ from superionic.dynamics.integrators import (
     thermal_velocities,
 )
 from superionic.dynamics.settings import MDSettings
-from superionic.dynamics.stopping import StopCode, StopRules, crystal_of, run_away, settled
+from superionic.dynamics.stopping import StopCode, StopRules, run_away, settled
 from superionic.errors import DiffusionError
 from superionic.potentials.force_field import ForceField
 

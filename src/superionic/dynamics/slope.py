@@ -1,15 +1,33 @@
-"""Slope of the mean squared displacement with an error that knows of correlation.
+"""Slope of the mean squared displacement at long times, with an error that knows of correlation.
 
 Squared displacements at neighbouring lags and from overlapping time origins are strongly
-correlated, so the residuals of a straight-line fit say nothing about its error. Here the production
-is cut into blocks that share no frame. The slope is fitted over the same window of lags in each of
-them; their scatter, with Student's t, gives the interval. Ions of one block may be correlated as
-they like. The residuals of the line are added in quadrature: what does not lie on a line, such as
-undamped vibrations, repeats in every block. What blocks cannot show is memory longer than a block;
-:mod:`superionic.dynamics.verdict` looks at longer lags for that.
+correlated, so the residuals of a straight-line fit say nothing about its error. And ions that hop
+back make the slope fall with the lag: what short lags show is then an upper bound of what is asked
+for. So:
+
+*Windows.* The slope is fitted to the curve of the whole production in windows of lags, each twice
+as long as the one before, up to half the production.
+
+*Errors.* The production is cut into blocks that share no frame. The scatter of the slope of the
+first window among them gives its error, ions correlated as they like; longer windows have larger
+errors, by what theory has for random walks (:func:`window_errors`). The residuals of the line are
+added in quadrature: what does not lie on a line, such as undamped vibrations, repeats in every
+block.
+
+*Choice.* The slope is that of the first window which no longer one undercuts by more than ``fall``
+standard errors of their difference (as O. V. Lepskii, Theory Probab. Appl. 35, 454 (1991),
+chooses). Its 95 % interval is widened to what the longer windows allow.
+
+*Convergence.* The slope has converged when at least ``n_confirming`` longer windows confirm it:
+all of them keep the part ``plateau`` of it. Else it may still fall: the interval reaches down to
+zero, and the slope is a bound.
+
+What no window can show is memory longer than half the production.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +37,15 @@ from superionic.errors import DiffusionError
 from superionic.units import A2_PER_PS_TO_CM2_PER_S, A3_TO_CM3, ELEMENTARY_CHARGE_C
 
 FloatArray = NDArray[np.float64]
+Window = tuple[int, int]
+"""First and last lag in frames."""
 
 LABEL_FLOOR_A2_PER_PS = 1e-4
 _MIN_FIT_LAGS = 4
+_REACH_95 = 1.96
+# A last window that is hardly longer than the one before takes its place.
+_MIN_LENGTHENING = 1.3
+_STEPS_PER_BLOCK = 20
 
 
 @dataclass(frozen=True)
@@ -35,9 +59,16 @@ class SlopeSettings:
     block_ps : float
         Between these limits, a block is as long as this; with the most blocks, it is longer.
     window_start, window_end : float
-        First and last lag of the fit, as fractions of a block.
+        First and last lag of the first window, as fractions of a block.
     min_window_start_ps : float
-        The fit never starts before this lag: earlier, ions rattle in their cages.
+        No window starts before this lag: earlier, ions rattle in their cages.
+    fall : float
+        A longer window undercuts a slope when it is lower by this many standard errors (more, as
+        Student has it, where few blocks know little of the errors).
+    plateau : float
+        Part of a slope that all longer windows have to keep.
+    n_confirming : int
+        With fewer longer windows no slope has converged.
     """
 
     min_blocks: int = 3
@@ -46,6 +77,9 @@ class SlopeSettings:
     window_start: float = 0.2
     window_end: float = 0.7
     min_window_start_ps: float = 0.5
+    fall: float = 1.5
+    plateau: float = 0.75
+    n_confirming: int = 2
 
 
 @dataclass(frozen=True)
@@ -59,13 +93,19 @@ class Slope:
     error_A2_per_ps : float
         Standard error: scatter of the blocks and misfit of the line.
     low_A2_per_ps, high_A2_per_ps : float
-        95 % interval.
+        95 % interval, the longer windows considered.
     direction_slopes_A2_per_ps, direction_errors_A2_per_ps : ndarray, shape (3,)
         Slopes along x, y, z (sum: the slope) and their standard errors.
     window_ps : tuple of float
         First and last lag of the fit in ps.
     n_blocks : int
         Number of blocks.
+    converged : bool
+        Whether longer lags confirm the slope.
+    windows_ps : tuple of tuple of float
+        First and last lag of every window.
+    window_slopes_A2_per_ps : tuple of float
+        The slope in each of them.
     """
 
     slope_A2_per_ps: float
@@ -76,11 +116,19 @@ class Slope:
     direction_errors_A2_per_ps: FloatArray
     window_ps: tuple[float, float]
     n_blocks: int
+    converged: bool
+    windows_ps: tuple[tuple[float, float], ...]
+    window_slopes_A2_per_ps: tuple[float, ...]
 
     @property
     def label_A2_per_ps(self) -> float:
         """Return the slope, clipped from below at 1e-4 A^2/ps."""
         return max(self.slope_A2_per_ps, LABEL_FLOOR_A2_PER_PS)
+
+    @property
+    def falls(self) -> bool:
+        """Whether the slope was seen to fall with the lag, up to lags that nothing confirms."""
+        return not self.converged and self.window_ps != self.windows_ps[0]
 
     @property
     def relative_error(self) -> float:
@@ -92,13 +140,34 @@ class Slope:
         if self.slope_A2_per_ps <= 0.0:
             return float("inf")
         reach = 0.5 * (self.high_A2_per_ps - self.low_A2_per_ps)
-        return reach / (1.96 * self.slope_A2_per_ps)
+        return reach / (_REACH_95 * self.slope_A2_per_ps)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which window counts, and what all of them allow.
+
+    Parameters
+    ----------
+    index : int
+        Of the window.
+    error_A2_per_ps, low_A2_per_ps, high_A2_per_ps : float
+        Standard error and 95 % interval of its slope.
+    converged : bool
+        Whether longer windows confirm it.
+    """
+
+    index: int
+    error_A2_per_ps: float
+    low_A2_per_ps: float
+    high_A2_per_ps: float
+    converged: bool
 
 
 def fit_window(
     n_frames: int, frame_interval_ps: float, settings: SlopeSettings
 ) -> tuple[int, int, int, int]:
-    """Return number of blocks, frames in a block, first and last lag of the fit in frames.
+    """Return number of blocks, frames in a block, first and last lag of the first window in frames.
 
     Raises
     ------
@@ -121,6 +190,24 @@ def fit_window(
     return n_blocks, block, first, last
 
 
+def windows_of(n_frames: int, first: int, last: int) -> tuple[Window, ...]:
+    """Return all windows: the first, and longer ones up to half the production.
+
+    Examples
+    --------
+    >>> windows_of(501, 25, 70)
+    ((25, 70), (50, 140), (89, 250))
+    """
+    half, end = n_frames // 2, last
+    found = [(first, last)]
+    while end < half:
+        end = min(2 * end, half)
+        if len(found) > 1 and end < _MIN_LENGTHENING * found[-1][1]:
+            found.pop()
+        found.append((max(first * end // last, first), end))
+    return tuple(found)
+
+
 def fit_slope(
     positions_A: FloatArray, frame_interval_ps: float, settings: SlopeSettings | None = None
 ) -> Slope:
@@ -138,16 +225,13 @@ def fit_slope(
     Returns
     -------
     Slope
-        Straight line with intercept over the window, weighted least squares, averaged over the
-        blocks.
+        Straight line with intercept over the window that the data choose, weighted least squares.
 
     Raises
     ------
     DiffusionError
         When there are no ions or too few frames.
     """
-    from scipy.stats import t as student_t
-
     settings = settings or SlopeSettings()
     n_frames, n_ions, _ = positions_A.shape
     if n_ions == 0:
@@ -155,39 +239,186 @@ def fit_slope(
             "There is no mobile ion to follow.", hint="Name an element that the crystal holds."
         )
     n_blocks, block, first, last = fit_window(n_frames, frame_interval_ps, settings)
-    lags_ps = np.arange(first, last + 1) * frame_interval_ps
-    # Least squares with weights that fall to zero at the ends of the window: vibrations leave less
-    # than half in the slope of what they leave with equal weights; walks lose 2 % of precision.
-    weights = np.sin(np.pi * np.arange(1, len(lags_ps) + 1) / (len(lags_ps) + 1))
-    centred = lags_ps - weights @ lags_ps / weights.sum()
-    kernel = weights * centred / np.sum(weights * centred**2)
-    start = n_frames - block * n_blocks
-    curves = np.stack(
+    windows = windows_of(n_frames, first, last)
+    curve = mean_squared_displacement(positions_A, windows[-1][1])
+    lags_ps = np.arange(len(curve), dtype=np.float64) * frame_interval_ps
+    fitted = [fit_line(lags_ps[a : b + 1], curve[a : b + 1]) for a, b in windows]
+    slopes = np.array([line.sum() for line, _ in fitted])
+    in_blocks = np.stack(
         [
-            mean_squared_displacement(positions_A[begin : begin + block], last)[first:]
-            for begin in range(start, n_frames, block)
+            fit_line(
+                lags_ps[first : last + 1],
+                mean_squared_displacement(positions_A[begin : begin + block], last)[first:],
+            )[0]
+            for begin in range(n_frames - block * n_blocks, n_frames, block)
         ]
     )
-    slopes = np.einsum("l,bld->bd", kernel, curves)
-    totals = slopes.sum(axis=1)
-    root = np.sqrt(n_blocks)
-    # What vibrations leave is the same in every block; it shows in the residuals of the line.
-    curve = curves.sum(axis=2).mean(axis=0)
-    residuals = curve - weights @ curve / weights.sum() - centred * totals.mean()
-    misfit = float(np.sqrt(np.sum((kernel * residuals) ** 2)))
-    scatter = float(totals.std(ddof=1) / root)
-    mean, error = float(totals.mean()), float(np.hypot(scatter, misfit))
-    reach = float(student_t.ppf(0.975, n_blocks - 1)) * error
-    return Slope(
-        slope_A2_per_ps=mean,
-        error_A2_per_ps=error,
-        low_A2_per_ps=mean - reach,
-        high_A2_per_ps=mean + reach,
-        direction_slopes_A2_per_ps=slopes.mean(axis=0),
-        direction_errors_A2_per_ps=slopes.std(axis=0, ddof=1) / root,
-        window_ps=(float(lags_ps[0]), float(lags_ps[-1])),
-        n_blocks=n_blocks,
+    scatters = in_blocks.std(axis=0, ddof=1) / np.sqrt(n_blocks)
+    scatter = float(in_blocks.sum(axis=1).std(ddof=1) / np.sqrt(n_blocks))
+    errors, differences = window_errors(n_frames, n_blocks, windows)
+    found = choose_window(
+        slopes,
+        np.hypot(errors * scatter, [misfit for _, misfit in fitted]),
+        differences * scatter,
+        n_blocks,
+        settings,
     )
+    ends_ps = tuple((float(lags_ps[a]), float(lags_ps[b])) for a, b in windows)
+    return Slope(
+        slope_A2_per_ps=float(slopes[found.index]),
+        error_A2_per_ps=found.error_A2_per_ps,
+        low_A2_per_ps=found.low_A2_per_ps,
+        high_A2_per_ps=found.high_A2_per_ps,
+        direction_slopes_A2_per_ps=fitted[found.index][0],
+        direction_errors_A2_per_ps=errors[found.index] * scatters,
+        window_ps=ends_ps[found.index],
+        n_blocks=n_blocks,
+        converged=found.converged,
+        windows_ps=ends_ps,
+        window_slopes_A2_per_ps=tuple(slopes.tolist()),
+    )
+
+
+def fit_line(lags_ps: FloatArray, curve_A2: FloatArray) -> tuple[FloatArray, float]:
+    """Return the slopes of straight lines with intercept, and the error that their misfit gives.
+
+    Parameters
+    ----------
+    lags_ps : ndarray, shape (n_lags,)
+        The lags.
+    curve_A2 : ndarray, shape (n_lags, n_curves)
+        MSD, as a sum of curves such as the three directions.
+
+    Returns
+    -------
+    slopes : ndarray, shape (n_curves,)
+        Slopes in A^2/ps.
+    misfit : float
+        What vibrations leave in their sum, from the residuals.
+    """
+    kernel, centred, weights = _kernel(lags_ps)
+    slopes = kernel @ curve_A2
+    total = curve_A2.sum(axis=1)
+    residuals = total - weights @ total / weights.sum() - centred * slopes.sum()
+    return slopes, float(np.sqrt(np.sum((kernel * residuals) ** 2)))
+
+
+def choose_window(
+    slopes: FloatArray,
+    errors: FloatArray,
+    differences: FloatArray,
+    n_blocks: int,
+    settings: SlopeSettings,
+) -> Choice:
+    """Choose the window whose slope counts; see the module's description.
+
+    Parameters
+    ----------
+    slopes, errors : ndarray, shape (n_windows,)
+        Slope of each window and its standard error, the shortest window first.
+    differences : ndarray, shape (n_windows, n_windows)
+        Standard errors of the differences of slopes.
+    n_blocks : int
+        Blocks that the errors come from.
+    settings : SlopeSettings
+        The rules.
+    """
+    from scipy.stats import norm
+    from scipy.stats import t as student_t
+
+    def sure(deviations: float) -> float:
+        """Return standard errors, estimated from blocks, that are as sure as known ones."""
+        return float(student_t.ppf(norm.cdf(deviations), n_blocks - 1))
+
+    n_windows = len(slopes)
+    undercut = sure(settings.fall) * differences
+    index = next(k for k in range(n_windows) if np.all(slopes[k] - slopes[k:] <= undercut[k, k:]))
+    here, later = slopes[index], slice(index + 1, None)
+    # Of its own window 95 %; of the longer ones, whose errors are larger, one standard deviation.
+    reach, allowed = sure(_REACH_95) * errors[index], sure(1.0) * errors[later]
+    low = min([here - reach, *(slopes[later] - allowed)])
+    high = max([here + reach, *(slopes[later] + allowed)])
+    if index > 0:
+        high = max(high, slopes[index - 1] + sure(1.0) * errors[index - 1])
+    converged = n_windows - 1 - index >= settings.n_confirming
+    converged = converged and bool(np.all(slopes[later] >= settings.plateau * here))
+    return Choice(
+        index=index,
+        error_A2_per_ps=float(errors[index]),
+        low_A2_per_ps=float(low if converged else min(low, 0.0)),
+        high_A2_per_ps=float(high),
+        converged=converged,
+    )
+
+
+@lru_cache(maxsize=64)
+def window_errors(
+    n_frames: int, n_blocks: int, windows: Sequence[Window]
+) -> tuple[FloatArray, FloatArray]:
+    """Return how much larger than the scatter of blocks the errors of all windows are.
+
+    For random walks a slope is a quadratic form in independent steps, u Q u, with the variance
+    2 tr Q^2, and two slopes have the covariance 2 tr Q P.
+
+    Parameters
+    ----------
+    n_frames : int
+        Frames of the production.
+    n_blocks : int
+        Blocks of the production.
+    windows : sequence of (int, int)
+        First and last lag of each window; the first one is that of the blocks, too.
+
+    Returns
+    -------
+    errors : ndarray, shape (n_windows,)
+        Standard errors, in units of that of the mean over blocks.
+    differences : ndarray, shape (n_windows, n_windows)
+        Those of the differences.
+
+    Examples
+    --------
+    >>> errors, _ = window_errors(501, 5, ((25, 70), (50, 140), (89, 250)))
+    >>> errors.round(1).tolist()
+    [0.8, 1.2, 1.9]
+    """
+    n_steps = _STEPS_PER_BLOCK * n_blocks
+    scale = n_steps / n_frames
+    coarse = [(max(1, round(a * scale)), round(b * scale)) for a, b in windows]
+    coarse = [(a, max(b, a + 2)) for a, b in coarse]
+    of_block = _slope_form(_STEPS_PER_BLOCK, *coarse[0])
+    unit = np.sum(of_block**2) / n_blocks
+    forms = np.array([_slope_form(n_steps, *window) for window in coarse])
+    covariance = np.einsum("aij,bij->ab", forms, forms) / unit
+    variances = np.diag(covariance)
+    spread = variances[:, None] + variances[None, :] - 2.0 * covariance
+    return np.sqrt(variances), np.sqrt(np.maximum(spread, 0.0))
+
+
+def _slope_form(n_steps: int, first: int, last: int) -> FloatArray:
+    """Return the matrix Q of a fitted slope u Q u of the walk with steps u, in one direction."""
+    lags = np.arange(first, last + 1)
+    kernel, _, _ = _kernel(lags.astype(np.float64))
+    index = np.arange(n_steps)
+    early, late = np.minimum.outer(index, index), np.maximum.outer(index, index)
+    form = np.zeros((n_steps, n_steps))
+    for weight, lag in zip(kernel, lags, strict=True):
+        n_origins = n_steps - lag + 1
+        # Displacements over the lag that hold both steps.
+        both = np.minimum(early, n_origins - 1) - np.maximum(late - lag + 1, 0) + 1
+        form += weight * np.maximum(both, 0) / n_origins
+    return form
+
+
+def _kernel(lags: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return what turns a curve into a slope, the centred lags and their weights.
+
+    Least squares with weights that fall to zero at the ends of the window: vibrations leave less
+    than half in the slope of what they leave with equal weights; walks lose 2 % of precision.
+    """
+    weights = np.sin(np.pi * np.arange(1, len(lags) + 1) / (len(lags) + 1))
+    centred = lags - weights @ lags / weights.sum()
+    return weights * centred / np.sum(weights * centred**2), centred, weights
 
 
 def diffusivity(slope_A2_per_ps: float) -> float:

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
 
+from superionic.dynamics.crystal import Crystal
 from superionic.dynamics.integrators import State
 from superionic.dynamics.slope import SlopeSettings
-from superionic.dynamics.verdict import Crystal, VerdictRules, analyse
+from superionic.dynamics.verdict import VerdictRules, analyse
 
 StopCode = Literal["completed", "settled_diffusing", "settled_not_diffusing", "melted", "run_away"]
 
@@ -61,17 +61,6 @@ class StopRules:
     max_energy_change_eV_per_atom: float = 1.0
     slope: SlopeSettings = field(default_factory=SlopeSettings)
     verdict: VerdictRules = field(default_factory=VerdictRules)
-
-
-def crystal_of(atoms: Atoms, mobile: str) -> Crystal:
-    """Return what the analysis has to know of a crystal."""
-    return Crystal(
-        symbols=atoms.get_chemical_symbols(),
-        masses_u=np.asarray(atoms.get_masses(), dtype=np.float64),
-        cell_A=np.array(atoms.cell.array),
-        positions_A=np.array(atoms.positions),
-        mobile=mobile,
-    )
 
 
 def run_away(

@@ -2,37 +2,54 @@
 
 The rules, in this order (numbers are fields of :class:`VerdictRules`):
 
-1. *melted*: even the slowest framework element moves and goes on moving. Its root mean squared
-   displacement over half the production exceeds ``melt_fraction`` of the shortest interatomic
-   distance of the starting crystal, and its MSD there is at least ``melt_growth`` times the MSD at
-   half that lag (diffusion doubles it; a rattling or rotating group has long reached its plateau).
+1. *melted*: every framework element moves on, and has left its places in both halves of the run
+   (:mod:`superionic.dynamics.framework`; rotating groups keep their centres).
 2. *unconverged*: the production is shorter than ``min_production_ps``.
 3. *not_diffusing*: no mobile ion has hopped. An ion has hopped when its position, averaged over
    ``average_ps`` to take out vibrations, has been farther from where it started than half the
    distance between nearest mobile sites, held between ``min_hop_A`` and ``max_hop_A``.
-4. *diffusing*: the 95 % interval of the slope lies above zero, the relative error is below
-   ``max_relative_error``, and from the end of the fitted window to half the production the MSD
-   grows by at least ``min_long_growth`` of what the slope promises (ions that only hop back and
-   forth between two sites fail here).
-5. *unconverged*: the rest.
+4. *diffusing*: longer lags confirm the slope (:mod:`superionic.dynamics.slope`), its 95 % interval
+   lies above zero, the relative error is below ``max_relative_error``, and from the end of the
+   fitted window to half the production the MSD grows by at least ``min_long_growth`` of what the
+   slope promises.
+5. *unconverged*: the rest. Where the slope still falls with the lag, it is an upper bound.
+
+Where few ions jumped, the blocks of the production know little of how few: with k jumps of at most
+half as many as there are ions, the interval reaches at least to the 95 % bound of a Poisson
+distribution (three jumps where none was seen), each to the nearest mobile site.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from superionic.dynamics.crystal import Crystal
+from superionic.dynamics.framework import (
+    FrameworkElement,
+    FrameworkRules,
+    has_melted,
+    judge_framework,
+)
+from superionic.dynamics.hops import count_jumps, farthest_displacements, hop_length
 from superionic.dynamics.msd import mean_squared_displacement, remove_drift
 from superionic.dynamics.slope import Slope, SlopeSettings, fit_slope
+from superionic.dynamics.transport import collective_slope
 from superionic.errors import DiffusionError
 
 FloatArray = NDArray[np.float64]
 Verdict = Literal["diffusing", "not_diffusing", "melted", "unconverged"]
 
+ANALYSIS_VERSION = 2
+"""Version of the rules, as documents keep it: the same trajectory may be judged otherwise by
+another. Version 1 fitted one window of short lags, and called molten what moved over half the run.
+"""
+
 # No event seen: the true rate is below three per observation time with 95 % confidence.
 _RULE_OF_THREE = 3.0
+# The longest distance that one jump is taken to bridge.
+_MAX_JUMP_A = 4.0
 
 
 @dataclass(frozen=True)
@@ -52,10 +69,11 @@ class VerdictRules:
     min_long_growth : float
         Part of what the slope promises that the displacements have to grow at long lags.
     melt_fraction : float
-        Part of the shortest interatomic distance that even the slowest framework element has moved
-        (root mean square) in a melt.
+        Part of the distance to the next atom of its kind (then held between the limits of a hop)
+        that a framework atom has gone when it has left its place.
     melt_growth : float
-        Factor by which its mean squared displacement still grows when the lag doubles.
+        Factor by which the mean squared displacement of an element that moves on grows when the lag
+        doubles.
     melt_min_ps : float
         Before this nothing is called molten.
     """
@@ -69,46 +87,6 @@ class VerdictRules:
     melt_fraction: float = 0.5
     melt_growth: float = 1.3
     melt_min_ps: float = 3.0
-
-
-@dataclass(frozen=True)
-class Crystal:
-    """What the analysis has to know of the crystal.
-
-    Parameters
-    ----------
-    symbols : sequence of str, length n_atoms
-        Chemical symbols.
-    masses_u : ndarray, shape (n_atoms,)
-        Masses in u.
-    cell_A : ndarray, shape (3, 3)
-        Lattice vectors as rows, in A.
-    positions_A : ndarray, shape (n_atoms, 3)
-        Positions at the start, in A.
-    mobile : str
-        Symbol of the mobile element.
-    """
-
-    symbols: Sequence[str]
-    masses_u: FloatArray
-    cell_A: FloatArray
-    positions_A: FloatArray
-    mobile: str
-
-    @property
-    def is_mobile(self) -> NDArray[np.bool_]:
-        """Return which atoms are mobile, shape (n_atoms,)."""
-        return np.array([symbol == self.mobile for symbol in self.symbols])
-
-    def nearest_distance(self, which: NDArray[np.bool_]) -> float:
-        """Return the shortest distance between some of the atoms, periodic images included."""
-        from ase.geometry import get_distances
-
-        positions = self.positions_A[which]
-        _, distances = get_distances(positions, cell=self.cell_A, pbc=True)
-        np.fill_diagonal(distances, np.inf)
-        own_images = np.linalg.norm(self.cell_A, axis=1).min()
-        return float(min(distances.min(initial=np.inf), own_images))
 
 
 @dataclass(frozen=True)
@@ -128,6 +106,8 @@ class DiffusionAnalysis:
         three hops to the nearest mobile site within the production (the rule of three).
     n_mobile, n_hopped : int
         Mobile ions, and those that have hopped.
+    n_jumps : int
+        Jumps of all of them, those back included.
     max_displacement_A : float
         Farthest that a mobile ion's averaged position has been from where it started.
     hop_distance_A : float
@@ -135,13 +115,19 @@ class DiffusionAnalysis:
     production_ps : float
         Time analysed.
     framework_rms_A : float
-        Root mean squared displacement of the slowest framework element over half the production.
+        Root mean squared displacement of the slowest framework element over half the production,
+        atoms of a group at its centre.
     lags_ps : ndarray, shape (n_lags,)
         Lags of the MSD curves, up to half the production.
     mobile_msd_A2 : ndarray, shape (n_lags, 3)
         MSD of the mobile species along x, y, z.
     framework_msd_A2 : dict of str to ndarray, shape (n_lags,)
         MSD of each framework element.
+    framework : dict of str to FrameworkElement
+        How far the atoms of each framework element went.
+    collective : Slope or None
+        Slope of the collective displacement (:mod:`superionic.dynamics.transport`); None when the
+        run is too short for one.
     """
 
     verdict: Verdict
@@ -150,6 +136,7 @@ class DiffusionAnalysis:
     slope_upper_bound_A2_per_ps: float
     n_mobile: int
     n_hopped: int
+    n_jumps: int
     max_displacement_A: float
     hop_distance_A: float
     production_ps: float
@@ -157,6 +144,15 @@ class DiffusionAnalysis:
     lags_ps: FloatArray
     mobile_msd_A2: FloatArray
     framework_msd_A2: dict[str, FloatArray] = field(default_factory=dict)
+    framework: dict[str, FrameworkElement] = field(default_factory=dict)
+    collective: Slope | None = None
+
+    @property
+    def diffusing_framework(self) -> list[str]:
+        """Elements of a framework that holds, of which many atoms have left their places."""
+        if self.verdict == "melted":
+            return []
+        return [symbol for symbol, element in self.framework.items() if element.diffuses]
 
 
 def analyse(
@@ -202,26 +198,44 @@ def analyse(
     production_ps = (len(positions) - 1) * frame_interval_ps
     mobile_msd = mean_squared_displacement(positions[:, mobile], half)
     framework_msd = {
-        symbol: mean_squared_displacement(positions[:, _is(crystal, symbol)], half).sum(axis=1)
+        symbol: mean_squared_displacement(positions[:, crystal.is_element(symbol)], half).sum(
+            axis=1
+        )
         for symbol in sorted(set(crystal.symbols) - {crystal.mobile})
     }
+    slope: Slope | None = None
+    together: Slope | None = None
     try:
         slope = fit_slope(positions[:, mobile], frame_interval_ps, slope_settings)
+        together = collective_slope(positions[:, mobile], frame_interval_ps, slope_settings)
     except DiffusionError:
-        slope = None
+        pass  # too short a run: the verdict says so
+    n_average = max(1, round(rules.average_ps / frame_interval_ps))
     site_distance = crystal.nearest_distance(mobile)
-    hop = float(np.clip(0.5 * site_distance, rules.min_hop_A, rules.max_hop_A))
-    farthest = farthest_displacements(
-        positions[:, mobile], max(1, round(rules.average_ps / frame_interval_ps))
-    )
-    n_hopped = int(np.count_nonzero(farthest > hop))
+    hop = hop_length(site_distance, 0.5, rules.min_hop_A, rules.max_hop_A)
+    farthest = farthest_displacements(positions[:, mobile], n_average)
+    n_mobile, n_hopped = int(mobile.sum()), int(np.count_nonzero(farthest > hop))
+    n_jumps = int(count_jumps(positions[:, mobile], n_average, hop).sum())
+    few = _few_jumps_bound(n_jumps, n_mobile, site_distance, production_ps)
+    if slope is not None and n_jumps:
+        slope = replace(slope, high_A2_per_ps=max(slope.high_A2_per_ps, few))
     total_msd = mobile_msd.sum(axis=1)
-    melted, framework_rms = _melted(framework_msd, production_ps, crystal, rules)
-    if melted:
+    framework = judge_framework(
+        positions,
+        frame_interval_ps,
+        crystal,
+        FrameworkRules(
+            rules.melt_fraction, rules.min_hop_A, rules.max_hop_A, rules.melt_growth,
+            rules.average_ps,
+        ),
+    )  # fmt: skip
+    framework_rms = min((element.rms_A for element in framework.values()), default=0.0)
+    if has_melted(framework, production_ps, rules.melt_min_ps):
+        steady = min(element.steady_rms_A for element in framework.values())
         verdict: Verdict = "melted"
         reason = (
             f"every framework element moves on: {framework_rms:.2f} A over {production_ps / 2:.1f}"
-            " ps for the slowest"
+            f" ps for the slowest, and {steady:.2f} A in each half of the run"
         )
     elif production_ps < rules.min_production_ps or slope is None:
         verdict = "unconverged"
@@ -234,18 +248,17 @@ def analyse(
         )
     else:
         verdict, reason = _judge_slope(slope, total_msd, frame_interval_ps, rules)
-    bound = slope.high_A2_per_ps if slope is not None else float("inf")
-    if n_hopped == 0 and production_ps > 0.0:
-        jump = min(site_distance, 4.0)
-        rare = _RULE_OF_THREE * jump**2 / (int(mobile.sum()) * production_ps)
-        bound = max(bound, rare) if slope is not None else rare
+    bound = max(slope.high_A2_per_ps, few) if slope is not None else float("inf")
+    if slope is None and n_hopped == 0 and production_ps > 0.0:
+        bound = few
     return DiffusionAnalysis(
         verdict=verdict,
         reason=reason,
         slope=slope,
         slope_upper_bound_A2_per_ps=bound,
-        n_mobile=int(mobile.sum()),
+        n_mobile=n_mobile,
         n_hopped=n_hopped,
+        n_jumps=n_jumps,
         max_displacement_A=float(farthest.max()),
         hop_distance_A=hop,
         production_ps=production_ps,
@@ -253,48 +266,31 @@ def analyse(
         lags_ps=np.arange(len(total_msd), dtype=np.float64) * frame_interval_ps,
         mobile_msd_A2=mobile_msd,
         framework_msd_A2=framework_msd,
+        framework=framework,
+        collective=together,
     )
 
 
-def farthest_displacements(positions_A: FloatArray, n_average: int) -> FloatArray:
-    """Return how far each ion's averaged position has been from where it started.
-
-    Parameters
-    ----------
-    positions_A : ndarray, shape (n_frames, n_ions, 3)
-        Unwrapped positions in A.
-    n_average : int
-        Frames that are averaged.
-
-    Returns
-    -------
-    ndarray, shape (n_ions,)
-        Largest displacements in A; zero when there are fewer than two averages.
-    """
-    n_average = min(n_average, len(positions_A))
-    n_groups = len(positions_A) // n_average
-    grouped = positions_A[: n_groups * n_average].reshape(n_groups, n_average, -1, 3).mean(axis=1)
-    return np.linalg.norm(grouped - grouped[0], axis=2).max(axis=0)
+def framework_text(found: DiffusionAnalysis) -> str:
+    """Return which elements beside the mobile one leave their places, in words."""
+    parts = [
+        f"{element.n_left} of {element.n_atoms} {symbol} ({element.rms_A:.1f} A)"
+        for symbol in found.diffusing_framework
+        for element in [found.framework[symbol]]
+    ]
+    return f"Atoms of the framework leave their places and move on: {', '.join(parts)}."
 
 
-def _is(crystal: Crystal, symbol: str) -> NDArray[np.bool_]:
-    return np.array([other == symbol for other in crystal.symbols])
+def _few_jumps_bound(
+    n_jumps: int, n_ions: int, site_distance_A: float, production_ps: float
+) -> float:
+    """Return the 95 % upper bound of the slope that few jumps give; zero where they are many."""
+    from scipy.stats import chi2
 
-
-def _melted(
-    framework_msd: dict[str, FloatArray],
-    production_ps: float,
-    crystal: Crystal,
-    rules: VerdictRules,
-) -> tuple[bool, float]:
-    if not framework_msd:
-        return False, 0.0
-    slowest = min(framework_msd.values(), key=lambda curve: float(curve[-1]))
-    rms = float(np.sqrt(slowest[-1]))
-    nearest = crystal.nearest_distance(np.ones(len(crystal.symbols), dtype=bool))
-    moved = rms > rules.melt_fraction * nearest
-    grows = slowest[-1] > rules.melt_growth * slowest[len(slowest) // 2]
-    return bool(moved and grows and production_ps >= rules.melt_min_ps), rms
+    if n_jumps > n_ions // 2 or production_ps <= 0.0:
+        return 0.0
+    most = float(chi2.ppf(0.975, 2 * n_jumps + 2)) / 2.0 if n_jumps else _RULE_OF_THREE
+    return most * min(site_distance_A, _MAX_JUMP_A) ** 2 / (n_ions * production_ps)
 
 
 def _judge_slope(
@@ -304,6 +300,8 @@ def _judge_slope(
         f"slope {slope.slope_A2_per_ps:.3g} A^2/ps, 95 % interval "
         f"[{slope.low_A2_per_ps:.3g}, {slope.high_A2_per_ps:.3g}]"
     )
+    if not slope.converged:
+        return "unconverged", f"{_unconfirmed(slope)}: {interval}"
     if slope.low_A2_per_ps <= 0.0:
         return "unconverged", f"ions hopped, but the interval reaches zero: {interval}"
     if slope.relative_error > rules.max_relative_error:
@@ -316,3 +314,13 @@ def _judge_slope(
             f"at long lags the MSD grows by {growth:.2f} of {promised:.2f} A^2: {interval}"
         )
     return "diffusing", interval
+
+
+def _unconfirmed(slope: Slope) -> str:
+    """Return why a slope has not converged."""
+    (start, end), (later, last) = slope.windows_ps[0], slope.windows_ps[-1]
+    here, there = slope.window_slopes_A2_per_ps[0], slope.window_slopes_A2_per_ps[-1]
+    return (
+        f"longer lags do not confirm the slope ({here:.3g} A^2/ps at {start:.2g} to {end:.2g} ps, "
+        f"{there:.3g} at {later:.2g} to {last:.2g} ps)"
+    )

@@ -1,11 +1,13 @@
 """Documents of the labelling flow: what molecular dynamics says of one crystal."""
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from superionic.schemas.common import Crystal, Document, MaterialDocument, PotentialDocument
+from superionic.units import A3_TO_CM3
 
 if TYPE_CHECKING:
     from superionic.dynamics.slope import Slope
@@ -25,6 +27,15 @@ class SlopeDocument(Document):
     direction_errors_A2_per_ps: list[float] = Field(description="Their standard errors.")
     window_ps: list[float] = Field(description="First and last lag of the fit in ps.")
     n_blocks: int = Field(description="Blocks of the production that share no frame.")
+    converged: bool | None = Field(
+        None, description="Whether longer lags confirm the slope; None by analysis version 1."
+    )
+    windows_ps: list[list[float]] = Field(
+        default_factory=list, description="First and last lag of every window that was looked at."
+    )
+    window_slopes_A2_per_ps: list[float] = Field(
+        default_factory=list, description="The slope in each of them."
+    )
 
     @classmethod
     def from_slope(cls, slope: "Slope") -> "SlopeDocument":
@@ -38,6 +49,9 @@ class SlopeDocument(Document):
             direction_errors_A2_per_ps=slope.direction_errors_A2_per_ps.tolist(),
             window_ps=list(slope.window_ps),
             n_blocks=slope.n_blocks,
+            converged=slope.converged,
+            windows_ps=[list(window) for window in slope.windows_ps],
+            window_slopes_A2_per_ps=list(slope.window_slopes_A2_per_ps),
         )
 
 
@@ -66,7 +80,158 @@ class MSDDocument(Document):
         )
 
 
-class DiffusionDocument(MaterialDocument):
+class DiffusionFindings(Document):
+    """What the analysis of a trajectory says."""
+
+    production_ps: float = Field(description="Time analysed in ps.")
+    volume_A3: float = Field(description="Volume of the supercell in A^3.")
+    n_mobile: int = Field(description="Mobile ions in the supercell.")
+    verdict: Literal["diffusing", "not_diffusing", "melted", "unconverged"] = Field(
+        description="What the trajectory says; a run that ran away is unconverged."
+    )
+    verdict_reason: str = Field(description="The rule that decided, with numbers.")
+    analysis_version: int = Field(1, description="Version of the rules of slope and verdict.")
+    slope: SlopeDocument | None = Field(description="The slope; None where none can be fitted.")
+    label_A2_per_ps: float | None = Field(
+        description="The label: the slope, clipped from below at 1e-4 A^2/ps."
+    )
+    slope_upper_bound_A2_per_ps: float | None = Field(description="95 % upper bound of the slope.")
+    diffusivity_cm2_per_s: float | None = Field(description="Slope / 6 in cm^2/s.")
+    diffusivity_error_cm2_per_s: float | None = Field(description="Its standard error.")
+    conductivity_S_per_cm: float | None = Field(
+        description="Nernst-Einstein conductivity at the temperature in S/cm, Haven ratio one."
+    )
+    conductivity_error_S_per_cm: float | None = Field(description="Its standard error.")
+    mobile_density_per_cm3: float | None = Field(
+        None, description="Mobile ions in a cubic centimetre."
+    )
+    collective_slope: SlopeDocument | None = Field(
+        None, description="Slope of the mean squared displacement of the sum of ions, per ion."
+    )
+    collective_conductivity_S_per_cm: float | None = Field(
+        None, description="Conductivity by the collective slope (Einstein relation) in S/cm."
+    )
+    collective_conductivity_low_S_per_cm: float | None = Field(
+        None, description="Lower end of its 95 % interval."
+    )
+    collective_conductivity_high_S_per_cm: float | None = Field(
+        None, description="Upper end of its 95 % interval."
+    )
+    haven_ratio: float | None = Field(
+        None, description="Tracer slope over collective slope; None where either is not positive."
+    )
+    haven_ratio_low: float | None = Field(None, description="Lower end of its interval.")
+    haven_ratio_high: float | None = Field(
+        None, description="Upper end; None where the collective slope may be zero."
+    )
+    n_hopped: int | None = Field(description="Mobile ions that have hopped.")
+    n_jumps: int | None = Field(None, description="Their jumps, those back included.")
+    jump_rate_per_ps: float | None = Field(None, description="Jumps of an ion in a ps.")
+    hop_distance_A: float | None = Field(description="What counts as a hop, in A.")
+    max_displacement_A: float | None = Field(
+        description="Farthest that a mobile ion has been from its start, vibrations averaged, in A."
+    )
+    framework_rms_A: float | None = Field(
+        description="Root mean squared displacement of the slowest framework element in A."
+    )
+    diffusing_framework: list[str] = Field(
+        default_factory=list, description="Elements beside the mobile one that leave their places."
+    )
+    msd: MSDDocument | None = Field(description="Mean squared displacements, thinned.")
+
+
+def findings_of(
+    found: "DiffusionAnalysis | None",
+    *,
+    n_mobile: int,
+    volume_A3: float,
+    temperature_K: float | None,
+    charge_e: float,
+) -> dict[str, Any]:
+    """Return the fields of :class:`DiffusionFindings`, but for the verdict where there is none.
+
+    Parameters
+    ----------
+    found : DiffusionAnalysis or None
+        The analysis; None where there was nothing to analyse.
+    n_mobile : int
+        Mobile ions in the cell.
+    volume_A3 : float
+        Volume of the cell in A^3.
+    temperature_K : float or None
+        Temperature; without one there are no conductivities.
+    charge_e : float
+        Charge of an ion in elementary charges.
+    """
+    from superionic.dynamics.slope import conductivity, diffusivity
+    from superionic.dynamics.transport import haven_ratio
+    from superionic.dynamics.verdict import ANALYSIS_VERSION
+
+    fields: dict[str, Any] = {
+        "n_mobile": n_mobile,
+        "volume_A3": volume_A3,
+        "production_ps": found.production_ps if found else 0.0,
+        "analysis_version": ANALYSIS_VERSION,
+        "mobile_density_per_cm3": n_mobile / (volume_A3 * A3_TO_CM3),
+    }
+    fields |= dict.fromkeys(
+        (
+            *("slope", "label_A2_per_ps", "slope_upper_bound_A2_per_ps", "msd"),
+            *("diffusivity_cm2_per_s", "diffusivity_error_cm2_per_s"),
+            *("conductivity_S_per_cm", "conductivity_error_S_per_cm"),
+            *("n_hopped", "hop_distance_A", "max_displacement_A", "framework_rms_A"),
+        )
+    )
+    if found is None:
+        return fields
+
+    def sigma(slope_A2_per_ps: float | None) -> float | None:
+        if slope_A2_per_ps is None or not temperature_K:
+            return None
+        diffusivity_cm2_per_s = diffusivity(slope_A2_per_ps)
+        return conductivity(diffusivity_cm2_per_s, n_mobile, volume_A3, temperature_K, charge_e)
+
+    if (slope := found.slope) is not None:
+        fields |= {
+            "slope": SlopeDocument.from_slope(slope),
+            "label_A2_per_ps": slope.label_A2_per_ps,
+            "diffusivity_cm2_per_s": diffusivity(slope.slope_A2_per_ps),
+            "diffusivity_error_cm2_per_s": diffusivity(slope.error_A2_per_ps),
+            "conductivity_S_per_cm": sigma(slope.slope_A2_per_ps),
+            "conductivity_error_S_per_cm": sigma(slope.error_A2_per_ps),
+        }
+    if slope is not None and (together := found.collective) is not None:
+        ratio = haven_ratio(slope, together)
+        fields |= {
+            "collective_slope": SlopeDocument.from_slope(together),
+            "collective_conductivity_S_per_cm": sigma(together.slope_A2_per_ps),
+            "collective_conductivity_low_S_per_cm": sigma(together.low_A2_per_ps),
+            "collective_conductivity_high_S_per_cm": sigma(together.high_A2_per_ps),
+            "haven_ratio": ratio and ratio.value,
+            "haven_ratio_low": ratio and ratio.low,
+            "haven_ratio_high": ratio and ratio.high,
+        }
+    ion_ps = n_mobile * found.production_ps
+    return fields | {
+        "verdict": found.verdict,
+        "verdict_reason": found.reason,
+        "slope_upper_bound_A2_per_ps": _finite(found.slope_upper_bound_A2_per_ps),
+        "n_hopped": found.n_hopped,
+        "n_jumps": found.n_jumps,
+        "jump_rate_per_ps": found.n_jumps / ion_ps if ion_ps else None,
+        "hop_distance_A": _finite(found.hop_distance_A),
+        "max_displacement_A": found.max_displacement_A,
+        "framework_rms_A": found.framework_rms_A,
+        "diffusing_framework": found.diffusing_framework,
+        "msd": MSDDocument.from_analysis(found),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+class DiffusionDocument(MaterialDocument, DiffusionFindings):
     """Label of one crystal at one temperature: the result of the labelling flow."""
 
     kind: Literal["diffusion"] = Field("diffusion", description="Kind of document.")
@@ -85,9 +250,8 @@ class DiffusionDocument(MaterialDocument):
         description="Rows of this matrix times the cell are the vectors of the supercell."
     )
     n_atoms: int = Field(description="Atoms in the supercell.")
-    n_mobile: int = Field(description="Mobile ions in the supercell.")
     image_distance_A: float = Field(description="Distance of an ion to its nearest image in A.")
-    volume_A3: float = Field(description="Volume of the supercell in A^3.")
+    charge_e: float = Field(description="Charge of the mobile ion in elementary charges.")
     temperature_K: float = Field(description="Temperature of the thermostat in K.")
     mean_temperature_K: float | None = Field(
         description="Mean kinetic temperature of the production in K."
@@ -96,37 +260,11 @@ class DiffusionDocument(MaterialDocument):
     thermostat: str = Field(description="Thermostat.")
     seed: int = Field(description="Seed of velocities and thermostat.")
     equilibration_ps: float = Field(description="Time before the production in ps.")
-    production_ps: float = Field(description="Time analysed in ps.")
     n_steps_done: int = Field(description="Steps, equilibration included.")
     status: Literal[
         "completed", "settled_diffusing", "settled_not_diffusing", "melted", "run_away"
     ] = Field(description="How the run ended.")
     stop_reason: str = Field(description="Why it ended, with numbers.")
-    verdict: Literal["diffusing", "not_diffusing", "melted", "unconverged"] = Field(
-        description="What the trajectory says; a run that ran away is unconverged."
-    )
-    verdict_reason: str = Field(description="The rule that decided, with numbers.")
-    slope: SlopeDocument | None = Field(description="The slope; None where none can be fitted.")
-    label_A2_per_ps: float | None = Field(
-        description="The label: the slope, clipped from below at 1e-4 A^2/ps."
-    )
-    slope_upper_bound_A2_per_ps: float | None = Field(description="95 % upper bound of the slope.")
-    diffusivity_cm2_per_s: float | None = Field(description="Slope / 6 in cm^2/s.")
-    diffusivity_error_cm2_per_s: float | None = Field(description="Its standard error.")
-    charge_e: float = Field(description="Charge of the mobile ion in elementary charges.")
-    conductivity_S_per_cm: float | None = Field(
-        description="Nernst-Einstein conductivity at the temperature in S/cm, Haven ratio one."
-    )
-    conductivity_error_S_per_cm: float | None = Field(description="Its standard error.")
-    n_hopped: int | None = Field(description="Mobile ions that have hopped.")
-    hop_distance_A: float | None = Field(description="What counts as a hop, in A.")
-    max_displacement_A: float | None = Field(
-        description="Farthest that a mobile ion has been from its start, vibrations averaged, in A."
-    )
-    framework_rms_A: float | None = Field(
-        description="Root mean squared displacement of the slowest framework element in A."
-    )
-    msd: MSDDocument | None = Field(description="Mean squared displacements, thinned.")
     n_force_evaluations: int = Field(
         description="Force evaluations of the last call; n_evaluations counts those of interrupted "
         "calls, too."
@@ -176,6 +314,13 @@ class LabelRow(Document):
         description="The crystal before the supercell: lattice (A), species, frac_coords."
     )
     msd: MSDDocument | None = Field(description="MSD curves, thinned.")
+    analysis_version: int = Field(1, description="Version of the rules of slope and verdict.")
+    msd_window_ps: list[float] | None = Field(
+        None, description="First and last lag of the fit; None by analysis version 1."
+    )
+    diffusing_framework: list[str] = Field(
+        default_factory=list, description="Elements beside the mobile one that leave their places."
+    )
 
     @classmethod
     def from_document(cls, document: DiffusionDocument) -> "LabelRow":
@@ -190,6 +335,7 @@ class LabelRow(Document):
             msd_slope_error_A2_per_ps=slope and slope.error_A2_per_ps,
             msd_slope_low_A2_per_ps=slope and slope.low_A2_per_ps,
             msd_slope_high_A2_per_ps=slope and slope.high_A2_per_ps,
+            msd_window_ps=slope and slope.window_ps,
             msd_slope_upper_bound_A2_per_ps=document.slope_upper_bound_A2_per_ps,
             potential=document.potential.label,
             potential_weights_sha256=document.potential.weights_sha256,

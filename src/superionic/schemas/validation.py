@@ -129,6 +129,9 @@ class TemperatureDocument(Document):
     framework_rms_A: float | None = Field(
         description="Root mean squared displacement of the slowest framework element in A."
     )
+    diffusing_framework: list[str] = Field(
+        default_factory=list, description="Elements beside the mobile one that leave their places."
+    )
     n_evaluations: int = Field(description="Force evaluations.")
     wall_time_s: float = Field(description="Wall time of the last call in s.")
     trajectory_uuid: str | None = Field(description="uuid of the job that made the trajectory.")
@@ -162,8 +165,12 @@ class ValidationDocument(MaterialDocument):
     seeds: list[int] = Field(description="Seeds of velocities and thermostat, as temperatures.")
     verdict: Literal["confirmed", "not_confirmed", "melts", "undecided"] = Field(
         description="confirmed: the 95 % interval of the conductivity at the deciding temperature "
-        "lies above the threshold; not_confirmed: below it; melts: the framework melts at or below "
-        "that temperature, or wherever it was run; undecided: the rest."
+        "lies above the threshold, by runs at two temperatures or more; not_confirmed: below it; "
+        "melts: the framework melts at or below 1.2 times that temperature, or wherever it was "
+        "run; undecided: the rest."
+    )
+    analysis_version: int = Field(
+        1, description="Version of the rules of slopes and verdicts of runs."
     )
     verdict_reason: str = Field(description="The rule that decided, with numbers.")
     deciding_temperature_K: float = Field(description="Temperature of the verdict in K.")

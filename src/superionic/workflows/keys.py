@@ -97,12 +97,21 @@ PARTS = _parts(
     Part("DiffusionMDMaker", "superionic.workflows.jobs.diffusion.DiffusionMDMaker"),
     Part("MDSettings", "superionic.dynamics.settings.MDSettings"),
     Part("StopRules", "superionic.dynamics.stopping.StopRules"),
-    Part("SlopeSettings", "superionic.dynamics.slope.SlopeSettings"),
+    # Rules of the analysis alone: what they change is ANALYSIS_VERSION of documents, not the run.
+    Part(
+        "SlopeSettings",
+        "superionic.dynamics.slope.SlopeSettings",
+        later={"fall": 1.5, "plateau": 0.75, "n_confirming": 2},
+    ),
     Part("VerdictRules", "superionic.dynamics.verdict.VerdictRules"),
     Part("SupercellMaker", "superionic.workflows.jobs.validation.SupercellMaker"),
     Part("AseEngine", "superionic.workflows.jobs.engines.ase.AseEngine"),
     Part("VaspEngine", "superionic.workflows.jobs.engines.vasp.VaspEngine"),
-    Part("ConfirmationRules", "superionic.dynamics.confirmation.ConfirmationRules"),
+    Part(
+        "ConfirmationRules",
+        "superionic.dynamics.confirmation.ConfirmationRules",
+        later={"superheating": 1.2, "min_values": 2},
+    ),
 )
 """All classes that enter keys, by where they are."""
 

@@ -23,9 +23,10 @@ from campaign_fixtures import TOY, rock_salt, surroundings
 from superionic.dynamics.slope import SlopeSettings
 from superionic.dynamics.stopping import StopRules
 from superionic.dynamics.trajectory import chunk_path, read_frames
+from superionic.dynamics.verdict import ANALYSIS_VERSION
 from superionic.errors import DiffusionError, NoMobileIonError, SettingsError, UnknownElementError
 from superionic.schemas.label import DiffusionDocument, LabelRow
-from superionic.workflows.jobs.diffusion import DiffusionMDMaker
+from superionic.workflows.jobs.diffusion import DiffusionMDMaker, judged_again
 
 __all__ = ["surroundings"]
 
@@ -236,3 +237,24 @@ def test_an_element_that_the_potential_does_not_know():
     crystal.replace_species({"Cl": "Rn"})
     with pytest.raises(UnknownElementError, match="Rn"):
         run(replace(SHORT, potential="chgnet"), crystal)
+
+
+def test_former_labels_are_judged_again_from_their_trajectories(tmp_path):
+    maker = replace(SHORT, n_steps=1500)
+    now = run(maker, rock_salt("Cl", 5.1), tmp_path / "one")
+    assert now.analysis_version == ANALYSIS_VERSION
+    assert now.slope is not None
+    former = now.model_copy(
+        update={"analysis_version": 1, "verdict": "melted", "collective_slope": None, "slope": None}
+    )
+    again = judged_again(former, tmp_path)
+    assert again.model_dump(exclude={"msd"}) == now.model_dump(exclude={"msd"})
+    # What cannot be judged again, or need not be, stays.
+    assert judged_again(former, tmp_path / "elsewhere") is former
+    assert judged_again(now, tmp_path) is now
+    assert (
+        DiffusionDocument.model_validate(
+            {k: v for k, v in former.model_dump().items() if k != "analysis_version"}
+        ).analysis_version
+        == 1
+    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from superionic.report.figures.style import formula_text
 
 if TYPE_CHECKING:
+    from superionic.schemas.analysis import AnalysisDocument
     from superionic.schemas.label import DiffusionDocument, LabelRow
     from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument
     from superionic.schemas.screening import ScreeningDocument
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
         ScreeningDocument
         | LabelRow
         | DiffusionDocument
+        | AnalysisDocument
         | DescriptorsDocument
         | LandscapeDocument
         | ValidationDocument

@@ -28,6 +28,7 @@ from superionic.report.figures.style import (
     plotly_figure,
     with_error,
 )
+from superionic.schemas.analysis import AnalysisDocument
 from superionic.schemas.label import DiffusionDocument, LabelRow
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ class MSDCurve:
     ----------
     about : About
         Of which material.
-    temperature_K : float
-        Of the run.
+    temperature_K : float or None
+        Of the run, where it is known.
     verdict : str
         diffusing, not_diffusing, melted or unconverged.
     lags_ps, mobile_A2 : ndarray, shape (n,)
@@ -62,7 +63,7 @@ class MSDCurve:
     """
 
     about: About
-    temperature_K: float
+    temperature_K: float | None
     verdict: str
     lags_ps: FloatArray
     mobile_A2: FloatArray
@@ -76,7 +77,8 @@ class MSDCurve:
     @property
     def title(self) -> str:
         """Material, temperature and verdict."""
-        return f"{self.about.title}, {self.temperature_K:g} K, {plain_name(self.verdict)}"
+        at = "" if self.temperature_K is None else f", {self.temperature_K:g} K"
+        return f"{self.about.title}{at}, {plain_name(self.verdict)}"
 
     @property
     def slope_text(self) -> str:
@@ -106,13 +108,13 @@ class MSDCurve:
         return found
 
 
-def curve_of(document: DiffusionDocument | LabelRow) -> MSDCurve:
+def curve_of(document: DiffusionDocument | LabelRow | AnalysisDocument) -> MSDCurve:
     """Return what a label says of the displacements.
 
     Parameters
     ----------
-    document : DiffusionDocument or LabelRow
-        A label from the database, or a line of a data set.
+    document : DiffusionDocument, LabelRow or AnalysisDocument
+        A label from the database, a line of a data set, or the analysis of a trajectory.
 
     Raises
     ------
@@ -121,7 +123,7 @@ def curve_of(document: DiffusionDocument | LabelRow) -> MSDCurve:
     """
     if document.msd is None:
         raise FigureError(
-            f"The label at {document.temperature_K:g} K holds no mean squared displacement: "
+            f"The run at {document.temperature_K or 0:g} K holds no mean squared displacement: "
             f"{document.stop_reason}.",
             hint="Only runs with a production have one.",
             material_id=document.material_id,
@@ -224,7 +226,9 @@ def _top(curve: MSDCurve) -> float:
 
 
 def _window_of_row(row: LabelRow) -> tuple[float, float] | None:
-    """Return the window of the fit, which data sets hold as settings."""
+    """Return the window of the fit; of analysis version 1, data sets hold it as settings."""
+    if row.msd_window_ps is not None:
+        return row.msd_window_ps[0], row.msd_window_ps[1]
     try:
         interval_ps = row.settings["stride"] * row.settings["timestep_fs"] * 1e-3
         settings = SlopeSettings(**row.settings["stop"]["slope"])

@@ -13,7 +13,9 @@ from superionic.report.tables.text_table import text_table
 from superionic.schemas.label import LabelRow
 from superionic.text import csv_text
 
-_ONLY_IN_JSON = frozenset({"settings", "supercell_matrix", "structure", "msd"})
+_ONLY_IN_JSON = frozenset(
+    {"settings", "supercell_matrix", "structure", "msd", "msd_window_ps", "diffusing_framework"}
+)
 CSV_FIELDS = tuple(name for name in LabelRow.model_fields if name not in _ONLY_IN_JSON)
 """Columns of the table as CSV."""
 

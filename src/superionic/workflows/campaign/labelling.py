@@ -8,7 +8,7 @@ from superionic.potentials.registry import load_potential, parse_spec
 from superionic.schemas.document import without_monty
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import DiffusionDocument, LabelRow
-from superionic.settings import SuperionicSettings
+from superionic.settings import SuperionicSettings, get_settings
 from superionic.store.database.answers import database_errors
 from superionic.store.database.finished import finished_keys
 from superionic.store.database.stores import Database, resolve_database
@@ -17,6 +17,7 @@ from superionic.workflows.campaign.outcome import Reporter, Task
 from superionic.workflows.campaign.run import run_and_build
 from superionic.workflows.campaign.screening import unreadable
 from superionic.workflows.campaign.selection import Selection, SelectionSettings, select
+from superionic.workflows.jobs.diffusion import judged_again
 from superionic.workflows.makers.label import LabelMaker
 
 _USUAL_SUPERCELL_A3 = 420.0
@@ -138,6 +139,9 @@ def label_paths(
 def label_rows(database: Database, task_keys: Iterable[str], info: PotentialInfo) -> list[LabelRow]:
     """Return the newest label of each task that has one.
 
+    Labels that a former version of the analysis judged are judged again from their trajectories,
+    where these are in the data directory.
+
     Parameters
     ----------
     database : Database
@@ -158,7 +162,8 @@ def label_rows(database: Database, task_keys: Iterable[str], info: PotentialInfo
         older = newest.get(document.task_key)
         if older is None or older.last_updated < document.last_updated:
             newest[document.task_key] = document
-    return [LabelRow.from_document(document) for document in newest.values()]
+    folder = get_settings().data_dir / "md"
+    return [LabelRow.from_document(judged_again(one, folder)) for one in newest.values()]
 
 
 def _atoms(task: Task) -> float:

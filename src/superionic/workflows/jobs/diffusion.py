@@ -19,14 +19,16 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from superionic import defaults
 from superionic.directories import made_private
 from superionic.dynamics import trajectory
+from superionic.dynamics.crystal import crystal_of
+from superionic.dynamics.files import read_trajectory
 from superionic.dynamics.integrators import Thermostat
 from superionic.dynamics.runner import MDResult, MDTask, run_md
 from superionic.dynamics.settings import MDSettings
-from superionic.dynamics.slope import conductivity, diffusivity
-from superionic.dynamics.stopping import StopRules, crystal_of
+from superionic.dynamics.stopping import StopRules
 from superionic.dynamics.supercell import make_supercell, shortest_vector
-from superionic.dynamics.verdict import DiffusionAnalysis, analyse
+from superionic.dynamics.verdict import ANALYSIS_VERSION, DiffusionAnalysis, analyse, framework_text
 from superionic.errors import NoMobileIonError, SettingsError
+from superionic.fields import rebuilt
 from superionic.potentials.force_field import (
     CalculatorForceField,
     ForceField,
@@ -35,7 +37,7 @@ from superionic.potentials.force_field import (
 from superionic.potentials.registry import load_potential
 from superionic.progress import report_progress, report_stage
 from superionic.schemas.common import PotentialDocument, Warning_
-from superionic.schemas.label import DiffusionDocument, MSDDocument, SlopeDocument
+from superionic.schemas.label import DiffusionDocument, findings_of
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
 from superionic.settings import get_settings
 from superionic.structures.mobile_ions import MOBILE_IONS
@@ -327,40 +329,22 @@ def _findings(task: MDTask, result: MDResult, charge_e: float) -> dict[str, Any]
             rules.slope,
             rules.verdict,
         )
-    slope = found.slope if found else None
     warnings = [Warning_(code="recovered", text=text) for text in result.warnings]
     if result.status == "run_away":
         warnings.append(Warning_(code="run_away", text=f"The run was stopped: {result.reason}."))
-    numbers: dict[str, Any] = dict.fromkeys(
-        (
-            "label_A2_per_ps",
-            "diffusivity_cm2_per_s",
-            "diffusivity_error_cm2_per_s",
-            "conductivity_S_per_cm",
-            "conductivity_error_S_per_cm",
-        )
+    warnings += _of_framework(found)
+    about_ions = findings_of(
+        found,
+        n_mobile=task.atoms.get_chemical_symbols().count(task.mobile),
+        volume_A3=float(task.atoms.get_volume()),
+        temperature_K=settings.temperature_K,
+        charge_e=charge_e,
     )
-    n_mobile = task.atoms.get_chemical_symbols().count(task.mobile)
-    volume_A3 = float(task.atoms.get_volume())
-    if slope is not None:
-        value, error = diffusivity(slope.slope_A2_per_ps), diffusivity(slope.error_A2_per_ps)
-
-        def sigma(d_cm2_per_s: float) -> float:
-            return conductivity(d_cm2_per_s, n_mobile, volume_A3, settings.temperature_K, charge_e)
-
-        nernst_einstein = settings.temperature_K > 0.0
-        numbers = {
-            "label_A2_per_ps": slope.label_A2_per_ps,
-            "diffusivity_cm2_per_s": value,
-            "diffusivity_error_cm2_per_s": error,
-            "conductivity_S_per_cm": sigma(value) if nernst_einstein else None,
-            "conductivity_error_S_per_cm": sigma(error) if nernst_einstein else None,
-        }
     temperatures = frames.temperatures_K
-    return numbers | {
+    return {
+        "verdict": "unconverged",
+        "verdict_reason": result.reason,
         "warnings": warnings,
-        "n_mobile": n_mobile,
-        "volume_A3": volume_A3,
         "charge_e": charge_e,
         "temperature_K": settings.temperature_K,
         "mean_temperature_K": finite(float(temperatures.mean())) if len(temperatures) else None,
@@ -368,20 +352,54 @@ def _findings(task: MDTask, result: MDResult, charge_e: float) -> dict[str, Any]
         "thermostat": settings.thermostat,
         "seed": settings.seed,
         "equilibration_ps": settings.n_equilibration_steps * settings.timestep_fs * 1e-3,
-        "production_ps": found.production_ps if found else 0.0,
         "n_steps_done": result.n_steps_done,
         "status": result.status,
         "stop_reason": result.reason,
-        "verdict": found.verdict if found else "unconverged",
-        "verdict_reason": found.reason if found else result.reason,
-        "slope": SlopeDocument.from_slope(slope) if slope else None,
-        "slope_upper_bound_A2_per_ps": finite(found.slope_upper_bound_A2_per_ps) if found else None,
-        "n_hopped": found.n_hopped if found else None,
-        "hop_distance_A": finite(found.hop_distance_A) if found else None,
-        "max_displacement_A": found.max_displacement_A if found else None,
-        "framework_rms_A": found.framework_rms_A if found else None,
-        "msd": MSDDocument.from_analysis(found) if found else None,
+        **about_ions,
     }
+
+
+def judged_again(document: DiffusionDocument, folder: Path) -> DiffusionDocument:
+    """Return a label judged by the analysis of today, where its trajectory is there.
+
+    Parameters
+    ----------
+    document : DiffusionDocument
+        The label. One that today's analysis has judged, or whose run ran away, stays as it is.
+    folder : Path
+        Where trajectories are, the folder ``md`` of the data directory.
+    """
+    directory = folder / document.trajectory
+    if document.analysis_version >= ANALYSIS_VERSION or document.status == "run_away":
+        return document
+    if trajectory.read_run(directory) is None:
+        return document
+    run = read_trajectory(directory)
+    if len(run.positions_A) < 2:
+        return document
+    rules = rebuilt(StopRules, document.settings["stop"], "stop")
+    found = analyse(
+        run.positions_A,
+        run.frame_interval_ps,
+        crystal_of(run.atoms, document.mobile_species),
+        rules.slope,
+        rules.verdict,
+    )
+    fields = findings_of(
+        found,
+        n_mobile=document.n_mobile,
+        volume_A3=document.volume_A3,
+        temperature_K=document.temperature_K,
+        charge_e=document.charge_e,
+    )
+    warnings = document.warnings + _of_framework(found)
+    return document.model_copy(update={**fields, "warnings": warnings})
+
+
+def _of_framework(found: DiffusionAnalysis | None) -> list[Warning_]:
+    if found is None or not found.diffusing_framework:
+        return []
+    return [Warning_(code="framework_diffuses", text=framework_text(found))]
 
 
 def _about(

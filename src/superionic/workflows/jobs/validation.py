@@ -18,10 +18,11 @@ from superionic.dynamics.confirmation import (
     arrhenius_point,
     confirm,
 )
+from superionic.dynamics.crystal import crystal_of
 from superionic.dynamics.slope import diffusivity
-from superionic.dynamics.stopping import StopRules, crystal_of
+from superionic.dynamics.stopping import StopRules
 from superionic.dynamics.supercell import make_supercell, shortest_vector
-from superionic.dynamics.verdict import DiffusionAnalysis, analyse
+from superionic.dynamics.verdict import ANALYSIS_VERSION, DiffusionAnalysis, analyse, framework_text
 from superionic.potentials.registry import load_potential
 from superionic.schemas.common import PotentialDocument, Warning_
 from superionic.schemas.label import SlopeDocument
@@ -172,7 +173,7 @@ class ConfirmMaker(SettingsMaker):
         ions = Ions(cell.n_mobile, float(cell.structure.volume), charge_e)
         analyses = [_analysis(run, self.stop) for run in runs]
         points = [
-            arrhenius_point(run.temperature_K, found, run.status, self.stop.verdict)
+            arrhenius_point(run.temperature_K, found, run.status)
             for run, found in zip(runs, analyses, strict=True)
         ]
         finding = confirm(points, ions, self.rules)
@@ -186,7 +187,8 @@ class ConfirmMaker(SettingsMaker):
             settings=self.settings or asdict(self),
             wall_time_s=time.perf_counter() - started,
             n_evaluations=sum(run.n_evaluations for run in runs),
-            warnings=_warnings(runs, points, finding, self.rules),
+            warnings=_warnings(runs, analyses, points, finding, self.rules),
+            analysis_version=ANALYSIS_VERSION,
             potential=potential,
             engine=runs[0].engine,
             dynamics=runs[0].potential,
@@ -294,6 +296,7 @@ def _temperature(
         conductivity_upper_bound_S_per_cm=sigma(bound),
         n_hopped=found.n_hopped if found else None,
         framework_rms_A=found.framework_rms_A if found else None,
+        diffusing_framework=found.diffusing_framework if found else [],
         n_evaluations=run.n_evaluations,
         wall_time_s=run.wall_time_s,
         trajectory_uuid=run.job_uuid,
@@ -332,6 +335,7 @@ def _findings(
 
 def _warnings(
     runs: list[TrajectoryDocument],
+    analyses: list[DiffusionAnalysis | None],
     points: list[ArrheniusPoint],
     finding: Finding,
     rules: ConfirmationRules,
@@ -341,6 +345,13 @@ def _warnings(
         Warning_(code=one.code, text=f"{run.temperature_K:g} K: {one.text}")
         for run in runs
         for one in run.warnings
+    ]
+    found += [
+        Warning_(
+            code="framework_diffuses", text=f"{run.temperature_K:g} K: {framework_text(analysis)}"
+        )
+        for run, analysis in zip(runs, analyses, strict=True)
+        if analysis is not None and analysis.diffusing_framework
     ]
     values = [one.temperature_K for one in points if one.evidence == "value"]
     if finding.fit is not None and rules.deciding_temperature_K < min(values):
