@@ -6,6 +6,8 @@ from landscape_helpers import FunctionPotential, cosine_potential, pair_energies
 from pymatgen.core import Lattice, Structure
 
 from superionic.errors import LandscapeError, SettingsError
+from superionic.landscape import learned as learned_mode
+from superionic.landscape import posterior
 from superionic.landscape.descriptors import compute_descriptors
 from superionic.landscape.evaluation import Evaluation
 from superionic.landscape.intervals import descriptor_intervals
@@ -77,6 +79,17 @@ def test_descriptors_are_those_of_every_point_for_a_fraction_of_the_energies(str
         np.testing.assert_allclose(
             totals[known], (all_.energies_eV + all_.minimum_eV)[known], atol=1e-9
         )
+
+
+def test_points_at_random_tell_a_process_that_is_too_sure(monkeypatch):
+    # Standard deviations a tenth of what they should be: every interval looks narrow at once.
+    monkeypatch.setattr(posterior, "SAFETY", 0.1)
+    _, exact = described(layered(), pair_potential())
+    checked, found = described(layered(), pair_potential(), CHEAP)
+    monkeypatch.setattr(learned_mode.MapPosterior, "doubt", lambda *_: False)
+    trusting, _ = described(layered(), pair_potential(), CHEAP)
+    assert checked.n_evaluations > trusting.n_evaluations + CHEAP.batch_size
+    assert found.mpe_eV == pytest.approx(exact.mpe_eV, abs=0.03)
 
 
 def test_intervals_hold_the_exact_descriptors():

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from superionic.errors import LandscapeError
+from superionic.landscape.descriptors import connected_window
 from superionic.landscape.levels import (
     TIE_eV,
+    flood_into,
     level_map,
+    lowest_face,
     minimum_index,
     minimum_percolation_energy,
     mpe,
@@ -365,3 +368,23 @@ class TestPath:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             percolation_path(np.zeros((1, 1, 1)), CUBIC)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_floods_from_a_heap_are_those_over_ranks(seed):
+    rng = np.random.default_rng(seed)
+    shape = tuple(rng.integers(3, 9, size=3).tolist())
+    lattice = rng.normal(size=(3, 3)) + 4 * np.eye(3)
+    steps = neighbour_offsets(lattice, shape)
+    union, expected = np.full([2 * n for n in shape], np.inf), np.inf
+    cut = rng.uniform(0.2, 0.9)
+    for _ in range(2):
+        energies = rng.uniform(size=shape)
+        minimum = minimum_index(energies)
+        exact = minimum_percolation_energy(energies, lattice)
+        assert lowest_face(energies, minimum, steps, np.inf) == exact
+        assert lowest_face(energies, minimum, steps, exact) == np.inf
+        flood_into(union, energies, minimum, steps, cut)
+        window = connected_window(energies, level_map(energies, lattice, cut))
+        expected = np.minimum(expected, np.where(window < cut, window, np.inf))
+    np.testing.assert_array_equal(union, expected)

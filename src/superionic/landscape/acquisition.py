@@ -109,10 +109,10 @@ def choose(
     candidates = np.unique(np.concatenate([support[posterior.open[support]], others]))
     if not len(candidates):
         return by_doubt[:n_wanted]
-    told = sensitivities @ posterior.covariance(support, candidates)
-    total = np.einsum(
-        "kp,pq,kq->k", sensitivities, posterior.covariance(support, support), sensitivities
-    )
+    at_support, at_candidates = posterior.whitened(support), posterior.whitened(candidates)
+    told = sensitivities @ posterior.covariance(at_support, at_candidates)
+    of_support = sensitivities @ posterior.covariance(at_support, at_support)
+    total = np.einsum("kp,kp->k", of_support, sensitivities)
     variance = posterior.sd[candidates] ** 2 + 1e-12
     chosen: list[int] = []
     factors: list[FloatArray] = []
@@ -123,7 +123,7 @@ def choose(
         best = int(np.argmax(gain))
         chosen.append(best)
         # Condition on it: one more column of a Cholesky factor.
-        column = posterior.covariance(candidates, candidates[[best]])[:, 0]
+        column = posterior.covariance(at_candidates, at_candidates[[best]])[:, 0]
         for factor in factors:
             column -= factor * factor[best]
         factor = column / np.sqrt(variance[best])

@@ -64,7 +64,7 @@ N_FREQUENCIES = 1024
 TAIL = 1.5
 """Degrees of freedom of the chi-square from which they are drawn."""
 
-BLOCK = 8192
+BLOCK = 1024
 """Rows of a kernel matrix that are in memory at once."""
 
 
@@ -82,6 +82,29 @@ class Hyperparameters:
 
     lengths: tuple[float, ...]
     noise: float
+
+
+@dataclass(frozen=True)
+class Whitened:
+    """Points, with their covariance with the data divided by the root of that of the data.
+
+    Parameters
+    ----------
+    scaled : ndarray, shape (m, d)
+        Features in units of the lengths.
+    trend : ndarray, shape (m, k)
+        Known functions.
+    half : ndarray, shape (n, m)
+        C^-1 q^T for K = C C^T.
+    """
+
+    scaled: FloatArray
+    trend: FloatArray
+    half: FloatArray
+
+    def __getitem__(self, which: NDArray[np.int64] | list[int]) -> "Whitened":
+        """Return some of the points."""
+        return Whitened(self.scaled[which], self.trend[which], self.half[:, which])
 
 
 def matern(squared: FloatArray) -> FloatArray:
@@ -160,15 +183,16 @@ class GaussianProcess:
             variance[part] = prior - np.einsum("ij,ij->j", half, half)
         return mean, self.amplitude * np.sqrt(np.maximum(variance, 1e-12))
 
-    def covariance(
-        self, x: FloatArray, trend: FloatArray, other: FloatArray, other_trend: FloatArray
-    ) -> FloatArray:
+    def whitened(self, x: FloatArray, trend: FloatArray) -> "Whitened":
+        """Return what :meth:`covariance` needs of some points."""
+        half = _forward(self._factor, self._cross(x, trend))
+        return Whitened(x * self._scale, trend, half)
+
+    def covariance(self, one: "Whitened", other: "Whitened") -> FloatArray:
         """Return the posterior's covariance of f between two sets of points, shape (m, p)."""
-        prior = matern(squared_distances(x * self._scale, other * self._scale))
-        prior += TREND_WIDTH**2 * trend @ other_trend.T
-        one = _forward(self._factor, self._cross(x, trend))
-        two = _forward(self._factor, self._cross(other, other_trend))
-        covariance: FloatArray = self.amplitude**2 * (prior - one.T @ two)
+        prior = matern(squared_distances(one.scaled, other.scaled))
+        prior += TREND_WIDTH**2 * one.trend @ other.trend.T
+        covariance: FloatArray = self.amplitude**2 * (prior - one.half.T @ other.half)
         return covariance
 
     def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
@@ -176,6 +200,10 @@ class GaussianProcess:
         inverse = cho_solve(self._factor, np.eye(len(self.y)))
         diagonal = np.diag(inverse)
         return self.weights / diagonal, self.amplitude / np.sqrt(diagonal)
+
+    def functions(self, n_draws: int, seed: int) -> "PriorFunctions":
+        """Return draws of the prior; the same seed gives the same functions."""
+        return PriorFunctions(self._scale, self.trend.shape[1], n_draws, seed)
 
     def draws(
         self, x: FloatArray, trend: FloatArray, n_draws: int, seed: int, spread: float = 1.0
@@ -193,37 +221,72 @@ class GaussianProcess:
         spread : float
             Factor on the deviations from the mean.
         """
+        functions = self.functions(n_draws, seed)
+        at_data = functions.at(self.x / self._scale, self.trend)
+        return self.corrected(x, trend, functions.at(x, trend), at_data, seed, spread)
+
+    def corrected(
+        self,
+        x: FloatArray,
+        trend: FloatArray,
+        prior: NDArray[np.float32],
+        prior_at_data: NDArray[np.float32],
+        seed: int,
+        spread: float = 1.0,
+    ) -> FloatArray:
+        """Return draws of f from those of the prior at the points and at the data."""
         rng = np.random.default_rng(seed)
-        d = self.x.shape[1]
+        noise = self.hyperparameters.noise * rng.standard_normal(prior_at_data.shape)
+        missed = cho_solve(self._factor, -prior_at_data - noise)
+        result = np.empty(prior.shape)
+        for first in range(0, len(x), BLOCK):
+            part = slice(first, first + BLOCK)
+            q = self._cross(x[part], trend[part])
+            deviation = prior[part] + q @ missed
+            result[part] = (q @ self.weights)[:, None] + spread * self.amplitude * deviation
+        return result
+
+
+class PriorFunctions:
+    """Functions drawn from the prior, of unit amplitude.
+
+    Parameters
+    ----------
+    scale : ndarray, shape (d,)
+        Inverse lengths of the features.
+    n_trend : int
+        Number of known functions.
+    n_draws : int
+        Number of functions.
+    seed : int
+        Of them.
+    """
+
+    def __init__(self, scale: FloatArray, n_trend: int, n_draws: int, seed: int) -> None:
+        rng = np.random.default_rng((seed, 1))
         # Student's t: a Gaussian over the root of a chi-square c. What is left between close data
         # is in its tail, so small c are drawn more often than they come, and weigh less.
         quantiles = (np.arange(N_FREQUENCIES) + rng.uniform(size=N_FREQUENCIES)) / N_FREQUENCIES
         c = chi2.ppf(quantiles, TAIL)
         importance = chi2.pdf(c, 5.0) / chi2.pdf(c, TAIL)
-        frequencies = rng.standard_normal((d, N_FREQUENCIES)) * np.sqrt(5.0 / c)
-        phases = rng.uniform(0.0, 2 * np.pi, N_FREQUENCIES)
+        frequencies = rng.standard_normal((len(scale), N_FREQUENCIES)) * np.sqrt(5.0 / c)
         loads = rng.standard_normal((N_FREQUENCIES, n_draws))
         loads *= np.sqrt(2.0 * importance / N_FREQUENCIES)[:, None]
-        slopes = TREND_WIDTH * rng.standard_normal((self.trend.shape[1], n_draws))
-        noise = self.hyperparameters.noise * rng.standard_normal((len(self.y), n_draws))
-
+        self.slopes = TREND_WIDTH * rng.standard_normal((n_trend, n_draws))
+        phases = rng.uniform(0.0, 2 * np.pi, N_FREQUENCIES)
         # Single precision is enough for what is drawn at random.
-        narrow = [one.astype(np.float32) for one in (frequencies, phases, loads)]
+        self.frequencies = (scale[:, None] * frequencies).astype(np.float32)
+        self.phases, self.loads = phases.astype(np.float32), loads.astype(np.float32)
 
-        def prior(scaled: FloatArray, functions: FloatArray) -> FloatArray:
-            waves = scaled.astype(np.float32) @ narrow[0]
-            waves += narrow[1]
-            np.cos(waves, out=waves)
-            values: FloatArray = waves @ narrow[2] + functions @ slopes
-            return values
-
-        missed = cho_solve(self._factor, -prior(self.x, self.trend) - noise)
-        result = np.empty((len(x), n_draws))
+    def at(self, x: FloatArray, trend: FloatArray) -> NDArray[np.float32]:
+        """Return their values at points, shape (m, n_draws)."""
+        result = np.empty((len(x), self.loads.shape[1]), dtype=np.float32)
         for first in range(0, len(x), BLOCK):
             part = slice(first, first + BLOCK)
-            q = self._cross(x[part], trend[part])
-            deviation = prior(x[part] * self._scale, trend[part]) + q @ missed
-            result[part] = (q @ self.weights)[:, None] + spread * self.amplitude * deviation
+            waves = x[part].astype(np.float32) @ self.frequencies
+            waves += self.phases
+            np.cos(waves, out=waves)
+            result[part] = waves @ self.loads + trend[part] @ self.slopes
         return result
 
 

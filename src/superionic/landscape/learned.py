@@ -10,7 +10,7 @@
    the wide ones (:mod:`~superionic.landscape.acquisition`).
 4. When all are narrow, a larger and fresh set of draws has to agree, and what the descriptors hang
    on has to be evaluated: the passes of the most probable map, its minima, and the points that may
-   lie below these.
+   lie below these. Last, a batch of points at random has to lie where the process expects it.
 
 Where another potential's landscape of the crystal is known, its energies are one more feature and a
 known function of the process: only the difference is learned. The design then is made of sites, of
@@ -22,6 +22,7 @@ The draws are kept with the landscape: every descriptor of it, now or later, has
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 
 from superionic.landscape.acquisition import choose
 from superionic.landscape.points import NAMES, IrreduciblePoints, Reading
-from superionic.landscape.posterior import Draws, MapPosterior, RELEVANT_eV, expand
+from superionic.landscape.posterior import Draws, MapPosterior, RELEVANT_eV, compress, expand
 from superionic.landscape.results import DrawnMaps, OrbitLandscape
 from superionic.landscape.settings import LearnedSettings
 from superionic.landscape.surroundings import Surroundings, principal_components
@@ -68,6 +69,11 @@ OF_XI = (4, 7)
 
 CAUTION = 2.0
 """Standard deviations by which points may lie below a minimum that are evaluated at the end."""
+
+SAMPLED_FROM = 10
+"""Points for each one of a random sample, where a batch would be more."""
+MOST_SAMPLES = 3
+"""Random samples that are drawn, at most, before a landscape is taken as settled."""
 
 UNREACHED_eV = 1e3
 """Stands for an infinite barrier in intervals."""
@@ -179,6 +185,8 @@ class LandscapeSampler:
             else self._prior_design(first, prior_eV)
         )
         self._ending: Ending | None = None
+        self._sample: tuple[IntArray, FloatArray, FloatArray] | None = None
+        self._n_samples = 0
 
     @property
     def ending(self) -> Ending | None:
@@ -228,9 +236,12 @@ class LandscapeSampler:
                 break
         else:
             unchecked = self._unchecked()
-            if not len(unchecked):
+            if len(unchecked):
+                return unchecked
+            sample = self._random_sample()
+            if not len(sample):
                 self._ending = "settled"
-            return unchecked
+            return sample
         self.n_rounds += 1
         n_wanted = max(self.settings.batch_size, posterior.n_known // 6)
         return choose(posterior, draws, readings, self.unsettled, n_wanted)
@@ -251,6 +262,29 @@ class LandscapeSampler:
         ]
         wanted = [*lowest, *below[drop_eV > self.settings.barrier_tolerance_eV], *passes]
         return np.unique(np.array([one for one in wanted if posterior.open[one]], dtype=np.int64))
+
+    def _random_sample(self) -> IntArray:
+        """Return points chosen at random, once what is asked for seems to be known.
+
+        They are the only ones that were not chosen where the process doubts. If they lie farther
+        from what it expects than its standard deviations say, these are made wider, and all that is
+        asked for has to settle again.
+        """
+        posterior = self.posterior
+        if self._sample is not None:
+            points, mean, sd = self._sample
+            seen = posterior.known[points]
+            off = (posterior.compressed(points) - mean)[seen] / sd[seen]
+            if not posterior.doubt(off) or self._n_samples == MOST_SAMPLES:
+                return np.empty(0, dtype=np.int64)
+        rng = np.random.default_rng((self.seed, self._n_samples))
+        low = np.flatnonzero(posterior.open & (posterior.mean < compress(np.array(RELEVANT_eV))))
+        share = self.points.weights[low]
+        n = min(self.settings.batch_size, ceil(len(low) / SAMPLED_FROM))
+        chosen = np.sort(rng.choice(low, n, replace=False, p=share / share.sum() if n else None))
+        self._sample = chosen, posterior.mean[chosen], posterior.sd[chosen]
+        self._n_samples += 1
+        return chosen
 
     def _readings(self, draws: Draws, *, with_xi: bool = True) -> list[Reading]:
         energies_eV = self.posterior.energies_eV()

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from superionic.landscape.descriptors import (
     DescriptorSettings,
-    connected_window,
     fractions_below,
     xi,
 )
 from superionic.landscape.grid import Grid
-from superionic.landscape.levels import level_map, minimum_percolation_energy
+from superionic.landscape.levels import flood_into, lowest_face, minimum_index, neighbour_offsets
 from superionic.landscape.percolation import percolation_barriers
 from superionic.landscape.plans import OrbitPlan
 
@@ -99,6 +99,9 @@ class IrreduciblePoints:
                 image[grid.permutation(operation)] = on_grid
                 self.places.append(image)
                 self.owners.append(number)
+        self._table = np.stack(self.places)
+        self.places = list(self._table)
+        self._offsets = neighbour_offsets(grid.lattice, grid.shape)
         self.windows = self._distinct_windows()
         counted = np.bincount(np.concatenate(self.places), minlength=self.n + 1)
         self.weights: FloatArray = counted[: self.n] / (grid.n_points * len(self.places))
@@ -136,9 +139,7 @@ class IrreduciblePoints:
         minima = self.minima(energies_eV)
         relative = energies_eV - energies_eV[minima][self.orbit]
         values = np.append(relative, relative.max())
-        maps = [values[place].reshape(shape) for place in self.places]
-        stack = np.stack([one.ravel() for one in maps])
-        shared = stack.min(axis=0)
+        shared, owners = _shared(values, self._table)
         passes: list[tuple[int, int] | None] = []
 
         def pass_of(ion: int, at: int) -> tuple[int, int] | None:
@@ -148,19 +149,22 @@ class IrreduciblePoints:
         barriers = list(percolation_barriers(shared.reshape(shape), lattice))
         for barrier in barriers:
             at = int(np.argmin(np.abs(shared - barrier)))
-            finite = np.isfinite(barrier)
-            passes.append(pass_of(int(np.argmin(stack[:, at])), at) if finite else None)
-        crossings = [minimum_percolation_energy(maps[ion], lattice) for ion in self.windows]
-        best = self.windows[int(np.argmin(crossings))]
-        barriers.append(min(crossings))
-        at = int(np.argmin(np.abs(stack[best] - barriers[-1])))
-        passes.append(pass_of(best, at) if np.isfinite(barriers[-1]) else None)
+            passes.append(pass_of(int(owners[at]), at) if np.isfinite(barrier) else None)
+        best, lowest = self.windows[0], np.inf
+        for ion in self.windows:
+            own = values[self.places[ion]].reshape(shape)
+            crossing = lowest_face(own, minimum_index(own), self._offsets, lowest)
+            if crossing < lowest:
+                best, lowest = ion, crossing
+        barriers.append(lowest)
+        at = int(np.argmin(np.abs(values[self.places[best]] - lowest)))
+        passes.append(pass_of(best, at) if np.isfinite(lowest) else None)
 
         thresholds = np.array(VOLUME_THRESHOLDS_eV)[:, None]
         volumes = np.concatenate(
             [(shared < thresholds).mean(axis=1), (relative < thresholds) @ self.weights]
         )
-        score = self._xi(maps, shared) if with_xi else np.nan
+        score = self._xi(values, shared) if with_xi else np.nan
         return Reading(np.array(barriers), volumes, score, passes)
 
     def _distinct_windows(self) -> list[int]:
@@ -181,13 +185,29 @@ class IrreduciblePoints:
                 ions += 1
         return chosen
 
-    def _xi(self, maps: list[FloatArray], shared: FloatArray) -> float:
+    def _xi(self, values: FloatArray, shared: FloatArray) -> float:
         settings = DescriptorSettings()
         cuts = settings.xi_threshold_eV + np.array([settings.threshold_offsets_eV])
         disconnected = float(fractions_below(shared, cuts)[0])
         if expit(10 * (np.log10(max(disconnected, 1e-9)) + 1.15)) < NEGLIGIBLE_XI:
             return 0.0
-        levels = [
-            connected_window(one, level_map(one, self.grid.lattice, cuts.max())) for one in maps
-        ]
-        return xi(float(fractions_below(np.min(levels, axis=0), cuts)[0]), disconnected)
+        union = np.full([2 * n for n in self.grid.shape], np.inf)
+        for place in self.places:
+            own = values[place].reshape(self.grid.shape)
+            flood_into(union, own, minimum_index(own), self._offsets, cuts.max())
+        return xi(float(fractions_below(union, cuts)[0]), disconnected)
+
+
+@njit(cache=True, nogil=True)
+def _shared(values: FloatArray, table: NDArray[np.int32]) -> tuple[FloatArray, NDArray[np.int32]]:
+    """Return the smallest energy of any ion at each grid point, and whose it is."""
+    n_ions, n_points = table.shape
+    shared = np.full(n_points, np.inf)
+    owners = np.zeros(n_points, dtype=np.int32)
+    for ion in range(n_ions):
+        for at in range(n_points):
+            value = values[table[ion, at]]
+            if value < shared[at]:
+                shared[at] = value
+                owners[at] = ion
+    return shared, owners

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from superionic.landscape.gaussian_process import GaussianProcess, Hyperparameters, fit
+from superionic.landscape.gaussian_process import GaussianProcess, Hyperparameters, Whitened, fit
 from superionic.landscape.points import IrreduciblePoints
 
 FloatArray = NDArray[np.float64]
@@ -30,7 +30,7 @@ SAFETY = 1.25
 the errors at points below 1 eV."""
 WIDEST = 3.0
 """Largest factor that the residuals give."""
-REFIT_GROWTH = 1.15
+REFIT_GROWTH = 1.25
 """Lengths and noise are chosen anew when the data have grown by this factor."""
 CERTAIN = 3.0
 """Standard deviations by which a point must lie above all that is asked to be left out of draws."""
@@ -98,7 +98,9 @@ class MapPosterior:
         self.totals_eV = np.full(points.n, np.nan)
         self.uses_prior = self.prior is not None
         self._n_fitted = 0
+        self._doubt = 1.0
         self._start: dict[bool, Hyperparameters] = {}
+        self._prior_functions: dict[int, tuple[object, NDArray[np.float32]]] = {}
 
     @property
     def n_known(self) -> int:
@@ -117,6 +119,29 @@ class MapPosterior:
         self.totals_eV[points[~bad]] = totals_eV[~bad]
         self.known[points[~bad]] = True
 
+    def compressed(self, points: NDArray[np.int64]) -> FloatArray:
+        """Return z of points, NaN where the energy is not known."""
+        return compress(self.totals_eV[points] - self.zero_eV)
+
+    def doubt(self, standardised: FloatArray) -> bool:
+        """Widen all standard deviations if points at random lie too far from their expectation.
+
+        Parameters
+        ----------
+        standardised : ndarray
+            Deviations of energies that were not chosen by the process, over its standard
+            deviations.
+
+        Returns
+        -------
+        bool
+            Whether they were too far.
+        """
+        far = float(np.sqrt(np.mean(standardised**2))) if len(standardised) else 0.0
+        if far > 1.0:
+            self._doubt *= min(far, WIDEST)
+        return far > 1.0
+
     def update(self) -> None:
         """Make the posterior follow from all energies that are known."""
         where = np.flatnonzero(self.known)
@@ -130,11 +155,12 @@ class MapPosterior:
             other = self._process(where, data, not self.uses_prior, renew)
             if other.log_evidence > process.log_evidence:
                 process, self.uses_prior = other, not self.uses_prior
-        self.process = process
+        self.process, self._where = process, where
         residuals, sds = process.leave_one_out()
         relevant = data < compress(np.array(RELEVANT_eV))
         ratios = residuals[relevant] / sds[relevant]
-        self.spread = SAFETY * float(np.clip(np.sqrt(np.mean(ratios**2)), 1.0, WIDEST))
+        spread = float(np.clip(np.sqrt(np.mean(ratios**2)), 1.0, WIDEST))
+        self.spread = SAFETY * self._doubt * spread
         mean, sd = process.predict(*self._inputs(slice(None)))
         self.mean = np.clip(mean, compress(np.array(FLOOR_eV)), compress(np.array(CEILING_eV)))
         self.sd = self.spread * np.sqrt(sd**2 + self._noise_sd**2)
@@ -163,10 +189,13 @@ class MapPosterior:
             return np.hstack([x, prior]), np.hstack([trend, prior])
         return x, trend
 
-    def covariance(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> FloatArray:
+    def whitened(self, points: NDArray[np.int64]) -> Whitened:
+        """Return what :meth:`covariance` needs of some points."""
+        return self.process.whitened(*self._inputs(points))
+
+    def covariance(self, one: Whitened, other: Whitened) -> FloatArray:
         """Return the covariance of z between two lists of points, shape (m, p)."""
-        covariance = self.process.covariance(*self._inputs(one), *self._inputs(other))
-        return self.spread**2 * covariance
+        return self.spread**2 * self.process.covariance(one, other)
 
     @property
     def _noise_sd(self) -> float:
@@ -193,9 +222,26 @@ class MapPosterior:
         """
         low = self.mean - CERTAIN * self.sd < compress(np.array(up_to_eV))
         points = np.flatnonzero(~self.known & low)
-        z = self.process.draws(*self._inputs(points), n_draws, seed, self.spread)
+        prior = self._prior_at(np.concatenate([points, self._where]), n_draws, seed)
+        at_points, at_data = prior[: len(points)], prior[len(points) :]
+        z = self.process.corrected(*self._inputs(points), at_points, at_data, seed, self.spread)
         # What the features do not tell is in the energies of the points all the same.
-        noise = np.random.default_rng(seed).standard_normal(z.shape)
+        noise = np.random.default_rng((seed, 2)).standard_normal(z.shape)
         z += self.spread * self._noise_sd * noise
         lowest, highest = compress(np.array([FLOOR_eV, CEILING_eV]))
         return Draws(points, np.clip(z, lowest, highest))
+
+    def _prior_at(self, points: NDArray[np.int64], n_draws: int, seed: int) -> NDArray[np.float32]:
+        """Return the prior's functions at points; kept as long as lengths are the same."""
+        key = (n_draws, seed, self.uses_prior, self.process.hyperparameters.lengths)
+        kept = self._prior_functions.get(n_draws)
+        if kept is None or kept[0] != key:
+            kept = key, np.full((self.points.n, n_draws), np.nan, dtype=np.float32)
+            self._prior_functions[n_draws] = kept
+        values = kept[1]
+        fresh = points[np.isnan(values[points, 0])]
+        if len(fresh):
+            functions = self.process.functions(n_draws, seed)
+            values[fresh] = functions.at(*self._inputs(fresh))
+        result: NDArray[np.float32] = values[points]
+        return result

@@ -17,10 +17,10 @@ all others.
 
 | symbol | meaning | value |
 | --- | --- | --- |
-| r_cut | radius of the surroundings | 5 A |
-| n | radial functions g_n, Gaussians with a cutoff, made orthonormal | 6 |
-| l | angular momentum | 0 to 4 |
-| sigma | width of an ion: damps the harmonics as those of a Gaussian at distance d | 0.5 A |
+| r_cut | radius of the surroundings | 6 A |
+| n | radial functions g_n, Gaussians with a cutoff, made orthonormal | 4 |
+| l | angular momentum | 0 to 3 |
+| sigma | width of an ion: damps the harmonics as those of a Gaussian at distance d | 0.7 A |
 | d_0 | from here on ions count for less | 2.2 A |
 """
 
@@ -65,12 +65,12 @@ class SurroundingsSettings:
         Principal components that are kept.
     """
 
-    cutoff_A: float = 5.0
-    n_radial: int = 6
-    l_max: int = 4
-    width_A: float = 0.5
+    cutoff_A: float = 6.0
+    n_radial: int = 4
+    l_max: int = 3
+    width_A: float = 0.7
     near_A: float = 2.2
-    n_components: int = 40
+    n_components: int = 120
 
 
 def radial_table(settings: SurroundingsSettings) -> FloatArray:
