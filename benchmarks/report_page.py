@@ -21,9 +21,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from superionic.report.documents import MaterialDocuments
 from superionic.report.html.content import Stored, gather, read_stored
 from superionic.report.html.page import write_report
-from superionic.report.html.reading import read_material
 from superionic.store.collection.query import opened
 
 RESULTS = Path(__file__).parent / "results"
@@ -53,7 +53,7 @@ def write(n_materials: int, out: Path) -> None:
         start = time.perf_counter()
         content = gather(
             Stored(repeated(stored.rows, n_materials)),
-            lambda row: read_material(database, row),
+            lambda row: MaterialDocuments(row, database),
             top=n_materials,
         )
         write_report(content, out)

@@ -25,7 +25,8 @@ LAYERS = (
     *("workflows.keys", "workflows.jobs", "workflows.makers", "workflows.campaign"),
     "cluster",
     "evaluation",
-    *("report.tables", "report.figures", "report.html", "report.serve"),
+    *("report.tables", "report.documents", "report.numbers"),
+    *("report.figures", "report.html", "report.serve"),
     "api",
     "cli",
 )

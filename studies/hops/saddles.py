@@ -30,7 +30,8 @@ from superionic.evaluation.scorers import Scorer
 from superionic.evaluation.tables import Task, tables_of
 from superionic.evaluation.truth import conductivities
 from superionic.potentials.registry import load_potential
-from superionic.report.figures.gather import scene_of_row
+from superionic.report.documents import MaterialDocuments
+from superionic.report.figures.scene import scene_of
 from superionic.report.tables.export import read_rows_file
 from superionic.statistics import spearman
 from superionic.store.collection.query import opened
@@ -85,7 +86,7 @@ def compute_all(options: argparse.Namespace) -> None:
             found |= {"potential": potential.info.label}
             start = time.process_time()
             try:
-                scene = scene_of_row(database, row)
+                scene = scene_of(MaterialDocuments(row, database).need("landscape"))
                 if scene.path is None:
                     found["error"] = "no ion leaves its cell"
                 else:

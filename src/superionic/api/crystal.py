@@ -339,8 +339,8 @@ def landscape(
 
 
 def _stored(row: ScreeningDocument, database_uri: str | None) -> CrystalLandscape:
-    from superionic.report.figures.gather import landscape_document
+    from superionic.report.documents import MaterialDocuments
     from superionic.store.collection.query import opened
 
     with opened(database_uri) as database:
-        return CrystalLandscape.from_document(landscape_document(database, row))
+        return CrystalLandscape.from_document(MaterialDocuments(row, database).need("landscape"))

@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from matplotlib.collections import Collection
+from matplotlib.collections import Collection, PolyCollection
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
-from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from pymatgen.core import Lattice, Structure
 
 from superionic.dynamics.confirmation import Ions
@@ -202,7 +201,6 @@ def assert_well_drawn(static: Figure, interactive, *, without_unit: tuple[str, .
     labels = [text for panel in static.axes for text in _axis_labels(panel)]
     content = json.loads(plotly_json(interactive))
     axes = {k: v for k, v in content["layout"].items() if re.fullmatch(r"[xy]axis\d*", k)}
-    axes |= {k: v for k, v in content["layout"].get("scene", {}).items() if k.endswith("axis")}
     labels += [a["title"]["text"] for a in axes.values() if a.get("title", {}).get("text")]
     named = [text for text in labels if text and text not in without_unit]
     assert len(named) >= 4
@@ -210,6 +208,8 @@ def assert_well_drawn(static: Figure, interactive, *, without_unit: tuple[str, .
         assert UNIT.search(text), text
     assert_static_style(static)
     for trace in interactive.data:
+        if trace.type in ("mesh3d", "scatter3d"):
+            continue
         for part in (trace, getattr(trace, "line", None), getattr(trace, "marker", None)):
             colour = getattr(part, "color", None) if part is not None else None
             if isinstance(colour, str):
@@ -243,9 +243,8 @@ def _drawn_colours(static: Figure) -> list:
                 colours = [artist.get_facecolor(), artist.get_edgecolor()]
             elif isinstance(artist, Text):
                 colours = [artist.get_color()]
-            elif isinstance(artist, Poly3DCollection):
-                # Light and shade change how bright a surface is, not its hue.
-                colours = _unshaded(artist.get_facecolor())
+            elif isinstance(artist, PolyCollection) and artist.get_rasterized():
+                continue  # a scene: elements have VESTA's colours, and light changes all
             elif isinstance(artist, Collection):
                 colours = [*artist.get_facecolor(), *artist.get_edgecolor()]
             found += [one for one in colours if not _unseen(one)]
@@ -256,20 +255,8 @@ def _unseen(colour) -> bool:
     return to_rgba(colour)[3] == 0
 
 
-def _unshaded(colours) -> list:
-    """Return the palette's colours that shaded ones were made from; others as they are."""
-    found = []
-    light = np.linspace(0.6, 1.1, 501)[:, None]
-    shades = {one: np.clip(light * to_rgba(one)[:3], 0, 1) for one in PALETTE}
-    for rgb in np.unique(np.round(np.asarray(colours)[:, :3], 3), axis=0):
-        made = [one for one, all_of in shades.items() if np.abs(all_of - rgb).max(1).min() < 3e-3]
-        found += made[:1] or [rgb]
-    return found
-
-
 def _axis_labels(panel) -> list[str]:
-    own = [panel.get_xlabel(), panel.get_ylabel()]
-    return own + ([panel.get_zlabel()] if hasattr(panel, "get_zlabel") else [])
+    return [panel.get_xlabel(), panel.get_ylabel()]
 
 
 def _hex(colour: str) -> str:

@@ -27,8 +27,10 @@ from superionic.report.figures import (
     ranking,
     style,
 )
+from superionic.report.figures.printed import printed
 from superionic.report.figures.sources import read_sources
 from superionic.report.figures.style import VERMILLION
+from superionic.schemas.document import Interval
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screen import OrderingsSummary, Spread
@@ -50,7 +52,8 @@ def data_set(*labels: tuple[str, float]) -> list[LabelRow]:
 def test_ranking_draws_scores_and_slopes_in_order():
     data = ranking.ranking_data(rows(), "xi")
     assert [one.material_id for one in data.materials] == ["m-1", "m-2", "m-4", "m-3"]
-    static, interactive = ranking.static(data), ranking.plotly(data)
+    interactive = ranking.plotly(data)
+    static = printed(interactive)
     assert_well_drawn(static, interactive)
     drawn = {trace.name: trace for trace in interactive.data}
     assert drawn["xi"].x == (0.9, 0.5, 0.3, 0.1)
@@ -73,7 +76,8 @@ def test_ranking_shows_small_values_of_xi():
     data = ranking.ranking_data(
         ranked([row(descriptors(name, xi=xi, mpe_eV=1.0)) for name, xi in values.items()]), "xi"
     )
-    static, interactive = ranking.static(data), ranking.plotly(data)
+    interactive = ranking.plotly(data)
+    static = printed(interactive)
     axis, panel = interactive.layout.xaxis, static.axes[0]
     assert axis.type == panel.get_xscale() == "log"
     (trace, *_) = interactive.data
@@ -97,8 +101,8 @@ def test_axes_that_count_have_whole_numbers():
     counts = pipeline.counts_of(few, ())
     curves = precision.of_rows(few, ())
     for figure, drawn in (
-        (pipeline.static(counts), pipeline.plotly(counts)),
-        (precision.static(curves), precision.plotly(curves)),
+        (printed(pipeline.plotly(counts)), pipeline.plotly(counts)),
+        (printed(precision.plotly(curves)), precision.plotly(curves)),
     ):
         figure.draw_without_rendering()
         ticks = figure.axes[0].get_xticks()
@@ -137,7 +141,8 @@ def ranked_melt():
 
 def test_ranking_marks_what_melted_apart_from_what_was_not_simulated():
     data = ranking.ranking_data(ranked_melt(), "xi")
-    static, interactive = ranking.static(data), ranking.plotly(data)
+    interactive = ranking.plotly(data)
+    static = printed(interactive)
     assert_well_drawn(static, interactive)
     melts = next(t for t in interactive.data if t.name == "dynamics, melted (no slope)")
     assert [name.split()[-1] for name in melts.y] == ["m-2"]
@@ -149,21 +154,23 @@ def test_ranking_marks_what_melted_apart_from_what_was_not_simulated():
     assert interactive.layout.xaxis2.title.text == "MSD slope at<br>1000 K (Å²/ps)"
     drawn = [y for t in interactive.data if t.xaxis in ("x2", "x3") for y in t.y]
     assert not any(name.endswith("m-3") for name in drawn)
-    line = next(one for one in static.axes[1].lines if one.get_label() == "melted (no slope)")
+    name = "dynamics, melted (no slope)"
+    edge = static.axes[2]  # over the panel of slopes
+    line = next(one for one in edge.lines if one.get_label() == name)
     assert line.get_marker() == "X"
     assert 0.9 < line.get_xdata()[0] < 1
     assert abs(line.get_ydata()[0] - 1) < 0.5
     static.canvas.draw()
     x, _ = static.axes[1].transAxes.inverted().transform(line.get_transform().transform((0.97, 1)))
     assert x == pytest.approx(0.97)
-    assert "melted (no slope)" in legend_texts(static)
+    assert name in legend_texts(static)
     nothing = replace(data, materials=data.materials[2:])
-    assert len(ranking.static(nothing).axes) == 1
+    assert len(printed(ranking.plotly(nothing)).axes) == 1
     # Melts alone make a panel, too.
     only = [one for one in data.materials if one.verdict == "melted"]
     alone = replace(data, materials=(replace(only[0], predicted=None),))
     assert alone.has_slopes
-    assert "melted (no slope)" in legend_texts(ranking.static(alone))
+    assert name in legend_texts(printed(ranking.plotly(alone)))
     assert {t.xaxis for t in ranking.plotly(alone).data} == {None, "x2", "x3"}
 
 
@@ -178,14 +185,15 @@ def test_ranking_tells_predictions_of_what_the_network_has_learnt():
     assert (learnt.x, learnt.marker.symbol) == (pytest.approx([10**0.7]), "square-open")
     other = drawn["force network"]
     assert (other.x, other.marker.symbol) == (pytest.approx([10**0.1]), "square")
-    texts = legend_texts(ranking.static(data))
-    assert {"network", "network, chemical system learnt"} < set(texts)
+    texts = legend_texts(printed(ranking.plotly(data)))
+    assert {"force network", "force network, chemical system learnt"} < set(texts)
     data = ranking.ranking_data(ranked_melt(), "network")
     drawn = {trace.name: trace for trace in ranking.plotly(data).data}
     assert drawn["network, chemical system learnt"].marker.symbol == "diamond-open"
     assert drawn["network"].x == pytest.approx([0.1])
-    texts = legend_texts(ranking.static(data))
-    assert {"network", "network, chemical system learnt", "melted (no slope)"} < set(texts)
+    texts = legend_texts(printed(ranking.plotly(data)))
+    melted = "dynamics, melted (no slope)"
+    assert {"network", "network, chemical system learnt", melted} < set(texts)
 
 
 def test_ranking_takes_labels_of_a_data_set_and_the_first_only():
@@ -206,7 +214,20 @@ def test_ranking_shows_the_span_of_orderings():
     assert data.materials[0].orderings == pytest.approx((0.4, 0.9))
     trace = next(t for t in ranking.plotly(data).data if t.name == "over orderings")
     assert trace.x[:2] == pytest.approx((0.4, 0.9))
-    ranking.static(data)
+    printed(ranking.plotly(data))
+
+
+def test_ranking_shows_the_intervals_of_learnt_landscapes():
+    bounds = {"mpe_eV": Interval(low=0.15, high=0.3)}
+    learnt = [one.model_copy(update={"intervals": bounds}) for one in rows()[:1]]
+    (trace, *_) = ranking.plotly(ranking.ranking_data(learnt, "barrier")).data
+    assert trace.x == (0.2,)
+    assert trace.error_x.arrayminus == pytest.approx([0.05])
+    assert trace.error_x.array == pytest.approx([0.1])
+    unknown = {"mpe_eV": Interval(low=0.15, high=None)}
+    learnt = [one.model_copy(update={"intervals": unknown}) for one in learnt]
+    (trace, *_) = ranking.plotly(ranking.ranking_data(learnt, "barrier")).data
+    assert trace.error_x.array == (0.0,), "an end that is not known is not drawn"
 
 
 def test_ranking_without_scores_is_refused():
@@ -258,7 +279,8 @@ STUDY = {
 
 def test_parity_of_a_study_draws_its_pairs():
     data = parity.of_study(STUDY)
-    static, interactive = parity.static(data), parity.plotly(data)
+    interactive = parity.plotly(data)
+    static = printed(interactive)
     assert_well_drawn(static, interactive)
     drawn = {trace.name: trace for trace in interactive.data}
     clipped = drawn["not diffusing, label clipped"]
@@ -278,7 +300,7 @@ def test_parity_of_rows_leaves_out_what_the_network_had_learnt():
     assert data.simulated == pytest.approx(np.log10([3.0, 0.5]))
     assert data.predicted == pytest.approx([0.7, -1.0])
     assert (data.low[0], data.high[0]) == pytest.approx((-0.3, 1.7))
-    assert_well_drawn(parity.static(data), parity.plotly(data))
+    assert_well_drawn(printed(parity.plotly(data)), parity.plotly(data))
     learnt = [one.model_copy(update={"prediction_in_training": True}) for one in rows()]
     with pytest.raises(FigureError, match="None of 4 rows"):
         parity.of_rows(learnt)
@@ -288,7 +310,8 @@ def test_learning_curves_of_a_study():
     data = learning_curves.of_study(STUDY)
     # A variant that differs in more than the number of crystals is no point of the curve.
     assert [(q.n_crystals, q.value) for q in data.qualities] == [(8, 0.8), (4, 0.7)]
-    static, interactive = learning_curves.static(data), learning_curves.plotly(data)
+    interactive = learning_curves.plotly(data)
+    static = printed(interactive)
     assert_well_drawn(static, interactive)
     losses = [t for t in interactive.data if t.name == "validation"]
     assert len(losses) == 2
@@ -327,7 +350,8 @@ def lines_of(figure) -> dict[str, list]:
 def test_losses_that_are_not_there_have_no_legend_entry():
     curves = [loss_curves(None, 0.5, None), loss_curves(None, 0.6, None, fold=1)]
     data = learning_curves.of_study({"models": [], "learning_curves": curves})
-    static, interactive = learning_curves.static(data), learning_curves.plotly(data)
+    interactive = learning_curves.plotly(data)
+    static = printed(interactive)
     assert list(lines_of(interactive)) == ["learnt"]
     assert legend_texts(static) == ["learnt"]
     assert len(static.axes[0].lines) == 2
@@ -342,7 +366,8 @@ def test_losses_of_a_variant_with_crystals_held_back_are_drawn_by_themselves():
         loss_curves("30 crystals", 0.1, None),
     ]
     data = learning_curves.of_study({"models": [], "learning_curves": curves})
-    static, interactive = learning_curves.static(data), learning_curves.plotly(data)
+    interactive = learning_curves.plotly(data)
+    static = printed(interactive)
     assert_well_drawn(static, interactive)
     drawn = lines_of(interactive)
     expected = {
@@ -394,7 +419,8 @@ def test_precision_is_counted():
     assert (xi.value[-1], barrier.value[-1]) == pytest.approx((1 / 3, 1 / 3))
     assert (xi.low <= xi.value).all()
     assert (xi.value <= xi.high).all()
-    static, interactive = precision.static(data), precision.plotly(data)
+    interactive = precision.plotly(data)
+    static = printed(interactive)
     assert_well_drawn(static, interactive)
     drawn = {trace.name: trace for trace in interactive.data}
     assert drawn["Ξ"].y == pytest.approx(xi.value)
@@ -430,7 +456,7 @@ def test_precision_of_an_evaluation_has_its_two_points():
     (curve,) = data.curves
     assert (list(curve.first), list(curve.value)) == ([4, 10], [0.75, 0.6])
     assert data.chance == 0.2
-    assert_well_drawn(precision.static(data), precision.plotly(data))
+    assert_well_drawn(printed(precision.plotly(data)), precision.plotly(data))
     with pytest.raises(FigureError, match="no table"):
         precision.of_evaluation({"tables": []})
 
@@ -482,7 +508,8 @@ def test_pipeline_counts_every_material_once():
 
 def test_pipeline_figure_draws_its_counts():
     data = pipeline.counts_of(rows(), [failure("m-9", "disorder")])
-    static, interactive = pipeline.static(data), pipeline.plotly(data)
+    interactive = pipeline.plotly(data)
+    static = printed(interactive)
     assert_well_drawn_bars(static, interactive)
     drawn = {
         name: (x, base)
@@ -492,10 +519,10 @@ def test_pipeline_figure_draws_its_counts():
     assert drawn["computed or tried"] == (5, 0)
     assert drawn["   disorder"] == (1, 4)  # it hangs below what was there
     assert drawn["screened: landscape"] == (4, 0)
-    widths = [patch.get_width() for patch in static.axes[0].patches]
-    assert widths[:3] == [5, 1, 4]
-    texts = [text.get_text() for text in static.axes[0].texts]
-    assert texts[:3] == ["5", "\N{MINUS SIGN}1", "4"]
+    patches = sorted(static.axes[0].patches, key=lambda one: -one.get_y())
+    assert [patch.get_width() for patch in patches[:3]] == [5, 1, 4]
+    texts = sorted(static.axes[0].texts, key=lambda one: -one.xy[1])
+    assert [text.get_text() for text in texts[:3]] == ["5", "\N{MINUS SIGN}1", "4"]
 
 
 def assert_well_drawn_bars(static, interactive) -> None:
@@ -508,17 +535,17 @@ def assert_well_drawn_bars(static, interactive) -> None:
 def test_check_of_figures_sees_strange_colours_and_small_print():
     """Of patches and collections, too."""
     data = pipeline.counts_of(rows(), [failure("m-9", "disorder")])
-    panel = (figure := pipeline.static(data)).axes[0]
+    panel = (figure := printed(pipeline.plotly(data))).axes[0]
     panel.patches[0].set_facecolor("#123456")
     with pytest.raises(AssertionError, match="123456"):
         assert_static_style(figure)
-    panel = (figure := pipeline.static(data)).axes[0]
+    panel = (figure := printed(pipeline.plotly(data))).axes[0]
     panel.fill_between([0, 1], [0, 1], color="#654321")
     with pytest.raises(AssertionError, match="654321"):
         assert_static_style(figure)
-    panel = (figure := pipeline.static(data)).axes[0]
+    panel = (figure := printed(pipeline.plotly(data))).axes[0]
     panel.get_yticklabels()[0].set_fontsize(5.5)
-    with pytest.raises(AssertionError, match="computed or tried"):
+    with pytest.raises(AssertionError, match="confirmed"):
         assert_static_style(figure)
 
 
@@ -531,7 +558,8 @@ def test_what_is_not_computed_yet_is_not_lost():
     """A campaign that was not begun has no negative number: nothing of it is lost."""
     data = pipeline.counts_of([], [], campaign_selection())
     assert data.stage("screened: landscape").count == 0
-    static, interactive = pipeline.static(data), pipeline.plotly(data)
+    interactive = pipeline.plotly(data)
+    static = printed(interactive)
     waiting = next(t for t in interactive.data if t.name == "not computed yet")
     assert (waiting.x, waiting.base, waiting.text) == ((7,), (0,), ("7",))
     assert "7" in [text.get_text() for text in static.axes[0].texts]
@@ -566,4 +594,4 @@ def test_crystals_of_a_campaign_file_are_counted_again(tmp_path):
     found, candidates, screened = data.stages[:3]
     assert (found.count, candidates.count, screened.count) == (5, 2, 2)
     assert sorted(loss.count for loss in candidates.lost) == [1, 1, 1]
-    assert pipeline.static(data).axes
+    assert printed(pipeline.plotly(data)).axes

@@ -18,6 +18,7 @@ from figure_documents import (
 from superionic.dynamics.confirmation import ArrheniusPoint, confirm
 from superionic.errors import FigureError
 from superionic.report.figures import arrhenius, conductivities, msd
+from superionic.report.figures.printed import printed
 from superionic.report.tables.labels import read_data_set
 from superionic.schemas.label import LabelRow
 
@@ -26,7 +27,8 @@ DATA_SET = TESTS.parent / "datasets" / "labels_1000K.jsonl"
 
 def test_msd_figure_draws_the_slope_of_the_label():
     curve = msd.curve_of(document(labelled(slope=3.0)))
-    static, interactive = msd.static(curve), msd.plotly(curve)
+    interactive = msd.plotly(curve)
+    static = printed(interactive)
     assert_well_drawn(static, interactive)
     fitted = next(line for line in static.axes[0].lines if "slope" in str(line.get_label()))
     assert fitted.get_label() == "slope 3.00 ± 0.30 Å²/ps"
@@ -54,7 +56,7 @@ def test_msd_of_a_data_set_has_the_window_of_the_analysis():
         assert 0.5 <= start < end <= curve.lags_ps[-1]
         block_ps = row.production_ps / max(3, min(8, int(row.production_ps / 2)))
         assert end == pytest.approx(0.7 * block_ps, abs=0.05)
-        msd.static(curve)
+        printed(msd.plotly(curve))
 
 
 def test_label_without_a_curve_says_why():
@@ -68,7 +70,7 @@ def test_label_without_a_slope_is_drawn_without_fit():
     assert not curve.fitted
     names = [trace.name for trace in msd.plotly(curve).data]
     assert names == ["Cl", "Li"]
-    msd.static(curve)
+    printed(msd.plotly(curve))
 
 
 def test_row_and_document_draw_the_same():
@@ -94,7 +96,8 @@ def test_arrhenius_figure_is_the_line_of_the_runs():
     assert (line.value < line.high).all()
     assert line.temperatures_K[0] == pytest.approx(300.0)
     assert line.temperatures_K[-1] == pytest.approx(1000.0)
-    static, interactive = arrhenius.static(validation), arrhenius.plotly(validation)
+    interactive = arrhenius.plotly(validation)
+    static = printed(interactive)
     assert_well_drawn(static, interactive)
     drawn = {trace.name: trace for trace in interactive.data}
     points = drawn["dynamics, 95 %"]
@@ -131,14 +134,14 @@ def test_bounds_are_drawn_and_take_part_in_the_fit():
     assert bound.y[0] == pytest.approx(5 * IONS.conductivity(d_of(400.0), 400.0))
     with_bound = arrhenius.fitted_line(validation).value[0]
     assert with_bound < arrhenius.fitted_line(arrhenius_validation(bound_K=None)).value[0]
-    assert_well_drawn(arrhenius.static(validation), arrhenius.plotly(validation))
+    assert_well_drawn(printed(arrhenius.plotly(validation)), arrhenius.plotly(validation))
 
 
 def test_one_temperature_makes_no_line():
     validation = arrhenius_validation((1000.0,), bound_K=None)
     assert arrhenius.fitted_line(validation) is None
     assert "fit" not in {t.name for t in arrhenius.plotly(validation).data}
-    arrhenius.static(validation)
+    printed(arrhenius.plotly(validation))
 
 
 def test_validation_that_says_nothing_is_refused():
@@ -153,7 +156,8 @@ def test_figures_are_json_without_nan():
 
 def test_conductivities_of_materials_share_an_axis_and_are_told_apart_by_marks():
     several = [arrhenius_validation(bound_K=400.0 if k % 2 else None) for k in range(6)]
-    static, interactive = conductivities.static(several), conductivities.plotly(several)
+    interactive = conductivities.plotly(several)
+    static = printed(interactive)
     assert_well_drawn(static, interactive)
     lines = [trace for trace in interactive.data if trace.mode == "lines"]
     points = [trace for trace in interactive.data if trace.error_y.array is not None]
@@ -170,7 +174,8 @@ def test_conductivities_of_materials_share_an_axis_and_are_told_apart_by_marks()
 @pytest.mark.parametrize("n", [8, 12])
 def test_many_materials_all_have_marks_of_their_own(n):
     several = [arrhenius_validation(bound_K=400.0) for _ in range(n)]
-    static, interactive = conductivities.static(several), conductivities.plotly(several)
+    interactive = conductivities.plotly(several)
+    static = printed(interactive)
     assert_well_drawn(static, interactive)
     points = [trace for trace in interactive.data if trace.error_y.array is not None]
     for which in (0, -1):  # values, and upper bounds

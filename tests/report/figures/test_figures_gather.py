@@ -7,6 +7,7 @@ from figure_documents import IONS, arrhenius_validation, channel, descriptors, l
 from maggma.stores import MemoryStore
 
 from superionic.errors import FigureError
+from superionic.report.documents import MaterialDocuments
 from superionic.report.figures import gather
 from superionic.report.figures.kinds import KINDS, MATERIAL_KINDS
 from superionic.schemas.screen import DescriptorsDocument
@@ -55,7 +56,9 @@ def database():
 
 def test_every_kind_of_a_material_is_gathered_and_drawn(database):
     row = gather.row_of(database, "m-1")
-    assert gather.available(row) == list(MATERIAL_KINDS)
+    listed = gather.figures_of(MaterialDocuments(row, database))
+    assert [one.name for one in listed] == ["landscape", "volume", "msd-0", "msd-1", "arrhenius"]
+    assert all(one.draw().data for one in listed)
     for kind in MATERIAL_KINDS:
         data = gather.gather(database, kind, "m-1")
         assert KINDS[kind].plotly(data).data
@@ -69,15 +72,15 @@ def test_every_kind_of_a_material_is_gathered_and_drawn(database):
 
 
 def test_the_temperature_of_the_dynamics_can_be_chosen(database):
-    row = gather.row_of(database, "m-1")
-    assert gather.msd_of_row(database, row, 800.0).slope_A2_per_ps == 1.0
+    assert gather.gather(database, "msd", "m-1", temperature_K=800.0).slope_A2_per_ps == 1.0
     with pytest.raises(FigureError, match="no molecular dynamics of it at 300 K"):
-        gather.msd_of_row(database, row, 300.0)
+        gather.gather(database, "msd", "m-1", temperature_K=300.0)
 
 
 def test_volume_falls_back_to_the_descriptors(database):
     row = gather.row_of(database, "m-2")
-    assert gather.available(row) == ["volume"]
+    (listed,) = gather.figures_of(MaterialDocuments(row, database))
+    assert listed.name == "volume"
     curve = gather.gather(database, "volume", "m-2")
     assert not curve.continuous
     document = DescriptorsDocument.model_validate(descriptors("m-2", xi=0.5))
@@ -110,11 +113,12 @@ def test_documents_and_arrays_that_are_gone(database):
 
     database.job_store.query_one = broken
     with pytest.raises(FigureError, match="landscape is not in the database"):
-        gather.scene_of_row(database, row)
-    assert gather.volume_of_row(database, row).continuous is False
+        gather.gather(database, "landscape", "m-1")
+    assert gather.gather(database, "volume", "m-1").continuous is False
     database.job_store.docs_store.remove_docs({})
     with pytest.raises(FigureError, match="'diffusion' that the row was made from"):
-        gather.msd_of_row(database, row)
+        gather.gather(database, "msd", "m-1")
+    assert row.landscape_uuid == "landscape"
 
 
 def test_document_of_another_version_is_an_error_of_ours(database):

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +21,9 @@ from pymatgen.core import Lattice, Structure
 from superionic.errors import FigureError
 from superionic.landscape.grid import Grid
 from superionic.report.figures import landscape, path, style, volume
+from superionic.report.figures.crystal import Crystal, ball, blocks_of, repeated, tube
 from superionic.report.figures.isosurface import surface
+from superionic.report.figures.printed import printed
 from superionic.report.figures.scene import scene_of, scene_of_landscape
 from superionic.report.figures.wrapping import wrapped
 from superionic.report.figures.write import plotly_json
@@ -63,64 +67,135 @@ def test_path_knows_the_origin_of_the_grid():
     assert found.energies_eV == pytest.approx(expected, abs=1e-9)
 
 
+def computed(scene, repeats=(1, 1, 1)):
+    """Return the block of the cell as it was computed."""
+    return repeated(blocks_of(scene.structure, one_cell=True)[-1], repeats)
+
+
+def by_name(figure) -> dict:
+    return {trace.name: trace for trace in figure.data}
+
+
+def points_of(trace):
+    return np.stack([trace.x, trace.y, trace.z], 1)
+
+
 def test_landscape_figure(published):
-    interactive = landscape.plotly(published, [0.1, 0.5])
-    assert_well_drawn(landscape.static(published, [0.1, 0.5]), interactive)
-    meshes = [trace for trace in interactive.data if trace.type == "mesh3d"]
-    assert [mesh.name for mesh in meshes] == ["0.10 eV", "0.50 eV"]
-    block = landscape.block_of(published)
-    assert block == (2, 2, 1)
-    expected = surface(published.shared_eV, published.lattice, 0.5, repeats=block)
-    assert np.stack([meshes[1].x, meshes[1].y, meshes[1].z], 1) == pytest.approx(
-        expected.vertices_A, abs=1e-5
-    )
-    assert np.array_equal(np.stack([meshes[1].i, meshes[1].j, meshes[1].k], 1), expected.faces)
-    assert_path_is_drawn(published, interactive, block)
+    block = computed(published)
+    interactive = landscape.plotly(published, [0.1, 0.5], blocks=[block])
+    assert_well_drawn(printed(interactive), interactive)
+    # Wurtzite is computed in its conventional cell: there is none to choose.
+    assert not interactive.layout.updatemenus
+    assert [block.name for block in blocks_of(published.structure)] == ["computed cell"]
+    levels = [trace for trace in interactive.data if "<i>E</i>" in (trace.name or "")]
+    assert [trace.name for trace in levels] == [
+        "<i>E</i> &lt; 0.10 eV",
+        "<i>E</i> &lt; 0.50 eV (2D)",
+    ]
+    expected = surface(published.shared_eV, block, 0.5)
+    assert points_of(levels[1]) == pytest.approx(expected.vertices_A, abs=1e-5)
+    assert np.array_equal(np.stack([levels[1].i, levels[1].j, levels[1].k], 1), expected.faces)
+    names = by_name(interactive)
+    assert names["Li (mobile)"].color == "#86DF73"  # as VESTA has it, whatever else is there
+    assert names["Cl"].color == "#31FC02"
+    energy = next(trace for trace in interactive.data if (trace.meta or {}).get("role") == "energy")
+    assert energy.y == pytest.approx(published.path.energies_eV)
 
 
-def drawn_path(figure):
-    """Return points in A and energies in eV of the path that a figure draws."""
-    line = next(trace for trace in figure.data if trace.name.startswith("percolation path"))
-    return np.stack([line.x, line.y, line.z], 1), np.asarray(line.customdata)
+def test_the_conventional_cell_is_shown_first_and_the_computed_one_by_a_button():
+    salt = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(5.1), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ).get_primitive_structure()
+    grid = Grid(np.array(salt.lattice.matrix), (8, 8, 8))
+    x, y, z = grid.fractional(np.arange(grid.n_points)).T
+    energies = sum(np.sin(np.pi * f) ** 2 for f in (x, y, z)).reshape(grid.shape)
+    scene = scene_of(landscape_document([energies], salt, grid))
+    conventional, cell = blocks_of(salt)
+    assert (conventional.name, cell.name) == ("conventional cell", "computed cell")
+    assert conventional.edges_A == pytest.approx(5.1 * np.eye(3), abs=1e-6)
+    assert abs(np.linalg.det(conventional.rows)) == pytest.approx(4)
+    # Corners and centres of faces, or edges and the centre of the body: the cube of rock salt.
+    sites = {name: len(found) for name, found in atoms_of(scene, conventional).items()}
+    assert sorted(sites.values()) == [13, 14]
+    figure = landscape.plotly(scene, [0.5])
+    first, second = figure.layout.updatemenus[0].buttons
+    assert (first.label, second.label) == ("conventional cell", "computed cell")
+    shown = [trace.visible is not False for trace in figure.data]
+    assert [bool(v) for v in first.args[0]["visible"]] == shown
+    swapped = [bool(v) for v in second.args[0]["visible"]]
+    energy = [(trace.meta or {}).get("role", "").startswith("energy") for trace in figure.data]
+    flat = [trace.type == "scatter" for trace in figure.data]
+    assert any(energy)
+    for one, other, always in zip(shown, swapped, flat, strict=True):
+        assert (one and other) if always else (one != other)
 
 
-def assert_path_is_drawn(scene, figure, block) -> None:
+def atoms_of(scene, block) -> dict[str, list]:
+    """Return the drawn places of each element, those that complete polyhedra included."""
+    found: dict[str, list] = {}
+    for site, cell in scene.crystal.drawn(block):
+        at = block.inside(scene.structure.frac_coords[site] + cell)
+        found.setdefault(scene.crystal.symbol(site), []).append(at)
+    return found
+
+
+def test_polyhedra_stand_around_cations_of_the_framework_and_are_complete():
+    """BO3 has three neighbours in a plane; PO4 a tetrahedron, all of whose corners are drawn."""
+    phosphate = Structure.from_spacegroup(
+        "Pnma",
+        Lattice.orthorhombic(10.3, 6.0, 4.7),
+        ["Li", "Fe", "P", "O", "O", "O"],
+        [[0, 0, 0], [0.28, 0.25, 0.97], [0.09, 0.25, 0.42], [0.1, 0.25, 0.74],
+         [0.46, 0.25, 0.21], [0.17, 0.05, 0.28]],
+    )  # fmt: skip
+    crystal = Crystal.of(phosphate, "Li")
+    (block,) = blocks_of(phosphate)
+    hulls = crystal.polyhedra(block)
+    assert "Li" not in hulls
+    assert len(hulls["P"].faces) % 4 == 0
+    assert len(hulls["P"].vertices_A) == len(hulls["P"].faces)  # tetrahedra: four of both
+    drawn = {(site, *cell) for site, cell in crystal.drawn(block)}
+    for site, cell in crystal.drawn(block):
+        inside = block.inside(phosphate.frac_coords[site] + cell)
+        if crystal.symbol(site) == "P" and abs(inside - 0.5).max() < 0.5:
+            assert {(other, *(cell + image)) for other, image in crystal.bonds[site]} <= drawn
+    bonded = {crystal.symbol(k) for k, near in enumerate(crystal.bonds) if near}
+    assert bonded == {"Fe", "P", "O"}, "the mobile ion's bonds are not drawn"
+
+
+def test_meshes_are_closed_and_of_their_size():
+    sphere = ball(2.0, np.array([1.0, 2.0, 3.0]))
+    radii = np.linalg.norm(sphere.vertices_A - [1.0, 2.0, 3.0], axis=1)
+    assert radii == pytest.approx(2.0, abs=1e-5)
+    assert sphere.area_A2 == pytest.approx(16 * np.pi, rel=0.03)
+    bent = tube(np.array([[0.0, 0, 0], [3, 0, 0], [3, 4, 0]]), 0.1, 6)
+    assert len(bent.vertices_A) == 3 * 6
+    assert bent.area_A2 == pytest.approx(7 * 6 * 0.1, rel=0.15)  # its six sides
+
+
+def drawn(path, block):
+    """Return points in A and energies in eV of the path that is drawn in a block."""
+    points, along = landscape.drawn_path(path, block)
+    return points, np.interp(along, path.distances_A, path.energies_eV)
+
+
+def assert_path_is_drawn(scene, block) -> None:
     """Check that the pieces of the drawn path make the path, in the block, on the landscape."""
-    drawn, energies = drawn_path(figure)
-    broken = np.isnan(drawn).any(axis=1)
+    points, energies = drawn(scene.path, block)
+    broken = np.isnan(points).any(axis=1)
     assert np.array_equal(broken, np.isnan(energies))
-    fractional = drawn[~broken] @ np.linalg.inv(scene.lattice)
-    assert fractional.min() > -1e-5
-    assert (fractional < np.array(block) + 1e-5).all()
-
-    # Differences within pieces, put one to the other, are those along the path.
+    inside = points[~broken] @ np.linalg.inv(block.edges_A)
+    assert inside.min() > -1e-5
+    assert inside.max() < 1 + 1e-5
     joined = ~broken[1:] & ~broken[:-1]
-    steps = np.diff(drawn, axis=0)[joined]
-    lengths = np.linalg.norm(steps, axis=1)
+    lengths = np.linalg.norm(np.diff(points, axis=0)[joined], axis=1)
     assert lengths.sum() == pytest.approx(scene.path.distances_A[-1], abs=1e-4)
-    travelled = np.concatenate([[0.0], np.cumsum(lengths)])
-    path_A = scene.path.fractional @ scene.lattice
-    way = np.concatenate([[[0.0] * 3], np.cumsum(steps, axis=0)])
-    for axis in range(3):
-        expected = np.interp(travelled, scene.path.distances_A, path_A[:, axis] - path_A[0, axis])
-        assert way[:, axis] == pytest.approx(expected, abs=1e-4)
     # Every point of the path is drawn, at an image of where it is, with its energy.
-    at = np.concatenate([[0.0], np.cumsum(np.where(joined, _lengths(drawn), 0.0))])
-    for distance, point, energy in zip(
-        scene.path.distances_A, scene.path.fractional, scene.path.energies_eV, strict=True
-    ):
-        places = np.flatnonzero(~broken & (abs(at - distance) < 1e-4))
-        assert energies[places] == pytest.approx(np.full(len(places), energy), abs=1e-5)
-        seen = drawn[places] @ np.linalg.inv(scene.lattice)
-        assert len(places)
-        assert seen - point == pytest.approx(np.rint(seen - point), abs=1e-4)
-        shape = np.array(scene.grid.shape)
-        index = np.rint((seen - np.array(scene.grid.origin)) * shape).astype(int) % shape
-        assert (scene.shared_eV[tuple(index.T)] <= scene.path.highest_eV + 1e-9).all()
-
-
-def _lengths(points):
-    return np.nan_to_num(np.linalg.norm(np.diff(points, axis=0), axis=1))
+    at = inside @ block.rows + block.origin
+    for point, energy in zip(scene.path.fractional, scene.path.energies_eV, strict=True):
+        away = abs(at - point - np.rint(at - point)).max(axis=1)
+        assert away.min() < 1e-4
+        assert energies[~broken][away.argmin()] == pytest.approx(energy, abs=1e-5)
 
 
 def winding(origin=(0.0, 0.0, 0.0)):
@@ -139,29 +214,40 @@ def winding(origin=(0.0, 0.0, 0.0)):
 @pytest.mark.parametrize("origin", [(0.0, 0.0, 0.0), (0.025, 0.01, 0.04)])
 def test_path_that_leaves_the_block_comes_in_again(origin):
     scene = scene_of(winding(origin))
-    for block in ((1, 1, 1), (2, 1, 1)):
-        for compact in (False, True):
-            figure = landscape.plotly(scene, [0.5], repeats=block, compact=compact)
-            assert_path_is_drawn(scene, figure, block)
-        static = landscape.static(scene, [0.5], repeats=block).axes[0]
-        name = f"path, {scene.path.highest_eV:.2f} eV"
-        line = next(one for one in static.lines if one.get_label() == name)
-        assert np.stack(line.get_data_3d(), 1) == pytest.approx(
-            drawn_path(landscape.plotly(scene, [0.5], repeats=block))[0], abs=1e-5, nan_ok=True
-        )
-    drawn, _ = drawn_path(landscape.plotly(scene, [0.5], repeats=(1, 1, 1)))
-    assert np.isnan(drawn).any()  # it does leave a cell
+    for repeats in ((1, 1, 1), (2, 1, 1)):
+        assert_path_is_drawn(scene, computed(scene, repeats))
+    points, _ = drawn(scene.path, computed(scene))
+    assert np.isnan(points).any()  # it does leave a cell
+    # The tube is there, with a ring for each point; scripts find every point of the energy in it.
+    figure = landscape.plotly(scene, [0.5], blocks=[computed(scene)])
+    path_trace = next(t for t in figure.data if (t.meta or {}).get("role") == "path")
+    assert len(path_trace.x) % landscape.TUBE_SIDES == 0
+    at = np.array(path_trace.meta["points"])
+    assert len(at) == len(scene.path.energies_eV)
+    inside = at @ np.linalg.inv(computed(scene).edges_A)
+    away = inside - scene.path.fractional
+    assert away == pytest.approx(np.rint(away), abs=1e-3)
+    saddle = by_name(figure)["its saddle"]
+    centre = points_of(saddle).mean(axis=0)
+    assert centre == pytest.approx(at[np.argmax(scene.path.energies_eV)], abs=0.01)
 
 
 def test_path_in_a_narrow_window_is_drawn_in_one_cell(published):
     """A report shows one cell, of which most of this path lies outside."""
-    compact = landscape.plotly(published, compact=True)
-    assert_path_is_drawn(published, compact, (1, 1, 1))
-    axes = compact.layout.scene
-    corners = landscape._edges(published.lattice, (1, 1, 1))
-    for axis, values in zip((axes.xaxis, axes.yaxis, axes.zaxis), corners.T, strict=True):
-        ends = (np.nanmin(values) - landscape.MARGIN_A, np.nanmax(values) + landscape.MARGIN_A)
-        assert axis.range == pytest.approx(ends, abs=1e-3)
+    assert_path_is_drawn(published, computed(published))
+
+
+def test_view_holds_all_that_is_drawn(published):
+    for figure in (landscape.plotly(published), landscape.plotly(published, compact=True)):
+        axes = figure.layout.scene
+        for trace in figure.data:
+            if trace.type != "mesh3d":
+                continue
+            for axis, values in zip(
+                (axes.xaxis, axes.yaxis, axes.zaxis), points_of(trace).T, strict=True
+            ):
+                assert axis.range[0] < values.min()
+                assert axis.range[1] > values.max()
 
 
 def test_line_along_a_face_stays_on_its_side():
@@ -182,47 +268,61 @@ def test_line_along_a_face_stays_on_its_side():
 
 
 def test_all_atoms_of_the_block_are_drawn(easy):
-    traces = {t.name: t for t in landscape.plotly(easy, [0.5], repeats=(2, 1, 1)).data}
-    assert len(traces["Li"].x) == 3 * 2 * 2  # the corners of two cells
-    assert sorted(traces["Cl"].x) == pytest.approx([2.5, 7.5])
-    assert sorted(set(np.round(traces["Li"].x, 4))) == [0.0, 5.0, 10.0]
+    found = atoms_of(easy, computed(easy, (2, 1, 1)))
+    assert len(found["Li"]) == 3 * 2 * 2  # the corners of two cells
+    assert sorted(float(at[0]) for at in found["Cl"]) == pytest.approx([0.25, 0.75])
+    assert sorted({round(float(at[0]), 4) for at in found["Li"]}) == [0.0, 0.5, 1.0]
 
 
-def test_slider_shows_one_level_at_a_time_first_the_percolating_one(easy):
+def test_two_levels_are_shown_the_others_wait_in_the_legend(easy):
+    assert landscape.default_levels(easy) == [0.42, 0.21, 0.5, 1.52]
     figure = landscape.plotly(easy)
-    levels = landscape.default_levels(easy)
-    assert levels == [0.42, 0.5, 1.52]
-    meshes = [i for i, trace in enumerate(figure.data) if trace.type == "mesh3d"]
-    assert [figure.data[i].visible for i in meshes] == [True, False, False]
-    steps = figure.layout.sliders[0].steps
-    assert [step.label for step in steps] == ["0.42 eV", "0.50 eV", "1.52 eV"]
-    for place, step in enumerate(steps):
-        visible, which = step.args
-        assert list(which) == meshes
-        assert [bool(v) for v in visible["visible"]] == [i == place for i in range(3)]
+    levels = {t.name: t.visible for t in figure.data if "<i>E</i>" in (t.name or "")}
+    assert levels == {
+        "<i>E</i> &lt; 0.42 eV (1D)": True,
+        "<i>E</i> &lt; 0.21 eV": True,
+        "<i>E</i> &lt; 0.50 eV (1D)": "legendonly",
+        "<i>E</i> &lt; 1.52 eV (3D)": "legendonly",
+    }
+    given = landscape.plotly(easy, [0.5, 0.3])
+    shown = [t.name for t in given.data if "<i>E</i>" in (t.name or "") and t.visible is True]
+    assert shown == ["<i>E</i> &lt; 0.30 eV", "<i>E</i> &lt; 0.50 eV (1D)"]
+
+
+def test_barriers_of_surfaces_and_path_are_named_where_they_differ(easy):
+    """Two ions side by side: each alone must pass the other's site, together they do not."""
+    remark = landscape.plotly(easy).layout.meta["remark"]
+    assert "percolate from 0.40 eV on" in remark
+    assert "as published, is 0.40 eV" in remark
+    assert "higher" not in remark
+    apart = replace(easy, barriers_eV=(0.1, 1.5, 1.5))
+    remark = apart.remark
+    assert "percolate from 0.10 eV on" in remark
+    assert "It is the higher one" in remark
 
 
 def test_compact_landscape_is_small_and_in_one_cell(published):
-    """A report of 200 materials stays below 30 MB with 100 kB for each."""
-    full = plotly_json(landscape.plotly(published, repeats=(1, 1, 1)))
+    """A report of 200 materials stays below 30 MB with 150 kB for each."""
+    full = plotly_json(landscape.plotly(published))
     compact = landscape.plotly(published, compact=True)
     text = plotly_json(compact)
-    assert len(text) < 100_000
+    assert len(zlib.compress(text.encode())) * 4 / 3 < 150_000
     assert len(text) <= len(full)
+    block = computed(published)
     for trace in compact.data:
-        if trace.type == "mesh3d":
+        if "<i>E</i>" in (trace.name or ""):
             assert 0 < len(trace.x) <= landscape.COMPACT_VERTICES
-            corner = np.stack([trace.x, trace.y, trace.z], 1) @ np.linalg.inv(published.lattice)
-            assert corner.min() > -1e-4
-            assert corner.max() < 1 + 1e-4
+            corner = points_of(trace) @ np.linalg.inv(block.edges_A)
+            assert corner.min() > -0.01
+            assert corner.max() < 1.01
     mesh = next(t for t in json.loads(text)["data"] if t["type"] == "mesh3d")
     assert {mesh["i"]["dtype"], mesh["x"]["dtype"]} == {"u2", "f4"}
 
 
 def test_level_with_nothing_below_says_so(easy):
-    figure = landscape.plotly(easy, [50.0])
-    assert figure.data[0].name == "50.00 eV: nothing"
-    landscape.static(easy, [50.0])
+    figure = landscape.plotly(replace(easy, shared_eV=easy.shared_eV + 1.0), [0.5])
+    assert figure.data[0].name == "<i>E</i> &lt; 0.50 eV: nothing"
+    assert printed(figure).axes
     with pytest.raises(FigureError, match="no surface"):
         landscape.plotly(easy, [-1.0])
 
@@ -236,9 +336,11 @@ def test_landscape_without_a_way_out_is_drawn_without_path():
     scene = scene_of(landscape_document([energies], structure, grid))
     assert scene.path is None
     assert scene.barriers_eV == (np.inf,) * 3
-    assert landscape.default_levels(scene) == [0.5]
-    assert not any("path" in t.name for t in landscape.plotly(scene).data)
-    landscape.static(scene)
+    assert landscape.default_levels(scene) == [0.5, 0.25]
+    figure = landscape.plotly(scene)
+    assert not any("path" in (t.name or "") for t in figure.data)
+    assert "No ion leaves its cell" in figure.layout.meta["remark"]
+    assert printed(figure).axes
 
 
 def test_path_ends_at_a_face_of_the_window_not_at_a_minimum(published):
@@ -252,20 +354,22 @@ def test_path_ends_at_a_face_of_the_window_not_at_a_minimum(published):
 
 
 def test_path_figure(published):
-    static, interactive = path.static(published.path), path.plotly(published.path)
+    interactive = path.plotly(published.path)
+    static = printed(interactive)
     assert_well_drawn(static, interactive)
     line = max(static.axes[0].lines, key=lambda one: len(one.get_xdata()))
     assert line.get_xdata() == pytest.approx(published.path.distances_A)
     assert line.get_ydata() == pytest.approx(published.path.energies_eV)
     assert interactive.data[0].y == pytest.approx(published.path.energies_eV)
     assert max(line.get_ydata()) == pytest.approx(PUBLISHED_BARRIER_eV, abs=1e-6)
-    assert "0.222 eV" in interactive.layout.annotations[0].text
+    assert interactive.data[1].text == ("0.222 eV",)
     assert interactive.layout.shapes[0].y0 == pytest.approx(PUBLISHED_BARRIER_eV, abs=1e-6)
 
 
 def test_volume_figure(published):
     curve = published.volume
-    static, interactive = volume.static(curve), volume.plotly(curve)
+    interactive = volume.plotly(curve)
+    static = printed(interactive)
     assert_well_drawn(static, interactive)
     fraction, per_ion = (panel.lines[0] for panel in static.axes)
     # The volume below 0.5 eV, counted point by point.
@@ -277,8 +381,9 @@ def test_volume_figure(published):
         np.mean([(m < 0.5).mean() for m in maps]) * cell
     )
     marks = [t for t in interactive.data if t.name.startswith("free volume at")]
-    assert [(m.x[0], m.y[0]) for m in marks] == [pytest.approx(m[:2]) for m in curve.marked]
-    assert [shape.x0 for shape in interactive.layout.shapes] == [0.5, 2.0]
+    expected = [(m[0], m[row]) for row in (1, 2) for m in curve.marked]
+    assert [(m.x[0], m.y[0]) for m in marks] == [pytest.approx(one) for one in expected]
+    assert [shape.x0 for shape in interactive.layout.shapes] == [0.5, 2.0] * 2
 
 
 def _maps(document):
@@ -293,9 +398,9 @@ def test_landscape_that_was_just_computed_gives_the_same_scene(easy):
 
 def test_missing_package_is_said(easy, monkeypatch):
     monkeypatch.setattr(style, "find_spec", lambda name: None)
-    for draw in (landscape.plotly, landscape.static):
+    for draw in (lambda: landscape.plotly(easy), lambda: printed(None)):
         with pytest.raises(FigureError) as caught:
-            draw(easy)
+            draw()
         assert "pip install 'superionic[report]'" in caught.value.hint
 
 
@@ -315,4 +420,4 @@ def test_titles_show_markup_as_text():
     assert "<b>" not in plotly_json(landscape.plotly(scene))
     from superionic.report.figures.write import image_bytes
 
-    assert image_bytes(path.static(scene.path), "svg")
+    assert image_bytes(printed(path.plotly(scene.path)), "svg")

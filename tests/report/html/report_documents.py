@@ -16,14 +16,13 @@ from screening_helpers import descriptors
 
 from superionic.landscape.landscape import compute_landscape
 from superionic.landscape.settings import LandscapeSettings
+from superionic.report.documents import MaterialDocuments
 from superionic.report.html.content import Content, Stored, gather
-from superionic.report.html.reading import MaterialDocuments
 from superionic.schemas.common import PotentialDocument
 from superionic.schemas.failure import FailureDocument
-from superionic.schemas.label import DiffusionDocument, MSDDocument
-from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument
+from superionic.schemas.label import MSDDocument
+from superionic.schemas.screen import LandscapeDocument
 from superionic.schemas.screening import ScreeningDocument
-from superionic.schemas.validation import ValidationDocument
 from superionic.store.builders.documents import read_document
 from superionic.store.builders.rows import screening_document
 from superionic.store.ranking.policies import ranked
@@ -57,17 +56,9 @@ def documents_of(
     """Return the documents behind a row, with a real landscape of two ions or without."""
     found = MaterialDocuments(row)
     for output in outputs:
-        document = read_document(output)
-        if isinstance(document, DiffusionDocument):
-            found.labels.append(document)
-        elif isinstance(document, DescriptorsDocument):
-            found.descriptors = document
-        elif isinstance(document, ValidationDocument):
-            found.validation = document
-        else:
-            found.prediction = document  # type: ignore[assignment]
+        found.put(read_document(output))
     if landscape:
-        found.landscape = landscape_document(row)
+        found.put(landscape_document(row))
     return found
 
 

@@ -107,7 +107,7 @@ def test_opens_a_material_draws_its_figures_and_forgets_them(page):
     link.press("Enter")
     page.wait_for_selector("#m1[open] [data-figure='m1-landscape'][data-drawn=yes]")
     assert page.locator("[data-figure='m1-landscape'] canvas").count() > 0
-    keys = ("m1-path", "m1-volume", "m1-msd-0")
+    keys = ("m1-volume", "m1-msd-0")
     for key in keys:
         page.locator(f"[data-figure='{key}']").scroll_into_view_if_needed()
         page.wait_for_selector(f"[data-figure='{key}'][data-drawn=yes] .main-svg")
@@ -140,17 +140,46 @@ def test_fits_a_phone(page):
     assert page.get_by_role("button", name="Xi", exact=True).is_visible()
 
 
-def test_the_legend_of_a_scene_is_below_it_on_a_phone(page):
+POINT = "[data-figure='m1-landscape']"
+
+
+def test_crystal_and_energy_point_at_each_other_and_the_cell_is_chosen(page):
+    page.locator("#m1 > summary").click()
+    page.wait_for_selector(f"{POINT}[data-drawn=yes]")
+    page.locator(POINT).evaluate("one => one.scrollIntoView()")
+    x, y = page.evaluate(f"""() => {{
+        const box = document.querySelector("{POINT}"), {{ xaxis, yaxis }} = box._fullLayout;
+        const energy = box._fullData.find((one) => one.meta?.role === "energy");
+        const {{ left, top }} = box.getBoundingClientRect();
+        const at = (axis, value) => axis._offset + axis.d2p(value);
+        return [left + at(xaxis, energy.x[2]), top + at(yaxis, energy.y[2])];
+    }}""")
+    page.mouse.move(x - 15, y)
+    page.mouse.move(x, y)
+    page.wait_for_selector(f"{POINT}[data-point='2']")
+    marked = f"""(() => {{
+        const {{ data }} = document.querySelector("{POINT}");
+        const of = (role) => data.find((one) => one.meta?.role === role);
+        const [path, cursor] = [of("path"), of("cursor")];
+        return [path.meta.points[2], [cursor.x[0], cursor.y[0], cursor.z[0]]];
+    }})()"""
+    path, cursor = page.evaluate(marked)
+    assert cursor == path
+    # By keyboard, too.
+    page.locator(POINT).focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector(f"{POINT}[data-point='3']")
+    assert "percolate from" in page.locator(f"{POINT} + .figure-remark").inner_text()
+
+
+def test_the_legend_of_a_scene_is_below_it(page):
     box = "[data-figure='m1-landscape']"
     below = f"""(() => {{
         const part = (name) => document.querySelector("{box} " + name).getBoundingClientRect();
         return part(".infolayer .legend").top >= part(".gl-container > div").bottom;
     }})()"""
-    page.set_viewport_size({"width": 375, "height": 700})
-    page.locator("#m1 > summary").click()
-    page.wait_for_selector(f"{box}[data-drawn=yes]")
-    page.wait_for_function(below)
-    page.set_viewport_size({"width": 1200, "height": 900})
-    page.wait_for_function(f"!{below}")
-    page.set_viewport_size({"width": 375, "height": 700})
-    page.wait_for_function(below)
+    for width in (375, 1200):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate("document.getElementById('m1').open = true")
+        page.wait_for_selector(f"{box}[data-drawn=yes]")
+        page.wait_for_function(below)

@@ -21,10 +21,11 @@ from report_documents import (
 )
 
 from superionic.errors import FigureError
+from superionic.report.documents import MaterialDocuments
 from superionic.report.html import page as page_module
 from superionic.report.html.page import formula_parts, render, write_report
 from superionic.report.html.payload import Payloads, script_json
-from superionic.report.html.reading import MaterialDocuments
+from superionic.schemas.document import Interval
 from superionic.schemas.label import LabelRow
 from superionic.store.builders.documents import read_document
 
@@ -145,7 +146,7 @@ def test_a_material_with_all_parts_has_all_figures_and_numbers():
     assert [
         slot.reason for slot in slots if slot.key is None and "Conductivity" not in slot.title
     ] == []
-    assert {"m1-landscape", "m1-path", "m1-volume", "m1-msd-0"} <= set(content.payloads.texts)
+    assert {"m1-landscape", "m1-volume", "m1-msd-0"} <= set(content.payloads.texts)
     text = Page(render(content)).text
     assert "2.00 ± 0.20" in text  # the slope with its error
     assert "weights of chgnet" in text
@@ -182,8 +183,8 @@ def test_bad_documents_are_listed_and_the_others_shown():
     good, documents = whole("good", 0.5)
     odd, broken = whole("odd", 0.4)
     arrays = broken.landscape.arrays.model_copy(update={"energies_eV": []})
-    broken.landscape = broken.landscape.model_copy(update={"arrays": arrays})
-    broken.descriptors = broken.descriptors.model_copy(update={"thresholds_eV": []})
+    broken.put(broken.landscape.model_copy(update={"arrays": arrays}))
+    broken.put(broken.descriptors.model_copy(update={"thresholds_eV": []}))
     content = content_of([good, odd], {"good": documents, "odd": broken}, stored=[{"key": "lost"}])
     assert [section.row.material_id for section in content.sections] == ["good", "odd"]
     assert "m1-landscape" in content.payloads.texts
@@ -193,7 +194,7 @@ def test_bad_documents_are_listed_and_the_others_shown():
     assert all(slot.reason for slot in absent)
     text = Page(render(content)).text
     assert "row lost" in text
-    assert "Landscape and percolation path: not drawn" in text
+    assert "Crystal with its landscape, and energy along the percolation path: not drawn" in text
 
 
 def test_a_section_that_cannot_be_made_falls_back_on_the_row():
@@ -224,6 +225,30 @@ def test_cells_sort_by_values_and_barriers_without_end_come_after_finite_ones():
     assert cells["a"].text == "none"
     assert cells["a"].value > cells["b"].value == 0.5
     assert cells["c"].value is None
+
+
+def test_intervals_of_learnt_landscapes_are_shown_in_table_and_numbers():
+    bounds = {"mpe_eV": Interval(low=0.4, high=0.6), "xi": Interval(low=0.45, high=None)}
+    row = row_of(landscape_parts("learnt", 0.5)).model_copy(update={"intervals": bounds})
+    content = content_of([row])
+    place = [column.key for column in content.table.columns].index("barrier")
+    cell = content.table.rows[0].cells[place]
+    assert (cell.text, cell.value) == ("0.500 [0.400, 0.600]", 0.5)
+    text = Page(render(content)).text
+    assert "0.500 [0.450, ∞]" in text
+    assert "0.500 [0.400, 0.600] eV" in text
+
+
+def test_other_potentials_stand_beside_a_material():
+    row = row_of(landscape_parts("a", 0.5))
+    other = row_of(landscape_parts("a", 0.9, potential="sevennet:7net-0", mpe_eV=0.25))
+    found = MaterialDocuments(row)
+    found.others = [other]
+    (section,) = content_of([row], {"a": found}).sections
+    assert [one.potential for one in section.others] == ["chgnet:0.3.0", "sevennet:7net-0"]
+    assert [one.barrier for one in section.others] == ["0.500", "0.250"]
+    assert "By other potentials" in Page(render(content_of([row], {"a": found}))).text
+    assert "By other potentials" not in Page(render(content_of([row]))).text
 
 
 def test_script_json_is_json_without_angle_brackets():

@@ -18,6 +18,7 @@ from report_documents import (
 )
 
 from superionic.errors import UnreadableFileError
+from superionic.report.documents import read_failures, read_rows
 from superionic.report.html.agreement import (
     DISTRIBUTIONS,
     METHODS,
@@ -26,10 +27,8 @@ from superionic.report.html.agreement import (
     separations,
 )
 from superionic.report.html.drawing import agreement_data, distribution_figures
-from superionic.report.html.numbers import duration, plain, with_error, with_interval
 from superionic.report.html.payload import Payloads
 from superionic.report.html.published import with_published
-from superionic.report.html.reading import read_failures, read_rows
 from superionic.report.html.scope import Scope, fate
 from superionic.report.html.summary import (
     failure_causes,
@@ -40,6 +39,7 @@ from superionic.report.html.summary import (
     verdict_counts,
     warning_counts,
 )
+from superionic.report.numbers import duration, plain, with_error, with_interval
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import LabelRow
 from superionic.store.builders.documents import read_document

@@ -183,7 +183,10 @@ def test_wrong_parameters_are_named(api, query):
 def test_a_material_is_explained(api):
     answer = api.get("/api/material", params={"key": REAL_KEY}).json()
     assert answer["row"]["material_id"] == REAL
-    assert [one["kind"] for one in answer["figures"]] == ["landscape", "path", "volume"]
+    assert [one["name"] for one in answer["figures"]] == ["landscape", "volume"]
+    numbers = {one["name"]: one["value"] for group in answer["groups"] for one in group["numbers"]}
+    assert (numbers["Xi"], numbers["barrier, as published"]) == ("0.970", "0.300")
+    assert answer["others"] == [], "no other potential knows it"
     key = "mp-0005|Li|chgnet:0.3.0|weights of chgne|0.25 A exact"
     standings = api.get("/api/material/standings", params={"key": key}).json()
     by_xi = next(one for one in standings if one["policy"] == "xi")
@@ -202,13 +205,13 @@ def test_figures_are_drawn_from_arrays(api):
         return answer.json()
 
     low, high = (figure(kind="landscape", level_eV=level) for level in (0.2, 1.5))
-    assert (low["level_eV"], high["level_eV"]) == (0.2, 1.5)
-    assert low["figure"]["data"] != high["figure"]["data"]
+    assert [one["layout"]["meta"]["level_eV"] for one in (low, high)] == [0.2, 1.5]
+    assert low["data"] != high["data"]
     highest = max(float(one.unpack().max()) for one in real_documents()[1].arrays.energies_eV)
-    assert low["highest_eV"] == pytest.approx(highest, abs=0.01)
-    assert figure(kind="landscape")["level_eV"] > 0
+    assert low["layout"]["meta"]["highest_eV"] == pytest.approx(highest, abs=0.01)
+    assert figure(kind="landscape")["layout"]["meta"]["level_eV"] > 0
     for kind in ("path", "volume"):
-        assert figure(kind=kind)["figure"]["data"]
+        assert figure(kind=kind)["data"]
     missing = api.get("/api/material/figure", params={"key": REAL_KEY, "kind": "msd"})
     assert missing.status_code == 404
     assert "superionic label" in missing.json()["error"]["hint"]
@@ -223,12 +226,13 @@ def test_a_landscape_that_was_replaced_is_drawn_anew(client, server_uri):
             store_landscape(database, landscape)
             asked = {"key": REAL_KEY, "kind": "landscape"}
             shown = client(spec)
-            before = shown.get("/api/material/figure", params=asked).json()["highest_eV"]
+            first = shown.get("/api/material/figure", params=asked).json()
             # The job runs once more under the same identifier, with another result.
             doubled = [PackedArray.pack(2 * one.unpack()) for one in landscape.arrays.energies_eV]
             arrays = landscape.arrays.model_copy(update={"energies_eV": doubled})
             store_landscape(database, landscape.model_copy(update={"arrays": arrays}))
-            after = shown.get("/api/material/figure", params=asked).json()["highest_eV"]
+            second = shown.get("/api/material/figure", params=asked).json()
+        before, after = (one["layout"]["meta"]["highest_eV"] for one in (first, second))
         assert after == pytest.approx(2 * before, abs=0.02)
     finally:
         MongoClient(server_uri).drop_database("serve_tests_replaced")

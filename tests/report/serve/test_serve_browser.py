@@ -3,10 +3,8 @@
 import math
 import re
 from collections.abc import Callable, Iterator
-from io import BytesIO
 
 import pytest
-from PIL import Image, ImageChops
 from pymatgen.core import Structure
 from pymongo import MongoClient
 from serve_fixtures import HOSTILE, N_PLAIN, REAL_KEY, Served, real_documents
@@ -173,9 +171,9 @@ def test_a_material_with_its_landscape(page, served):
     assert eye()["x"] == pytest.approx(turned["x"], abs=1e-3), "the view stays"
     assert page.get_by_label("Level of the surface in eV", exact=True).input_value() == "2"
 
-    assert page.locator("#figure-path .plot.shown").count() == 0, "read when it is opened"
-    page.click("#figure-path summary")
-    page.wait_for_selector("#figure-path .plot[data-drawn]")
+    assert page.locator("#figure-volume .plot.shown").count() == 0, "read when it is opened"
+    page.click("#figure-volume summary")
+    page.wait_for_selector("#figure-volume .plot[data-drawn]")
 
     with page.expect_download() as download:
         page.click("#cif")
@@ -202,54 +200,50 @@ def apart(legend: dict, scene: dict) -> bool:
     return legend["y"] >= scene["y"] + scene["height"]
 
 
-def painted_scene(page, unlike: Image.Image | None = None) -> Image.Image:
-    """Return the scene of the landscape as soon as it stays the same, and is another than before.
+def test_landscape_fills_a_desktop_and_a_phone(page, served):
+    """Scene above the energy above the legend, nothing cut off; both cells can be chosen."""
+    opened_table(page, served, "?material_id=licl")
+    page.click("#rows tbody a")
+    page.wait_for_selector(DRAWN)
+    shown = "document.querySelector('#figure-landscape .plot')._fullData.map((one) => one.visible)"
+    first = page.evaluate(shown)
+    page.locator("#figure-landscape .updatemenu-button", has_text="computed cell").click()
+    until(page, f"String({shown}) !== '{','.join(str(one).lower() for one in first)}'")
+    for size, least in (({"width": 1280, "height": 900}, 400), (PHONE, 280)):
+        page.set_viewport_size(size)
+        until(
+            page,
+            f"document.querySelector('#figure-landscape .main-svg').clientWidth < {size['width']}",
+        )
+        page.locator(DRAWN).scroll_into_view_if_needed()
+        until(page, lambda: apart(*legend_and_scene(page)))
+        legend, scene = legend_and_scene(page)
+        assert scene["height"] > least
+        assert legend["x"] + legend["width"] <= size["width"]
+        assert page.evaluate(FITS)
 
-    Scenes are painted some frames after they are asked for, which takes long on a busy machine.
-    """
-    last: list[Image.Image] = []
 
-    def settled() -> bool:
-        page.wait_for_timeout(250)
-        picture = page.screenshot(clip=legend_and_scene(page)[1])
-        last.append(Image.open(BytesIO(picture)).convert("RGB"))
-        return len(last) > 1 and last[-1] == last[-2] and last[-1] != unlike
-
-    until(page, settled, "a scene that is painted and stays the same")
-    return last[-1]
-
-
-def test_legend_of_the_landscape_is_below_it_on_a_phone(page, served):
-    page.set_viewport_size(PHONE)
+def test_a_point_of_the_crystal_marks_its_energy(page, served):
     opened_table(page, served, "?material_id=licl")
     page.click("#rows tbody a")
     page.wait_for_selector(DRAWN)
     page.locator(DRAWN).scroll_into_view_if_needed()
-    legend, scene = legend_and_scene(page)
-    assert apart(legend, scene)
-    assert legend["x"] + legend["width"] <= PHONE["width"]
-    assert scene["height"] > 200
-    assert page.evaluate(FITS)
-
-    # Texts of a scene are painted: what changes with the name of an axis is that name.
-    title = "document.querySelector('#figure-landscape .plot')._fullLayout.scene.zaxis.title.text"
-    assert page.evaluate(title) == "z (Å)"
-    with_name = painted_scene(page)
-    page.evaluate(
-        "Plotly.relayout(document.querySelector('#figure-landscape .plot'),"
-        " {'scene.zaxis.title.text': ' '})"
-    )
-    without = painted_scene(page, unlike=with_name)
-    left, upper, right, lower = ImageChops.difference(with_name, without).getbbox()
-    assert min(right - left, lower - upper) >= 5
-    assert min(left, upper, with_name.width - right, with_name.height - lower) > 0, "not cut off"
-
-    page.set_viewport_size({"width": 700, "height": 640})
-    until(page, "document.querySelector('#figure-landscape .main-svg').clientWidth > 400")
-    until(page, lambda: not apart(*legend_and_scene(page)), "beside the surfaces if there is room")
-    page.set_viewport_size(PHONE)
-    until(page, "document.querySelector('#figure-landscape .main-svg').clientWidth <= 375")
-    until(page, lambda: apart(*legend_and_scene(page)), "below them on a phone again")
+    scene = legend_and_scene(page)[1]
+    marked = "document.querySelector('#figure-landscape .plot').dataset.point"
+    for k in range(400):  # over the whole scene, line by line
+        way = k / 400
+        x = scene["x"] + scene["width"] * (0.3 + 0.4 * (way * 20 % 1))
+        page.mouse.move(x, scene["y"] + scene["height"] * way)
+        if k % 10 == 9 and page.evaluate(f"{marked} !== undefined"):
+            break
+    point = int(page.evaluate(marked))
+    energy = f"""(() => {{
+        const {{ _fullData }} = document.querySelector('#figure-landscape .plot');
+        const of = (role) => _fullData.find((one) => one.meta?.role === role);
+        const [line, mark] = [of("energy"), of("energy cursor")];
+        return mark.x[0] === line.x[{point}] && mark.y[0] === line.y[{point}];
+    }})()"""
+    until(page, energy)
 
 
 def active(page) -> str:

@@ -9,7 +9,7 @@ from pymatgen.core import Lattice, Structure
 
 from superionic.errors import FigureError
 from superionic.landscape.settings import LandscapeSettings
-from superionic.report.figures.gather import landscape_document
+from superionic.report.documents import MaterialDocuments
 from superionic.settings import SuperionicSettings
 from superionic.store.builders.arrays import blobs_of
 from superionic.store.builders.build import build_screening
@@ -102,10 +102,10 @@ def test_lost_arrays_are_computed_again_and_orphaned_ones_removed(database, tmp_
     assert list(files.find({"metadata.blob_uuid": uuid})) == []
     row = read_rows(database.screening, {"material_id": "Cl"})[0]
     with pytest.raises(FigureError, match="'superionic screen' computes it"):
-        landscape_document(database, row)
+        MaterialDocuments(row, database).need("landscape")
     assert screen(folder).n_computed == 1
     row = read_rows(database.screening, {"material_id": "Cl"})[0]
-    assert landscape_document(database, row).material_id == "Cl"
+    assert MaterialDocuments(row, database).need("landscape").material_id == "Cl"
     assert screen(folder).n_computed == 0  # the document without arrays is still there
 
     # A job that runs again replaces its document; its first arrays stay without one.
@@ -126,7 +126,7 @@ def test_lost_arrays_are_computed_again_and_orphaned_ones_removed(database, tmp_
     assert files.count_documents({}) == n_files + 1
     assert store.additional_stores["data"]._collection.exists(foreign)
     row = read_rows(database.screening, {"material_id": "Br"})[0]
-    assert landscape_document(database, row).material_id == "Br"
+    assert MaterialDocuments(row, database).need("landscape").material_id == "Br"
     assert build_screening(database, prune=True).arrays.identifiers == ()
 
 

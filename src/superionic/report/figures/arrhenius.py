@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from superionic.dynamics.confirmation import ROOM_TEMPERATURE_K, ArrheniusPoint, Ions, arrhenius
 from superionic.dynamics.slope import diffusivity
@@ -13,12 +13,9 @@ from superionic.report.figures.about import About
 from superionic.report.figures.style import (
     BLUE,
     ORANGE,
-    TICK_PT,
     VERMILLION,
-    axes,
     band,
-    label,
-    legend,
+    error_bars,
     plain_name,
     plotly_axes,
     plotly_figure,
@@ -27,8 +24,6 @@ from superionic.report.figures.style import (
 from superionic.schemas.validation import TemperatureDocument, ValidationDocument
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
 FloatArray = NDArray[np.float64]
@@ -95,13 +90,7 @@ def plotly(document: ValidationDocument) -> "PlotlyFigure":
         figure.add_scatter(
             x=[1000 / run.temperature_K for run in values],
             y=middle,
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": above,
-                "arrayminus": below,
-                "color": BLUE,
-            },
+            error_y=error_bars(below, above, color=BLUE),
             customdata=[run.temperature_K for run in values],
             mode="markers",
             name="dynamics, 95 %",
@@ -127,75 +116,32 @@ def plotly(document: ValidationDocument) -> "PlotlyFigure":
         marker={"color": VERMILLION, "size": 12, "symbol": "x-thin", "line": {"width": 3}},
         marker_line_color=VERMILLION,
     )
-    plotly_axes(figure, X, Y)
-    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+    temperature_axes(figure)
     figure.update_layout(legend={"x": 0.02, "y": 0.02, "yanchor": "bottom"})
     return figure
 
 
-def static(document: ValidationDocument) -> "Figure":
-    """Draw conductivities, fit and interval for print."""
-    _require_runs(document)
-    figure, (panel,) = axes(height_in=2.8)
-    line = fitted_line(document)
-    if line is not None:
-        x = 1000 / line.temperatures_K
-        panel.fill_between(x, line.low, line.high, color=BLUE, alpha=0.15, lw=0)
-        panel.plot(x, line.value, color=BLUE, lw=1.2, label=_fit_name(document))
-    values = [run for run in document.runs if run.evidence == "value"]
-    if values:
-        middle, below, above = with_errors(document, values)
-        panel.errorbar(
-            [1000 / run.temperature_K for run in values],
-            middle,
-            yerr=np.array([below, above]),
-            fmt="o",
-            ms=3.5,
-            lw=0.8,
-            color=BLUE,
-            label="dynamics, 95 %",
-        )
-    bounds = bounds_of(document)
-    if bounds:
-        panel.plot(
-            [1000 / temperature for temperature, _ in bounds],
-            [bound for _, bound in bounds],
-            "v",
-            mfc="none",
-            color=ORANGE,
-            ms=5,
-            label="upper bound, 95 %",
-        )
-    panel.plot(
-        1000 / document.deciding_temperature_K,
-        document.threshold_S_per_cm,
-        "x",
-        color=VERMILLION,
-        ms=5,
-        mew=1.5,
-        label=_threshold_name(document),
+def temperature_axes(figure: "PlotlyFigure") -> None:
+    """Name the axes: 1000/T with temperatures in K above it, and conductivities."""
+    plotly_axes(figure, X, Y)
+    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+    # An axis without data is not shown.
+    nothing = {"showlegend": False, "hoverinfo": "skip"}
+    figure.add_scatter(x=[None], y=[None], xaxis="x2", mode="markers", **nothing)
+    figure.update_layout(
+        margin={"t": 100},
+        title={"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 12}},
+        xaxis2={
+            "overlaying": "x",
+            "matches": "x",
+            "side": "top",
+            "title": {"text": "temperature (K)", "standoff": 5},
+            "tickvals": [1000 / t for t in _TICKS_K],
+            "ticktext": [str(t) for t in _TICKS_K],
+            "ticks": "outside",
+            "showgrid": False,
+        },
     )
-    panel.set_yscale("log")
-    label(panel, X, Y)
-    temperature_axis(panel, _title(document))
-    legend(panel, where="lower left")
-    return figure
-
-
-def temperature_axis(panel: "Axes", title: str = "") -> None:
-    """Put temperatures in K above a panel whose axis is 1000 / temperature."""
-    left, right = panel.get_xlim()
-    top = panel.secondary_xaxis("top", functions=(_inverse, _inverse))
-    ticks = [t for t in _TICKS_K if left <= 1000 / t <= right]
-    top.set_xticks(ticks, [str(t) for t in ticks])
-    top.tick_params(labelsize=TICK_PT, width=0.6, length=2.5)
-    top.set_xlabel(f"{title}\ntemperature (K)".lstrip(), fontsize=TICK_PT)
-
-
-def _inverse(values: ArrayLike) -> FloatArray:
-    """Return 1000 / x; it is its own inverse. Zero, which axes try out, becomes a tiny number."""
-    found: FloatArray = 1000 / np.maximum(np.asarray(values, dtype=np.float64), 1e-9)
-    return found
 
 
 def _point(run: TemperatureDocument) -> ArrheniusPoint:

@@ -6,66 +6,47 @@ from typing import TYPE_CHECKING
 
 from superionic.errors import FigureError
 from superionic.report.figures.arrhenius import (
-    X,
-    Y,
     bounds_of,
     fitted_line,
-    temperature_axis,
+    temperature_axes,
     with_errors,
 )
 from superionic.report.figures.style import (
     BLACK,
+    LEGEND_BELOW,
     PALETTE,
     YELLOW,
-    axes,
+    error_bars,
     formula_text,
-    label,
-    legend_below,
-    literal,
     plain,
     plain_name,
-    plotly_axes,
     plotly_figure,
 )
 from superionic.schemas.validation import ValidationDocument
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
 _COLOURS = [colour for colour in PALETTE if colour not in (YELLOW, BLACK)]
-_MARKS = (
-    *(("o", "circle"), ("s", "square"), ("D", "diamond"), ("^", "triangle-up"), ("X", "x")),
-    *(("P", "cross"), ("*", "star")),
-)
+_MARKS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star")
 _ROUNDS = (
-    (("-", "solid"), ("none", "triangle-down-open")),
-    (("--", "dash"), ("bottom", "triangle-down-open-dot")),
-    ((":", "dot"), ("left", "star-triangle-down-open")),
+    ("solid", "triangle-down-open"),
+    ("dash", "triangle-down-open-dot"),
+    ("dot", "star-triangle-down-open"),
 )
-"""Line, and filling of the triangle of an upper bound, once all colours are taken."""
+"""Line, and triangle of an upper bound, once all colours are taken."""
 _SPREAD = 0.03
 """How far marks of materials are moved at most, in 1000/K: 7 K at 500 K."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a material is drawn, each but the colour for matplotlib and for plotly.
-
-    Parameters
-    ----------
-    colour : str
-        Of everything.
-    mark, line : tuple of str
-        Of the values, and of the fit.
-    bound : tuple of str
-        Filling of the triangle, and the symbol.
-    """
+    """How a material is drawn: colour, mark of its values, line of its fit, mark of its bounds."""
 
     colour: str
-    mark: tuple[str, str]
-    line: tuple[str, str]
-    bound: tuple[str, str]
+    mark: str
+    line: str
+    bound: str
 
 
 def style_of(number: int) -> Style:
@@ -94,7 +75,7 @@ def plotly(documents: Sequence[ValidationDocument]) -> "PlotlyFigure":
     FigureError
         When there are no validations, or none of their runs says anything.
     """
-    figure = plotly_figure(height_px=520)
+    figure = plotly_figure(height_px=440 + 10 * len(documents))
     drawn = _with_something(documents)
     for number, one in enumerate(drawn):
         style, shift = style_of(number), shift_of(number, len(drawn))
@@ -105,7 +86,7 @@ def plotly(documents: Sequence[ValidationDocument]) -> "PlotlyFigure":
                 x=1000 / line.temperatures_K,
                 y=line.value,
                 mode="lines",
-                line={"color": style.colour, "width": 1.5, "dash": style.line[1]},
+                line={"color": style.colour, "width": 1.5, "dash": style.line},
                 legendgroup=name,
                 showlegend=False,
                 hoverinfo="skip",
@@ -119,12 +100,7 @@ def plotly(documents: Sequence[ValidationDocument]) -> "PlotlyFigure":
                 for temperature in [run.temperature_K for run in values] + [t for t, _ in bounds]
             ],
             y=middle + [bound for _, bound in bounds],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": above + [0.0] * len(bounds),
-                "arrayminus": below + [0.0] * len(bounds),
-            },
+            error_y=error_bars(below + [0.0] * len(bounds), above + [0.0] * len(bounds)),
             customdata=[f"{run.temperature_K:g} K" for run in values]
             + [f"{t:g} K, upper bound" for t, _ in bounds],
             mode="markers",
@@ -133,7 +109,7 @@ def plotly(documents: Sequence[ValidationDocument]) -> "PlotlyFigure":
             marker={
                 "color": style.colour,
                 "size": 8,
-                "symbol": [style.mark[1]] * len(values) + [style.bound[1]] * len(bounds),
+                "symbol": [style.mark] * len(values) + [style.bound] * len(bounds),
             },
             hovertemplate="%{customdata}: %{y:.2g} S/cm",
         )
@@ -146,56 +122,8 @@ def plotly(documents: Sequence[ValidationDocument]) -> "PlotlyFigure":
             marker={"color": BLACK, "size": 12, "symbol": "x-thin", "line": {"width": 3}},
             marker_line_color=BLACK,
         )
-    plotly_axes(figure, X, Y)
-    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
-    return figure
-
-
-def static(documents: Sequence[ValidationDocument]) -> "Figure":
-    """Draw conductivities with errors, and fits as lines, for print.
-
-    Raises
-    ------
-    FigureError
-        When there are no validations, or none of their runs says anything.
-    """
-    drawn = _with_something(documents)
-    figure, (panel,) = axes(height_in=2.8 + 0.13 * (len(drawn) + 1) / 2)
-    for number, one in enumerate(drawn):
-        style, shift = style_of(number), shift_of(number, len(drawn))
-        line = fitted_line(one)
-        if line is not None:
-            x = 1000 / line.temperatures_K
-            panel.plot(x, line.value, style.line[0], color=style.colour, lw=0.8)
-        values = [run for run in one.runs if run.evidence == "value"]
-        middle, below, above = with_errors(one, values)
-        panel.errorbar(
-            [1000 / run.temperature_K + shift for run in values],
-            middle,
-            yerr=[below, above],
-            fmt=style.mark[0],
-            ms=3.5,
-            mew=0.5,
-            lw=0.7,
-            color=style.colour,
-            label=literal(_name(one)),
-        )
-        for temperature_K, bound in bounds_of(one):
-            x_bound = 1000 / temperature_K + shift
-            panel.plot(
-                *([x_bound], [bound], "v"),
-                fillstyle=style.bound[0],
-                markerfacecoloralt="white",
-                color=style.colour,
-                ms=4.5,
-            )
-    for temperature_K, threshold in sorted(_thresholds(documents)):
-        name = f"{threshold:g} S/cm at {temperature_K:g} K"
-        panel.plot(1000 / temperature_K, threshold, "x", color=BLACK, ms=5, mew=1.5, label=name)
-    panel.set_yscale("log")
-    label(panel, X, Y)
-    temperature_axis(panel)
-    legend_below(figure, panel, columns=2)
+    temperature_axes(figure)
+    figure.update_layout(legend=LEGEND_BELOW)
     return figure
 
 

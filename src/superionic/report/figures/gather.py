@@ -4,35 +4,30 @@ Every function says with a hint what is missing where a material or a campaign l
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from pydantic import ValidationError
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 from superionic import defaults
 from superionic.errors import FigureError
+from superionic.report.documents import MaterialDocuments, read_failures
 from superionic.report.figures import parity, precision
-from superionic.report.figures.kinds import MATERIAL_KINDS, get_kind
+from superionic.report.figures.kinds import KINDS, get_kind
 from superionic.report.figures.msd import MSDCurve, curve_of
-from superionic.report.figures.pipeline import PipelineCounts, counts_of
+from superionic.report.figures.pipeline import counts_of
 from superionic.report.figures.ranking import ranking_data
 from superionic.report.figures.scene import LandscapeScene, PathProfile, scene_of
 from superionic.report.figures.simulated import refuse_strangers
 from superionic.report.figures.volume import VolumeCurve, curve_of_descriptors
-from superionic.schemas.common import MaterialDocument
-from superionic.schemas.document import without_monty
-from superionic.schemas.failure import FailureDocument
-from superionic.schemas.label import DiffusionDocument, LabelRow
-from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument
-from superionic.schemas.screening import ScreeningDocument
-from superionic.schemas.validation import ValidationDocument
-from superionic.store.builders.documents import read_document
+from superionic.schemas.label import LabelRow
+from superionic.schemas.screening import LabelSummary, ScreeningDocument
 from superionic.store.collection.rows import find_ranking, query_screening
 
 if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
+
     from superionic.store.database.stores import Database
     from superionic.workflows.campaign.selection import Selection
-
-D = TypeVar("D", bound=MaterialDocument)
 
 
 def gather(
@@ -46,6 +41,7 @@ def gather(
     limit: int = 25,
     labels: Sequence[LabelRow] = (),
     selection: "Selection | None" = None,
+    temperature_K: float | None = None,
 ) -> Any:
     """Return what a figure of one kind is drawn from.
 
@@ -67,6 +63,8 @@ def gather(
         Labels of a data set, beside those of the database.
     selection : Selection, optional
         What became of the crystals before they were computed (pipeline).
+    temperature_K : float, optional
+        Of the dynamics (msd).
 
     Returns
     -------
@@ -85,7 +83,7 @@ def gather(
                 f"A figure of the kind '{kind}' is of one material.", hint="Name its identifier."
             )
         row = row_of(database, material_id, mobile_species, potential)
-        return OF_ROW[kind](database, row)
+        return data_of(MaterialDocuments(row, database), kind, temperature_K)
     rows = query_screening(
         database.screening, mobile_species=mobile_species, potential=potential, sort="key"
     )
@@ -96,10 +94,12 @@ def gather(
         )
     refuse_strangers(rows, labels)
     if kind == "pipeline":
-        return pipeline_counts(database, rows, selection, labels)
+        failures, _ = read_failures(list(database.failures.query({})))
+        return counts_of(rows, failures, selection, labels)
     rows = one_group(rows)
     if kind == "conductivities":
-        return [arrhenius_of_row(database, row) for row in rows if row.validation_uuid]
+        some = [MaterialDocuments(row, database) for row in rows if row.validation_uuid]
+        return [one.need("validation") for one in some]
     if kind == "ranking":
         return ranking_data(rows, policy, limit, labels)
     return parity.of_rows(rows, labels) if kind == "parity" else precision.of_rows(rows, labels)
@@ -141,77 +141,45 @@ def row_of(
     )
 
 
-def available(row: ScreeningDocument) -> list[str]:
-    """Return the kinds of figures of a material for which its row names data."""
-    has = {
-        "landscape": row.landscape_uuid is not None,
-        "path": row.landscape_uuid is not None,
-        "volume": row.landscape_uuid is not None or row.descriptors_uuid is not None,
-        "msd": row.label_uuid is not None,
-        "arrhenius": row.validation_uuid is not None,
-    }
-    return [kind for kind in MATERIAL_KINDS if has[kind]]
+def data_of(found: MaterialDocuments, kind: str, temperature_K: float | None = None) -> Any:
+    """Return what a figure of one material is drawn from.
 
-
-def landscape_document(database: "Database", row: ScreeningDocument) -> LandscapeDocument:
-    """Return the landscape of a row with its arrays.
+    Parameters
+    ----------
+    found : MaterialDocuments
+        Its documents.
+    kind : str
+        Name of the kind.
+    temperature_K : float, optional
+        Of the dynamics (msd); by default that which the row's label is from.
 
     Raises
     ------
     FigureError
-        When there is none, or its arrays are gone.
+        When it lacks the data.
     """
-    lacks = FigureError(
-        "Its landscape is not in the database.",
-        hint="'superionic screen' computes it; 'superionic explain' says what is there.",
-        material_id=row.material_id,
-    )
-    if row.landscape_uuid is None:
-        raise lacks
-    try:
-        stored = database.job_store.query_one(
-            _landscape_of(row), properties=["output"], sort={"index": -1}, load=True
-        )
-    except KeyError:  # the document names arrays that the store no longer has
-        stored = None
-    if stored is None:
-        raise lacks
-    return _document(stored["output"], LandscapeDocument, row)
-
-
-def landscape_version(database: "Database", row: ScreeningDocument) -> str:
-    """Return a text that is another one when the landscape of a row, or one array, is replaced."""
-    stored = database.job_store.docs_store.query_one(
-        _landscape_of(row), properties=["output"], sort={"index": -1}
-    )
-    # Arrays are named by identifiers of their own.
-    return str(None if stored is None else stored["output"])
-
-
-def _landscape_of(row: ScreeningDocument) -> dict[str, Any]:
-    return {"uuid": row.landscape_uuid, "output.kind": "landscape"}
-
-
-def scene_of_row(database: "Database", row: ScreeningDocument) -> LandscapeScene:
-    """Return what figures of a landscape are drawn from.
-
-    Raises
-    ------
-    FigureError
-        When there is no landscape.
-    """
-    return scene_of(landscape_document(database, row))
-
-
-def path_of_row(database: "Database", row: ScreeningDocument) -> PathProfile:
-    """Return the percolation path of a row.
-
-    Raises
-    ------
-    FigureError
-        When there is no landscape, or no path in it.
-    """
-    return path_of_scene(scene_of_row(database, row))
+    if kind == "msd":
+        row = found.row
+        uuids = [one.job_uuid for one in row.labels if temperature_K in (None, one.temperature_K)]
+        if not uuids:
+            at = "" if temperature_K is None else f" at {temperature_K:g} K"
+            raise FigureError(
+                f"There is no molecular dynamics of it{at}.",
+                hint="'superionic label' runs it.",
+                material_id=row.material_id,
+            )
+        return curve_of(found.need("diffusion", uuids[0] if temperature_K else row.label_uuid))
+    if kind == "arrhenius":
+        return found.need("validation")
+    if kind == "volume":
+        try:
+            return scene_of(found.need("landscape")).volume
+        except FigureError:
+            if found.row.descriptors_uuid is None:
+                raise
+        return curve_of_descriptors(found.need("descriptors"))
+    scene = scene_of(found.need("landscape"))
+    return path_of_scene(scene) if kind == "path" else scene
 
 
 def path_of_scene(scene: LandscapeScene) -> PathProfile:
@@ -231,70 +199,79 @@ def path_of_scene(scene: LandscapeScene) -> PathProfile:
     return scene.path
 
 
-def volume_of_row(database: "Database", row: ScreeningDocument) -> VolumeCurve:
-    """Return the volume below an energy: of the landscape, else at the descriptors' thresholds.
-
-    Raises
-    ------
-    FigureError
-        When there is neither.
-    """
-    try:
-        return scene_of_row(database, row).volume
-    except FigureError:
-        if row.descriptors_uuid is None:
-            raise
-    return curve_of_descriptors(
-        _output(database, row.descriptors_uuid, "descriptors", DescriptorsDocument, row)
+def landscape_version(database: "Database", row: ScreeningDocument) -> str:
+    """Return a text that is another one when the landscape of a row, or one array, is replaced."""
+    stored = database.job_store.docs_store.query_one(
+        {"uuid": row.landscape_uuid, "output.kind": "landscape"},
+        properties=["output"],
+        sort={"index": -1},
     )
+    # Arrays are named by identifiers of their own.
+    return str(None if stored is None else stored["output"])
 
 
-def msd_of_row(
-    database: "Database", row: ScreeningDocument, temperature_K: float | None = None
-) -> MSDCurve:
-    """Return the mean squared displacement of a row.
+@dataclass(frozen=True)
+class MaterialFigure:
+    """A figure of a material, for the report and the page.
 
     Parameters
     ----------
-    database : Database
-        Open.
-    row : ScreeningDocument
-        The row.
-    temperature_K : float, optional
-        Of which run; by default the one that the row's label is from.
-
-    Raises
-    ------
-    FigureError
-        When there is no label, or it holds no curve.
+    name : str
+        Identifier among the figures of the material.
+    title : str
+        What it shows.
+    draw : callable
+        Returns it; takes the options of the painter.
     """
-    uuids = [one.job_uuid for one in row.labels if temperature_K in (None, one.temperature_K)]
-    uuid = row.label_uuid if temperature_K is None else next(iter(uuids), None)
-    if uuid is None:
-        at = "" if temperature_K is None else f" at {temperature_K:g} K"
-        raise FigureError(
-            f"There is no molecular dynamics of it{at}.",
-            hint="'superionic label' runs it.",
-            material_id=row.material_id,
-        )
-    return curve_of(_output(database, uuid, "diffusion", DiffusionDocument, row))
+
+    name: str
+    title: str
+    draw: "Callable[..., PlotlyFigure]"
 
 
-def arrhenius_of_row(database: "Database", row: ScreeningDocument) -> ValidationDocument:
-    """Return the validation of a row.
+def figures_of(
+    found: MaterialDocuments, scene: Callable[[], LandscapeScene] | None = None
+) -> list[MaterialFigure]:
+    """Return the figures that a material has data for; each reads them when it is drawn.
 
-    Raises
-    ------
-    FigureError
-        When there is none.
+    Parameters
+    ----------
+    found : MaterialDocuments
+        Its documents.
+    scene : callable, optional
+        Returns its landscape, where that is kept.
     """
-    if row.validation_uuid is None:
-        raise FigureError(
-            "There is no molecular dynamics of it at several temperatures.",
-            hint="'superionic validate' runs it.",
-            material_id=row.material_id,
-        )
-    return _output(database, row.validation_uuid, "validation", ValidationDocument, row)
+    row = found.row
+    kept = scene or cache(lambda: scene_of(found.need("landscape")))
+    figures: list[MaterialFigure] = []
+
+    def add(name: str, kind: str, title: str, data: Callable[[], Any]) -> None:
+        figures.append(MaterialFigure(name, title, lambda **o: KINDS[kind].plotly(data(), **o)))
+
+    if found.has("landscape"):
+        title = "Crystal with its landscape, and energy along the percolation path"
+        add("landscape", "landscape", title, kept)
+        add("volume", "volume", "Volume below an energy", lambda: _volume(found, kept))
+    elif found.has("descriptors"):
+        add("volume", "volume", "Volume below an energy", lambda: _volume(found, kept))
+    for number, label in enumerate(row.labels):
+        title = f"Mean squared displacement at {label.temperature_K:g} K, seed {label.seed}"
+        add(f"msd-{number}", "msd", title, partial(_curve, found, label))
+    if found.has("validation"):
+        title = "Conductivity against temperature"
+        add("arrhenius", "arrhenius", title, lambda: found.need("validation"))
+    return figures
+
+
+def _curve(found: MaterialDocuments, label: LabelSummary) -> MSDCurve:
+    return curve_of(found.label(label))
+
+
+def _volume(found: MaterialDocuments, scene: Callable[[], LandscapeScene]) -> VolumeCurve:
+    try:
+        return scene().volume
+    except FigureError:
+        return curve_of_descriptors(found.need("descriptors"))
 
 
 def one_group(rows: Sequence[ScreeningDocument]) -> list[ScreeningDocument]:
@@ -314,57 +291,3 @@ def one_group(rows: Sequence[ScreeningDocument]) -> list[ScreeningDocument]:
     for row in rows:
         groups.setdefault(row.ranked_among, []).append(row)
     return max(groups.values(), key=len)
-
-
-def pipeline_counts(
-    database: "Database",
-    rows: Sequence[ScreeningDocument],
-    selection: "Selection | None" = None,
-    labels: Sequence[LabelRow] = (),
-) -> PipelineCounts:
-    """Return how many materials went how far."""
-    failures = [
-        FailureDocument.model_validate(without_monty(one)) for one in database.failures.query({})
-    ]
-    return counts_of(rows, failures, selection, labels)
-
-
-OF_ROW: dict[str, Callable[["Database", ScreeningDocument], Any]] = {
-    "landscape": scene_of_row,
-    "path": path_of_row,
-    "volume": volume_of_row,
-    "msd": msd_of_row,
-    "arrhenius": arrhenius_of_row,
-}
-"""For each kind of a material what gathers its data, given its row."""
-
-
-def _output(
-    database: "Database", uuid: str, kind: str, model: type[D], row: ScreeningDocument
-) -> D:
-    """Return the newest output of a job as its document."""
-    stored = database.job_store.docs_store.query_one(
-        {"uuid": uuid, "output.kind": kind}, properties=["output"], sort={"index": -1}
-    )
-    if stored is None:
-        raise FigureError(
-            f"The document '{kind}' that the row was made from is not in the database.",
-            hint="'superionic build' brings rows up to date.",
-            material_id=row.material_id,
-        )
-    return _document(stored["output"], model, row)
-
-
-def _document(output: dict[str, Any], model: type[D], row: ScreeningDocument) -> D:
-    try:
-        found = read_document(output)
-        assert isinstance(found, model), "the query asked for this kind"
-        return found
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise FigureError(
-            f"A stored document does not fit its schema: {'.'.join(map(str, first['loc']))}: "
-            f"{first['msg']}.",
-            hint="It may be of another version of superionic: compute the material again.",
-            material_id=row.material_id,
-        ) from None

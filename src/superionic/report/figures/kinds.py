@@ -45,9 +45,10 @@ class FigureKind:
         return figure
 
     def static(self, data: Any, **options: Any) -> "Figure":
-        """Draw it for print."""
-        figure: Figure = self._module().static(data, **options)
-        return figure
+        """Draw it for print: the same figure, by matplotlib."""
+        from superionic.report.figures.printed import printed
+
+        return printed(self.plotly(data, **options))
 
     def _module(self) -> Any:
         return import_module(f"superionic.report.figures.{self.name}")

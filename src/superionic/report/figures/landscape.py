@@ -1,54 +1,66 @@
 """A crystal with its landscape as surfaces of equal energy, and the percolation path in it."""
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from superionic.report.figures.isosurface import Surface, simplified, surface
+from superionic.report.figures.crystal import (
+    Block,
+    Mesh,
+    ball,
+    blocks_of,
+    cell_edges,
+    colour_of,
+    joined,
+    tube,
+)
+from superionic.report.figures.isosurface import simplified, surface
+from superionic.report.figures.path import add_profile
 from superionic.report.figures.scene import LandscapeScene, PathProfile
 from superionic.report.figures.style import (
     BLACK,
     BLUE,
     GREEN,
-    GREY,
-    ORANGE,
+    LEGEND_BELOW,
     PURPLE,
     SKY_BLUE,
-    SMALLEST_PT,
-    TICK_PT,
     VERMILLION,
     YELLOW,
-    literal,
     plain,
     plotly_figure,
 )
 from superionic.report.figures.wrapping import wrapped
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
 FloatArray = NDArray[np.float64]
-Block = tuple[int, int, int]
 
-COMPACT_VERTICES = 800
-"""Most corners of a surface in the compact form."""
+MOST_VERTICES, COMPACT_VERTICES = 20_000, 700
+"""Most corners of a surface; the compact form is for files that hold many landscapes."""
 XI_THRESHOLD_eV = 0.5
 ABOVE_BARRIER_eV = 0.02
 HIGHEST_LEVEL_eV = 4.0
-SHORTEST_BLOCK_A = 6.0
-CAMERA = {"projection": {"type": "orthographic"}, "eye": {"x": 0.75, "y": -1.55, "z": 0.6}}
-FILLED, MARGIN_A = 1.38, 0.3
+SMALLEST_LEVEL_eV = 0.02
+TUBE_RADIUS_A, TUBE_SIDES = 0.16, 8
+SADDLE_RADIUS_A, SITE_RADIUS_A = 0.36, 0.27
+EYE = np.array([0.62, -1.9, 0.5])
+LONG, WIDEST, MARGIN_A, LETTER_A = 1.3, 1.5, 0.5, 0.9
+"""Cells this much longer than wide lie on their side; widest shape of what is drawn; room around
+it; distance of the names of the edges from the corners."""
+_PACKED = 64
+HEIGHT_PX, PANEL, SCENE = 680, (0.0, 0.16), (0.235, 1.0)
 LEVEL_COLOURS = (SKY_BLUE, BLUE, PURPLE, GREEN)
-ATOM_COLOURS = (GREEN, PURPLE, YELLOW, BLACK, BLUE, GREY)
-_SYMBOLS = (("circle", "o"), ("square", "s"), ("diamond", "D"))
+_LIGHT = {"ambient": 0.62, "diffuse": 0.62, "specular": 0.2, "roughness": 0.5, "fresnel": 0.05}
+_SMOOTH = {"ambient": 0.64, "diffuse": 0.6, "specular": 0.05}
+_LAMP = {"x": 3e4, "y": 1e5, "z": -8e4}
 
 
 def default_levels(scene: LandscapeScene) -> list[float]:
-    """Return levels that show something: just above each barrier, and the threshold of Xi.
+    """Return levels that show something, in eV: those shown first, then the others, ascending.
 
     Parameters
     ----------
@@ -58,14 +70,15 @@ def default_levels(scene: LandscapeScene) -> list[float]:
     Returns
     -------
     list of float
-        Levels in eV, ascending, the first just above the lowest percolation barrier if there is
-        one below 4 eV.
+        Just above the lowest percolation barrier if there is one below 4 eV, and half of that; then
+        just above the other barriers, and the threshold of Xi.
     """
+    first = percolating_level(scene)
+    levels = [first, max(round(first / 2, 2), SMALLEST_LEVEL_eV)]
     barriers = [b for b in scene.barriers_eV if 0 < b <= HIGHEST_LEVEL_eV]
-    wanted = {round(b + ABOVE_BARRIER_eV, 2) for b in barriers} | {XI_THRESHOLD_eV}
-    levels: list[float] = []
-    for level in sorted(wanted):
-        if not levels or level - levels[-1] > ABOVE_BARRIER_eV:
+    others = {round(b + ABOVE_BARRIER_eV, 2) for b in barriers} | {XI_THRESHOLD_eV}
+    for level in sorted(others):
+        if all(abs(level - one) > ABOVE_BARRIER_eV for one in levels):
             levels.append(level)
     return levels
 
@@ -76,327 +89,301 @@ def percolating_level(scene: LandscapeScene) -> float:
     return round(barrier + ABOVE_BARRIER_eV, 2) if barrier <= HIGHEST_LEVEL_eV else XI_THRESHOLD_eV
 
 
-def block_of(scene: LandscapeScene) -> Block:
-    """Return how often a cell is repeated so that its shortest edges are not too short to see."""
-    lengths = np.linalg.norm(scene.lattice, axis=1)
-    repeats = np.ceil(SHORTEST_BLOCK_A / lengths - 1e-6).astype(int)
-    return int(repeats[0]), int(repeats[1]), int(repeats[2])
-
-
 def plotly(
     scene: LandscapeScene,
     levels_eV: Sequence[float] | None = None,
     *,
     compact: bool = False,
-    repeats: Block | None = None,
+    blocks: Sequence[Block] | None = None,
 ) -> "PlotlyFigure":
-    """Draw a landscape to be turned; a slider chooses the level.
+    """Draw a crystal with its landscape, and the energy along the path below it.
+
+    Buttons choose the cell; the legend shows and hides surfaces, elements and the path.
 
     Parameters
     ----------
     scene : LandscapeScene
         The landscape.
     levels_eV : sequence of float, optional
-        Levels of the slider; see :func:`default_levels`.
+        Levels of the surfaces, all shown; by default those of :func:`default_levels`, of which the
+        first two are shown.
     compact : bool
-        Draw one cell, surfaces with at most :data:`COMPACT_VERTICES` corners: for files that hold
-        many landscapes.
-    repeats : tuple of int, optional
-        Cells along each lattice vector.
+        Draw one cell with fewer triangles: for files that hold many landscapes.
+    blocks : sequence of Block, optional
+        Cells to choose from; see :func:`~superionic.report.figures.crystal.blocks_of`.
 
     Raises
     ------
     FigureError
         When a level is not above zero, or a package is missing.
     """
-    figure = plotly_figure(f"Landscape of {scene.about.title}", height_px=560)
-    levels = sorted(default_levels(scene) if levels_eV is None else levels_eV)
-    block = repeats or ((1, 1, 1) if compact else block_of(scene))
-    first = percolating_level(scene)
-    shown = min(range(len(levels)), key=lambda i: abs(levels[i] - first)) if levels else 0
-    for place, level in enumerate(levels):
-        found = _surface(scene, level, block, COMPACT_VERTICES if compact else None)
-        colour = LEVEL_COLOURS[place % len(LEVEL_COLOURS)]
-        figure.add_mesh3d(**_mesh(found, level, colour), visible=place == shown)
-    for symbol, mark in _atoms(scene, block).items():
-        x, y, z = mark["positions_A"].T
-        figure.add_scatter3d(
+    figure = plotly_figure(f"Landscape of {scene.about.title}", height_px=HEIGHT_PX)
+    blocks = blocks or blocks_of(scene.structure, one_cell=compact)
+    levels = default_levels(scene) if levels_eV is None else sorted(levels_eV)
+    n_shown = 2 if levels_eV is None else len(levels)
+    numbers, views = [], []
+    for block in blocks:
+        drawn = _traces(scene, block, levels, n_shown, compact)
+        views.append(_view(block, drawn))
+        numbers.append(range(len(figure.data), len(figure.data) + len(drawn)))
+        figure.add_traces(drawn)
+    seen = [True if trace.visible is None else trace.visible for trace in figure.data]
+    for number in [k for some in numbers[1:] for k in some]:
+        figure.data[number].visible = False
+    profile = range(len(figure.data), len(figure.data))
+    if scene.path is not None:
+        add_profile(figure, scene.path, xaxis="x", yaxis="y")
+        profile = range(profile.start, len(figure.data))
+        figure.update_layout(xaxis={"domain": [0.09, 0.97]}, yaxis={"domain": list(PANEL)})
+    else:
+        figure.update_layout(xaxis={"visible": False}, yaxis={"visible": False})
+    where = {"x": [0, 1], "y": list(SCENE) if scene.path is not None else [0, 1]}
+    meta = {
+        "remark": scene.remark,
+        "wide": [view.pop("wide") for view in views],
+        "level_eV": levels[0],
+        "highest_eV": round(float(scene.shared_eV[np.isfinite(scene.shared_eV)].max()), 2),
+    }
+    figure.update_layout(
+        meta=meta,
+        scene=views[0] | {"domain": where, "dragmode": "orbit"},
+        margin={"l": 8, "r": 8, "t": 72 if len(blocks) > 1 else 36, "b": 44},
+        title={"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}},
+        legend={
+            **LEGEND_BELOW,
+            "x": 0,
+            "entrywidth": 0.24,
+            "entrywidthmode": "fraction",
+            "itemsizing": "constant",
+            "tracegroupgap": 0,
+            "font": {"size": 12},
+        },
+    )
+    if len(blocks) > 1:
+        choices = []
+        for number, (block, view) in enumerate(zip(blocks, views, strict=True)):
+            visible = [seen[k] if k in numbers[number] else False for k in range(len(seen))] + [
+                True
+            ] * len(profile)
+            ranges = {f"scene.{a}axis.range": view[f"{a}axis"]["range"] for a in "xyz"}
+            layout = ranges | {f"scene.{k}": view[k] for k in ("aspectratio", "camera")}
+            choices.append(
+                {"label": block.name, "method": "update", "args": [{"visible": visible}, layout]}
+            )
+        figure.update_layout(updatemenus=[_buttons(choices)])
+    return figure
+
+
+def _buttons(choices: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "type": "buttons",
+        "direction": "right",
+        "buttons": choices,
+        "showactive": True,
+        "x": 0.0,
+        "xanchor": "left",
+        "y": 1.0,
+        "yanchor": "bottom",
+        "pad": {"l": 2, "b": 2},
+        "font": {"size": 12},
+        "bgcolor": "#FFFFFF",
+        "bordercolor": "#BBBBBB",
+    }
+
+
+def _traces(
+    scene: LandscapeScene, block: Block, levels: Sequence[float], n_shown: int, compact: bool
+) -> list[Any]:
+    """Return all that is drawn of one block."""
+    from plotly import graph_objects as go
+
+    crystal, traces = scene.crystal, []
+    most = COMPACT_VERTICES if compact else MOST_VERTICES
+    for number, level in enumerate(levels):
+        found = surface(scene.shared_eV, block, level, origin=scene.grid.origin)
+        found = simplified(found, block.edges_A, most)
+        colour = LEVEL_COLOURS[number % len(LEVEL_COLOURS)]
+        trace = mesh3d(found, colour, _level_name(scene, level, found), lighting=_SMOOTH)
+        trace.opacity = 0.35 if number == 0 and n_shown > 1 else 0.6
+        trace.visible = True if number < n_shown else "legendonly"
+        traces.append(trace)
+    for symbol, found in crystal.polyhedra(block).items():
+        name = f"{symbol} polyhedra"
+        trace = mesh3d(found, colour_of(symbol), name, flatshading=True)
+        trace.opacity = 0.22
+        traces.append(trace)
+    for symbol, found in crystal.meshes(block, 1 if compact else 2).items():
+        mobile = symbol == scene.about.mobile_species
+        name = f"{symbol} (mobile)" if mobile else symbol
+        trace = mesh3d(found, colour_of(symbol), plain(name))
+        trace.hoverinfo = "name"
+        traces.append(trace)
+    for trace in traces if compact else []:  # short numbers, which are packed well
+        trace.x, trace.y, trace.z = (
+            np.round(_PACKED * values) / np.float32(_PACKED)
+            for values in (trace.x, trace.y, trace.z)
+        )
+    lines = np.concatenate([[*ends, [np.nan] * 3] for ends in cell_edges(block)])
+    x, y, z = lines.T
+    style: dict[str, Any] = {"hoverinfo": "skip", "showlegend": False}
+    traces.append(
+        go.Scatter3d(
             x=_short(x),
             y=_short(y),
             z=_short(z),
-            mode="markers",
-            name=plain(symbol),
-            marker={
-                "size": mark["size"],
-                "color": mark["colour"],
-                "symbol": mark["symbol"][0],
-                "line": {"color": "#444444", "width": 1},
-            },
-            hovertemplate=f"{plain(symbol)} (%{{x:.2f}}, %{{y:.2f}}, %{{z:.2f}}) Å<extra></extra>",
+            mode="lines",
+            name="cell",
+            **style,
+            line={"color": "#555555", "width": 2},
         )
-    x, y, z = _edges(scene.lattice, block).T
-    figure.add_scatter3d(
-        x=_short(x),
-        y=_short(y),
-        z=_short(z),
-        mode="lines",
-        line={"color": "#666666", "width": 2},
-        name="cell",
+    )
+    lengths = np.linalg.norm(block.edges_A, axis=1, keepdims=True)
+    x, y, z = (block.edges_A * (1 + LETTER_A / lengths)).T
+    traces.append(
+        go.Scatter3d(
+            x=_short(x),
+            y=_short(y),
+            z=_short(z),
+            mode="text",
+            name="axes",
+            **style,
+            text=["a", "b", "c"],
+            textfont={"size": 14, "color": "#333333"},
+        )
+    )
+    if scene.path is not None:
+        traces += _path_traces(scene.path, block)
+    return traces
+
+
+def _path_traces(path: PathProfile, block: Block) -> list[Any]:
+    """Return tube, saddle and sites of the path, and the mark of the point that is looked at.
+
+    ``meta`` says to scripts which point of the energy below each vertex of the tube is.
+    """
+    from plotly import graph_objects as go
+
+    points, at_A = drawn_path(path, block)
+    pieces = _pieces(points)
+    found = joined([tube(points[piece], TUBE_RADIUS_A, TUBE_SIDES) for piece in pieces])
+    rings = np.concatenate([at_A[piece] for piece in pieces])
+    name = f"path: {path.highest_eV:.2f} eV"
+    group = {"legendgroup": "path"}
+    tube_ = mesh3d(found, VERMILLION, plain(name), **group)
+    nearest = np.abs(np.subtract.outer(rings, path.distances_A)).argmin(axis=1)
+    tube_.hovertext = [f"{path.energies_eV[k]:.3f} eV" for k in np.repeat(nearest, TUBE_SIDES)]
+    tube_.hoverinfo = "text"
+    where = {int(k): points[np.nanargmin(np.abs(at_A - d))] for k, d in enumerate(path.distances_A)}
+    tube_.meta = {
+        "role": "path",
+        "points": [[round(float(c), 3) for c in where[k]] for k in sorted(where)],
+    }
+    saddle = int(np.argmax(path.energies_eV))
+    sites = [k for k in minima(path.energies_eV) if k != saddle]
+    balls = joined([ball(SITE_RADIUS_A, where[k]) for k in sites])
+    sites_ = mesh3d(balls, VERMILLION, "its sites", showlegend=False, **group)
+    marked = mesh3d(
+        ball(SADDLE_RADIUS_A, where[saddle]), BLACK, "its saddle", showlegend=False, **group
+    )
+    cursor = go.Scatter3d(
+        x=[None],
+        y=[None],
+        z=[None],
+        mode="markers",
+        name="point",
         hoverinfo="skip",
         showlegend=False,
+        meta={"role": "cursor"},
+        marker={"size": 26, "color": YELLOW, "line": {"color": BLACK, "width": 2}},
     )
-    if scene.path is not None:
-        line_A, energies_eV = _path(scene.path, scene.lattice, block)
-        x, y, z = line_A.T
-        figure.add_scatter3d(
-            x=_short(x),
-            y=_short(y),
-            z=_short(z),
-            customdata=_short(energies_eV),
-            mode="lines",
-            line={"color": VERMILLION, "width": 9},
-            name=f"percolation path, {scene.path.highest_eV:.2f} eV",
-            hovertemplate="%{customdata:.3f} eV<extra>path</extra>",
-        )
-    figure.update_layout(
-        scene=_view(scene, block),
-        margin={"l": 10, "r": 10, "t": 50, "b": 20},
-        legend={"x": 0.01, "y": 0.99, "itemsizing": "constant"},
-        sliders=[_slider(levels, shown)] if len(levels) > 1 else [],
-    )
-    return figure
+    return [tube_, sites_, marked, cursor]
 
 
-def static(
-    scene: LandscapeScene,
-    levels_eV: Sequence[float] | None = None,
-    *,
-    repeats: Block | None = None,
-    elevation_deg: float = 16.0,
-    azimuth_deg: float = -72.0,
-) -> "Figure":
-    """Draw a landscape for print, one surface within the other.
-
-    Parameters
-    ----------
-    scene : LandscapeScene
-        The landscape.
-    levels_eV : sequence of float, optional
-        Levels of the surfaces; by default one, just above the barrier in one dimension.
-    repeats : tuple of int, optional
-        Cells along each lattice vector.
-    elevation_deg, azimuth_deg : float
-        Where it is seen from.
-
-    Raises
-    ------
-    FigureError
-        When a level is not above zero, or a package is missing.
-    """
-    from superionic.report.figures.style import COLUMN_WIDTH_IN, DPI, require
-
-    require("matplotlib")
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(COLUMN_WIDTH_IN, 3.3), dpi=DPI)
-    panel: Any = figure.add_axes((0.02, 0.12, 0.92, 0.84), projection="3d", computed_zorder=False)
-    block = repeats or block_of(scene)
-    levels = sorted([percolating_level(scene)] if levels_eV is None else levels_eV)
-    for place, level in enumerate(levels):
-        colour = LEVEL_COLOURS[place % len(LEVEL_COLOURS)]
-        alpha = 0.55 / (1 + place)
-        _shaded(panel, _surface(scene, level, block, None), colour, alpha, f"{level:.2f} eV")
-    edges = _edges(scene.lattice, block)
-    panel.plot(*edges.T, color="0.4", lw=0.6, zorder=1)
-    for symbol, mark in _atoms(scene, block).items():
-        panel.scatter(
-            *mark["positions_A"].T,
-            s=1.2 * mark["size"] ** 1.4,
-            color=mark["colour"],
-            marker=mark["symbol"][1],
-            edgecolor="0.25",
-            linewidth=0.3,
-            depthshade=False,
-            label=symbol,
-            zorder=3,
-        )
-    if scene.path is not None:
-        name = f"path, {scene.path.highest_eV:.2f} eV"
-        line_A, _ = _path(scene.path, scene.lattice, block)
-        panel.plot(*line_A.T, color=VERMILLION, lw=2, label=name, zorder=4)
-    low, high = np.nanmin(edges, axis=0), np.nanmax(edges, axis=0)
-    panel.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-    panel.set_box_aspect(tuple(high - low), zoom=1.05)
-    panel.view_init(elev=elevation_deg, azim=azimuth_deg)
-    _dress_3d(panel)
-    handles, names = panel.get_legend_handles_labels()
-    figure.legend(
-        handles,
-        names,
-        loc="lower center",
-        ncols=5,
-        fontsize=TICK_PT - 0.5,
-        frameon=False,
-        handlelength=1.2,
-        columnspacing=0.9,
-        handletextpad=0.5,
-    )
-    figure.text(0.02, 0.97, literal(scene.about.title), fontsize=8, va="top")
-    return figure
+def minima(energies_eV: FloatArray) -> list[int]:
+    """Return the points of a path that lie lower than their neighbours: sites of the ion."""
+    padded = np.concatenate([[np.inf], energies_eV, [np.inf]])
+    left, right = padded[1:-1] < padded[:-2], padded[1:-1] <= padded[2:]
+    found = [int(k) for k in np.flatnonzero(left & right)]
+    return [k for k in found if energies_eV[k] < energies_eV.max() / 2] or found[:1]
 
 
-def _surface(
-    scene: LandscapeScene, level_eV: float, block: Block, max_vertices: int | None
-) -> Surface:
-    found = surface(
-        scene.shared_eV, scene.lattice, level_eV, origin=scene.grid.origin, repeats=block
-    )
-    return found if max_vertices is None else simplified(found, scene.lattice, max_vertices)
-
-
-def _mesh(found: Surface, level_eV: float, colour: str) -> dict[str, Any]:
-    """Return a surface as plotly's mesh, with the smallest types that hold it."""
-    x, y, z = np.ascontiguousarray(found.vertices_A.T)
-    index = np.uint16 if len(found.vertices_A) < 2**16 else np.uint32
-    i, j, k = np.ascontiguousarray(found.faces.T.astype(index))
-    nothing = "" if len(found.faces) else ": nothing"
-    return {
-        "x": x,
-        "y": y,
-        "z": z,
-        "i": i,
-        "j": j,
-        "k": k,
-        "color": colour,
-        "opacity": 0.5,
-        "name": f"{level_eV:.2f} eV{nothing}",
-        "showlegend": True,
-        "hoverinfo": "skip",
-        "lighting": {"ambient": 0.6, "diffuse": 0.7, "specular": 0.1},
-    }
-
-
-def _view(scene: LandscapeScene, block: Block) -> dict[str, Any]:
-    """Return axes, shape and camera of the scene, so that the block fills the figure."""
-    edges = _edges(scene.lattice, block)
-    low, high = np.nanmin(edges, axis=0) - MARGIN_A, np.nanmax(edges, axis=0) + MARGIN_A
-    ratio = FILLED * (high - low) / (high - low).max()
-    style = {"backgroundcolor": "white", "gridcolor": "#E8E8E8", "showspikes": False}
-    axes = {
-        f"{name}axis": {
-            "title": {"text": f"{name} (Å)"},
-            "range": [round(float(low[i]), 3), round(float(high[i]), 3)],
-            **style,
-        }
-        for i, name in enumerate("xyz")
-    }
-    shape = dict(zip("xyz", ratio.round(4).tolist(), strict=True))
-    return axes | {"aspectmode": "manual", "aspectratio": shape, "camera": CAMERA}
-
-
-def _slider(levels: Sequence[float], shown: int) -> dict[str, Any]:
-    everyone = list(range(len(levels)))
-    steps = [
-        {
-            "method": "restyle",
-            "label": f"{level:.2f} eV",
-            "args": [{"visible": [i == place for i in everyone]}, everyone],
-        }
-        for place, level in enumerate(levels)
-    ]
-    return {
-        "active": shown,
-        "steps": steps,
-        "currentvalue": {"prefix": "surface at "},
-        "len": 0.9,
-        "x": 0.05,
-        "pad": {"b": 40},
-    }
-
-
-def _atoms(scene: LandscapeScene, block: Block) -> dict[str, dict[str, Any]]:
-    """Return for each element its positions in the block and its mark, the mobile ion first.
-
-    Atoms on a face of the block are shown on the opposite one, too.
-    """
-    structure = scene.structure
-    symbols = [site.specie.symbol for site in structure]
-    names = sorted(set(symbols), key=lambda name: (name != scene.about.mobile_species, name))
-    found = {}
-    for place, name in enumerate(names):
-        mobile = name == scene.about.mobile_species
-        fractional = np.array(
-            [f for f, s in zip(structure.frac_coords, symbols, strict=True) if s == name]
-        )
-        style = place - 1
-        found[name] = {
-            "positions_A": _in_block(fractional, block) @ scene.lattice,
-            "size": 6.0 if mobile else 9.0,
-            "colour": ORANGE if mobile else ATOM_COLOURS[style % len(ATOM_COLOURS)],
-            "symbol": _SYMBOLS[0 if mobile else style // len(ATOM_COLOURS) % len(_SYMBOLS)],
-        }
-    return found
-
-
-def _in_block(fractional: FloatArray, block: Block) -> FloatArray:
-    inside = fractional % 1.0
-    inside[inside > 1 - 1e-4] = 0.0
-    cells = np.array(list(np.ndindex(*(n + 1 for n in block))))
-    every = (inside[None] + cells[:, None]).reshape(-1, 3)
-    kept: FloatArray = every[np.all(every <= np.array(block) + 1e-3, axis=1)]
-    return kept
-
-
-def _path(path: PathProfile, lattice: FloatArray, block: Block) -> tuple[FloatArray, FloatArray]:
-    """Return the path in A, within the block, and its energies in eV; NaN where it breaks.
+def drawn_path(path: PathProfile, block: Block) -> tuple[FloatArray, FloatArray]:
+    """Return the path in A, within the block, and the distance along it; NaN where it breaks.
 
     It is moved by whole cells to the middle of the block; what sticks out comes in again at the
     opposite face.
     """
-    middle = path.fractional.mean(axis=0) - np.array(block) / 2
-    moved = path.fractional - np.rint(middle)
-    points, energies_eV = wrapped(moved, path.energies_eV, block)
-    return points @ lattice, energies_eV
+    middle = block.origin + block.rows.sum(axis=0) / 2
+    moved = path.fractional - np.rint(path.fractional.mean(axis=0) - middle)
+    points, along = wrapped(block.inside(moved), path.distances_A, (1, 1, 1))
+    return points @ block.edges_A, along
 
 
-def _edges(lattice: FloatArray, block: Block) -> FloatArray:
-    """Return the edges of the block as one line, broken by NaN."""
-    line = []
-    for start in product((0, 1), repeat=3):
-        for axis in range(3):
-            if start[axis] == 0:
-                end = [*start]
-                end[axis] = 1
-                line += [start, tuple(end), (np.nan,) * 3]
-    edges: FloatArray = (np.array(line) * np.array(block)) @ lattice
-    return edges
+def _pieces(points: FloatArray) -> list[slice]:
+    breaks = np.flatnonzero(np.isnan(points[:, 0]))
+    ends = [-1, *breaks, len(points)]
+    return [slice(a + 1, b) for a, b in pairwise(ends) if b - a > 2]
 
 
-def _shaded(panel: Any, found: Surface, colour: str, alpha: float, name: str) -> None:
-    from matplotlib.colors import to_rgb
-    from matplotlib.lines import Line2D
-    from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
+def mesh3d(found: Mesh, colour: str, name: str, **options: Any) -> Any:
+    """Return triangles as plotly's mesh, with the smallest types that hold it."""
+    from plotly import graph_objects as go
 
-    if len(found.faces):
-        triangles = found.vertices_A[found.faces].astype(np.float64)
-        normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-        normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
-        light = np.abs(normals @ np.array([0.35, -0.6, 0.72]))[:, None]
-        colours = np.clip(np.array([to_rgb(colour)]) * (0.6 + 0.5 * light), 0, 1)
-        mesh = Poly3DCollection(triangles, facecolors=colours, alpha=alpha, linewidth=0, zorder=2)
-        mesh.set_rasterized(True)
-        panel.add_collection3d(mesh)
-    mark = Line2D([], [], color=colour, marker="s", ls="", ms=5, label=name)
-    panel.add_line(mark)
+    x, y, z = np.ascontiguousarray(found.vertices_A.T)
+    index = np.uint16 if len(found.vertices_A) < 2**16 else np.uint32
+    i, j, k = np.ascontiguousarray(found.faces.T.astype(index))
+    settings = {
+        "hoverinfo": "skip",
+        "showlegend": True,
+        "lighting": _LIGHT,
+        "lightposition": _LAMP,
+    } | options
+    return go.Mesh3d(
+        x=x, y=y, z=z, i=i, j=j, k=k, color=colour, name=name, visible=True, **settings
+    )
 
 
-def _dress_3d(panel: Any) -> None:
-    for name, axis in (("x", panel.xaxis), ("y", panel.yaxis), ("z", panel.zaxis)):
-        axis.pane.set_visible(False)
-        axis.set_label_text(f"{name} (Å)", fontsize=TICK_PT)
-        axis.labelpad = -10
-        axis.set_tick_params(labelsize=SMALLEST_PT, pad=-4)
-    panel.grid(False)
+def _level_name(scene: LandscapeScene, level_eV: float, found: Mesh) -> str:
+    if not len(found.faces):
+        return f"<i>E</i> &lt; {level_eV:.2f} eV: nothing"
+    dimensions = sum(barrier < level_eV for barrier in scene.barriers_eV)
+    return f"<i>E</i> &lt; {level_eV:.2f} eV" + (f" ({dimensions}D)" if dimensions else "")
+
+
+def _view(block: Block, traces: Sequence[Any]) -> dict[str, Any]:
+    """Return axes, shape and camera of the scene, so that what is drawn fills its part.
+
+    A long cell lies on its side. The height of a scene shows as many units as its eye is away.
+    """
+    every = np.concatenate(
+        [
+            np.stack([one.x, one.y, one.z], axis=1)
+            for one in traces
+            if len(one.x) and one.x[0] is not None
+        ]
+    ).astype(float)
+    every = every[np.isfinite(every[:, 0])]
+    low, high = every.min(axis=0) - MARGIN_A, every.max(axis=0) + MARGIN_A
+    extent = high - low
+    lying = np.linalg.norm(block.edges_A, axis=1).argmax() == 2 and extent[2] > LONG * extent[0]
+    eye, up = (EYE[::-1] * [1, -1, 1], [1.0, 0.0, 0.0]) if lying else (EYE, [0.0, 0.0, 1.0])
+    right = np.cross(-eye, up)
+    right /= np.linalg.norm(right)
+    over = np.cross(right, -eye / np.linalg.norm(eye))
+    wide, tall = (float(np.ptp(every @ one)) + 2 * MARGIN_A for one in (right, over))
+    ratio = np.linalg.norm(eye) / max(tall, wide / WIDEST) * extent
+    hidden = {"visible": False, "showspikes": False}
+    axes = {
+        f"{name}axis": {"range": [round(float(a), 3), round(float(b), 3)], **hidden}
+        for name, a, b in zip("xyz", low, high, strict=True)
+    }
+    camera = {"projection": {"type": "orthographic"}, "eye": _xyz(eye), "up": _xyz(up)}
+    shape = {"aspectmode": "manual", "aspectratio": _xyz(ratio), "camera": camera}
+    return axes | shape | {"wide": round(min(wide / tall, WIDEST), 3)}
+
+
+def _xyz(values: Sequence[float] | FloatArray) -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in zip("xyz", values, strict=True)}
 
 
 def _short(values: NDArray[np.floating]) -> NDArray[np.float32]:

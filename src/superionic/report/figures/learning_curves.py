@@ -18,14 +18,9 @@ from superionic.report.figures.style import (
     PURPLE,
     SKY_BLUE,
     VERMILLION,
-    axes,
-    count_locator,
     count_ticks,
+    error_bars,
     faded,
-    label,
-    legend,
-    legend_below,
-    literal,
     plain,
     plain_name,
     plotly_axes,
@@ -33,7 +28,6 @@ from superionic.report.figures.style import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
 FloatArray = NDArray[np.float64]
@@ -140,26 +134,17 @@ def of_study(summary: Mapping[str, Any], metric: str = "roc_auc") -> LearningCur
 
 
 def plotly(data: LearningCurves) -> "PlotlyFigure":
-    """Draw the curves, interactive: losses for each way of splitting, and quality."""
+    """Draw the losses for each way of splitting, and the quality below them."""
     splits, shown = _loss_splits(data), _shown(data)
-    n = max(1, len(splits))
-    figure = plotly_figure("Learning curves of the force network", height_px=220 + 220 * n)
-    quality: list[dict[str, Any]] = [{"rowspan": n}] if shown else []
-    specs: list[Any] = [([{}] if splits else []) + quality]
-    specs += [[{}, *([None] if shown else [])] for _ in splits[1:]]
-    titles = [_panel_title(data, split) for split in splits]
-    figure.set_subplots(
-        rows=n,
-        cols=len(specs[0]),
-        specs=specs,
-        horizontal_spacing=0.14,
-        vertical_spacing=0.2,
-        subplot_titles=[*titles[:1], *([""] if shown else []), *titles[1:]],
-    )
+    n = len(splits) + bool(shown)
+    figure = plotly_figure("Learning curves of the force network", height_px=150 + 250 * n)
+    titles = [_panel_title(data, split) for split in splits] + ["quality"] * bool(shown)
+    figure.set_subplots(rows=n, cols=1, vertical_spacing=0.28 / n, subplot_titles=titles)
     figure.update_annotations(font={"size": 13})
     named: set[str] = set()
     for row, split in enumerate(splits, start=1):
-        for one in _drawn(data, split):
+        drawn = _drawn(data, split)
+        for one in drawn:
             figure.add_scatter(
                 x=one.epochs,
                 y=one.losses,
@@ -174,81 +159,36 @@ def plotly(data: LearningCurves) -> "PlotlyFigure":
             )
             named.add(one.name)
         plotly_axes(figure, _EPOCH, _LOSS, row=row, col=1)
-        last = max((one.epochs[-1] for one in _drawn(data, split) if len(one.epochs)), default=0)
+        last = max((one.epochs[-1] for one in drawn if len(one.epochs)), default=0)
         figure.update_xaxes(**count_ticks(last), row=row, col=1)
     if shown:
-        _add_quality(figure, data, shown, len(specs[0]))
+        _add_quality(figure, data, shown, n)
     figure.update_layout(margin={"t": 90}, legend=LEGEND_BELOW)
     return figure
 
 
 def _add_quality(
-    figure: "PlotlyFigure", data: LearningCurves, shown: list[Quality], column: int
+    figure: "PlotlyFigure", data: LearningCurves, shown: list[Quality], row: int
 ) -> None:
     axis, chance = METRICS[data.metric]
     for split, colour in zip(_splits(shown), (BLUE, ORANGE), strict=False):
         several = [q for q in shown if q.split == split]
+        below, above = [q.value - q.low for q in several], [q.high - q.value for q in several]
         figure.add_scatter(
             x=[q.n_crystals for q in several],
             y=[q.value for q in several],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [q.high - q.value for q in several],
-                "arrayminus": [q.value - q.low for q in several],
-            },
+            error_y=error_bars(below, above),
             mode="lines+markers",
             line={"color": colour},
             name=plain_name(split),
-            row=1,
-            col=column,
+            row=row,
+            col=1,
         )
-    plotly_axes(figure, _CRYSTALS, axis, row=1, col=column)
+    plotly_axes(figure, _CRYSTALS, axis, row=row, col=1)
     ticks = count_ticks(max(q.n_crystals for q in shown))
-    figure.update_xaxes(rangemode="tozero", **ticks, row=1, col=column)
+    figure.update_xaxes(rangemode="tozero", **ticks, row=row, col=1)
     line = {"color": GREY, "dash": "dash", "width": 1}
-    figure.add_hline(y=chance, line=line, row=1, col=column)
-
-
-def static(data: LearningCurves) -> "Figure":
-    """Draw the curves for print."""
-    splits, shown = _loss_splits(data), _shown(data)
-    n = len(splits) + bool(shown)
-    figure, panels = axes(height_in=2.4 if n == 1 else 0.4 + 1.7 * n, rows=n)
-    named: set[str] = set()
-    for panel, split in zip(panels, splits, strict=False):
-        for one in _drawn(data, split):
-            name = None if one.name in named else literal(one.name)
-            panel.plot(one.epochs, one.losses, color=one.colour, lw=0.6, alpha=0.6, label=name)
-            named.add(one.name)
-        panel.xaxis.set_major_locator(count_locator())
-        label(panel, _EPOCH, _LOSS, _panel_title(data, split))
-    if shown:
-        axis, chance = METRICS[data.metric]
-        panel = panels[-1]
-        panel.axhline(chance, color=GREY, lw=0.7, ls="--")
-        for split, colour in zip(_splits(shown), (BLUE, ORANGE), strict=False):
-            several = [q for q in shown if q.split == split]
-            values = np.array([q.value for q in several])
-            errors = np.array(
-                [[q.value - q.low for q in several], [q.high - q.value for q in several]]
-            )
-            panel.errorbar(
-                [q.n_crystals for q in several],
-                values,
-                yerr=errors,
-                fmt="o-",
-                ms=3.5,
-                lw=1,
-                color=colour,
-                label=plain_name(split),
-            )
-        panel.set_xlim(left=0)
-        panel.xaxis.set_major_locator(count_locator())
-        label(panel, _CRYSTALS, axis)
-        legend(panel)
-    legend_below(figure, *panels[: len(splits)], columns=1)
-    return figure
+    figure.add_hline(y=chance, line=line, row=row, col=1)
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,7 @@ from superionic.report.figures.style import (
     SKY_BLUE,
     VERDICT_COLOURS,
     YELLOW,
-    axes,
     band,
-    label,
-    legend,
     plain,
     plain_name,
     plotly_axes,
@@ -32,7 +29,6 @@ from superionic.schemas.analysis import AnalysisDocument
 from superionic.schemas.label import DiffusionDocument, LabelRow
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
 FloatArray = NDArray[np.float64]
@@ -188,31 +184,6 @@ def plotly(curve: MSDCurve) -> "PlotlyFigure":
     plotly_axes(figure, "lag (ps)", "mean squared displacement (Å²)")
     figure.update_yaxes(range=[0, _top(curve)])
     figure.update_layout(legend={"x": 0.02, "y": 0.98})
-    return figure
-
-
-def static(curve: MSDCurve) -> "Figure":
-    """Draw the curves for print."""
-    figure, (panel,) = axes(height_in=2.6)
-    for (name, values), colour in zip(_framework(curve), FRAMEWORK_COLOURS, strict=False):
-        panel.plot(curve.lags_ps, values, color=colour, lw=0.8, ls=":", label=name)
-    panel.plot(
-        curve.lags_ps,
-        curve.mobile_A2,
-        color=VERDICT_COLOURS.get(curve.verdict, GREY),
-        lw=1.6,
-        label=curve.about.mobile_species,
-    )
-    if curve.fitted and curve.window_ps is not None:
-        panel.axvspan(*curve.window_ps, color=GREY, alpha=0.12, lw=0)
-        low, high = curve.line(curve.lags_ps, -1), curve.line(curve.lags_ps, 1)
-        panel.fill_between(curve.lags_ps, low, high, color=BLACK, alpha=0.12, lw=0)
-        panel.plot(curve.lags_ps, curve.line(curve.lags_ps), color=BLACK, lw=0.6, ls="--")
-        window = np.array(curve.window_ps)
-        panel.plot(window, curve.line(window), color=BLACK, lw=1.6, label=curve.slope_text)
-    panel.set(ylim=(0, _top(curve)), xlim=(0, float(curve.lags_ps[-1])))
-    label(panel, "lag (ps)", "mean squared displacement (Å$^2$)", curve.title)
-    legend(panel, where="upper left")
     return figure
 
 

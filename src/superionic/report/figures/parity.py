@@ -13,9 +13,7 @@ from superionic.report.figures.style import (
     GREY,
     VERDICT_COLOURS,
     VERDICT_SYMBOLS,
-    axes,
-    label,
-    legend,
+    error_bars,
     plain,
     plain_name,
     plotly_axes,
@@ -26,7 +24,6 @@ from superionic.schemas.screening import ScreeningDocument
 from superionic.statistics import mean_absolute_error, r_squared, spearman
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
 FloatArray = NDArray[np.float64]
@@ -185,56 +182,20 @@ def plotly(data: ParityData) -> "PlotlyFigure":
         figure.add_scatter(
             x=data.simulated[rows],
             y=data.predicted[rows],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": np.nan_to_num(above),
-                "arrayminus": np.nan_to_num(below),
-                "color": colour,
-                "thickness": 1,
-                "visible": bool(np.isfinite(above).any()),
-            },
+            error_y=error_bars(np.nan_to_num(below), np.nan_to_num(above), color=colour),
             text=[plain(m) for m, r in zip(data.material_ids, rows, strict=True) if r],
             mode="markers",
             name=_name(verdict, clipped),
             marker={
                 "color": colour,
                 "size": 8,
-                "symbol": VERDICT_SYMBOLS.get(verdict, ("o", "circle"))[1] + "-open" * clipped,
+                "symbol": VERDICT_SYMBOLS.get(verdict, "circle") + "-open" * clipped,
             },
             hovertemplate="%{text}: simulated %{x:.2f}, predicted %{y:.2f}<extra></extra>",
         )
     plotly_axes(figure, _X, _Y)
     figure.update_xaxes(range=[low, high])
     figure.update_yaxes(range=[low, high], scaleanchor="x")
-    return figure
-
-
-def static(data: ParityData) -> "Figure":
-    """Draw predictions against labels for print."""
-    figure, (panel,) = axes(height_in=3.3)
-    low, high = _range(data)
-    panel.plot([low, high], [low, high], color=GREY, lw=0.7, ls="--")
-    for verdict, clipped, rows in data.groups():
-        errors = np.nan_to_num(
-            [data.predicted[rows] - data.low[rows], data.high[rows] - data.predicted[rows]]
-        )
-        panel.errorbar(
-            data.simulated[rows],
-            data.predicted[rows],
-            yerr=errors,
-            fmt=VERDICT_SYMBOLS.get(verdict, ("o", ""))[0],
-            color=VERDICT_COLOURS.get(verdict, GREY),
-            ms=3.5,
-            lw=0.5,
-            mew=0.7 if clipped else 0,
-            mfc="none" if clipped else None,
-            alpha=0.85,
-            label=_name(verdict, clipped),
-        )
-    panel.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-    label(panel, _X, _Y, f"{data.title}\n{data.measures}")
-    legend(panel)
     return figure
 
 

@@ -18,11 +18,7 @@ from superionic.report.figures.style import (
     PURPLE,
     SKY_BLUE,
     VERMILLION,
-    axes,
-    count_locator,
     count_ticks,
-    label,
-    literal,
     plain,
     plain_name,
     plotly_axes,
@@ -33,13 +29,12 @@ from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
     from superionic.workflows.campaign.selection import Selection
 
 _X = "materials (number)"
-_ROW_IN, _ROW_PX = 0.2, 30
+_ROW_PX = 30
 
 
 @dataclass(frozen=True)
@@ -198,34 +193,6 @@ def plotly(data: PipelineCounts) -> "PlotlyFigure":
         margin={"t": 80},
         legend=LEGEND_ABOVE,
     )
-    return figure
-
-
-def static(data: PipelineCounts) -> "Figure":
-    """Draw the stages, and what was lost between them, for print."""
-    bars = _bars(data)
-    figure, (panel,) = axes(height_in=0.8 + _ROW_IN * len(bars))
-    widest = max(1, *(bar.start + bar.count for bar in bars))
-    for place, bar in enumerate(bars):
-        colour = _KINDS[bar.kind][1]
-        panel.barh(place, bar.count, left=bar.start, height=0.72, color=colour)
-        panel.annotate(
-            f"{bar.sign}{bar.count}",
-            (bar.start + bar.count, place),
-            xytext=(2, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=6.5,
-        )
-    names = [literal(bar.name) for bar in bars]
-    panel.set_yticks(range(len(bars)), names)
-    for text, bar in zip(panel.get_yticklabels(), bars, strict=True):
-        text.set_fontsize(7 if bar.kind in ("stage", "branch") else 6)
-    panel.set_ylim(len(bars) - 0.4, -0.6)
-    panel.set_xlim(0, 1.12 * widest)
-    panel.xaxis.set_major_locator(count_locator())
-    panel.tick_params(axis="y", length=0)
-    label(panel, _X, "")
     return figure
 
 

@@ -16,16 +16,14 @@ from superionic.report.figures.style import (
     BLUE,
     GREEN,
     GREY,
+    LEGEND_BELOW,
     ORANGE,
     PURPLE,
     SKY_BLUE,
     VERMILLION,
-    axes,
     band,
-    count_locator,
     count_ticks,
-    label,
-    legend_below,
+    error_bars,
     plain,
     plain_name,
     plotly_axes,
@@ -36,7 +34,6 @@ from superionic.schemas.screening import ScreeningDocument
 from superionic.statistics import precision_at
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
 FloatArray = NDArray[np.float64]
@@ -243,13 +240,7 @@ def plotly(data: PrecisionCurves) -> "PlotlyFigure":
         figure.add_scatter(
             x=curve.first,
             y=curve.value,
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": curve.high - curve.value,
-                "arrayminus": curve.value - curve.low,
-                "visible": few,
-            },
+            error_y=error_bars(curve.value - curve.low, curve.high - curve.value) if few else None,
             mode="markers" if few else "lines",
             line={"color": colour, "width": 2},
             marker={"color": colour, "size": 9},
@@ -259,43 +250,7 @@ def plotly(data: PrecisionCurves) -> "PlotlyFigure":
     plotly_axes(figure, _X, _Y)
     figure.update_xaxes(**count_ticks(span[-1]))
     figure.update_yaxes(range=[0, 1.03])
-    return figure
-
-
-def static(data: PrecisionCurves) -> "Figure":
-    """Draw the curves for print; the interval is that of the first score."""
-    figure, (panel,) = axes(height_in=3.1)
-    span = _span(data)
-    low, high = data.chance_interval(span)
-    panel.fill_between(span, low, high, color=GREY, alpha=0.15, lw=0, label="random order, 95 %")
-    panel.axhline(data.chance, color=GREY, lw=0.8, ls="--", label=f"chance, {data.chance:.2f}")
-    styles = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
-    for number, curve in enumerate(data.curves):
-        colour = SCORE_COLOURS[number % len(SCORE_COLOURS)]
-        name = SCORE_NAMES.get(curve.score, plain_name(curve.score))
-        if len(curve.first) <= 2:
-            errors = np.array([curve.value - curve.low, curve.high - curve.value])
-            shift = 0.12 * (number - (len(data.curves) - 1) / 2)
-            panel.errorbar(
-                curve.first + shift,
-                curve.value,
-                yerr=errors,
-                fmt="o",
-                ms=3,
-                lw=0.8,
-                color=colour,
-                label=name,
-            )
-            continue
-        if number == 0:
-            panel.fill_between(curve.first, curve.low, curve.high, color=colour, alpha=0.15, lw=0)
-            name = f"{name}, 95 %"
-        style = styles[number % len(styles)]
-        panel.plot(curve.first, curve.value, ls=style, color=colour, lw=1.2, label=name)
-    panel.set(ylim=(0, 1.03), xlim=(1, float(span[-1])))
-    panel.xaxis.set_major_locator(count_locator())
-    label(panel, _X, _Y, data.title)
-    legend_below(figure, panel)
+    figure.update_layout(legend=LEGEND_BELOW)
     return figure
 
 

@@ -1,10 +1,8 @@
 """A ranking with its uncertainties: scores, and diffusion predicted and simulated."""
 
 from collections.abc import Sequence
-from math import log10
+from math import isfinite, log10
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from superionic import defaults
 from superionic.errors import FigureError
@@ -19,34 +17,28 @@ from superionic.report.figures.ranking_slopes import (
     LEARNT,
     add_slopes,
     bars,
-    draw_slopes,
 )
 from superionic.report.figures.simulated import Simulated, clipped_log10, simulated_of
 from superionic.report.figures.style import (
     BLUE,
     GREY,
     LEGEND_ABOVE,
-    SMALLEST_PT,
-    axes,
-    formula_text,
-    label,
-    legend_below,
-    literal,
     plain,
     plain_name,
     plotly_axes,
     plotly_figure,
 )
+from superionic.report.numbers import interval_of
 from superionic.report.tables.ranking import rank_of
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.ranking.policies import get_policy
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
-_ROW_IN = 0.145
+_FIELDS = {"xi": "xi", "barrier": "mpe_eV", "network": "predicted_log10_msd_slope"}
+"""Numbers of rows that policies rank by themselves."""
 _ROW_PX = 20
 _ABOVE_PX = 150
 """Height of title and legend, which has a row for each entry on the width of a phone."""
@@ -140,45 +132,6 @@ def plotly(data: RankingData) -> "PlotlyFigure":
     return figure
 
 
-def static(data: RankingData) -> "Figure":
-    """Draw the ranking for print."""
-    n = len(data.materials)
-    height = (1.05 if data.has_slopes else 0.8) + _ROW_IN * n
-    figure, panels = axes(height_in=height, columns=2 if data.has_slopes else 1)
-    for name, learnt, places in _scores(data):
-        scores = [data.materials[place].score for place in places]
-        panels[0].errorbar(
-            [one.value for one in scores],
-            places,
-            xerr=np.array([[one.below for one in scores], [one.above for one in scores]]),
-            fmt="D",
-            ms=3,
-            mfc="none" if learnt else BLUE,
-            lw=0.8,
-            color=BLUE,
-            label=name,
-        )
-    for place, one in enumerate(data.materials):
-        if one.orderings:
-            panels[0].plot(one.orderings, [place, place], color=GREY, lw=2, zorder=0)
-    if data.is_logarithmic:
-        panels[0].set_xscale("log")
-        panels[0].set_xlim(data.smallest, 1.3)
-    panels[0].set_yticks(range(n), [literal(_short(one)) for one in data.materials])
-    panels[0].tick_params(axis="y", labelsize=SMALLEST_PT)
-    title = f"{plain_name(data.policy)}, {n} of {data.n_materials}"
-    label(panels[0], data.quantity, "material (rank)", title)
-    if data.has_slopes:
-        draw_slopes(panels[1], data)
-    # The title names the policy; open and filled marks of the network's need the legend.
-    legend_below(figure, *panels[0 if data.policy == "network" else 1 :], columns=2)
-    for panel in panels:
-        panel.set_ylim(n - 0.5, -0.5)
-        panel.grid(axis="y", lw=0.3, color="0.9")
-        panel.set_axisbelow(True)
-    return figure
-
-
 def _scores(data: RankingData) -> list[tuple[str, bool, list[int]]]:
     """Return name, whether the network has learnt the like, and places of the scores' marks.
 
@@ -195,6 +148,9 @@ def _scores(data: RankingData) -> list[tuple[str, bool, list[int]]]:
 
 def _material(row: ScreeningDocument, policy: str, simulated: Simulated | None) -> RankedMaterial:
     score = Value(_shown(row.scores[policy], policy))
+    if (ends := interval_of(row, _FIELDS.get(policy, ""))) is not None:
+        low, high = (_shown(end, policy) if isfinite(end) else None for end in ends)
+        score = Value(score.value, low, high)
     predicted = None
     if row.predicted_log10_msd_slope is not None:
         predicted = Value(
@@ -219,10 +175,9 @@ def _material(row: ScreeningDocument, policy: str, simulated: Simulated | None) 
 
 def _orderings(row: ScreeningDocument, policy: str) -> tuple[float, float] | None:
     """Return the span over all orderings of the parent, best to best plus or minus spread."""
-    names = {"xi": "xi", "barrier": "mpe_eV", "network": "predicted_log10_msd_slope"}
-    if row.orderings is None or policy not in names:
+    if row.orderings is None or policy not in _FIELDS:
         return None
-    spread = getattr(row.orderings, names[policy])
+    spread = getattr(row.orderings, _FIELDS[policy])
     if spread is None:
         return None
     other = spread.best + (spread.spread if policy == "barrier" else -spread.spread)
@@ -241,8 +196,3 @@ def _logarithms(one: Simulated | None) -> Value | None:
     ends = (one.low_A2_per_ps, one.high_A2_per_ps)
     low, high = (None if end is None else clipped_log10(end) for end in ends)
     return Value(one.log10_slope, low, high)
-
-
-def _short(one: RankedMaterial) -> str:
-    name = formula_text(one.formula)
-    return f"{one.rank} {name if len(name) <= 16 else name[:15] + '…'}"

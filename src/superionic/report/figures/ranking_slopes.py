@@ -10,12 +10,11 @@ from superionic.report.figures.style import (
     ORANGE,
     VERDICT_COLOURS,
     VERDICT_SYMBOLS,
-    label,
+    error_bars,
     plain_name,
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from plotly.graph_objects import Figure as PlotlyFigure
 
 _SLOPE = "MSD slope at<br>1000 K (Å²/ps)"
@@ -32,14 +31,10 @@ class Marks:
 
     Parameters
     ----------
-    name, short : str
-        What it means, for interactive figures and for print.
-    colour : str
+    name : str
+        What it means.
+    colour, symbol : str
         Of mark and interval.
-    mark : tuple of str
-        For matplotlib and for plotly.
-    filled : bool
-        Whether it is filled.
     places : tuple of int
         Which materials, by their place in the figure.
     values : tuple of Value
@@ -47,10 +42,8 @@ class Marks:
     """
 
     name: str
-    short: str
     colour: str
-    mark: tuple[str, str]
-    filled: bool
+    symbol: str
     places: tuple[int, ...]
     values: tuple[Value, ...]
 
@@ -67,17 +60,16 @@ def marks_of(materials: Sequence[RankedMaterial]) -> list[Marks]:
     for learnt in (False, True):
         of = {i: one.predicted for i, one in enumerate(materials) if one.learnt is learnt}
         what = f", {LEARNT}" if learnt else ""
-        names = f"force network{what}", f"network{what}"
-        found.append(_marks(names, ORANGE, ("s", "square"), not learnt, of))
+        symbol = "square-open" if learnt else "square"
+        found.append(_marks(f"force network{what}", ORANGE, symbol, of))
     for verdict in dict.fromkeys(one.verdict for one in materials if one.verdict is not None):
         colour = VERDICT_COLOURS.get(verdict, GREY)
-        mark = VERDICT_SYMBOLS.get(verdict, ("o", "circle"))
+        symbol = VERDICT_SYMBOLS.get(verdict, "circle")
         of = {i: one.simulated for i, one in enumerate(materials) if one.verdict == verdict}
-        name = plain_name(verdict)
-        found.append(_marks((f"dynamics, {name}", name), colour, mark, True, of))
+        name = f"dynamics, {plain_name(verdict)}"
+        found.append(_marks(name, colour, symbol, of))
         nothing = tuple(place for place, value in of.items() if value is None)
-        name = f"{name} (no slope)"
-        found.append(Marks(f"dynamics, {name}", name, colour, mark, True, nothing, ()))
+        found.append(Marks(f"{name} (no slope)", colour, symbol, nothing, ()))
     return [one for one in found if one.places]
 
 
@@ -104,11 +96,7 @@ def add_slopes(figure: "PlotlyFigure", data: RankingData, names: Sequence[str]) 
             xaxis="x2" if one.values else "x3",
             mode="markers",
             name=one.name,
-            marker={
-                "color": one.colour,
-                "size": 9,
-                "symbol": one.mark[1] if one.filled else f"{one.mark[1]}-open",
-            },
+            marker={"color": one.colour, "size": 9, "symbol": one.symbol},
             error_x=bars(one.values, one.colour) if one.values else None,
         )
     figure.update_layout(
@@ -137,58 +125,16 @@ def add_slopes(figure: "PlotlyFigure", data: RankingData, names: Sequence[str]) 
             figure.add_scatter(x=[None], y=[names[0]], xaxis="x2", showlegend=False)
 
 
-def draw_slopes(panel: "Axes", data: RankingData) -> None:
-    """Draw predicted and simulated slopes; what has none is marked at the right edge."""
-    for one in marks_of(data.materials):
-        shift = 0.18 if one.mark[0] == "s" and one.colour == ORANGE else -0.18
-        style: dict[str, Any] = {
-            "ms": 3.2,
-            "color": one.colour,
-            "mfc": one.colour if one.filled else "none",
-            "label": one.short,
-        }
-        places = [place + shift for place in one.places]
-        if one.values:
-            panel.errorbar(
-                [value.value for value in one.values],
-                places,
-                xerr=[[v.below for v in one.values], [v.above for v in one.values]],
-                fmt=one.mark[0],
-                lw=0.75,
-                **style,
-            )
-        else:
-            across = panel.get_yaxis_transform()
-            panel.plot([_EDGE] * len(places), places, one.mark[0], transform=across, **style)
-    panel.set_xscale("log")
-    panel.set_yticks([])
-    label(panel, "slope (Å$^2$/ps)", "", "dynamics at 1000 K")
-
-
 def bars(values: Sequence[Value], colour: str) -> dict[str, Any]:
     """Return the intervals of values as plotly's error bars."""
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [one.above for one in values],
-        "arrayminus": [one.below for one in values],
-        "color": colour,
-        "thickness": 1.2,
-        "width": 3,
-        "visible": any(one.below or one.above for one in values),
-    }
+    below, above = [one.below for one in values], [one.above for one in values]
+    return error_bars(below, above, color=colour)
 
 
-def _marks(
-    names: tuple[str, str],
-    colour: str,
-    mark: tuple[str, str],
-    filled: bool,
-    of: Mapping[int, Value | None],
-) -> Marks:
+def _marks(name: str, colour: str, symbol: str, of: Mapping[int, Value | None]) -> Marks:
     """Return the marks of materials that have a value, given as its decimal logarithm."""
     there = {place: _linear(value) for place, value in of.items() if value is not None}
-    return Marks(*names, colour, mark, filled, tuple(there), tuple(there.values()))
+    return Marks(name, colour, symbol, tuple(there), tuple(there.values()))
 
 
 def _linear(value: Value) -> Value:

@@ -1,6 +1,7 @@
 """A landscape made ready to be drawn: crystal, shared map, percolation path, volumes."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,14 @@ from superionic.landscape.landscape import Landscape
 from superionic.landscape.levels import minimum_percolation_energy
 from superionic.landscape.percolation import percolation_barriers, percolation_path
 from superionic.report.figures.about import About
+from superionic.report.figures.crystal import Crystal
 from superionic.report.figures.volume import VolumeCurve, curve_of_maps
 from superionic.schemas.screen import LandscapeDocument
 
 FloatArray = NDArray[np.float64]
+
+DIFFERENT_eV = 0.05
+"""From here on the barriers of surfaces and path are said to differ."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,33 @@ class LandscapeScene:
     def lattice(self) -> FloatArray:
         """Lattice vectors as rows, in A."""
         return self.grid.lattice
+
+    @cached_property
+    def crystal(self) -> Crystal:
+        """The crystal with the bonds of its framework."""
+        return Crystal.of(self.structure, self.about.mobile_species)
+
+    @property
+    def remark(self) -> str:
+        """What the surfaces and the path are of, and why their barriers may differ."""
+        one_d = self.barriers_eV[0]
+        surfaces = (
+            f"Surfaces: where any {self.about.mobile_species} ion has less energy than the level; "
+            + (
+                f"they percolate from {one_d:.2f} eV on."
+                if np.isfinite(one_d)
+                else "none percolates."
+            )
+        )
+        if self.path is None:
+            return f"{surfaces} No ion leaves its cell over the energies that were evaluated."
+        path = (
+            f" Path: of one ion, all others held at their sites; its barrier, as published, is "
+            f"{self.path.highest_eV:.2f} eV."
+        )
+        if self.path.highest_eV - one_d > DIFFERENT_eV:
+            path += " It is the higher one, as the ion must pass sites that its neighbours hold."
+        return surfaces + path
 
 
 def scene_of(document: LandscapeDocument) -> LandscapeScene:

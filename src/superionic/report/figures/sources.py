@@ -165,11 +165,6 @@ class Sources:
         """
         from superionic.report.figures import gather
 
-        if request.kind == "msd" and request.material_id is not None:
-            row = gather.row_of(
-                database, request.material_id, request.mobile_species, request.potential
-            )
-            return gather.msd_of_row(database, row, request.temperature_K)
         return gather.gather(
             database,
             request.kind,
@@ -179,6 +174,7 @@ class Sources:
             policy=request.policy,
             limit=request.limit,
             labels=self.labels,
+            temperature_K=request.temperature_K,
             selection=self.selection() if request.kind == "pipeline" else None,
         )
 

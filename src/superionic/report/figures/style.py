@@ -1,14 +1,14 @@
 """What all figures share: colours, sizes, texts, and where their packages come from.
 
 Colours are those of M. Okabe and K. Ito (2008), which most people with colour-blindness tell apart.
-Static figures are as wide as the column of a journal and never touch pyplot's state.
+Figures for print are as wide as the column of a journal and never touch pyplot's state.
 """
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from superionic.errors import FigureError
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.ticker import Locator
     from plotly.graph_objects import Figure as PlotlyFigure
 
@@ -41,17 +39,17 @@ VERDICT_COLOURS: Mapping[str, str] = {
     "not_confirmed": GREY,
     "melts": VERMILLION,
 }
-VERDICT_SYMBOLS: Mapping[str, tuple[str, str]] = {
-    "diffusing": ("o", "circle"),
-    "unconverged": ("s", "square"),
-    "not_diffusing": ("v", "triangle-down"),
-    "melted": ("X", "x"),
-    "confirmed": ("o", "circle"),
-    "undecided": ("s", "square"),
-    "not_confirmed": ("v", "triangle-down"),
-    "melts": ("X", "x"),
+VERDICT_SYMBOLS: Mapping[str, str] = {
+    "diffusing": "circle",
+    "unconverged": "square",
+    "not_diffusing": "triangle-down",
+    "melted": "x",
+    "confirmed": "circle",
+    "undecided": "square",
+    "not_confirmed": "triangle-down",
+    "melts": "x",
 }
-"""Marks of verdicts, for matplotlib and plotly: no verdict is told by its colour alone."""
+"""Marks of verdicts: none is told by its colour alone."""
 
 LEGEND_ABOVE: Mapping[str, Any] = {"orientation": "h", "y": 1.0, "yanchor": "bottom"}
 """Place of the legend of figures with many rows."""
@@ -68,7 +66,6 @@ COLUMN_WIDTH_IN = 3.37
 """Width of one column of a journal: 86 mm."""
 LABEL_PT, TICK_PT, SMALLEST_PT = 8.0, 7.0, 6.0
 DPI = 300
-Place = Literal["best", "upper left", "upper right", "lower left", "lower right"]
 _PACKAGES = {"plotly": "plotly", "matplotlib": "matplotlib", "skimage": "scikit-image"}
 _SUBSCRIPTS = str.maketrans("0123456789.", "₀₁₂₃₄₅₆₇₈₉.")
 _FEW = 8
@@ -101,11 +98,6 @@ def plain(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def literal(text: str) -> str:
-    """Return a text as matplotlib shows it literally: dollars would start a formula."""
-    return text.replace("$", r"\$")
-
-
 def with_error(value: float, error: float) -> str:
     """Return a number with its standard error, both to two digits of the error."""
     from math import floor, isfinite, log10
@@ -119,87 +111,6 @@ def with_error(value: float, error: float) -> str:
 def plain_name(name: str) -> str:
     """Return the name of a verdict or field as words."""
     return name.replace("_", " ")
-
-
-def axes(
-    *, height_in: float = 2.5, rows: int = 1, columns: int = 1, sharex: bool = False, **ratios: Any
-) -> "tuple[Figure, list[Axes]]":
-    """Return a figure of one column's width and its axes, row by row.
-
-    Parameters
-    ----------
-    height_in : float
-        Height in inches.
-    rows, columns : int
-        Panels.
-    sharex : bool
-        Whether panels share their horizontal axis.
-    **ratios
-        ``width_ratios`` and ``height_ratios`` of the panels.
-
-    Raises
-    ------
-    FigureError
-        When matplotlib is missing.
-    """
-    require("matplotlib")
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(COLUMN_WIDTH_IN, height_in), layout="constrained", dpi=DPI)
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=sharex, gridspec_kw=ratios)
-    found = list(panels.flat)
-    for panel in found:
-        dress(panel)
-    return figure, found
-
-
-def dress(panel: "Axes") -> None:
-    """Set sizes of ticks and lines of an axis."""
-    panel.tick_params(labelsize=TICK_PT, width=0.6, length=2.5)
-    for side, spine in panel.spines.items():
-        spine.set_linewidth(0.6)
-        if side in ("top", "right"):
-            spine.set_visible(False)
-
-
-def label(panel: "Axes", x: str, y: str, title: str = "") -> None:
-    """Name the axes of a panel, with units, and the panel."""
-    panel.set_xlabel(x, fontsize=LABEL_PT)
-    panel.set_ylabel(y, fontsize=LABEL_PT)
-    if title:
-        panel.set_title(literal(title), fontsize=LABEL_PT, loc="left")
-
-
-def legend(panel: "Axes", *, columns: int = 1, where: Place = "best") -> None:
-    """Show the legend of a panel, if it has anything to say."""
-    if panel.get_legend_handles_labels()[1]:
-        panel.legend(
-            fontsize=TICK_PT - 0.5,
-            frameon=False,
-            ncols=columns,
-            loc=where,
-            handlelength=1.6,
-            columnspacing=1.0,
-            borderaxespad=0.3,
-        )
-
-
-def legend_below(figure: "Figure", *panels: "Axes", columns: int = 3) -> None:
-    """Show the legend of panels below the figure, where it hides nothing."""
-    found = [panel.get_legend_handles_labels() for panel in panels]
-    handles = [one for part, _ in found for one in part]
-    names = [name for _, part in found for name in part]
-    if names:
-        figure.legend(
-            handles,
-            names,
-            loc="outside lower center",
-            ncols=columns,
-            fontsize=TICK_PT - 0.5,
-            frameon=False,
-            handlelength=1.8,
-            columnspacing=1.0,
-        )
 
 
 def plotly_figure(title: str = "", *, height_px: int = 420) -> "PlotlyFigure":
@@ -257,6 +168,15 @@ def count_locator() -> "Locator":
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True)
+
+
+def error_bars(
+    below: Sequence[float] | NDArray[Any], above: Sequence[float] | NDArray[Any], **style: Any
+) -> dict[str, Any]:
+    """Return distances to the ends of intervals as plotly's error bars; not seen if all are 0."""
+    seen = bool(np.any(np.nan_to_num(below)) or np.any(np.nan_to_num(above)))
+    ends = {"array": above, "arrayminus": below, "visible": seen}
+    return {"type": "data", "symmetric": False, "thickness": 1.2, "width": 3} | ends | style
 
 
 def faded(colour: str, opacity: float) -> str:

@@ -13,16 +13,12 @@ from superionic.report.figures.style import (
     BLUE,
     GREY,
     VERMILLION,
-    axes,
-    label,
-    legend,
     plotly_axes,
     plotly_figure,
 )
 from superionic.schemas.screen import DescriptorsDocument
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
 
 FloatArray = NDArray[np.float64]
@@ -31,8 +27,8 @@ STEP_eV = 0.02
 MARKED_eV = (DescriptorSettings().xi_threshold_eV, 2.0)
 """Thresholds of the published descriptor Xi, and of the policy ``free_volume``."""
 _ENERGY = "energy above the minimum (eV)"
-_FRACTION = "volume below it (fraction of the cell)"
-_PER_ION = "per mobile ion ({cube})"
+_FRACTION = "volume below it<br>(fraction of the cell)"
+_PER_ION = "volume below it<br>per mobile ion (Å³)"
 
 
 @dataclass(frozen=True)
@@ -125,60 +121,47 @@ def curve_of_descriptors(document: DescriptorsDocument) -> VolumeCurve:
 
 
 def plotly(curve: VolumeCurve) -> "PlotlyFigure":
-    """Draw the curve, interactive; logarithmic, with the thresholds of descriptors marked."""
-    figure = plotly_figure(f"Free volume of {curve.about.title}")
-    mode = "lines" if curve.continuous else "lines+markers"
-    seen = curve.fraction > 0
-    figure.add_scatter(
-        x=curve.energies_eV[seen].astype(np.float32),
-        y=curve.fraction[seen].astype(np.float32),
-        customdata=curve.per_ion_A3[seen].astype(np.float32),
-        mode=mode,
-        name="any ion (union)",
-        line={"color": BLUE, "width": 2.5},
-        hovertemplate="below %{x:.2f} eV: %{y:.4f} of the cell, %{customdata:.3g} Å³ per ion"
-        "<extra></extra>",
+    """Draw fraction of the cell and volume per ion, logarithmic, with the thresholds marked."""
+    figure = plotly_figure(f"Free volume of {curve.about.title}", height_px=560)
+    figure.set_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    panels = (
+        (curve.fraction, "of the cell", _FRACTION),
+        (curve.per_ion_A3, "Å³ per ion", _PER_ION),
     )
-    for energy, fraction, volume in curve.marked:
-        figure.add_vline(x=energy, line={"color": GREY, "width": 1, "dash": "dash"})
-        if fraction > 0:
-            figure.add_scatter(
-                x=[energy],
-                y=[fraction],
-                mode="markers+text",
-                name=f"free volume at {energy:g} eV",
-                marker={"color": VERMILLION, "size": 10, "symbol": "diamond"},
-                text=[f"{fraction:.3g}"],
-                textposition="bottom right",
-                hovertemplate=f"at {energy:g} eV: {fraction:.4g} of the cell, {volume:.3g} Å³ per "
-                "ion<extra></extra>",
-            )
-    plotly_axes(figure, _ENERGY, _FRACTION)
+    for row, (values, unit, title) in enumerate(panels, start=1):
+        seen = values > 0
+        figure.add_scatter(
+            x=curve.energies_eV[seen].astype(np.float32),
+            y=values[seen].astype(np.float32),
+            mode="lines" if curve.continuous else "lines+markers",
+            name="volume",
+            showlegend=False,
+            line={"color": BLUE, "width": 2.5},
+            hovertemplate=f"below %{{x:.2f}} eV: %{{y:.4g}} {unit}<extra></extra>",
+            row=row,
+            col=1,
+        )
+        for energy, *at in curve.marked:
+            line = {"color": GREY, "width": 1, "dash": "dash"}
+            figure.add_vline(x=energy, line=line, row=row, col=1)
+            value = at[row - 1]
+            if value > 0:
+                figure.add_scatter(
+                    x=[energy],
+                    y=[value],
+                    mode="markers+text",
+                    name=f"free volume at {energy:g} eV",
+                    showlegend=False,
+                    marker={"color": VERMILLION, "size": 10, "symbol": "diamond"},
+                    text=[f"{value:.3g}"],
+                    textposition="bottom right",
+                    hovertemplate=f"at {energy:g} eV: {value:.4g} {unit}<extra></extra>",
+                    row=row,
+                    col=1,
+                )
+        plotly_axes(figure, _ENERGY if row == 2 else "", title, row=row, col=1)
     figure.update_xaxes(range=[0, HIGHEST_eV])
     figure.update_yaxes(type="log", exponentformat="power", dtick=1)
-    figure.update_layout(legend={"x": 0.98, "xanchor": "right", "y": 0.02, "yanchor": "bottom"})
-    return figure
-
-
-def static(curve: VolumeCurve) -> "Figure":
-    """Draw the curve for print: fraction of the cell, and volume per mobile ion."""
-    figure, panels = axes(height_in=3.6, rows=2, sharex=True)
-    points = (0, 1)
-    for panel, values, place in zip(
-        panels, (curve.fraction, curve.per_ion_A3), points, strict=True
-    ):
-        seen = values > 0
-        style = "-" if curve.continuous else "o-"
-        panel.plot(curve.energies_eV[seen], values[seen], style, color=BLUE, lw=1.3, ms=3)
-        for energy, *at in curve.marked:
-            panel.axvline(energy, color=GREY, lw=0.6, ls="--", zorder=0)
-            if at[place] > 0:
-                name = f"at {energy:g} eV: {at[place]:.3g}"
-                panel.plot(energy, at[place], "D", color=VERMILLION, ms=4, label=name)
-        panel.set(yscale="log", xlim=(0, HIGHEST_eV))
-        legend(panel, where="lower right")
-    label(panels[0], "", "volume below it\n(fraction of the cell)", curve.about.title)
-    label(panels[1], _ENERGY, f"volume below it\n{_PER_ION.format(cube='Å$^3$')}")
     return figure
 
 

@@ -1,8 +1,9 @@
 """Figures as files and as parts of pages."""
 
 import io
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from superionic.errors import FigureError
 from superionic.report.figures.style import DPI
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 
 INTERACTIVE_SUFFIXES = (".html",)
 STATIC_SUFFIXES = (".png", ".pdf", ".svg")
-CONFIG: dict[str, Any] = {"responsive": True, "displaylogo": False}
-"""Configuration that plotly's figures are shown with."""
+_STYLE = (
+    "body{margin:0 auto;max-width:1280px;font:15px/1.45 system-ui,sans-serif;color:#222}"
+    "#figure{height:calc(100vh - 5em);min-height:480px}.figure-remark{margin:0 1em;color:#555}"
+)
 
 
 def is_interactive(path: Path) -> bool:
@@ -67,33 +70,27 @@ def write_figure(figure: "PlotlyFigure | Figure", path: Path, *, dpi: float = DP
 
 def page(figure: "PlotlyFigure") -> str:
     """Return a figure as a page that works without a network."""
+    from plotly.offline import get_plotlyjs
+
     title = figure.layout.title.text or "superionic"
-    part = plotly_html(figure, include_js=True)
+    draw = "superionicFigure.show(document.getElementById('figure'), {}, Plotly, {{fill: {}}});"
+    scripts = (get_plotlyjs(), figure_js(), draw.format(plotly_json(figure), _fills(figure)))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title></head><body>{part}</body></html>\n"
+        f"<title>{title}</title><style>{_STYLE}</style></head>"
+        f'<body><div id="figure"></div>{"".join(f"<script>{one}</script>" for one in scripts)}'
+        "</body></html>\n"
     )
 
 
-def plotly_html(
-    figure: "PlotlyFigure", *, include_js: bool = False, div_id: str | None = None
-) -> str:
-    """Return a figure as a ``div`` with the script that fills it.
+def _fills(figure: "PlotlyFigure") -> str:
+    return "true" if any(trace.type == "mesh3d" for trace in figure.data) else "false"
 
-    Parameters
-    ----------
-    figure : plotly.graph_objects.Figure
-        The figure.
-    include_js : bool
-        Whether plotly.js itself (some 5 MB) is part of it; otherwise the page holds it already.
-    div_id : str, optional
-        Identifier of the ``div``; a random one by default.
-    """
-    html: str = figure.to_html(
-        full_html=False, include_plotlyjs=include_js, div_id=div_id, config=CONFIG
-    )
-    return html
+
+def figure_js() -> str:
+    """Return the script that all pages show figures with."""
+    return (files("superionic.report.figures") / "static" / "figure.js").read_text("utf-8")
 
 
 def plotly_json(figure: "PlotlyFigure") -> str:

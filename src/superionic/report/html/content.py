@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from superionic import __version__, defaults
 from superionic.errors import SuperionicError
+from superionic.report.documents import (
+    Fault,
+    MaterialDocuments,
+    read_failures,
+    read_rows,
+)
 from superionic.report.figures.style import formula_text
 from superionic.report.html.agreement import (
     Agreement,
@@ -23,13 +29,6 @@ from superionic.report.html.drawing import (
 from superionic.report.html.material import Section, section
 from superionic.report.html.payload import Payloads, Slot
 from superionic.report.html.published import with_published
-from superionic.report.html.reading import (
-    Fault,
-    MaterialDocuments,
-    read_failures,
-    read_material,
-    read_rows,
-)
 from superionic.report.html.scope import Fate, Scope, fate
 from superionic.report.html.summary import (
     Cause,
@@ -310,7 +309,7 @@ def gather_from(
     """Gather a report from a database; see :func:`gather`."""
     return gather(
         read_stored(database, scope, policy),
-        lambda row: read_material(database, row),
+        lambda row: MaterialDocuments(row, database),
         scope=scope,
         labels=labels,
         policy=policy,
@@ -325,8 +324,9 @@ def _section(found: MaterialDocuments, anchor: str) -> Section:
         return section(found, anchor)
     except Exception as error:  # one odd document must not stop the report of all others
         fault = Fault("its documents", f"{type(error).__name__}: {error}")
-        row = found.row.model_copy(update={"settings": {}})
-        return section(MaterialDocuments(row, faults=[*found.faults, fault]), anchor)
+        bare = MaterialDocuments(found.row.model_copy(update={"settings": {}}))
+        bare.faults = [*found.faults, fault]
+        return section(bare, anchor)
 
 
 def _failed_jobs(

@@ -6,27 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from superionic.report.documents import MaterialDocuments
 from superionic.report.figures import style
+from superionic.report.figures.gather import figures_of
 from superionic.report.figures.kinds import KINDS
 from superionic.report.html.agreement import METHODS, Distribution
 from superionic.report.html.payload import Payloads, Slot
-from superionic.report.html.reading import MaterialDocuments
 from superionic.report.html.scope import Scope
 from superionic.schemas.failure import FailureDocument
-from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.screening import ScreeningDocument
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from superionic.report.figures.scene import LandscapeScene
-
 RANKING_ROWS = 25
-_TITLES = {
-    "landscape": "Landscape and percolation path",
-    "path": "Energy along the percolation path",
-    "volume": "Volume below an energy",
-}
 
 
 def campaign_figures(
@@ -117,13 +110,12 @@ def agreement_data(rows: Sequence[ScreeningDocument]) -> dict[str, Any]:
     layout.pop("template", None)
     verdicts = [row.label_verdict or "no dynamics" for row in computed]
     colours = {**style.VERDICT_COLOURS, "no dynamics": style.GREY}
-    symbols = {name: marks[1] for name, marks in style.VERDICT_SYMBOLS.items()}
     return {
         "methods": methods,
         "names": names,
         "verdicts": verdicts,
         "colours": colours,
-        "symbols": {**symbols, "no dynamics": "circle-open"},
+        "symbols": {**style.VERDICT_SYMBOLS, "no dynamics": "circle-open"},
         "layout": layout,
     }
 
@@ -140,70 +132,11 @@ def material_figures(payloads: Payloads, found: MaterialDocuments, anchor: str) 
     anchor : str
         Identifier of its section.
     """
-    slots = _landscape_figures(payloads, found, anchor)
-    for index, label in enumerate(found.all_labels):
-        title = f"Mean squared displacement at {label.temperature_K:g} K, seed {label.seed}"
-        slots.append(payloads.slot(f"{anchor}-msd-{index}", title, partial(_msd, label)))
-    if found.validation is not None:
-        title = "Conductivity against temperature"
-        draw = partial(KINDS["arrhenius"].plotly, found.validation)
-        slots.append(payloads.slot(f"{anchor}-arrhenius", title, draw))
-    return slots
-
-
-def _landscape(scene: "LandscapeScene") -> "Figure":
-    figure = KINDS["landscape"].plotly(scene, compact=True)
-    for slider in figure.layout.sliders:
-        slider.update(x=0.06, len=0.86, pad={"t": 20, "b": 40})  # labels inside a narrow figure
-    return figure
-
-
-def _msd(label: DiffusionDocument | LabelRow) -> "Figure":
-    from superionic.report.figures.msd import curve_of
-
-    return KINDS["msd"].plotly(curve_of(label))
-
-
-def _landscape_figures(payloads: Payloads, found: MaterialDocuments, anchor: str) -> list[Slot]:
-    from superionic.report.figures.scene import scene_of
-
-    if found.landscape is None:
-        return _volume_alone(payloads, found, anchor)
-    try:
-        scene = scene_of(found.landscape)
-    except Exception as error:  # one odd landscape must not stop the report of all others
-        message = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
-        return [
-            Slot(_TITLES["landscape"], reason=str(message)),
-            *_volume_alone(payloads, found, anchor),
-        ]
-    slots = [
+    return [
         payloads.slot(
-            f"{anchor}-landscape",
-            _TITLES["landscape"],
-            partial(_landscape, scene),
-            "Turn it with the mouse; the slider chooses the energy of the surface.",
+            f"{anchor}-{one.name}",
+            one.title,
+            partial(one.draw, **({"compact": True} if one.name == "landscape" else {})),
         )
+        for one in figures_of(found)
     ]
-    if scene.path is None:
-        slots.append(Slot(_TITLES["path"], reason="No ion percolates: there is no path."))
-    else:
-        draw = partial(KINDS["path"].plotly, scene.path)
-        slots.append(payloads.slot(f"{anchor}-path", _TITLES["path"], draw))
-    draw = partial(KINDS["volume"].plotly, scene.volume)
-    slots.append(payloads.slot(f"{anchor}-volume", _TITLES["volume"], draw))
-    return slots
-
-
-def _volume_alone(payloads: Payloads, found: MaterialDocuments, anchor: str) -> list[Slot]:
-    """Return the curve of volumes at the thresholds of the descriptors, without the landscape."""
-    descriptors = found.descriptors
-    if descriptors is None:
-        return []
-
-    def draw() -> "Figure":
-        from superionic.report.figures.volume import curve_of_descriptors
-
-        return KINDS["volume"].plotly(curve_of_descriptors(descriptors))
-
-    return [payloads.slot(f"{anchor}-volume", _TITLES["volume"], draw)]

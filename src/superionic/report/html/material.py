@@ -6,17 +6,20 @@ from typing import Any
 
 from pymatgen.core import Structure
 
-from superionic.report.html.numbers import (
+from superionic.report.documents import Fault, MaterialDocuments
+from superionic.report.figures.style import plain_name
+from superionic.report.html.repeat import Command, repeat_commands
+from superionic.report.html.summary import flat
+from superionic.report.numbers import (
     NOTHING,
     Number,
+    barrier_text,
     duration,
     plain,
+    value_text,
     with_error,
     with_interval,
 )
-from superionic.report.html.reading import Fault, MaterialDocuments
-from superionic.report.html.repeat import Command, repeat_commands
-from superionic.report.html.summary import flat
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.screening import LabelSummary, ScreeningDocument
 from superionic.schemas.validation import TemperatureDocument
@@ -55,6 +58,8 @@ class Section:
         The row.
     groups : list of NumberGroup
         Numbers.
+    others : list of ByPotential
+        The same material by other potentials.
     dynamics : list of tuple of str
         One line for each run of molecular dynamics, as :data:`DYNAMICS_COLUMNS`.
     commands : list of Command
@@ -74,6 +79,7 @@ class Section:
     anchor: str
     row: ScreeningDocument
     groups: list[NumberGroup]
+    others: list["ByPotential"]
     dynamics: list[tuple[str, ...]]
     commands: list[Command]
     settings: list[tuple[str, list[tuple[str, str]]]]
@@ -100,19 +106,13 @@ def section(found: MaterialDocuments, anchor: str) -> Section:
         Identifier within the page.
     """
     row = found.row
-    groups = [_crystal(found)]
-    groups += [group(found) for group in (_landscape, _prediction)]
-    dynamics = _dynamics(found)
-    if not dynamics:
-        text = f"No molecular dynamics. 'superionic label {_file_name(row)}' runs it."
-        groups.append(NumberGroup("Molecular dynamics", [], text))
-    groups.append(_validation(found))
     cif, cif_fault = _cif(found.structure)
     return Section(
         anchor=anchor,
         row=row,
-        groups=groups,
-        dynamics=dynamics,
+        groups=number_groups(found),
+        others=same_by_others(row, found.others),
+        dynamics=_dynamics(found),
         commands=repeat_commands(found, _file_name(row)),
         settings=_settings(found),
         provenance=_provenance(found),
@@ -120,6 +120,56 @@ def section(found: MaterialDocuments, anchor: str) -> Section:
         cif_name=_file_name(row),
         faults=[*found.faults, *cif_fault],
     )
+
+
+def number_groups(found: MaterialDocuments) -> list[NumberGroup]:
+    """Return the numbers of a material, with what its documents say beyond the row."""
+    row = found.row
+    groups = [_crystal(found), _landscape(found), _prediction(found)]
+    if row.label_verdict is None:
+        text = f"None. 'superionic label {_file_name(row)}' runs it."
+        groups.append(NumberGroup("Molecular dynamics", [], text))
+    else:
+        ends = (row.msd_slope_low_A2_per_ps, row.msd_slope_high_A2_per_ps)
+        slope = with_interval(row.msd_slope_A2_per_ps, *ends)
+        numbers = [
+            Number("verdict", plain_name(row.label_verdict)),
+            Number("MSD slope", slope, "Å²/ps", "95 % interval"),
+            Number("temperature", plain(row.label_temperature_K), "K"),
+        ]
+        groups.append(NumberGroup("Molecular dynamics", numbers))
+    return [*groups, _validation(found)]
+
+
+@dataclass(frozen=True)
+class ByPotential:
+    """The same material and ion by one potential; numbers as texts."""
+
+    key: str
+    this_one: bool
+    potential: str
+    barrier: str
+    barrier_3d: str
+    free_volume: str
+    verdict: str
+
+
+def same_by_others(
+    row: ScreeningDocument, others: Sequence[ScreeningDocument]
+) -> list[ByPotential]:
+    """Return a material by all potentials, this one first; nothing where it is the only one."""
+    return [
+        ByPotential(
+            one.key,
+            one is row,
+            one.potential,
+            barrier_text(one, "mpe_eV"),
+            barrier_text(one, "barrier_3d_eV"),
+            value_text(one, "free_volume_2eV_A3_per_ion"),
+            plain_name(one.label_verdict or NOTHING),
+        )
+        for one in ([row, *others] if others else [])
+    ]
 
 
 def _crystal(found: MaterialDocuments) -> NumberGroup:
@@ -149,14 +199,12 @@ def _landscape(found: MaterialDocuments) -> NumberGroup:
     if row.xi is None:
         return NumberGroup(title, [], f"None. 'superionic screen {_file_name(row)}' computes it.")
     barriers = [
-        Number(
-            name, plain(value, missing="no percolating path"), "" if value is None else "eV", note
-        )
-        for name, value, note in (
-            ("barrier, as published", row.mpe_eV, "lowest of all ions"),
-            ("barrier in one dimension", row.barrier_1d_eV, ""),
-            ("barrier in two dimensions", row.barrier_2d_eV, ""),
-            ("barrier in three dimensions", row.barrier_3d_eV, ""),
+        Number(name, barrier_text(row, field, missing="no percolating path"), _unit(row, field), note)
+        for name, field, note in (
+            ("barrier, as published", "mpe_eV", "lowest of all ions"),
+            ("barrier in one dimension", "barrier_1d_eV", ""),
+            ("barrier in two dimensions", "barrier_2d_eV", ""),
+            ("barrier in three dimensions", "barrier_3d_eV", ""),
         )
     ]
     if found.descriptors is not None and len(found.descriptors.mpe_per_ion_eV) > 1:
@@ -166,22 +214,31 @@ def _landscape(found: MaterialDocuments) -> NumberGroup:
             note = f"{len(per_ion)} of {len(found.descriptors.mpe_per_ion_eV)} ions percolate"
             barriers.insert(1, Number("barriers of the ions", text, "eV", note))
     volumes = [
-        Number("connected free volume, 0.5 eV", plain(row.fv_connected), "of the window"),
-        Number("free volume, 0.5 eV", plain(row.fv_disconnected), "of the cell"),
-        Number("free volume, 0.5 eV", plain(row.free_volume_A3_per_ion), "Å³ per ion"),
-        Number("free volume, 2 eV", plain(row.fv_disconnected_2eV), "of the cell"),
-        Number("free volume, 2 eV", plain(row.free_volume_2eV_A3_per_ion), "Å³ per ion"),
-        Number("Xi", plain(row.xi)),
+        *(
+            Number(name, value_text(row, field), unit)
+            for name, field, unit in (
+                ("connected free volume, 0.5 eV", "fv_connected", "of the window"),
+                ("free volume, 0.5 eV", "fv_disconnected", "of the cell"),
+                ("free volume, 0.5 eV", "free_volume_A3_per_ion", "Å³ per ion"),
+                ("free volume, 2 eV", "fv_disconnected_2eV", "of the cell"),
+                ("free volume, 2 eV", "free_volume_2eV_A3_per_ion", "Å³ per ion"),
+                ("Xi", "xi", ""),
+            )
+        ),
         Number(
             "effective diffusivity, 1000 K", plain(row.diffusivity_ratio_1000K), "of a flat map"
         ),
     ]
     grid = found.landscape.grid_shape if found.landscape is not None else None
     cost = [
-        Number("grid", " x ".join(map(str, grid)) if grid else NOTHING, "points"),
+        *([Number("grid", " x ".join(map(str, grid)), "points")] if grid else []),
         Number("energies", str(row.n_evaluations), "", f"in {duration(row.wall_time_s)}"),
     ]
     return NumberGroup(title, [*barriers, *volumes, *cost], f"Numbers {_GRID_NOTE}.")
+
+
+def _unit(row: ScreeningDocument, field: str) -> str:
+    return "" if getattr(row, field) is None else "eV"
 
 
 def _prediction(found: MaterialDocuments) -> NumberGroup:

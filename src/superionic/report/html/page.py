@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superionic.errors import FigureError
+from superionic.report.figures.write import figure_js
 from superionic.report.html.agreement import FEWEST_PAIRS
 from superionic.report.html.links import material_url
 from superionic.report.html.material import DYNAMICS_COLUMNS
-from superionic.report.html.numbers import NOTHING, duration, plain
+from superionic.report.numbers import NOTHING, duration, plain
 from superionic.report.tables.ranking import rank_of
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.ranking.policies import Policy, policies
@@ -74,7 +75,7 @@ def render(content: "Content") -> str:
         "formula_parts": formula_parts,
         "material_url": material_url,
     }
-    script = f"\n{_static('report.js')}"
+    script = f"\n{figure_js()}{_static('report.js')}"
     plotly_js = get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n")
     if re.search(r"</script|<!--", plotly_js, flags=re.IGNORECASE):
         raise FigureError(

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from superionic.report.html.reading import Fault
+from superionic.report.documents import Fault
 from superionic.schemas.common import LABEL_TEMPERATURE_K
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import PARTS, LabelSummary, ScreeningDocument

@@ -7,7 +7,7 @@ from typing import Any
 
 from superionic import defaults
 from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings, LearnedSettings
-from superionic.report.html.reading import MaterialDocuments
+from superionic.report.documents import MaterialDocuments
 from superionic.report.html.summary import flat
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.screening import ScreeningDocument

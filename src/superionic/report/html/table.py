@@ -3,7 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from superionic.report.html.numbers import NOTHING, plain, with_interval
+from superionic.report.numbers import (
+    NOTHING,
+    barrier_text,
+    plain,
+    value_text,
+    with_interval,
+)
 from superionic.report.tables.ranking import rank_of
 from superionic.schemas.screening import ScreeningDocument
 
@@ -122,21 +128,26 @@ def _columns(rows: Sequence[ScreeningDocument], policy: str) -> list[tuple[Colum
         found.append((column, lambda row: _number(row.scores.get(policy))))
     if any(row.xi is not None for row in rows):
         found += [
-            (Column("xi", "Xi", "published descriptor, 0 to 1"), lambda row: _number(row.xi)),
+            (
+                Column("xi", "Xi", "published descriptor, 0 to 1"),
+                lambda row: Cell(value_text(row, "xi"), row.xi),
+            ),
             (
                 Column("barrier", "barrier (eV)", "published percolation barrier"),
-                lambda row: _barrier(row, row.mpe_eV),
+                lambda row: _barrier(row, "mpe_eV"),
             ),
             (
                 Column("barrier_3d", "3D barrier (eV)", "in three dimensions", is_minor=True),
-                lambda row: _barrier(row, row.barrier_3d_eV),
+                lambda row: _barrier(row, "barrier_3d_eV"),
             ),
             (
                 Column(
                     *("free_volume", "free volume (Å³/ion)", "below 2 eV, per mobile ion"),
                     is_minor=True,
                 ),
-                lambda row: _number(row.free_volume_2eV_A3_per_ion),
+                lambda row: Cell(
+                    value_text(row, "free_volume_2eV_A3_per_ion"), row.free_volume_2eV_A3_per_ion
+                ),
             ),
         ]
     if any("prediction" in row.present for row in rows):
@@ -178,12 +189,11 @@ def _number(value: float | None) -> Cell:
     return Cell(plain(value), value)
 
 
-def _barrier(row: ScreeningDocument, value: float | None) -> Cell:
+def _barrier(row: ScreeningDocument, field: str) -> Cell:
+    value = getattr(row, field)
     if value is None and row.xi is not None:
-        return Cell(
-            "none", 1e9
-        )  # no percolating path: above all others, below those without a landscape
-    return _number(value)
+        value = 1e9  # no percolating path: above all others, below those without a landscape
+    return Cell(barrier_text(row, field), value)
 
 
 def _network(row: ScreeningDocument) -> Cell:

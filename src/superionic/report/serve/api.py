@@ -7,24 +7,29 @@ without a word, and answers 500 where a database is away.
 """
 
 from collections import Counter
+from dataclasses import asdict
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from superionic import __version__, defaults
+from superionic.report.documents import MaterialDocuments
+from superionic.report.figures.gather import figures_of
 from superionic.report.html.links import material_url
+from superionic.report.html.material import number_groups, same_by_others
 from superionic.report.serve import reading
 from superionic.report.serve.downloads import attachment, cif_text, cube_text, file_name, rows_csv
 from superionic.report.serve.errors import RESPONSES
 from superionic.report.serve.jobs import Campaign
-from superionic.report.serve.material import Scenes, figure_json, figures_of, structure_of
+from superionic.report.serve.material import Scenes, figure_json, structure_of
 from superionic.report.serve.models import (
     About,
     CampaignAnswer,
     Count,
     FailuresQuery,
+    FigureInfo,
     GroupSize,
     MaterialAnswer,
     Page,
@@ -40,7 +45,9 @@ from superionic.store.collection.filters import Filters, Key
 from superionic.store.collection.query import failures_of
 from superionic.store.ranking.policies import policies
 
-FigureName = Literal["landscape", "path", "volume", "msd", "arrhenius"]
+FigureName = Annotated[
+    str, Query(pattern=r"^(landscape|path|volume|msd|msd-\d{1,3}|arrhenius)$", max_length=16)
+]
 Level = Annotated[
     float | None,
     Query(ge=0, le=100, allow_inf_nan=False, description="Level of the landscape's surface in eV."),
@@ -122,10 +129,14 @@ def create_router(source: Source, campaign: Campaign, settings: ServeSettings) -
                 for one in failures_of(database, row.material_id)
                 if one.concerns(row.mobile_species, row.potential)
             ]
+            found = MaterialDocuments(row, database)
+            others = same_by_others(row, found.others)
         return MaterialAnswer(
             row=row,
             failures=failures,
-            figures=figures_of(row),
+            figures=[FigureInfo(name=one.name, title=one.title) for one in figures_of(found)],
+            groups=[asdict(group) for group in number_groups(MaterialDocuments(row))],
+            others=[asdict(one) for one in others],
             url=material_url(row.material_id),
         )
 
@@ -143,13 +154,14 @@ def create_router(source: Source, campaign: Campaign, settings: ServeSettings) -
     )
     def figure(
         key: Annotated[Key, Query()],
-        kind: Annotated[FigureName, Query(description="Which figure.")],
+        kind: FigureName,
         level_eV: Level = None,
     ) -> Response:
-        """Return a figure for plotly.js, and the level that a landscape is shown at."""
+        """Return a figure for plotly.js; its ``layout.meta`` says at which level a landscape is."""
+        options = {} if level_eV is None else {"levels_eV": [level_eV]}
         with source.asking() as database:
             row = reading.read_row(database, key)
-            text = figure_json(scenes, database, row, kind, level_eV)
+            text = figure_json(scenes, database, row, kind, options)
         return Response(text, media_type="application/json")
 
     @router.get(

@@ -1,21 +1,21 @@
 """Crystals, landscapes and figures of single materials, read when they are asked for."""
 
-import json
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from superionic.report.documents import MaterialDocuments
 from superionic.report.figures.gather import (
-    OF_ROW,
-    available,
+    data_of,
+    figures_of,
     landscape_version,
     path_of_scene,
-    scene_of_row,
 )
 from superionic.report.figures.kinds import KINDS
+from superionic.report.figures.scene import scene_of
 from superionic.report.figures.write import plotly_json
 from superionic.report.serve.errors import nothing_there
-from superionic.report.serve.models import FigureInfo
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.collection.query import structures_of
 from superionic.store.database.stores import Database
@@ -53,7 +53,7 @@ class Scenes:
             if name in self._kept:
                 self._kept.move_to_end(name)
                 return self._kept[name]
-        scene = scene_of_row(database, row)
+        scene = scene_of(MaterialDocuments(row, database).need("landscape"))
         with self._lock:
             self._kept[name] = scene
             while len(self._kept) > _MOST_SCENES:
@@ -61,17 +61,8 @@ class Scenes:
         return scene
 
 
-def figures_of(row: ScreeningDocument) -> list[FigureInfo]:
-    """Return the figures that a row has data for."""
-    return [FigureInfo(kind=kind, text=KINDS[kind].text) for kind in available(row)]
-
-
 def figure_json(
-    scenes: Scenes,
-    database: Database,
-    row: ScreeningDocument,
-    kind: str,
-    level_eV: float | None = None,
+    scenes: Scenes, database: Database, row: ScreeningDocument, name: str, options: dict[str, Any]
 ) -> str:
     """Return a figure as JSON, for plotly.js.
 
@@ -83,43 +74,27 @@ def figure_json(
         Open.
     row : ScreeningDocument
         Whose figure.
-    kind : str
-        Which figure.
-    level_eV : float, optional
-        Level of the surface of a landscape; by default one just above the lowest barrier.
-
-    Returns
-    -------
-    str
-        An object of ``figure`` (``data``, ``layout``, ``config``), and for a landscape the level
-        that is shown and the highest energy, both in eV; null otherwise.
+    name : str
+        Which figure, as :func:`~superionic.report.figures.gather.figures_of` names it, or path.
+    options : dict
+        Of the painter.
 
     Raises
     ------
     FigureError
         When there are no data for it.
     """
-    level = highest = None
+    found = MaterialDocuments(row, database)
     with scenes.at_work:
-        if kind == "landscape":
-            scene = scenes.get(database, row)
-            level = default_level(scene) if level_eV is None else level_eV
-            highest = round(float(scene.shared_eV.max()), 2)
-            figure = KINDS[kind].plotly(scene, levels_eV=[level])
-        elif kind == "path":
-            figure = KINDS[kind].plotly(path_of_scene(scenes.get(database, row)))
-        else:
-            figure = KINDS[kind].plotly(OF_ROW[kind](database, row))
-        text = plotly_json(figure)
-    about = json.dumps({"level_eV": level, "highest_eV": highest})
-    return f'{{"figure": {text}, {about[1:]}'
-
-
-def default_level(scene: "LandscapeScene") -> float:
-    """Return the level that is shown first, in eV."""
-    from superionic.report.figures.landscape import percolating_level
-
-    return percolating_level(scene)
+        kept = partial(scenes.get, database, row)
+        if name == "path":
+            return plotly_json(KINDS[name].plotly(path_of_scene(kept())))
+        draw = {one.name: one.draw for one in figures_of(found, kept)}
+        if name in draw:
+            return plotly_json(draw[name](**options))
+        kind = name.partition("-")[0]
+        data = path_of_scene(kept()) if kind == "path" else data_of(found, kind)
+        return plotly_json(KINDS[kind].plotly(data))
 
 
 def structure_of(database: Database, row: ScreeningDocument) -> "Structure":

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
+from superionic.report.figures.write import figure_js
 from superionic.report.serve.errors import AnswerError
 from superionic.report.serve.rendering import render
 from superionic.report.serve.security import cookie_name, safe_next
@@ -51,6 +52,10 @@ def create_pages(settings: ServeSettings, guard: Guard | None) -> APIRouter:
         path = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
         headers = {"Cache-Control": "public, max-age=86400"}
         return FileResponse(path, media_type="text/javascript", headers=headers)
+
+    @pages.get("/static/figure.js")
+    def figure() -> Response:
+        return Response(figure_js(), media_type="text/javascript")
 
     @pages.get("/login")
     def login(request: Request) -> Response:

@@ -26,22 +26,6 @@
     return window.Plotly;
   }
 
-  const THREE_D = new Set(["mesh3d", "scatter3d", "isosurface", "volume", "surface"]);
-  const config = { responsive: true, displaylogo: false };
-  const NARROW = window.matchMedia("(max-width: 500px)");
-  // Beside the scene there is no room on a phone, and over it the legend would hide it.
-  const LEGEND_BELOW = { orientation: "h", x: 0, xanchor: "left", y: -0.02, yanchor: "top" };
-
-  function placed(legend) {
-    return NARROW.matches ? { ...legend, ...LEGEND_BELOW } : legend;
-  }
-
-  NARROW.addEventListener("change", () => {
-    for (const box of scenes) {
-      if (box.dataset.drawn === "yes") window.Plotly.relayout(box, { legend: placed(box.legend) });
-    }
-  });
-
   async function draw(box) {
     if (box.dataset.drawn) return;
     box.dataset.drawn = "drawing";
@@ -49,12 +33,8 @@
     try {
       const figure = await data(box.dataset.figure);
       if (box.dataset.drawn !== "drawing") return; // closed meanwhile
-      if (figure.data.some((trace) => THREE_D.has(trace.type))) {
-        makeRoom(box);
-        box.legend = figure.layout.legend;
-        figure.layout.legend = placed(box.legend);
-      }
-      await plotly().newPlot(box, figure.data, figure.layout, config);
+      if (superionicFigure.isSolid(figure)) makeRoom(box);
+      await superionicFigure.show(box, figure, plotly());
       box.dataset.drawn = "yes";
     } catch (error) {
       box.dataset.drawn = "failed";
@@ -125,7 +105,7 @@
     const layout = structuredClone(source.layout);
     layout.xaxis.title = { text: x.text };
     layout.yaxis.title = { text: y.text };
-    plotly().react(frame.querySelector(".plot"), traces, layout, config);
+    plotly().react(frame.querySelector(".plot"), traces, layout, superionicFigure.CONFIG);
   }
 
   function watchScatter() {

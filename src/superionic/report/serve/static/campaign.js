@@ -58,10 +58,10 @@ async function failures(after) {
     } else {
       body.append(...made.tBodies[0].rows);
     }
-    find("more").hidden = !page.meta.next;
+    find("more").onclick = () => failures(page.meta.next);
     // Failures that cannot be read are left out of their page.
     if (!rows.length && page.meta.next) await failures(page.meta.next);
-    find("more").onclick = () => failures(page.meta.next);
+    else find("more").hidden = !page.meta.next;
   } catch (error) {
     showFault(find("fault"), error);
   }

@@ -3,54 +3,29 @@ import { ask, element, formula, loadScript, materialLink, number, showFault, tab
 const key = new URLSearchParams(location.search).get("key") ?? "";
 const find = (id) => document.getElementById(id);
 const HIGHEST_LEVEL_eV = 5;  // higher ones can be typed
-const TURN = Math.PI / 12;
-const NARROW = window.matchMedia("(max-width: 500px)");
-// Beside the scene there is no room on a phone, and over it the legend would hide it.
-const LEGEND_BELOW = { orientation: "h", x: 0, xanchor: "left", y: -0.02, yanchor: "top" };
-const NUMBERS = [
-  ["Percolation barrier (published)", "mpe_eV", "eV"],
-  ["Barrier in one dimension", "barrier_1d_eV", "eV"],
-  ["Barrier in two dimensions", "barrier_2d_eV", "eV"],
-  ["Barrier in three dimensions", "barrier_3d_eV", "eV"],
-  ["Connected free volume at 0.5 eV", "fv_connected", ""],
-  ["Disconnected free volume at 0.5 eV", "fv_disconnected", ""],
-  ["Disconnected free volume at 2 eV", "fv_disconnected_2eV", ""],
-  ["Free volume at 0.5 eV, per ion", "free_volume_A3_per_ion", "Å³"],
-  ["Free volume at 2 eV, per ion", "free_volume_2eV_A3_per_ion", "Å³"],
-  ["Ξ", "xi", ""],
-  ["Effective diffusivity at 1000 K, of that on a flat map", "diffusivity_ratio_1000K", ""],
-  ["Predicted MSD slope (force network)", "predicted_log10_msd_slope", "log10 Å²/ps", "predicted_log10_msd_slope_low", "predicted_log10_msd_slope_high"],
-  ["MSD slope (molecular dynamics)", "msd_slope_A2_per_ps", "Å²/ps", "msd_slope_low_A2_per_ps", "msd_slope_high_A2_per_ps"],
-  ["Temperature of the dynamics", "label_temperature_K", "K"],
-  ["Conductivity", "conductivity_S_per_cm", "S/cm", "conductivity_low_S_per_cm", "conductivity_high_S_per_cm"],
-  ["Temperature of the conductivity", "validation_temperature_K", "K"],
-  ["Activation energy", "activation_energy_eV", "eV"],
-  ["Conductivity at 300 K, extrapolated", "conductivity_300K_S_per_cm", "S/cm", "conductivity_300K_low_S_per_cm", "conductivity_300K_high_S_per_cm"],
-  ["Atoms in the cell", "n_atoms", ""],
-  ["Mobile ions in the cell", "n_mobile", ""],
-  ["Volume of the cell", "volume_A3", "Å³"],
-];
-
 let plotly = null;
 function loadPlotly() {
   plotly ??= loadScript("/static/plotly.min.js").then(() => window.Plotly);
   return plotly;
 }
 
-function drawNumbers(row) {
-  const rows = NUMBERS.filter(([, name]) => row[name] !== null && row[name] !== undefined).map(([title, name, unit, low, high]) => [
-    element("th", { scope: "row" }, title),
-    element("td", { class: "number" }, number(row[name], 4)),
-    unit,
-    low && row[low] !== null && row[high] !== null ? `[${number(row[low])}, ${number(row[high])}]` : "",
-  ]);
-  if (row.mpe_eV === null && row.xi !== null) {
-    rows.unshift([element("th", { scope: "row" }, NUMBERS[0][0]), "no percolating path", "", ""]);
-  }
-  for (const [title, value] of [["Dynamics", row.label_verdict], ["Validation", row.validation_verdict && `${row.validation_verdict}: ${row.validation_reason ?? ""}`]]) {
-    if (value) rows.push([element("th", { scope: "row" }, title), element("td", { colspan: 3, class: "wrap" }, value)]);
-  }
-  find("numbers").replaceChildren(table(["Quantity", "Value", "Unit", "95 % interval"], rows));
+// The groups are those of the report: one list of what is shown.
+function drawNumbers(groups) {
+  find("numbers").replaceChildren(...groups.map((group) => element("section", {}, element("h3", {}, group.title),
+    group.numbers.length ? element("table", {}, element("tbody", {}, ...group.numbers.map((one) => element("tr", {},
+      element("th", { scope: "row" }, one.name), element("td", {}, `${one.value} ${one.unit}`),
+      element("td", { class: "quiet" }, one.note))))) : null,
+    group.remark ? element("p", { class: "quiet" }, group.remark) : null)));
+}
+
+function drawOthers(others) {
+  find("others-box").hidden = !others.length;
+  if (!others.length) return;
+  const rows = others.map((one) => [
+    element("th", { scope: "row" }, one.this_one ? one.potential : materialLink(one, one.potential)),
+    one.barrier, one.barrier_3d, one.free_volume, one.verdict]);
+  find("others").replaceChildren(table(
+    ["Potential", "Published barrier (eV)", "Barrier in 3D (eV)", "Free volume, 2 eV (Å³/ion)", "Dynamics"], rows));
 }
 
 function drawNotes(answer) {
@@ -91,22 +66,17 @@ async function drawStandings() {
   }
 }
 
-function turned(camera, angle) {
-  const eye = camera?.eye ?? { x: 1.25, y: 1.25, z: 1.25 };
-  const [c, s] = [Math.cos(angle), Math.sin(angle)];
-  return { ...camera, eye: { x: c * eye.x - s * eye.y, y: s * eye.x + c * eye.y, z: eye.z } };
-}
-
 class FigureBox {
   constructor(info, open) {
-    this.kind = info.kind;
-    this.plot = element("div", { class: info.kind === "landscape" ? "plot tall" : "plot", role: "img", "aria-label": info.text });
+    this.name = info.name;
+    this.tall = info.name === "landscape";
+    this.plot = element("div", { class: this.tall ? "plot tall" : "plot", role: "img", "aria-label": info.title });
     this.fault = element("div", { role: "alert" });
     this.busy = element("span", { class: "quiet", "aria-live": "polite" });
     this.controls = element("div", { class: "bar" });
-    this.box = element("details", { class: "figure", id: `figure-${info.kind}` },
-      element("summary", {}, info.text[0].toUpperCase() + info.text.slice(1)), this.controls, this.fault, this.plot);
-    if (info.kind === "landscape") this.addControls();
+    this.box = element("details", { class: "figure", id: `figure-${info.name}` },
+      element("summary", {}, info.title), this.controls, this.fault, this.plot);
+    if (this.tall) this.addControls();
     this.controls.append(this.busy);
     // Arrays are read when a figure is opened, not before.
     this.box.addEventListener("toggle", () => { if (this.box.open && !this.asked) this.load(); });
@@ -121,23 +91,10 @@ class FigureBox {
     this.entry.addEventListener("change", () => { this.slider.value = this.entry.value; this.load(this.entry.value); });
     const left = element("button", { type: "button", class: "plain" }, "Turn left");
     const right = element("button", { type: "button", class: "plain" }, "Turn right");
-    left.addEventListener("click", () => this.turn(-TURN));
-    right.addEventListener("click", () => this.turn(TURN));
+    left.addEventListener("click", () => superionicFigure.turn(this.plot, -1));
+    right.addEventListener("click", () => superionicFigure.turn(this.plot, 1));
     const cube = element("a", { class: "button plain", href: "/api/material/cube?key=" + encodeURIComponent(key), download: true }, "Cube file");
-    NARROW.addEventListener("change", () => {
-      if (this.plot.layout) window.Plotly.relayout(this.plot, { legend: this.placed() });
-    });
     this.controls.append(element("label", { class: "level" }, "Level (eV)", this.slider), this.entry, left, right, cube);
-  }
-
-  placed() {
-    return NARROW.matches ? { ...this.legend, ...LEGEND_BELOW } : this.legend;
-  }
-
-  async turn(angle) {
-    if (!this.plot.layout) return;
-    const camera = turned(this.plot._fullLayout.scene.camera, angle);
-    await window.Plotly.relayout(this.plot, { "scene.camera": camera });
   }
 
   async load(level) {
@@ -145,24 +102,19 @@ class FigureBox {
     const turn = (this.turnOf = (this.turnOf ?? 0) + 1);
     this.busy.textContent = "Reading …";
     try {
-      const [Plotly, answer] = await Promise.all([loadPlotly(), ask("/api/material/figure", { key, kind: this.kind, level_eV: level })]);
+      const [Plotly, figure] = await Promise.all([loadPlotly(), ask("/api/material/figure", { key, kind: this.name, level_eV: level })]);
       if (turn !== this.turnOf) return;
-      const { data, layout, config } = answer.figure;
-      if (answer.level_eV !== null && this.slider) {
-        this.slider.max = Math.max(Math.min(answer.highest_eV, HIGHEST_LEVEL_eV), answer.level_eV);
-        this.entry.value = answer.level_eV;
-        this.slider.value = answer.level_eV;
+      if (this.slider) {
+        const { meta } = figure.layout;
+        this.slider.max = Math.max(Math.min(meta.highest_eV, HIGHEST_LEVEL_eV), meta.level_eV);
+        this.entry.value = this.slider.value = meta.level_eV;
       }
-      const camera = this.plot._fullLayout?.scene?.camera;
-      if (camera && layout.scene) layout.scene.camera = camera;
-      if (layout.scene) {
-        this.legend = layout.legend;
-        layout.legend = this.placed();
+      if (this.tall) {  // the page has this title, and buttons need less room
+        figure.layout.title.text = "";
+        figure.layout.margin.t = 40;
       }
-      delete layout.width;
-      delete layout.height;
       this.plot.classList.add("shown");
-      await Plotly.react(this.plot, data, { ...layout, autosize: true }, { ...config, responsive: true, displaylogo: false });
+      await superionicFigure.show(this.plot, figure, Plotly, { fill: this.tall });
       this.plot.dataset.drawn = String(turn);
       showFault(this.fault, null);
     } catch (error) {
@@ -196,9 +148,10 @@ async function start() {
     find("downloads").append(element("a", { class: "button plain", id: "source", href: answer.url, rel: "noopener noreferrer" }, "Materials Project"));
   }
   drawNotes(answer);
-  drawNumbers(row);
+  drawNumbers(answer.groups);
+  drawOthers(answer.others);
   drawRuns(row);
   drawStandings();
-  find("figures").append(...answer.figures.map((info) => new FigureBox(info, info.kind === "landscape").box));
+  find("figures").append(...answer.figures.map((info) => new FigureBox(info, info.name === "landscape").box));
 }
 start();
