@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _SOFTWARE_GL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-_WIDE = {"width": 1240, "height": 760}
-_TALL = {"width": 1240, "height": 1100}
-_PHONE = {"width": 390, "height": 800}
+_WIDE = {"width": 1280, "height": 900}
+_TALL = {"width": 1280, "height": 1100}
+_PHONE = {"width": 390, "height": 844}
 _PATIENCE_MS = 120_000
 
 

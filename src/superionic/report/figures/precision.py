@@ -41,6 +41,7 @@ DEFAULT_SCORES = ("xi", "mpe_eV", "free_volume", "consensus", "calibrated", "net
 SCORE_COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY_BLUE)
 MOST_FIRST = 50
 SCORE_NAMES = {"xi": "Ξ", "mpe_eV": "percolation barrier", "network": "force network"}
+_DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot")
 _X, _Y = "first N materials by score (number)", "conductors among them (fraction)"
 
 
@@ -242,7 +243,7 @@ def plotly(data: PrecisionCurves) -> "PlotlyFigure":
             y=curve.value,
             error_y=error_bars(curve.value - curve.low, curve.high - curve.value) if few else None,
             mode="markers" if few else "lines",
-            line={"color": colour, "width": 2},
+            line={"color": colour, "width": 2, "dash": _DASHES[number % len(_DASHES)]},
             marker={"color": colour, "size": 9},
             name=plain(name),
             hovertemplate="first %{x}: %{y:.2f}<extra>" + plain(curve.score) + "</extra>",

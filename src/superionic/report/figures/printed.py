@@ -36,7 +36,14 @@ PX_PER_IN = 150.0
 _LINE_PT, _MARK_PT = 0.5, 0.4
 _LONGEST_LINE = 62
 _LEGEND_COLUMNS = 3
-_DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", "longdash": (0, (5, 1))}
+_DASHES = {
+    "solid": "-",
+    "dash": "--",
+    "dot": ":",
+    "dashdot": "-.",
+    "longdash": (0, (5, 1)),
+    "longdashdot": (0, (5, 1, 1, 1)),
+}
 _MARKS = {
     "circle": "o",
     "square": "s",

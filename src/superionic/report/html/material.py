@@ -24,6 +24,7 @@ from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.screening import LabelSummary, ScreeningDocument
 from superionic.schemas.validation import TemperatureDocument
 
+_NO_PATH = "no percolating path"
 _GRID_NOTE = "from one grid: its error is that of potential, grid and frozen framework"
 
 
@@ -199,7 +200,7 @@ def _landscape(found: MaterialDocuments) -> NumberGroup:
     if row.xi is None:
         return NumberGroup(title, [], f"None. 'superionic screen {_file_name(row)}' computes it.")
     barriers = [
-        Number(name, barrier_text(row, field, missing="no percolating path"), _unit(row, field), note)
+        Number(name, barrier_text(row, field, _NO_PATH), _unit(row, field), note)
         for name, field, note in (
             ("barrier, as published", "mpe_eV", "lowest of all ions"),
             ("barrier in one dimension", "barrier_1d_eV", ""),
