@@ -48,10 +48,11 @@ class Analysis:
         static : bool
             A figure of matplotlib for print, in place of an interactive one of plotly.
         """
-        from superionic.report.figures import msd as figure
+        from superionic.report.figures.kinds import get_kind
+        from superionic.report.figures.msd import curve_of
 
-        curve = figure.curve_of(self.document)
-        return figure.static(curve) if static else figure.plotly(curve)
+        figure = get_kind("msd")
+        return (figure.static if static else figure.plotly)(curve_of(self.document))
 
     def frame(self) -> "pd.DataFrame":
         """Return the numbers as a pandas table of one row."""
