@@ -170,7 +170,11 @@ def d_of(temperature_K: float) -> float:
 
 
 def _run(temperature, evidence, slope=None, d=None, upper=None) -> TemperatureDocument:
-    values = dict.fromkeys(TemperatureDocument.model_fields)
+    fields = TemperatureDocument.model_fields
+    values = {
+        name: None if field.is_required() else field.get_default(call_default_factory=True)
+        for name, field in fields.items()
+    }
     values |= {
         "temperature_K": temperature,
         "seed": 0,
