@@ -90,3 +90,50 @@ def test_chained_runs_through_the_launchpad(server, tmp_path, database_name, zyg
     trajectories = list(site.database().outputs.find({"output.kind": "trajectory"}))
     assert [len(one["output"]["segments"]) for one in trajectories] == [2, 2]
     assert site.submit(file).n_finished == 1
+
+
+def test_points_of_a_landscape_are_shared_through_the_launchpad(
+    server, tmp_path, database_name, zygote
+):
+    """Screened, then refined with single points by VASP, each a job of its own."""
+    site = Site(server, tmp_path / "site", database_name, zygote)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    program = programs / "vasp_std"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE_VASP}"\n')
+    program.chmod(0o755)
+    crystals = site.folder / "crystals.jsonl"
+    write_crystals(crystals, 1)
+    settings = {
+        "prior": TOY,
+        "refine_maker.settings.max_energies": 8,
+        "refine_maker.settings.n_draws": 16,
+        "refine_maker.engine": "vasp",
+        "refine_maker.engine.potcar_spec": True,
+        "refine_maker.engine.custodian": None,
+    }
+    environment = {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "FAKE_VASP_LOG": str(tmp_path / "calls"),
+    }
+    try:
+        assert site.submit(campaign(site.folder, crystals, TOY)).n_submitted == 1
+        assert site.worker(*WORKER).wait(200) == 0
+        write_crystals(crystals, 2)  # the second one was not screened
+        refine = campaign(site.folder, crystals, TOY, flow="refine", settings=settings)
+        submitted = site.submit(refine)
+        assert (submitted.n_submitted, len(submitted.unreadable)) == (1, 1)
+        assert "no landscape" in submitted.unreadable[0].message
+        assert site.worker(*WORKER, env=environment).wait(300) == 0
+        again = site.submit(refine)
+        assert (again.n_submitted, again.n_finished) == (0, 1)
+    finally:
+        site.close()
+    assert set(site.states()) == {"COMPLETED"}, site.log_text()[-5000:]
+    outputs = site.database().outputs
+    points = [row["output"] for row in outputs.find({"output.kind": "point"})]
+    assert len(points) == len((tmp_path / "calls").read_text().splitlines()) <= 8
+    found = [row["output"] for row in outputs.find({"output.kind": "descriptors"})]
+    (refined,) = [one for one in found if one["potential"]["family"] == "vasp"]
+    assert refined["n_evaluations"] == len(points)
+    assert refined["prior"]["potential"]["name"] == TOY.removeprefix("ase:")

@@ -116,7 +116,7 @@ def submit(
         at = (wanted, maker, site.database, site.launchpad, potentials)
         same: dict[str, str] = {}
         try:
-            if not wanted.every_copy:
+            if not wanted.every_copy and wanted.kind.starts_from is None:
                 # Which are the same must be known before the first is submitted: a pass of its own.
                 with counting() as say:
                     same = find_same(

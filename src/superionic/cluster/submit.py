@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
+from importlib import import_module
 from typing import Any
 
 from pymongo.errors import BulkWriteError
@@ -114,9 +115,15 @@ def submit(
     if not dry_run:
         remove_unfinished_submissions(launchpad)
     info = potentials[maker.potential]
+    starts_from = campaign.kind.starts_from
+    if starts_from is not None:  # an engine may have an identity of its own
+        info = maker.info()
     total = Submission()
     for chunk in portions(found, CHUNK_SIZE):
         candidates: dict[str, Candidate] = {}
+        if starts_from is not None:
+            module, _, name = starts_from.partition(":")
+            chunk = getattr(import_module(module), name)(maker, database, chunk)
         for item in chunk:
             if isinstance(item, InputError):
                 total.unreadable.append(item)

@@ -19,6 +19,7 @@ from superionic.store.collection.rows import find_ranking, iter_screening
 from superionic.store.database.answers import database_errors
 from superionic.store.database.finished import finished_keys
 from superionic.store.database.stores import Database, resolve_database
+from superionic.structures.candidate import Candidate
 from superionic.structures.crystals import Crystal
 from superionic.structures.plain import structure_from_dict
 from superionic.workflows.campaign.outcome import Reporter, Task
@@ -143,6 +144,29 @@ def refine_materials(
         keys = [task.key for task in tasks]
         found = rows_of_tasks(outputs, keys, info.weights_sha256, best.policy)
     return RefinementResult(found, rows, failures, len(todo))
+
+
+def with_landscapes(
+    maker: RefineMaker, database: Database, found: Sequence[Candidate | InputError]
+) -> list[Candidate | InputError]:
+    """Return crystals with where their landscapes are, and an error for each that has none.
+
+    Parameters
+    ----------
+    maker : RefineMaker
+        Names the first potential.
+    database : Database
+        The screening collection and its documents, open.
+    found : sequence of Candidate or InputError
+        Crystals, whose landscapes are looked for by their identifiers.
+    """
+    first = identify_potential(maker.bound().prior)
+    errors = [one for one in found if isinstance(one, InputError)]
+    names = [one.material_id for one in found if isinstance(one, Candidate)]
+    build_screening(database, wait=True)
+    rows = screened_rows(database, Best(top=0), maker.mobile_species, first, names)
+    candidates, lost = screened_candidates(database, rows)
+    return [*candidates, *errors, *lost, *_missing(names, rows, first)]
 
 
 def screened_rows(

@@ -33,6 +33,7 @@ from superionic.workflows.jobs.points import (
     Point,
     PointMaker,
     VaspPointMaker,
+    engine_named,
     uuid_of,
 )
 from superionic.workflows.keys import digest, key_fields
@@ -65,13 +66,21 @@ class RefineLandscapeMaker(SettingsMaker):
         Name of the job.
     settings : LearnedSettings
         How surely the landscape is to be known, and what that may cost.
-    engine : AsePointMaker, VaspPointMaker or None
-        What computes the points as jobs of their own; None asks the potential in one job.
+    engine : AsePointMaker, VaspPointMaker, str or None
+        What computes the points as jobs of their own, also by name: ase, vasp. None or
+        ``potential`` asks the potential in one job.
     """
 
     name: str = "refine landscape"
     settings: LearnedSettings = field(default_factory=usual_settings)
-    engine: AsePointMaker | VaspPointMaker | None = None
+    engine: AsePointMaker | VaspPointMaker | str | None = None
+
+    def __post_init__(self) -> None:
+        """Take an engine by its name."""
+        super().__post_init__()
+        if isinstance(self.engine, str):
+            named: Any = engine_named(self.engine)
+            self.engine = named
 
     def job_of(self, *arguments: Any, **named: Any) -> Job:
         """Return the job; it sees the store, where the landscape is, and points may be already."""
@@ -118,7 +127,7 @@ class RefineLandscapeMaker(SettingsMaker):
             [str(parse_spec(potential)), key_fields(self)] if in_key is None else in_key,
         )
         before, settings = starting_point(prior, self.settings)
-        if self.engine is not None:
+        if isinstance(self.engine, PointMaker):
             found = [*(known or []), *(_record(one) for one in points or [])]
             rounds = _Rounds(self, self.engine, prior, before, settings)
             return rounds.go_on(found, (landscape, potential, in_key), task_key)

@@ -119,7 +119,7 @@ class RefineMaker(MaterialMaker):
     def info(self) -> PotentialInfo:
         """Return the identity of what gives the energies; an engine's does not prove itself."""
         engine = self.bound().refine_maker.engine
-        if engine is None:
+        if not isinstance(engine, PointMaker):
             return super().info()
         return PotentialInfo(**engine.identity().model_dump())
 

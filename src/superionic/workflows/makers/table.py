@@ -20,12 +20,16 @@ class FlowKind:
         Names of its jobs, for the campaign's categories.
     result_kind : str
         ``kind`` of the document that is there when the flow is finished.
+    starts_from : str, optional
+        Function ``package.module:name`` of a Maker, the database and candidates, for a flow that
+        goes on from results: returns the candidates with what they start from, and errors.
     """
 
     name: str
     maker: Callable[[], type]
     jobs: tuple[str, ...]
     result_kind: str
+    starts_from: str | None = None
 
 
 def _screen_maker() -> type:
@@ -44,6 +48,12 @@ def _validate_maker() -> type:
     from superionic.workflows.makers.validate import ValidateMaker
 
     return ValidateMaker
+
+
+def _refine_maker() -> type:
+    from superionic.workflows.makers.refine import RefineMaker
+
+    return RefineMaker
 
 
 def _predict_maker() -> type:
@@ -78,6 +88,13 @@ FLOWS: dict[str, FlowKind] = {
             _predict_maker,
             ("prepare", "relax if needed", "shakes", "predict diffusion"),
             "prediction",
+        ),
+        FlowKind(
+            "refine",
+            _refine_maker,
+            ("refine landscape", "single point", "descriptors"),
+            "descriptors",
+            starts_from="superionic.workflows.campaign.refining:with_landscapes",
         ),
     )
 }
