@@ -35,11 +35,7 @@ LAYERS = (
 SEPARATE = ({"landscape", "dynamics"}, {"landscape", "network"}, {"evaluation", "cluster"})
 """Neighbours that know nothing of each other."""
 
-EXCEPTIONS = {
-    ("store.collection.query", "report.tables.export"): "until Rows lie in the API",
-    ("store.collection.query", "report.tables.ranking"): "until Rows lie in the API",
-    ("store.collection.query", "report.tables.text_table"): "until Rows lie in the API",
-}
+EXCEPTIONS: dict[tuple[str, str], str] = {}
 """Imports against the order, and the reason of each."""
 
 

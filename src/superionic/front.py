@@ -10,13 +10,13 @@ NAMES = {
     "CrystalLandscape": "superionic.api.crystal",
     "Dynamics": "superionic.api.dynamics",
     "Predictions": "superionic.api.campaigns",
-    "Rows": "superionic.store.collection.query",
+    "Rows": "superionic.api.rows",
     "analyse": "superionic.api.analysis",
     "explain": "superionic.store.collection.query",
     "landscape": "superionic.api.crystal",
     "md": "superionic.api.dynamics",
     "predict": "superionic.api.campaigns",
-    "query": "superionic.store.collection.query",
+    "query": "superionic.api.rows",
     "read_structures": "superionic.structures.crystals",
     "refine": "superionic.api.campaigns",
     "screen": "superionic.api.campaigns",
@@ -44,11 +44,16 @@ class CallableModule(ModuleType):
     ``si.landscape(...)`` has to work before and after.
     """
 
+    @property
+    def _function(self) -> str:
+        """Name of the function: that of the module, unless it says another (``FUNCTION``)."""
+        return str(vars(self).get("FUNCTION", self.__name__.rpartition(".")[2]))
+
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Call the function."""
-        return load(self.__name__.rpartition(".")[2])(*arguments, **options)
+        return load(self._function)(*arguments, **options)
 
     @property
     def __signature__(self) -> inspect.Signature:
         """Return the signature of the function."""
-        return inspect.signature(load(self.__name__.rpartition(".")[2]))
+        return inspect.signature(load(self._function))

@@ -49,7 +49,7 @@ MOVED: dict[str, str] = {
     "superionic.potentials.chgnet_pack": "superionic.potentials.chgnet.pack",
     "superionic.potentials.compiled": "superionic.potentials.chgnet.compiled",
     "superionic.potentials.gated_kernels": "superionic.potentials.chgnet.gated_kernels",
-    "superionic.query": "superionic.store.collection.query",
+    "superionic.query": "superionic.api.rows",
     "superionic.ranking": "superionic.store.ranking",
     "superionic.ranking.indexes": "superionic.schemas.indexes",
     "superionic.report.evaluation": "superionic.report.tables.evaluation",

@@ -59,7 +59,7 @@ def test_a_function_stays_callable_beside_a_package_of_its_name():
         "assert superionic.landscape.grid is grid\n"
         "assert (inspect.signature(si.landscape), inspect.signature(si.query)) == first\n"
         "assert superionic.query.query is query\n"
-        "from superionic.store.collection.query import query as today\n"
+        "from superionic.api.rows import query as today\n"
         "assert query is today\n"
         "try: si.landscape('nowhere.cif')\n"
         "except Exception as error: print(error)\n"

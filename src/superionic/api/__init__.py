@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from superionic.api.campaigns import Predictions, predict, refine, screen
     from superionic.api.crystal import CrystalLandscape, landscape
     from superionic.api.dynamics import Dynamics, md
-    from superionic.store.collection.query import Rows, explain, query
+    from superionic.api.rows import Rows, query
+    from superionic.store.collection.query import explain
     from superionic.structures.crystals import read_structures
 
 __all__ = [

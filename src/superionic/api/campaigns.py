@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from superionic import defaults
 from superionic.api.makers import predict_maker, refine_maker, screen_maker, selection
+from superionic.api.rows import Rows
 from superionic.defaults import Relaxation
 from superionic.report.tables.text_table import html_table
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.prediction import PredictionDocument
 from superionic.settings import get_settings
-from superionic.store.collection.query import Rows
 from superionic.structures.crystals import Crystal
 from superionic.workflows.campaign.outcome import Quiet
 

@@ -147,7 +147,7 @@ def evaluate(
     if rows_file:
         rows = [row for file in rows_file for row in read_rows_file(file)]
     else:
-        from superionic.store.collection.query import query
+        from superionic.api.rows import query
 
         rows = query(mobile_species=mobile_species, potential=potential, database_uri=database)
     if held_out:

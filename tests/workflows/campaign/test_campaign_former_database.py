@@ -10,6 +10,7 @@ import yaml
 from bson.json_util import loads
 from monty.json import MontyDecoder
 
+from superionic.api.rows import query
 from superionic.cluster.retry import RetryPolicy
 from superionic.cluster.site import launchpad_in
 from superionic.cluster.submit import queued_keys
@@ -18,7 +19,6 @@ from superionic.potentials.registry import identify_potential
 from superionic.settings import SuperionicSettings
 from superionic.store.builders.build import build_screening
 from superionic.store.builders.documents import read_document
-from superionic.store.collection.query import query
 from superionic.store.database.finished import adopt, finished_keys
 from superionic.structures.readers import read_candidates
 from superionic.workflows.campaign.definition import read_campaign

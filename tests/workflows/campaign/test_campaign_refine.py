@@ -53,7 +53,7 @@ def test_a_second_opinion_from_the_first_command_to_the_last(surroundings, datab
     across = json.loads(run("query", "--across", "worst", "-f", "json"))
     assert sorted(row["material_id"] for row in across) == ["salt-Br", "salt-Cl", "salt-F"]
     assert [row["rank"] for row in across] == [1, 2, 3]
-    assert "potential" in run("query").splitlines()[0]  # there are two of them
+    assert "ranking" in run("query", "--all").splitlines()[0]  # there are two of them
 
     # Points that are jobs of their own survive a worker that is killed: they are found again.
     given = {"ids": ["salt-Cl"], "potential": SHAKY, "prior": TOY, "engine": "ase"}

@@ -1,5 +1,6 @@
 """A landscape whose process is killed in the middle goes on where it was."""
 
+import ast
 import os
 import signal
 import subprocess
@@ -14,21 +15,19 @@ from superionic.potentials.remembering import RememberingPotential
 SCRIPT = textwrap.dedent(
     """
     import os, signal, sys
-    import numpy as np
     from pymatgen.core import Lattice, Structure
     from superionic.landscape import evaluation
     from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings, LearnedSettings
-    from superionic.potentials.base import FrozenFramework, Potential
     from superionic.potentials import registry
+    from superionic.potentials.base import FrozenFramework
     from superionic.workflows.jobs import landscape
     from superionic.workflows.jobs.landscape import LandscapeMaker
 
-    mode, deadly = sys.argv[1], int(sys.argv[2])
     evaluation.CHUNK = 20
     spec = 'ase:ase.calculators.lj.LennardJones?{"rc": 6.0, "sigma": 2.2}'
     known = registry.load_potential(spec, check=False)
     made = type(known).frozen_framework
-    n_asked = 0
+    n_asked, end_at, end = 0, None, None
 
     class Counting(FrozenFramework):
         def __init__(self, inner):
@@ -36,59 +35,76 @@ SCRIPT = textwrap.dedent(
 
         def energies(self, positions_A):
             global n_asked
+            if end_at is not None and n_asked + len(positions_A) > end_at:
+                end()
             n_asked += len(positions_A)
-            if deadly and n_asked > deadly:
-                os.kill(os.getpid(), signal.SIGKILL)
             return self.inner.energies(positions_A)
 
     type(known).frozen_framework = lambda self, *crystal: Counting(made(self, *crystal))
     landscape.load_potential = lambda spec: known
-    salt = Structure.from_spacegroup(
-        "Fm-3m", Lattice.cubic(5.1), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
-    )
+    sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.1), ["Li", "Cl"], sites)
     salt = salt.get_primitive_structure()
     salt.translate_sites([1], [0.03, 0.05, 0.02])
-    adaptive = AdaptiveSettings() if mode == "adaptive" else None
-    learned = LearnedSettings(max_energies=60) if mode == "learned" else None
-    settings = LandscapeSettings(grid_step_A=0.8, adaptive=adaptive, learned=learned)
-    found = LandscapeMaker(settings=settings).make.original(
-        LandscapeMaker(settings=settings), salt, spec, "Li", "salt"
-    )
-    total = sum(float(one.unpack().sum()) for one in found.arrays.energies_eV)
-    print(n_asked, found.n_evaluations, total)
+    MODES = {
+        "exact": {},
+        "adaptive": {"adaptive": AdaptiveSettings()},
+        "learned": {"learned": LearnedSettings(max_energies=60)},
+    }
+
+    def compute(mode):
+        "Return energies that were asked of the potential, those of the document, and their sum."
+        global n_asked
+        n_asked = 0
+        maker = LandscapeMaker(settings=LandscapeSettings(grid_step_A=0.8, **MODES[mode]))
+        found = maker.make.original(maker, salt, spec, "Li", "salt")
+        total = sum(float(one.unpack().sum()) for one in found.arrays.energies_eV)
+        return n_asked, found.n_evaluations, total
+
+    def stop():
+        raise KeyboardInterrupt
+    """
+)
+KILLED = "end_at, end = 45, lambda: os.kill(os.getpid(), signal.SIGKILL)\ncompute('exact')"
+GOES_ON = textwrap.dedent(
+    """
+    found = {"exact": [compute("exact"), compute("exact")]}
+    for mode in ("adaptive", "learned"):
+        whole = compute(mode)
+        end_at, end = whole[0] // 2, stop
+        try:
+            compute(mode)
+        except KeyboardInterrupt:
+            end_at = None
+        found[mode] = [compute(mode), whole]
+    print(found)
     """
 )
 
 
-def compute(mode, cache_dir, deadly=0):
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, mode, str(deadly)],
+def run(code, cache_dir):
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT + code],
         capture_output=True,
         text=True,
         env={**os.environ, "SUPERIONIC_CACHE_DIR": str(cache_dir)},
         timeout=300,
     )
-    if deadly:
-        assert done.returncode == -signal.SIGKILL, done.stderr
-        return None
-    assert done.returncode == 0, done.stderr
-    n_asked, n_evaluations, total = done.stdout.split()
-    return int(n_asked), int(n_evaluations), float(total)
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("mode", ["exact", "adaptive", "learned"])
-def test_what_was_evaluated_is_not_evaluated_again(mode, tmp_path):
-    whole = compute(mode, tmp_path / "whole")
-    n_all = whole[0]
-    assert n_all == whole[1]
-    compute(mode, tmp_path / "killed", deadly=n_all // 2)
-    (kept,) = (tmp_path / "killed" / "unfinished").iterdir()
+def test_what_was_evaluated_is_not_evaluated_again(tmp_path):
+    done = run(KILLED, tmp_path)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (kept,) = (tmp_path / "unfinished").iterdir()
     assert kept.stat().st_size > 0
-    n_asked, n_evaluations, total = compute(mode, tmp_path / "killed")
-    assert 0 < n_asked < n_all - n_all // 4
-    assert (n_evaluations, total) == whole[1:]  # to the last bit, and as many in the document
-    assert not kept.exists()
+    done = run(GOES_ON, tmp_path)
+    assert done.returncode == 0, done.stderr
+    for again, whole in ast.literal_eval(done.stdout).values():
+        assert 0 < again[0] <= 0.7 * whole[0]
+        assert whole[0] == whole[1]
+        assert again[1:] == whole[1:]  # to the last bit, and as many in the document
+    assert not list((tmp_path / "unfinished").iterdir())
 
 
 def test_a_record_that_is_cut_short_is_asked_for_again(tmp_path):
