@@ -81,24 +81,21 @@ def crystals(n: int, start: int = 0):
         yield Candidate(f"salt-{i}", structure)
 
 
-def campaign():
+def campaign(found=()):
     from superionic.workflows.campaign.definition import Campaign
 
     return Campaign(
-        crystals=[Path("none")],
+        crystals=list(found),
+        every_copy=True,
         potential=POTENTIAL,
         settings={"landscape_maker.settings.grid_step_A": 1.6, "relax_maker": None},
     )
 
 
 def fill(opened, n: int, start: int = 0):
-    from superionic.cluster.identity import potentials_of
     from superionic.cluster.submit import submit
 
-    wanted = campaign()
-    maker = wanted.maker(POTENTIAL)
-    at = (maker, opened.database, opened.launchpad, potentials_of(maker))
-    return submit(crystals(n, start), wanted, *at)
+    return submit(campaign(crystals(n, start)), opened, POTENTIAL)
 
 
 def measure_submit(args) -> None:

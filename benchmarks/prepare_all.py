@@ -22,12 +22,14 @@ def main() -> None:
     from superionic.errors import InputError
     from superionic.structures import PrepareSettings, prepare
     from superionic.structures.filters import read_filters
-    from superionic.workflows.campaign.selection import SelectionSettings, select
+    from superionic.workflows.campaign.definition import campaign_of
+    from superionic.workflows.campaign.selection import select
 
     start = time.process_time()
-    filters = tuple(read_filters(options.filters)) if options.filters else ()
+    fields = {"crystals": options.paths, "mobile_species": options.mobile, "flow": "label"}
+    filters = read_filters(options.filters) if options.filters else []
     settings = PrepareSettings()
-    chosen = select(options.paths, options.mobile, settings, SelectionSettings(filters=filters))
+    (chosen,) = select(campaign_of({**fields, "filters": filters}))
     selected = time.process_time()
     for line in chosen.lines():
         print(line)

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
         Analysis,
         CrystalLandscape,
         Dynamics,
-        Predictions,
+        Results,
         Rows,
         analyse,
         explain,
+        label,
         landscape,
         md,
         predict,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
         read_structures,
         refine,
         screen,
+        submit,
+        validate,
     )
 
     __version__: str
@@ -35,11 +38,12 @@ __all__ = [
     "Analysis",
     "CrystalLandscape",
     "Dynamics",
-    "Predictions",
+    "Results",
     "Rows",
     "__version__",
     "analyse",
     "explain",
+    "label",
     "landscape",
     "md",
     "predict",
@@ -47,6 +51,8 @@ __all__ = [
     "read_structures",
     "refine",
     "screen",
+    "submit",
+    "validate",
 ]
 
 

@@ -7,6 +7,7 @@ Relaxation = Literal["auto", "cell", "never"]
 cell, too; ``never``."""
 
 MOBILE = "Li"
+POTENTIAL = "chgnet"
 POLICY = "free_volume"
 GRID_STEP_A = 0.25
 RELAX: Relaxation = "auto"
@@ -22,5 +23,7 @@ TEMPERATURE_K = 1000.0
 LENGTH_ps = 10.0
 EQUILIBRATION_ps = 2.0
 SEED = 0
+TEMPERATURES_K = (500.0, 600.0, 700.0, 800.0, 1000.0)
+VALIDATION_LENGTH_ps = 30.0
 REFINE_ENERGIES = 30
 N_ORDERINGS = 1

@@ -4,7 +4,7 @@ Every one of them says which material (or file, or setting) it is about, what is
 do. ``code`` is stable and short: campaigns group failures by it.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class SuperionicError(Exception):
@@ -45,7 +45,7 @@ class SuperionicError(Exception):
             "material_id": self.material_id,
         }
 
-    def for_material(self, material_id: str) -> "SuperionicError":
+    def for_material(self, material_id: str) -> Self:
         """Return this error, naming the material if none was named yet."""
         self.material_id = self.material_id or material_id
         return self

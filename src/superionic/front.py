@@ -9,10 +9,11 @@ NAMES = {
     "Analysis": "superionic.api.analysis",
     "CrystalLandscape": "superionic.api.crystal",
     "Dynamics": "superionic.api.dynamics",
-    "Predictions": "superionic.api.campaigns",
+    "Results": "superionic.api.campaigns",
     "Rows": "superionic.api.rows",
     "analyse": "superionic.api.analysis",
     "explain": "superionic.store.collection.query",
+    "label": "superionic.api.campaigns",
     "landscape": "superionic.api.crystal",
     "md": "superionic.api.dynamics",
     "predict": "superionic.api.campaigns",
@@ -20,6 +21,8 @@ NAMES = {
     "read_structures": "superionic.structures.crystals",
     "refine": "superionic.api.campaigns",
     "screen": "superionic.api.campaigns",
+    "submit": "superionic.api.campaigns",
+    "validate": "superionic.api.campaigns",
 }
 """Each name, and the module that has it."""
 

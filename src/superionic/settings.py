@@ -69,11 +69,16 @@ class SuperionicSettings(BaseSettings):
         "names them, beside the known ones: `my_module`, `ase.calculators.cp2k`. In the "
         "environment separated by commas.",
     )
+    flows: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Flows of your own, beside those of the package: `my_package.my_module:NAME` "
+        "of a FlowKind. In the environment separated by commas.",
+    )
     workers: int = Field(
         0, ge=0, description="Worker processes; 0 means one for each physical core."
     )
 
-    @field_validator("calculators", mode="before")
+    @field_validator("calculators", "flows", mode="before")
     @classmethod
     def _separated(cls, value: Any) -> Any:
         if isinstance(value, str):

@@ -82,7 +82,7 @@ def test_predictions_of_structures(tmp_path):
     frame = found.frame()
     assert frame["log10_msd_slope"].to_list() == [one.log10_msd_slope for one in found]
     assert frame["potential"].unique().tolist() == [load_potential(TOY).info.label]
-    assert type(found[:1]) is si.Predictions
+    assert type(found[:1]) is si.Results
     again = si.predict(crystals[0], **options)
     assert again[0].job_uuid == found[0].job_uuid
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import superionic as si
-from superionic.cli import descriptors, label, predict, query, screen
+from superionic.cli import compute, descriptors, query
 from superionic.front import NAMES, load
 
 SOURCE = Path(si.__file__)
@@ -87,6 +87,9 @@ SAME = {
     "temperature": "temperature_K",
     "length": "length_ps",
     "seed": "seed",
+    "top": "top",
+    "engine": "engine",
+    "calculator": "calculator",
     "max_barrier": "max_barrier_eV",
     "formula": "formula",
 }
@@ -96,9 +99,11 @@ SAME = {
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        (screen.screen, "screen"),
-        (predict.predict, "predict"),
-        (label.label, "md"),
+        (compute.screen, "screen"),
+        (compute.predict, "predict"),
+        (compute.label, "label"),
+        (compute.label, "md"),
+        (compute.validate, "validate"),
         (descriptors.descriptors, "landscape"),
         (query.query, "query"),
     ],
@@ -110,9 +115,6 @@ def test_defaults_are_those_of_the_command_line(command, name):
     for option, argument in SAME.items():
         if option not in options or argument not in arguments:
             continue
-        default = options[option].default
-        # The command says with None that a campaign file may have the value.
-        expected = "auto" if option == "relax" and default is None else default
-        assert arguments[argument].default == expected, option
+        assert arguments[argument].default == options[option].default, option
         compared += 1
     assert compared >= 4

@@ -75,7 +75,8 @@ def test_a_trajectory_is_read_or_refused_with_a_reason(folder):
     assert "no trajectory of ASE" in found.output
 
 
-def test_where_none_holds_the_ion_each_says_so(folder):
+def test_that_none_holds_the_ion_is_one_error(folder):
     found = run(folder, "--mobile", "K")
     assert found.exit_code == 3
-    assert "a: LiCl holds no K." in found.output
+    assert "None of the 3 crystals holds K." in found.output
+    assert "-3 without the mobile ion" in found.output

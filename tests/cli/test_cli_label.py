@@ -5,10 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from campaign_fixtures import write_crystals
-from typer.testing import CliRunner
 
-from superionic.cli.app import app
 from superionic.errors import SettingsError
 from superionic.report.tables.labels import longest_runs, read_data_set
 from superionic.structures import read_candidates
@@ -16,23 +13,6 @@ from superionic.workflows.campaign.definition import read_campaign
 from superionic.workflows.makers.label import LabelMaker
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
-
-
-def test_either_crystals_or_a_campaign_file(tmp_path):
-    write_crystals(tmp_path / "crystals", 1)
-    both = ["label", str(tmp_path / "crystals"), "--campaign", str(WORKFLOWS / "label_1000K.yaml")]
-    for arguments in (["label"], both):
-        result = CliRunner().invoke(app, arguments)
-        assert result.exit_code == 2
-        assert "--campaign" in result.output
-
-
-def test_a_campaign_of_another_flow_is_refused():
-    result = CliRunner().invoke(
-        app, ["label", "--campaign", str(WORKFLOWS / "screen_examples.yaml")]
-    )
-    assert isinstance(result.exception, SettingsError)
-    assert "flow 'screen'" in str(result.exception)
 
 
 def test_the_published_campaign_is_what_its_data_card_says():

@@ -9,11 +9,9 @@ from cluster_site import Site, campaign
 from cluster_trials import TOY, WORKER
 from pymatgen.core import Lattice, Structure
 
-from superionic.cluster.identity import potentials_of
-from superionic.cluster.same import candidates_of, find_same
 from superionic.cluster.submit import Submission, submit
 from superionic.store.builders.build import build_screening
-from superionic.store.builders.names import link_names, record_names
+from superionic.store.builders.names import link_names
 from superionic.workflows.campaign.definition import read_campaign
 
 pytestmark = pytest.mark.process
@@ -35,16 +33,10 @@ def rows_of(site: Site) -> dict[str, dict]:
 
 
 def submit_each_once(site: Site, path: Path) -> tuple[Submission, dict[str, str]]:
-    """Submit as the command does."""
-    wanted = read_campaign(path)
-    maker = wanted.maker("none")
-    potentials = potentials_of(maker)
+    """Submit as the command does; return what stands for what, too."""
     with site.opened() as opened:
-        at = (wanted, maker, opened.database, opened.launchpad, potentials)
-        same = find_same(candidates_of(wanted, maker), *at)
-        record_names(opened.database, same, maker.mobile_species)
-        found = candidates_of(wanted, maker)
-        return submit(found, *at, duplicates=same), same
+        done = submit(read_campaign(path), opened, "none")
+    return done, {name["name"]: name["same_as"] for name in site.database().names.find({})}
 
 
 def test_one_of_several_names_is_computed_and_all_have_rows(

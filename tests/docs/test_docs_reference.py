@@ -35,7 +35,10 @@ def test_every_command_and_option_has_a_description():
     options = {name: one for one in screen.parameters for name in one.names}
     assert options["--step"].default == "0.25"
     assert options["--relax"].value == "auto, cell, never"
-    assert options["PATHS"].required
+    assert options["PATHS"].is_argument
+    assert options["--campaign"].value
+    (descriptors,) = [one for one in found if one.name == "superionic descriptors"]
+    assert next(one for one in descriptors.parameters if one.names == ("FILE",)).required
 
 
 def test_every_field_of_every_document_has_a_description():

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import shlex
 from importlib.util import find_spec
 
@@ -86,6 +87,7 @@ def test_a_wrong_command_is_noticed():
 def test_files_have_these_settings(block, tmp_path, monkeypatch):
     # The pages say that the site has to name the calculators that start programs.
     monkeypatch.setattr(get_settings(), "calculators", ("ase.calculators.cp2k",))
+    _install_flows(ROOT / block.page, tmp_path, monkeypatch)
     content = yaml.safe_load(block.text)
     if list(content) == ["filters"]:
         assert parse_filters(content["filters"], block.name)
@@ -96,6 +98,18 @@ def test_files_have_these_settings(block, tmp_path, monkeypatch):
         (read_study if "variants" in content else read_train_file)(path)
         return
     read_campaign(path).maker("chgnet")
+
+
+def _install_flows(path, folder, monkeypatch):
+    """Do what a page says that adds a flow."""
+    named = re.search(r"SUPERIONIC_FLOWS=(\S+)", path.read_text())
+    if named is None:
+        return
+    for block in blocks(path):
+        if block.file is not None:
+            (folder / block.file).write_text(block.text)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(get_settings(), "flows", (named[1],))
 
 
 def test_a_wrong_setting_is_noticed(tmp_path):

@@ -51,7 +51,7 @@ def cpu_time_s() -> float:
 
 @pytest.mark.process
 @pytest.mark.parametrize(
-    "name", ["cluster", "own_potential", "own_mobile_ion", "own_labels"], ids=str
+    "name", ["cluster", "own_potential", "own_mobile_ion", "own_labels", "add_a_flow"], ids=str
 )
 def test_how_to(folder, name):
     run_page(f"howto/{name}.md", folder)

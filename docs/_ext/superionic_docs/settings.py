@@ -37,7 +37,7 @@ def makers() -> dict[str, type]:
     """Return the Maker of each kind of flow, by the name that campaign files use."""
     from superionic.workflows.makers.table import FLOWS
 
-    return {name: kind.maker() for name, kind in FLOWS.items()}
+    return {name: kind.maker_class() for name, kind in FLOWS.items()}
 
 
 def roots() -> list[type]:

@@ -1,15 +1,24 @@
 """What ``import superionic as si`` offers, over the same functions as the commands.
 
 ``landscape`` and ``md`` compute one crystal in this process and need no database. ``screen``,
-``predict`` and ``query`` work as the commands of their names, on the same database: what is there
-is not computed again. Results show themselves in a notebook, and ``frame()`` gives pandas.
+``predict``, ``label``, ``validate``, ``refine``, ``submit`` and ``query`` work as the commands of
+their names, on the same database: what is there is not computed again. Results show themselves in a
+notebook, and ``frame()`` gives pandas.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from superionic.api.analysis import Analysis, analyse
-    from superionic.api.campaigns import Predictions, predict, refine, screen
+    from superionic.api.campaigns import (
+        Results,
+        label,
+        predict,
+        refine,
+        screen,
+        submit,
+        validate,
+    )
     from superionic.api.crystal import CrystalLandscape, landscape
     from superionic.api.dynamics import Dynamics, md
     from superionic.api.rows import Rows, query
@@ -20,10 +29,11 @@ __all__ = [
     "Analysis",
     "CrystalLandscape",
     "Dynamics",
-    "Predictions",
+    "Results",
     "Rows",
     "analyse",
     "explain",
+    "label",
     "landscape",
     "md",
     "predict",
@@ -31,6 +41,8 @@ __all__ = [
     "read_structures",
     "refine",
     "screen",
+    "submit",
+    "validate",
 ]
 
 

@@ -1,78 +1,75 @@
-"""Many crystals at once: the functions of the commands ``screen`` and ``predict``."""
+"""Many crystals at once: the functions of the commands of the same names."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, overload
 
 from superionic import defaults
-from superionic.api.makers import predict_maker, refine_maker, screen_maker, selection
 from superionic.api.rows import Rows
 from superionic.defaults import Relaxation
-from superionic.report.tables.text_table import html_table
+from superionic.report.tables.view import view_of
 from superionic.schemas.failure import FailureDocument
+from superionic.schemas.label import LabelRow
 from superionic.schemas.prediction import PredictionDocument
-from superionic.settings import get_settings
+from superionic.schemas.validation import ValidationDocument
+from superionic.settings import SuperionicSettings, get_settings
 from superionic.structures.crystals import Crystal
-from superionic.workflows.campaign.outcome import Quiet
+from superionic.workflows.campaign.definition import Best, Campaign, campaign_of, read_campaign
+from superionic.workflows.campaign.outcome import Reporter
+from superionic.workflows.makers.table import flow_kind
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from superionic.workflows.campaign.outcome import Reporter
+    from superionic.cluster.submit import Submission
+    from superionic.workflows.campaign.engine import CampaignResult
 
 Crystals = Crystal | Sequence[Crystal]
+T = TypeVar("T")
 
 
-class Predictions(list[PredictionDocument]):
-    """Predictions of the force network, one for each crystal.
+class Results(list[T], Generic[T]):
+    """Results of a flow, one for each crystal; they show themselves in a notebook.
 
     Parameters
     ----------
-    documents : iterable of PredictionDocument
-        The predictions.
+    results : iterable
+        The documents of the results.
+    flow : str
+        Name of the flow.
     failures : sequence of FailureDocument
         Crystals that could not be read or computed, and why.
     """
 
     def __init__(
         self,
-        documents: Iterable[PredictionDocument] = (),
+        results: Iterable[T] = (),
+        flow: str = "predict",
         failures: Sequence[FailureDocument] = (),
     ) -> None:
-        super().__init__(documents)
+        super().__init__(results)
+        self.flow = flow
         self.failures = list(failures)
 
     @overload
-    def __getitem__(self, index: SupportsIndex) -> PredictionDocument: ...
+    def __getitem__(self, index: SupportsIndex) -> T: ...
 
     @overload
-    def __getitem__(self, index: slice) -> "Predictions": ...
+    def __getitem__(self, index: slice) -> "Results[T]": ...
 
     def __getitem__(self, index: Any) -> Any:
         found = super().__getitem__(index)
-        return Predictions(found) if isinstance(index, slice) else found
+        return Results(found, self.flow) if isinstance(index, slice) else found
 
     def frame(self) -> "pd.DataFrame":
-        """Return the predictions as a pandas table."""
-        import pandas as pd
-
-        nested = {"settings", "provenance", "potential", "other_targets"}
-        records = [
-            one.model_dump(exclude=nested)
-            | {"potential": one.potential.label}
-            | {"flags": ";".join(one.flags), "warnings": ";".join(w.code for w in one.warnings)}
-            for one in self
-        ]
-        names = [name for name in PredictionDocument.model_fields if name not in nested]
-        return pd.DataFrame(records, columns=[*names, "potential"]).set_index("material_id")
+        """Return the results as a pandas table."""
+        return view_of(flow_kind(self.flow)).frame(self)
 
     def _repr_html_(self) -> str:
-        from superionic.report.tables.predictions import prediction_cells
         from superionic.report.tables.ranking import failures_html
 
-        columns, cells = prediction_cells(self)
-        return html_table(columns, cells) + failures_html(self.failures)
+        return view_of(flow_kind(self.flow)).html(self) + failures_html(self.failures)
 
 
 def screen(
@@ -105,7 +102,7 @@ def screen(
     crystals : path, Structure, Atoms, or a sequence of them
         Files, folders, crystals.
     mobile : str
-        The mobile ion, such as Li, Na+, Ag or F-.
+        The mobile ion, such as Li, Na+, Ag or F-; several, joined by commas, one after the other.
     potential : str, optional
         Specification of the potential; by default the setting ``potential``, which is chgnet.
     policy : str
@@ -156,33 +153,19 @@ def screen(
     >>> rows[0].formula, rows.frame()["barrier_3d_eV"].round(2).to_list()
     ('LiI', [0.6])
     """
-    from superionic.workflows.campaign.screening import screen_paths
-
-    maker = screen_maker(
-        mobile,
-        potential,
-        step_A=step_A,
-        adaptive=adaptive,
-        learned=learned,
-        max_energies=max_energies,
-        relax=relax,
-        min_width_A=min_width_A,
-        radius_A=radius_A,
-    )
-    chosen = selection(filters=filters, orderings=orderings, every_copy=every_copy)
-    settings = _settings(database_uri)
-    with _reporter(progress) as reporter:
-        result = screen_paths(
-            as_list(crystals),
-            maker,
-            settings,
-            reporter,
-            n_workers=workers or settings.workers,
-            prefer_uri=database_uri is not None,
-            selection=chosen,
-            policy=policy,
-        )
-    return Rows(result.rows, policy, result.failures, database_uri)
+    options = {
+        "step_A": step_A,
+        "adaptive": adaptive,
+        "learned": learned,
+        "max_energies": max_energies,
+        "relax": relax,
+        "min_width_A": min_width_A,
+        "radius_A": radius_A,
+    }
+    chosen = _chosen(filters, orderings, every_copy)
+    campaign = _campaign("screen", crystals, mobile, potential, options, **chosen)
+    rows, failures = _run(campaign, workers, database_uri, progress, policy=policy)
+    return Rows(rows, policy, failures, database_uri)
 
 
 def predict(
@@ -193,10 +176,13 @@ def predict(
     network: str | Path | None = None,
     n_shakes: int | None = None,
     relax: Relaxation = defaults.RELAX,
+    filters: str | Path | Sequence[dict] | None = None,
+    orderings: int = defaults.N_ORDERINGS,
+    every_copy: bool = False,
     workers: int | None = None,
     database_uri: str | None = None,
     progress: bool = True,
-) -> Predictions:
+) -> Results[PredictionDocument]:
     """Predict the diffusion of an ion at 1000 K from how crystals answer to being shaken.
 
     What ``superionic predict`` does: results are kept in the database, and nothing is computed
@@ -204,33 +190,21 @@ def predict(
 
     Parameters
     ----------
-    crystals : path, Structure, Atoms, or a sequence of them
-        Files, folders, crystals.
-    mobile : str
-        The mobile ion.
-    potential : str, optional
-        Specification of the potential; by default the setting ``potential``, which is chgnet.
+    crystals, mobile, potential, filters, orderings, every_copy, workers, database_uri, progress
+        As for :func:`screen`.
     network : path, optional
         A network that ``superionic train`` wrote; by default the one of the package.
     n_shakes : int, optional
         Shakes of each crystal; by default as many as the network was trained with.
     relax : {"auto", "cell", "never"}
         Relax positions where a force is above 0.1 eV/A; the cell, too; or nothing.
-    workers : int, optional
-        Worker processes; by default the setting ``workers``, else one for each core.
-    database_uri : str, optional
-        MongoDB URI; without it the configured database, or the local server.
-    progress : bool
-        Whether progress is shown on standard error.
 
     Raises
     ------
-    UnreadableFileError
-        When there is no crystal.
     NetworkError
         When the network cannot be loaded, or the extra ``network`` is not installed.
-    SettingsError, PotentialError, DatabaseError
-        When nothing can be computed.
+    UnreadableFileError, SettingsError, PotentialError, DatabaseError
+        As for :func:`screen`.
 
     Examples
     --------
@@ -240,20 +214,204 @@ def predict(
     >>> found[0].formula, found.frame()["n_shakes"].to_list()
     ('LiI', [1])
     """
-    from superionic.workflows.campaign.predicting import predict_paths
+    options = {"network": network, "n_shakes": n_shakes, "relax": relax}
+    chosen = _chosen(filters, orderings, every_copy)
+    campaign = _campaign("predict", crystals, mobile, potential, options, **chosen)
+    return _results("predict", campaign, workers, database_uri, progress)
 
-    maker = predict_maker(mobile, potential, network=network, n_shakes=n_shakes, relax=relax)
+
+def label(
+    crystals: Crystals,
+    mobile: str = defaults.MOBILE,
+    potential: str | None = None,
+    *,
+    temperature_K: float = defaults.TEMPERATURE_K,
+    length_ps: float = defaults.LENGTH_ps,
+    equilibration_ps: float = defaults.EQUILIBRATION_ps,
+    seed: int = defaults.SEED,
+    relax: Relaxation = defaults.RELAX,
+    filters: str | Path | Sequence[dict] | None = None,
+    orderings: int = defaults.N_ORDERINGS,
+    every_copy: bool = False,
+    workers: int | None = None,
+    database_uri: str | None = None,
+    progress: bool = True,
+) -> Results[LabelRow]:
+    """Label crystals with the diffusion of an ion, by molecular dynamics.
+
+    What ``superionic label`` does; :func:`superionic.md` runs one crystal without a database.
+
+    Parameters
+    ----------
+    crystals, mobile, potential, filters, orderings, every_copy, workers, database_uri, progress
+        As for :func:`screen`.
+    temperature_K : float
+        Temperature.
+    length_ps : float
+        Longest production; a run ends before when its answer is settled.
+    equilibration_ps : float
+        Time before the production.
+    seed : int
+        Of velocities and thermostat.
+    relax : {"auto", "cell", "never"}
+        Relax positions where a force is above 0.1 eV/A; the cell, too; or nothing.
+
+    Raises
+    ------
+    UnreadableFileError, SettingsError, DiffusionError, PotentialError, DatabaseError
+        As for :func:`screen`.
+
+    Examples
+    --------
+    >>> import superionic as si
+    >>> crystal = "workflows/example_crystals/mp-22899.cif"
+    >>> pairs = 'ase:ase.calculators.lj.LennardJones?{"sigma": 2.7, "rc": 6.0, "smooth": true}'
+    >>> short = {"length_ps": 0.04, "equilibration_ps": 0.02, "relax": "never"}
+    >>> found = si.label(crystal, potential=pairs, progress=False, **short)
+    >>> found[0].formula, found[0].production_ps
+    ('LiI', 0.04)
+    """
+    options = {
+        "temperature_K": temperature_K,
+        "length_ps": length_ps,
+        "equilibration_ps": equilibration_ps,
+        "seed": seed,
+        "relax": relax,
+    }
+    chosen = _chosen(filters, orderings, every_copy)
+    campaign = _campaign("label", crystals, mobile, potential, options, **chosen)
+    return _results("label", campaign, workers, database_uri, progress)
+
+
+def validate(
+    crystals: Crystals = (),
+    mobile: str = defaults.MOBILE,
+    potential: str | None = None,
+    *,
+    top: int | None = None,
+    policy: str = defaults.POLICY,
+    ids: Sequence[str] = (),
+    temperatures_K: Sequence[float] = defaults.TEMPERATURES_K,
+    length_ps: float = defaults.VALIDATION_LENGTH_ps,
+    engine: str = "ase",
+    calculator: str | None = None,
+    seed: int = defaults.SEED,
+    workers: int | None = None,
+    database_uri: str | None = None,
+    progress: bool = True,
+) -> Results[ValidationDocument]:
+    """Confirm candidates by molecular dynamics at several temperatures.
+
+    What ``superionic validate`` does, of crystals or of the best of the screening collection.
+
+    Parameters
+    ----------
+    crystals, mobile, potential, workers, database_uri, progress
+        As for :func:`screen`.
+    top : int, optional
+        As many of the best by the policy: of the crystals, or of the collection.
+    policy : str
+        What ranks them.
+    ids : sequence of str
+        Identifiers of materials of the collection.
+    temperatures_K : sequence of float
+        Temperatures of the runs.
+    length_ps : float
+        Longest production at each.
+    engine : {"ase", "vasp"}
+        What runs the dynamics.
+    calculator : str, optional
+        What gives the forces, where it is not the potential.
+    seed : int
+        Of velocities and thermostat.
+
+    Raises
+    ------
+    UnreadableFileError, SettingsError, DiffusionError, PotentialError, DatabaseError
+        As for :func:`screen`.
+
+    Examples
+    --------
+    >>> import superionic as si
+    >>> si.validate(top=3, policy="consensus").frame()["verdict"]  # doctest: +SKIP
+    """
+    options = {
+        "temperatures_K": temperatures_K,
+        "length_ps": length_ps,
+        "engine": engine,
+        "calculator": calculator,
+        "seed": seed,
+    }
+    best = Best(top=top or 0, policy=policy, ids=tuple(ids)) if top or ids else None
+    campaign = _campaign("validate", crystals, mobile, potential, options, best=best)
+    return _results("validate", campaign, workers, database_uri, progress)
+
+
+def submit(
+    crystals: Crystals | Campaign,
+    flow: str = "screen",
+    mobile: str = defaults.MOBILE,
+    potential: str | None = None,
+    *,
+    launchpad: str | Path | None = None,
+    dry_run: bool = False,
+    database_uri: str | None = None,
+    **options: Any,
+) -> "Submission":
+    """Submit a small workflow for each crystal to the FireWorks launchpad.
+
+    What ``superionic submit`` does: what is finished, or in the launchpad, is not submitted again.
+
+    Parameters
+    ----------
+    crystals : path, Structure, Atoms, a sequence of them, or Campaign
+        Files, folders, crystals; a campaign file by its name (``.yaml``); or a campaign, of which
+        the arguments up to ``options`` are part.
+    flow : str
+        Kind of flow.
+    mobile, potential
+        As for :func:`screen`.
+    launchpad : path, optional
+        FireWorks' ``my_launchpad.yaml``; without it, the one that FireWorks finds, or the results
+        database itself.
+    dry_run : bool
+        Count only.
+    database_uri : str, optional
+        As for :func:`screen`.
+    **options
+        Options of the flow, such as ``step_A``.
+
+    Raises
+    ------
+    UnreadableFileError, SettingsError, PotentialError, DatabaseError
+        When nothing can be submitted.
+
+    Examples
+    --------
+    >>> import superionic as si
+    >>> crystal = "workflows/example_crystals/mp-22899.cif"
+    >>> si.submit(crystal, step_A=0.6, dry_run=True).n_read
+    1
+    """
+    from superionic.cluster.site import open_site
+    from superionic.cluster.submit import submit as submit_campaign
+
+    if isinstance(crystals, Campaign):
+        campaign = crystals
+    elif isinstance(crystals, str | Path) and Path(crystals).suffix in (".yaml", ".yml"):
+        campaign = read_campaign(Path(crystals))
+    else:
+        campaign = _campaign(flow, crystals, mobile, potential, options)
     settings = _settings(database_uri)
-    with _reporter(progress) as reporter:
-        result = predict_paths(
-            as_list(crystals),
-            maker,
-            settings,
-            reporter,
-            n_workers=workers or settings.workers,
-            prefer_uri=database_uri is not None,
-        )
-    return Predictions(result.documents, result.failures)
+    with open_site(
+        settings,
+        launchpad=None if launchpad is None else Path(launchpad),
+        writing=not dry_run,
+        prefer_uri=database_uri is not None,
+    ) as site:
+        if not dry_run:
+            site.launchpad.prepare()
+        return submit_campaign(campaign, site, settings.potential, dry_run=dry_run)
 
 
 def refine(
@@ -324,13 +482,12 @@ def refine(
     >>> second[0].prior_potential, second[0].n_evaluations <= 30
     ('chgnet:0.3.0', True)
     """
-    from superionic.workflows.campaign.refining import refine_materials
-    from superionic.workflows.campaign.validating import Best
+    from superionic.workflows.campaign.refining import refine_maker, refine_materials
 
     maker = refine_maker(mobile, potential, prior=prior, max_energies=max_energies, engine=engine)
     settings = _settings(database_uri)
     given = as_list(crystals)
-    best = Best(top, policy, tuple(ids)) if top or ids or given else None
+    best = Best(top=top, policy=policy, ids=tuple(ids)) if top or ids or given else None
     with _reporter(progress) as reporter:
         result = refine_materials(
             maker,
@@ -344,25 +501,90 @@ def refine(
     return Rows(result.rows, policy, result.failures, database_uri)
 
 
-def as_list(crystals: Crystals) -> list[Any]:
+def as_list(crystals: Any) -> list[Any]:
     """Return crystals as a list; a structure and ASE's atoms are sequences themselves."""
     from superionic.structures.crystals import is_several
 
-    several: Any = crystals
-    return list(several) if is_several(crystals) else [crystals]
+    return list(crystals) if is_several(crystals) else [crystals]
 
 
-def _settings(database_uri: str | None) -> Any:
+def _chosen(
+    filters: str | Path | Sequence[dict] | None, orderings: int, every_copy: bool
+) -> dict[str, Any]:
+    """Return fields of a campaign that say which crystals are computed."""
+    from superionic.structures.filters import parse_filters, read_filters
+
+    if isinstance(filters, str | Path):
+        found = read_filters(Path(filters))
+    else:
+        found = parse_filters(list(filters or ()), "filters")
+    return {"filters": found, "orderings": orderings, "every_copy": every_copy}
+
+
+def _campaign(
+    flow: str,
+    crystals: Any,
+    mobile: str,
+    potential: str | None,
+    options: dict[str, Any],
+    **fields: Any,
+) -> Campaign:
+    """Return the campaign that a function's arguments ask for."""
+    return campaign_of(
+        {
+            "name": flow,
+            "flow": flow,
+            "crystals": as_list(crystals),
+            "mobile_species": mobile,
+            "potential": potential,
+            "options": {name: value for name, value in options.items() if value is not None},
+            **fields,
+        }
+    )
+
+
+def _results(flow: str, *arguments: Any) -> Results[Any]:
+    rows, failures = _run(*arguments)
+    return Results(rows, flow, failures)
+
+
+def _run(
+    campaign: Campaign,
+    workers: int | None,
+    database_uri: str | None,
+    progress: bool,
+    **more: Any,
+) -> tuple[list[Any], list[FailureDocument]]:
+    """Return results and failures of a campaign for all its ions."""
+    from superionic.workflows.campaign.engine import run_campaign
+
+    settings = _settings(database_uri)
+    with _reporter(progress) as reporter:
+        found: list[CampaignResult] = list(
+            run_campaign(
+                campaign,
+                settings,
+                reporter,
+                n_workers=workers or settings.workers,
+                prefer_uri=database_uri is not None,
+                **more,
+            )
+        )
+    rows = [row for one in found for row in one.rows]
+    return rows, [failure for one in found for failure in one.failures]
+
+
+def _settings(database_uri: str | None) -> SuperionicSettings:
     settings = get_settings()
-    if database_uri is None:
-        return settings
-    return settings.model_copy(update={"database_uri": database_uri})
+    return settings.model_copy(update={"database_uri": database_uri}) if database_uri else settings
 
 
-def _reporter(progress: bool) -> Any:
+@contextmanager
+def _reporter(progress: bool) -> Iterator[Reporter]:
     if not progress:
-        quiet: Reporter = Quiet()
-        return nullcontext(quiet)
+        yield Reporter()
+        return
     from superionic.workflows.campaign.progress import ConsoleReporter
 
-    return ConsoleReporter()
+    with ConsoleReporter() as reporter:
+        yield reporter

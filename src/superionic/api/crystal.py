@@ -1,7 +1,7 @@
 """The landscape of one crystal: computed now, or read back from the database by its row."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 
 from superionic import __version__, defaults
-from superionic.api.makers import landscape_settings
-from superionic.errors import InputError, SuperionicError
+from superionic.errors import InputError, SettingsError, SuperionicError
 from superionic.landscape.descriptors import (
     Descriptors,
     compute_descriptors,
@@ -19,15 +18,15 @@ from superionic.landscape.descriptors import (
 )
 from superionic.landscape.intervals import Intervals, descriptor_intervals
 from superionic.landscape.landscape import Landscape, compute_landscape
+from superionic.landscape.settings import LandscapeSettings
 from superionic.potentials.registry import load_potential
 from superionic.report.tables.text_table import html_table
 from superionic.schemas.common import PotentialDocument, Warning_
 from superionic.schemas.screen import LandscapeDocument
 from superionic.schemas.screening import ScreeningDocument
-from superionic.settings import get_settings
 from superionic.structures.crystals import Crystal, as_candidate
-from superionic.structures.prepare import PrepareSettings, prepare
-from superionic.structures.species import parse_mobile_species
+from superionic.structures.prepare import prepare
+from superionic.workflows.campaign.definition import maker_of
 from superionic.workflows.jobs.descriptors import bounded, finite
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class CrystalLandscape:
         What gave the energies.
     computed : Landscape
         Grid and energies.
-    warnings : tuple of warnings
+    warnings : tuple of Warning_
         What the user should know.
     steps : tuple of str
         What was done to the crystal before.
@@ -309,21 +308,33 @@ def landscape(
     if isinstance(crystal, ScreeningDocument):
         return _stored(crystal, database_uri)
     candidate = as_candidate(crystal, material_id)
-    ion = parse_mobile_species(mobile)
-    sampling = landscape_settings(
-        ion,
+    if reference and (adaptive or learned):
+        raise SettingsError(
+            "The published protocol is not adaptive, and not learned.", hint="Choose one of them."
+        )
+    maker: Any = maker_of(
+        "screen",
+        mobile,
+        potential,
         step_A=step_A,
         adaptive=adaptive,
         learned=learned,
         max_energies=max_energies,
+        min_width_A=min_width_A,
         radius_A=radius_A,
-        reference=reference,
     )
-    preparing = PrepareSettings(primitive=not reference, supercell_min_width_A=min_width_A)
+    ion, preparing = maker.mobile_species, maker.prepare_maker.settings
+    sampling = maker.landscape_maker.settings
+    if reference:
+        preparing = replace(preparing, primitive=False)
+        sampling = replace(
+            LandscapeSettings.reference(grid_step_A=step_A),
+            exclusion_radius_A=sampling.exclusion_radius_A,
+        )
     try:
-        prepared = prepare(candidate, ion.element, preparing)
-        loaded = load_potential(potential or get_settings().potential)
-        computed = compute_landscape(prepared.structure, ion.element, loaded, sampling)
+        prepared = prepare(candidate, ion, preparing)
+        loaded = load_potential(maker.potential)
+        computed = compute_landscape(prepared.structure, ion, loaded, sampling)
     except SuperionicError as error:
         raise error.for_material(candidate.material_id) from None
     narrow = narrow_cell_remarks(computed.structure.lattice)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superionic import defaults
-from superionic.api.makers import label_maker
 from superionic.defaults import Relaxation
 from superionic.report.tables.text_table import html_table
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.structures.crystals import Crystal
+from superionic.workflows.campaign.definition import maker_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,8 @@ def md(
     >>> si.md(crystal, 600, length_ps=0.04, equilibration_ps=0.02, relax="never")
     Dynamics(LiI, mp-22899, 600 K, 0.04 ps, unconverged)
     """
-    maker = label_maker(
+    maker = maker_of(
+        "label",
         mobile,
         potential,
         temperature_K=temperature_K,

@@ -6,34 +6,29 @@ from typing import Annotated
 import typer
 
 from superionic import defaults
+from superionic.cli.campaigns import EXIT_SOME_FAILED, campaign_asked
 from superionic.cli.console import echo
-from superionic.cli.options import JsonFile
-from superionic.cli.screen import EXIT_SOME_FAILED
+from superionic.cli.options import (
+    CampaignFile,
+    CrystalPaths,
+    EveryCopy,
+    FilterFile,
+    JsonFile,
+    MobileIons,
+    Orderings,
+)
 
 _MOST_REASONS = 20
 
 
 def candidates(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(exists=True, help="Files and folders, as for 'superionic screen'."),
-    ],
-    mobile: Annotated[
-        str,
-        typer.Option(
-            "--mobile", "-m", help="The mobile ion, such as Li, Na or F; several, joined by commas."
-        ),
-    ] = defaults.MOBILE,
-    filters: Annotated[
-        Path | None,
-        typer.Option("--filters", help="YAML file with a list 'filters': which crystals go on."),
-    ] = None,
-    orderings: Annotated[
-        int, typer.Option("--orderings", min=1, help="Orderings of each disordered crystal.")
-    ] = 1,
-    every_copy: Annotated[
-        bool, typer.Option("--every-copy", help="Keep crystals that are the same as another one.")
-    ] = False,
+    context: typer.Context,
+    paths: CrystalPaths = None,
+    campaign: CampaignFile = None,
+    mobile: MobileIons = defaults.MOBILE,
+    filters: FilterFile = None,
+    orderings: Orderings = defaults.N_ORDERINGS,
+    every_copy: EveryCopy = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Write the candidates as JSON lines, for 'screen'."),
@@ -59,28 +54,13 @@ def candidates(
     from superionic.errors import InputError
     from superionic.report.tables.text_table import text_table
     from superionic.structures.description import Description, describe
-    from superionic.structures.duplicates import DuplicateSettings
-    from superionic.structures.filters import read_filters
-    from superionic.structures.prepare import PrepareSettings
-    from superionic.structures.species import parse_mobile_species
-    from superionic.workflows.campaign.selection import (
-        SelectionSettings,
-        select_ions,
-        write_candidates,
-    )
+    from superionic.workflows.campaign.selection import select, write_candidates
 
-    settings = PrepareSettings()
-    ions = [parse_mobile_species(name).element for name in mobile.split(",")]
-    selections = select_ions(
-        paths,
-        ions,
-        settings,
-        SelectionSettings(
-            filters=tuple(read_filters(filters)) if filters is not None else (),
-            n_orderings=orderings,
-            duplicates=None if every_copy else DuplicateSettings(),
-        ),
-    )
+    wanted = campaign_asked(context, None)
+    makers = wanted.makers(defaults.POTENTIAL)
+    ions = [maker.mobile_species for maker in makers]
+    settings = makers[0].prepare_maker.settings
+    selections = select(wanted, makers)
     if out is not None:
         write_candidates(selections, out)
     described: list[Description] = []

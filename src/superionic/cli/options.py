@@ -28,6 +28,127 @@ Potential = Annotated[
 Mobile = Annotated[
     str, typer.Option("--mobile", "-m", help="The mobile ion, such as Li, Na, Ag or F.")
 ]
+MobileIons = Annotated[
+    str,
+    typer.Option(
+        "--mobile",
+        "-m",
+        help="The mobile ion, such as Li, Na+, Ag or F-. Several, joined by commas, give results "
+        "each, of the crystals that hold it.",
+    ),
+]
+CrystalPaths = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        exists=True,
+        help="Files and folders: CIF, POSCAR/CONTCAR, extended XYZ, pymatgen JSON, JSON lines.",
+        show_default=False,
+    ),
+]
+CampaignFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--campaign",
+        "-c",
+        exists=True,
+        dir_okay=False,
+        help="A YAML file that says which crystals and which settings, instead of paths; options "
+        "go before what it says.",
+        show_default=False,
+    ),
+]
+FilterFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--filters",
+        exists=True,
+        dir_okay=False,
+        help="YAML file with a list 'filters': which crystals go on.",
+        show_default=False,
+    ),
+]
+Orderings = Annotated[
+    int,
+    typer.Option(
+        "--orderings", min=1, help="Orderings of each disordered crystal that are computed."
+    ),
+]
+EveryCopy = Annotated[
+    bool,
+    typer.Option("--every-copy", help="Take crystals again that are the same as another one."),
+]
+Top = Annotated[
+    int | None,
+    typer.Option(
+        "--top",
+        "-n",
+        min=1,
+        help="As many of the best of the screening collection, by the policy.",
+        show_default=False,
+    ),
+]
+Ids = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--id",
+        help="Identifier of a material of the screening collection; may be given several times.",
+        show_default=False,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", "-w", min=1, help="Worker processes.", show_default="cores"),
+]
+Collect = Annotated[
+    bool, typer.Option("--collect", help="Compute nothing; show and export what is there.")
+]
+RelaxFirst = Annotated[
+    Relax,
+    typer.Option(
+        "--relax",
+        help="auto: relax positions where a force is large (above 0.5 eV/A for a landscape, 0.1 "
+        "for what needs forces); cell: the cell, too; never: take crystals as they come.",
+    ),
+]
+Temperature = Annotated[
+    float, typer.Option("--temperature", "-T", min=1.0, help="Temperature of a label in K.")
+]
+Length = Annotated[
+    float, typer.Option("--length", min=0.1, help="Longest production of dynamics in ps.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of velocities and thermostat.")]
+Network = Annotated[
+    Path | None,
+    typer.Option(
+        "--network",
+        help="A network that 'superionic train' wrote.",
+        show_default="the one that comes with the package",
+    ),
+]
+Shakes = Annotated[
+    int | None,
+    typer.Option(
+        "--shakes",
+        min=1,
+        help="Shakes of each crystal, a force evaluation each.",
+        show_default="as the network was trained",
+    ),
+]
+Temperatures = Annotated[
+    str, typer.Option("--temperatures", "-T", help="Temperatures of a validation in K.")
+]
+Engine = Annotated[
+    str, typer.Option("--engine", help="What runs the dynamics of a validation: ase or vasp.")
+]
+Calculator = Annotated[
+    str | None,
+    typer.Option(
+        "--calculator",
+        help="What gives the forces of a validation, where it is not the potential: a potential "
+        'or ase:package.module.Calculator?{"setting": 1}.',
+        show_default=False,
+    ),
+]
 
 
 def _known_policy(name: str) -> str:

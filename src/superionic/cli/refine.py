@@ -6,11 +6,9 @@ from typing import Annotated
 import typer
 
 from superionic import defaults
+from superionic.cli.campaigns import EXIT_INTERRUPTED, EXIT_SOME_FAILED
 from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, JsonFile, Mobile, Policy
-
-EXIT_SOME_FAILED = 3
-EXIT_INTERRUPTED = 130
 
 
 def refine(
@@ -79,13 +77,12 @@ def refine(
     all potentials side by side. Nothing is computed twice. Exit code 3 says that some materials
     could not be refined.
     """
-    from superionic.api.makers import refine_maker
     from superionic.report.tables.potentials import refinement_table
     from superionic.report.tables.ranking import failures_table, ranking_json
     from superionic.settings import get_settings
+    from superionic.workflows.campaign.definition import Best
     from superionic.workflows.campaign.progress import ConsoleReporter
-    from superionic.workflows.campaign.refining import refine_materials
-    from superionic.workflows.campaign.validating import Best
+    from superionic.workflows.campaign.refining import refine_maker, refine_materials
 
     if not (paths or top or ids):
         raise typer.BadParameter("Name crystals, --top or --id.")
@@ -95,7 +92,7 @@ def refine(
     if database is not None:
         settings = settings.model_copy(update={"database_uri": database})
     maker = refine_maker(mobile, potential, prior=prior, max_energies=max_energies, engine=engine)
-    best = Best(top or 0, policy, tuple(ids or ()))
+    best = Best(top=top or 0, policy=policy, ids=tuple(ids or ()))
     with ConsoleReporter() as reporter:
         try:
             result = refine_materials(

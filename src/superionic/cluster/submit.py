@@ -1,26 +1,33 @@
-"""From candidates to small workflows in the launchpad: one for each material."""
+"""A campaign into the launchpad: one small workflow for each material."""
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import BulkWriteError
 
-from superionic.cluster.identity import described
+from superionic.cluster.identity import described, potentials_of
 from superionic.cluster.launchpad import KEY_FIELD, CampaignLaunchPad
+from superionic.cluster.site import Site
 from superionic.cluster.task import workflow_of
-from superionic.errors import InputError, SuperionicError
+from superionic.errors import InputError
 from superionic.potentials.base import PotentialInfo
+from superionic.store.builders.build import build_screening
+from superionic.store.builders.names import record_names
 from superionic.store.builders.portions import portions
 from superionic.store.database.finished import adopt, finished_keys
 from superionic.store.database.owner import is_dead
-from superionic.store.database.stores import Database
 from superionic.structures.candidate import Candidate
+from superionic.structures.crystals import each_candidate
+from superionic.workflows.campaign.best import best_of
 from superionic.workflows.campaign.definition import Campaign
+from superionic.workflows.campaign.selection import Selection, Selector, check_any, select
 from superionic.workflows.keys import former_keys
-from superionic.workflows.makers.base import FlowMaker
+
+if TYPE_CHECKING:
+    from superionic.workflows.makers.base import MaterialMaker
 
 CHUNK_SIZE = 200
 PENDING_FIELD = "metadata.superionic.pending"
@@ -48,6 +55,10 @@ class Submission:
         Jobs of the new materials.
     work : float
         Sum of ``Candidate.work`` of the new materials.
+    n_without_ion : int
+        Crystals that do not hold the mobile ion; of several ions, each counts.
+    removed : list of tuple
+        For each filter its label and how many it removed.
     unreadable : list of InputError
         What could not be read.
     """
@@ -59,6 +70,8 @@ class Submission:
     n_duplicates: int = 0
     n_jobs: int = 0
     work: float = 0.0
+    n_without_ion: int = 0
+    removed: list[tuple[str, int]] = field(default_factory=list)
     unreadable: list[InputError] = field(default_factory=list)
 
     @property
@@ -67,79 +80,192 @@ class Submission:
         known = self.n_finished + self.n_queued + self.n_duplicates
         return self.n_submitted + known + len(self.unreadable)
 
+    def lines(self, *, dry_run: bool = False) -> list[str]:
+        """Return what became of the candidates, in words."""
+        verb = "would be submitted" if dry_run else "submitted"
+        found = [f"{self.n_submitted} materials {verb} ({self.n_jobs} jobs)."]
+        counts = [
+            (self.n_without_ion, "do not hold the mobile ion."),
+            *((count, f"were removed by {label}.") for label, count in self.removed),
+            (self.n_duplicates, "are the same as another, which stands for them."),
+            (self.n_finished, "are finished already."),
+            (self.n_queued, "are in the launchpad already."),
+            (self.n_failed_before, "of them have failed: 'superionic rerun'."),
+        ]
+        return found + [f"{count} {text}" for count, text in counts if count]
+
 
 def submit(
-    found: Iterable[Candidate | InputError],
     campaign: Campaign,
-    maker: FlowMaker,
-    database: Database,
-    launchpad: CampaignLaunchPad,
-    potentials: Mapping[str, PotentialInfo],
+    site: Site,
+    default_potential: str,
     *,
-    duplicates: Container[str] = frozenset(),
     dry_run: bool = False,
-    progress: Callable[[Submission], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Submission:
     """Submit a workflow for each candidate that is neither finished nor in the launchpad.
 
-    Memory does not grow with the number of candidates. A submission that is stopped is completed
-    by the same call.
+    Crystals are read twice, since it must be known which are the same before the first one is
+    submitted: memory grows by about a kilobyte for each, and not at all with ``every_copy``. A
+    submission that is stopped is completed by the same call.
 
     Parameters
     ----------
-    found : iterable of Candidate or InputError
-        As :func:`~superionic.structures.readers.read_candidates` yields them.
     campaign : Campaign
-        Priority, categories and time limit of the jobs.
-    maker : FlowMaker
-        Makes the flows.
-    database : Database
-        The results.
-    launchpad : CampaignLaunchPad
-        The launchpad, prepared unless it is a dry run.
-    potentials : mapping of str to PotentialInfo
-        As :func:`~superionic.cluster.identity.potentials_of` returns them: results of others do
-        not count as finished, and workers that have others leave the jobs alone.
-    duplicates : container of str
-        Names of candidates that are not submitted, since the same crystal is under another name.
+        The campaign.
+    site : Site
+        The results database and the launchpad, prepared unless it is a dry run.
+    default_potential : str
+        The potential where the campaign names none.
     dry_run : bool
         Count only.
     progress : callable
-        Hears of the state of things after each chunk.
+        Hears of the state of things, in words.
 
     Raises
     ------
+    SettingsError
+        When a setting of the campaign is wrong.
+    PotentialError, NetworkError
+        When potential or network cannot be identified here.
     DatabaseError
         When the database goes away.
     """
+    makers = campaign.makers(default_potential)
+    potentials = potentials_of(makers[0])
     if not dry_run:
-        remove_unfinished_submissions(launchpad)
-    info = potentials[maker.potential]
-    starts_from = campaign.kind.starts_from
-    if starts_from is not None:  # an engine may have an identity of its own
-        info = maker.info()
+        remove_unfinished_submissions(site.launchpad)
+        if campaign.best is not None:
+            build_screening(site.database, wait=True)
     total = Submission()
-    for chunk in portions(found, CHUNK_SIZE):
+    selections: list[Selection] = []
+    for maker in makers:
+        one = _OneIon(campaign, maker, site, potentials, dry_run=dry_run, progress=progress)
+        one.with_faults = not selections  # a file that cannot be read is said once
+        one.submit(total)
+        selections.append(one.left_out)
+    if campaign.crystals:
+        selections[0].unreadable = total.unreadable
+        check_any(campaign, selections)
+    total.n_without_ion = sum(chosen.n_without_ion for chosen in selections)
+    total.removed = [pair for chosen in selections for pair in chosen.removed]
+    return total
+
+
+class _OneIon:
+    """The submission of a campaign for one of its ions."""
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        maker: "MaterialMaker",
+        site: Site,
+        potentials: Mapping[str, PotentialInfo],
+        *,
+        dry_run: bool,
+        progress: Callable[[str], None],
+    ) -> None:
+        self.campaign, self.maker, self.site, self.potentials = campaign, maker, site, potentials
+        self.starts_from = campaign.kind.starts_from
+        # An engine may have an identity of its own.
+        self.info = maker.identity() if self.starts_from else potentials[maker.potential]
+        self.dry_run, self.progress = dry_run, progress
+        self.left_out = Selection()
+        self.with_faults = True
+
+    def submit(self, total: Submission) -> None:
+        """Submit in portions."""
+        duplicates: Collection[str] = frozenset()
+        every = self.campaign.every_copy or self.starts_from or self.campaign.best
+        if not every:
+            same = self.same()
+            duplicates = same.keys()
+            if not self.dry_run:
+                record_names(self.site.database, same, self.maker.mobile_species)
+        for chunk in portions(self.candidates(), CHUNK_SIZE):
+            self._submit_chunk(chunk, duplicates, total)
+            self.progress(f"{total.n_read} read, {total.n_submitted} new")
+
+    def same(self) -> dict[str, str]:
+        """Return for each candidate that need not be computed the one that stands for it.
+
+        What is finished or in the launchpad already stands for the others.
+        """
+        keys: list[str] = []
+        former: dict[str, dict[str, str]] = {}
+
+        def note(ion: int, candidate: Candidate) -> None:
+            keys.append("")
+            with suppress(InputError):  # said when it is to be submitted
+                keys[-1] = self.maker.key(candidate)
+                former[keys[-1]] = former_keys(self.maker, [candidate])
+
+        (chosen,) = select(
+            self.campaign,
+            [self.maker],
+            keep=False,
+            hear=note,
+            progress=lambda done, total: self.progress(f"{done} of {total} crystals compared"),
+        )
+        members = {keys[i]: chosen.names[i] for i in chosen.repeated() if keys[i]}
+        finished: set[str] = set()
+        queued: set[str] = set()
+        for chunk in portions(members, CHUNK_SIZE):
+            older = {then: now for key in chunk for then, now in former[key].items()}
+            done, waiting = self.known(chunk, older)
+            finished |= done
+            queued |= set(waiting)
+        return chosen.duplicates(
+            {members[key] for key in finished}, {members[key] for key in queued}
+        )
+
+    def candidates(self) -> Iterator[Candidate | InputError]:
+        """Yield the candidates once more, and what cannot be ordered."""
+        if self.campaign.best is not None:
+            chosen = Selection()
+            if self.campaign.crystals:
+                (chosen,) = select(self.campaign, [self.maker])
+            best = self.campaign.best
+            self.left_out = best_of(self.site.database, best, self.maker, self.info, chosen)
+            yield from chosen.unreadable if self.with_faults else ()
+            yield from self.left_out.candidates
+            return
+        selector = Selector(self.campaign, self.maker)
+        for item in each_candidate(self.campaign.crystals):
+            if self.with_faults or not isinstance(item, InputError):
+                yield from selector.candidates([item])
+        self.left_out = selector.left_out()
+
+    def known(
+        self, keys: Iterable[str], former: Mapping[str, str]
+    ) -> tuple[set[str], dict[str, str]]:
+        """Return the keys that are finished, and the states of those in the launchpad."""
+        if not self.dry_run:
+            adopt(self.site.database, former)
+        kind = self.campaign.kind.result_kind
+        finished = finished_keys(self.site.database, keys, self.info, kind)
+        return finished, queued_keys(self.site.launchpad, keys, former)
+
+    def _submit_chunk(
+        self,
+        chunk: list[Candidate | InputError],
+        duplicates: Collection[str],
+        total: Submission,
+    ) -> None:
         candidates: dict[str, Candidate] = {}
-        if starts_from is not None:
-            module, _, name = starts_from.partition(":")
-            chunk = getattr(import_module(module), name)(maker, database, chunk)
+        if self.starts_from is not None:
+            chunk = imported(self.starts_from)(self.maker, self.site.database, chunk)
         for item in chunk:
             if isinstance(item, InputError):
                 total.unreadable.append(item)
-                continue
-            if item.material_id in duplicates:
+            elif item.material_id in duplicates:
                 total.n_duplicates += 1
-                continue
-            try:
-                candidates.setdefault(maker.key(item), item)
-            except SuperionicError as error:
-                total.unreadable.append(_as_input(error, item))
-        former = former_keys(maker, candidates.values())
-        if not dry_run:
-            adopt(database, former)
-        finished = finished_keys(database, candidates, info, campaign.kind.result_kind)
-        queued = queued_keys(launchpad, candidates, former)
+            else:
+                try:
+                    candidates.setdefault(self.maker.key(item), item)
+                except InputError as error:
+                    total.unreadable.append(error.for_material(item.material_id))
+        finished, queued = self.known(candidates, former_keys(self.maker, candidates.values()))
         todo = {
             key: candidate
             for key, candidate in candidates.items()
@@ -151,24 +277,22 @@ def submit(
                 total.n_queued += 1
                 total.n_failed_before += state == "FIZZLED"
         workflows = [
-            _workflow(key, candidate, campaign, maker, potentials)
+            _workflow(key, candidate, self.campaign, self.maker, self.potentials)
             for key, candidate in todo.items()
         ]
-        added = workflows if dry_run else add_workflows(launchpad, workflows)
+        added = workflows if self.dry_run else add_workflows(self.site.launchpad, workflows)
         total.n_submitted += len(added)
         total.n_queued += len(workflows) - len(added)
         total.n_jobs += sum(len(workflow) for workflow in added)
         keys = {workflow.metadata["superionic"]["key"] for workflow in added}
         total.work += sum(todo[key].work for key in keys)
-        progress(total)
-    return total
 
 
 def _workflow(
     key: str,
     candidate: Candidate,
     campaign: Campaign,
-    maker: FlowMaker,
+    maker: "MaterialMaker",
     potentials: Mapping[str, PotentialInfo],
 ) -> Any:
     flow = maker.make(candidate)
@@ -288,7 +412,3 @@ def queued_keys(
         {KEY_FIELD: {"$in": sorted(today)}}, {KEY_FIELD: 1, "state": 1, "_id": 0}
     )
     return {today[row["metadata"]["superionic"]["key"]]: row["state"] for row in rows}
-
-
-def _as_input(error: SuperionicError, candidate: Candidate) -> InputError:
-    return InputError(error.message, hint=error.hint, material_id=candidate.material_id)

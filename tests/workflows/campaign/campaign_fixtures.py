@@ -16,6 +16,9 @@ from pymatgen.core import Lattice, Structure
 from superionic.settings import SuperionicSettings, get_settings
 from superionic.store.database.server import server_status, start_server, stop_server
 from superionic.store.database.stores import Database, resolve_database
+from superionic.workflows.campaign.definition import campaign_of
+from superionic.workflows.campaign.engine import CampaignResult, run_campaign
+from superionic.workflows.campaign.outcome import Reporter
 
 HERE = Path(__file__).parent
 PROGRAM = str(Path(sys.executable).parent / "superionic")
@@ -43,6 +46,28 @@ def write_crystals(folder: Path, n: int) -> list[str]:
         crystal = rock_salt(("F", "Cl", "Br", "I")[i % 4], 4.3 + 1.5 * i / n)
         crystal.to(filename=str(folder / f"{name}.cif"))
     return names
+
+
+class Silent(Reporter):
+    """A reporter that keeps the plan and shows nothing."""
+
+    def planned(self, *, n_materials, n_finished, todo) -> None:
+        self.plan = (n_materials, n_finished, [task.candidate.material_id for task in todo])
+
+
+def run_here(
+    flow: str,
+    crystals: object,
+    reporter: Reporter | None = None,
+    n_workers: int = 1,
+    **fields: object,
+) -> CampaignResult:
+    """Run a campaign of one mobile ion in worker processes of this machine."""
+    wanted = {"flow": flow, "crystals": crystals, "potential": TOY, **fields}
+    (result,) = run_campaign(
+        campaign_of(wanted), SuperionicSettings(), reporter or Silent(), n_workers=n_workers
+    )
+    return result
 
 
 class Command:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 from bson.json_util import loads
+from campaign_fixtures import run_here
 from monty.json import MontyDecoder
 
 from superionic.api.rows import query
@@ -16,19 +16,12 @@ from superionic.cluster.site import launchpad_in
 from superionic.cluster.submit import queued_keys
 from superionic.landscape.settings import LandscapeSettings
 from superionic.potentials.registry import identify_potential
-from superionic.settings import SuperionicSettings
 from superionic.store.builders.build import build_screening
 from superionic.store.builders.documents import read_document
 from superionic.store.database.finished import adopt, finished_keys
 from superionic.structures.readers import read_candidates
-from superionic.workflows.campaign.definition import read_campaign
-from superionic.workflows.campaign.labelling import label_paths
-from superionic.workflows.campaign.predicting import predict_paths
-from superionic.workflows.campaign.screening import screen_paths
-from superionic.workflows.campaign.validating import validate_materials
 from superionic.workflows.jobs.landscape import LandscapeMaker
 from superionic.workflows.keys import former_keys
-from superionic.workflows.makers.predict import PredictMaker
 from superionic.workflows.makers.screen import ScreenMaker
 
 pytestmark = pytest.mark.process
@@ -36,20 +29,6 @@ DATA = Path(__file__).parents[2] / "data" / "database_48700e8"
 LJ = 'ase:ase.calculators.lj.LennardJones?{"epsilon": 0.2, "rc": 6.0, "sigma": 2.3, "smooth": true}'
 CRYSTALS = [DATA / "salt-LiCl.cif", DATA / "salt-LiI.cif"]
 N_CHGNET, N_LJ = 3, 2
-
-
-class Quiet:
-    def planned(self, **known):
-        pass
-
-    def started(self, task):
-        pass
-
-    def progress(self, task, done, planned):
-        pass
-
-    def finished(self, outcome):
-        pass
 
 
 def stored():
@@ -70,43 +49,40 @@ def n_outputs(database):
     return database.job_store.docs_store._collection.count_documents({})
 
 
-def flow(tmp_path, name, settings):
-    content = {"flow": name, "crystals": [str(DATA / "salt-LiI.cif")], "settings": settings}
-    (tmp_path / "campaign.yaml").write_text(yaml.safe_dump(content))
-    return read_campaign(tmp_path / "campaign.yaml").maker("chgnet")
-
-
 def coarse(step_A, **options):
     settings = LandscapeSettings(grid_step_A=step_A)
     return ScreenMaker(landscape_maker=LandscapeMaker(settings=settings), **options)
 
 
 @pytest.mark.real_potential
-def test_every_flow_finds_what_is_there(former, tmp_path):
+def test_every_flow_finds_what_is_there(former):
     before = n_outputs(former)
-    settings, reporter = SuperionicSettings(), Quiet()
     crystals = [*CRYSTALS, DATA / "salt-LiBr.cif"]
-    screened = screen_paths(crystals, coarse(0.8), settings, reporter, n_workers=1)
-    assert (screened.n_computed, screened.failures) == (0, [])
-    barriers = {row.material_id: round(row.mpe_eV, 3) for row in screened.rows}
+
+    def found(flow, crystals, **fields):
+        result = run_here(flow, crystals, potential="chgnet", **fields)
+        assert (result.n_computed, result.failures) == (0, [])
+        return result.rows
+
+    screened = found("screen", crystals, options={"step_A": 0.8})
+    barriers = {row.material_id: round(row.mpe_eV, 3) for row in screened}
     assert barriers == {"salt-LiBr": 0.970, "salt-LiCl": 1.564, "salt-LiI": 0.645}
-    assert {row.ranking_settings for row in screened.rows} == {"0.8 A exact"}
-    label = flow(
-        tmp_path,
+    assert {row.ranking_settings for row in screened} == {"0.8 A exact"}
+    labelled = found(
         "label",
-        {
+        CRYSTALS[1:],
+        settings={
             "md_maker.n_steps": 60,
             "md_maker.n_equilibration_steps": 20,
             "md_maker.min_image_distance_A": 4.0,
             "md_maker.checkpoint_interval": 20,
         },
     )
-    labelled = label_paths(CRYSTALS[1:], label, settings, reporter, n_workers=1)
-    assert (labelled.n_computed, [row.verdict for row in labelled.rows]) == (0, ["unconverged"])
-    validate = flow(
-        tmp_path,
+    assert [row.verdict for row in labelled] == ["unconverged"]
+    judged = found(
         "validate",
-        {
+        CRYSTALS[1:],
+        settings={
             "temperatures_K": [900, 1000],
             "supercell_maker.min_image_distance_A": 4.0,
             "supercell_maker.production_ps": 0.1,
@@ -114,10 +90,8 @@ def test_every_flow_finds_what_is_there(former, tmp_path):
             "engine.checkpoint_interval": 20,
         },
     )
-    judged = validate_materials(validate, settings, reporter, paths=CRYSTALS[1:], n_workers=1)
-    assert (judged.n_computed, [one.verdict for one in judged.documents]) == (0, ["undecided"])
-    predicted = predict_paths(CRYSTALS[1:], PredictMaker(), settings, reporter, n_workers=1)
-    assert (predicted.n_computed, len(predicted.documents)) == (0, 1)
+    assert [one.verdict for one in judged] == ["undecided"]
+    assert len(found("predict", CRYSTALS[1:])) == 1
     assert n_outputs(former) == before
     rows = query(mobile_species="Li", potential="chgnet:0.3.0")
     assert len(rows) == N_CHGNET
@@ -167,8 +141,7 @@ def test_queued_jobs_of_then_run_and_are_not_queued_again(former, run, tmp_path)
         if name == "outputs" and one["output"].get("potential")
     }:
         pytest.skip("this ASE has another Lennard-Jones than that of the database")
-    maker = coarse(0.8, potential=LJ)
-    screened = screen_paths(CRYSTALS, maker, SuperionicSettings(), Quiet(), n_workers=1)
+    screened = run_here("screen", CRYSTALS, potential=LJ, options={"step_A": 0.8})
     assert (screened.n_computed, len(screened.rows)) == (0, N_LJ)
     content = {
         "crystals": [str(DATA / "queued-LiCl.cif"), str(DATA / "queued-LiI.cif")],

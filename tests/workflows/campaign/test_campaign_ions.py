@@ -1,16 +1,13 @@
 """Several mobile ions: each crystal gives a result for each ion that it holds, anions included."""
 
 import pytest
-from campaign_fixtures import TOY, rock_salt
-from test_campaign_relations import Silent
+from campaign_fixtures import TOY, Silent, rock_salt
 
-from superionic.landscape.settings import LandscapeSettings
 from superionic.settings import SuperionicSettings
 from superionic.structures.mobile_ions import exclusion_radius_A
 from superionic.structures.species import parse_mobile_species
-from superionic.workflows.campaign.screening import screen_paths
-from superionic.workflows.jobs.landscape import LandscapeMaker
-from superionic.workflows.makers.screen import ScreenMaker
+from superionic.workflows.campaign.definition import campaign_of
+from superionic.workflows.campaign.engine import run_campaign
 
 pytestmark = pytest.mark.process
 
@@ -18,21 +15,20 @@ pytestmark = pytest.mark.process
 def test_each_ion_of_a_crystal_has_a_row_and_a_rank(database, tmp_path):
     for anion, a_A in (("F", 4.1), ("Cl", 5.1)):
         rock_salt(anion, a_A).to(filename=str(tmp_path / f"Li{anion}.cif"))
-    found = {}
-    for name in ("Li+", "F-"):
-        ion = parse_mobile_species(name)
-        settings = LandscapeSettings(
-            grid_step_A=0.8, exclusion_radius_A=exclusion_radius_A(ion, None)
-        )
-        maker = ScreenMaker(
-            mobile_species=ion.element,
-            potential=TOY,
-            relax_maker=None,
-            landscape_maker=LandscapeMaker(settings=settings),
-        )
-        result = screen_paths([tmp_path], maker, SuperionicSettings(), Silent(), n_workers=1)
-        assert result.failures == []
-        found |= {(row.material_id, row.mobile_species): row for row in result.rows}
+    campaign = campaign_of(
+        {
+            "crystals": [tmp_path],
+            "mobile_species": "Li+,F-",
+            "potential": TOY,
+            "settings": {"relax_maker": None},
+            "options": {"step_A": 0.8},
+        }
+    )
+    lithium, fluoride = run_campaign(campaign, SuperionicSettings(), Silent(), n_workers=1)
+    assert (lithium.failures, fluoride.failures) == ([], [])
+    assert fluoride.selection.n_without_ion == 1
+    rows = [*lithium.rows, *fluoride.rows]
+    found = {(row.material_id, row.mobile_species): row for row in rows}
     assert set(found) == {("LiF", "Li"), ("LiCl", "Li"), ("LiF", "F")}
     assert found["LiF", "F"].rank == 1
     assert sorted(row.rank for (_, ion), row in found.items() if ion == "Li") == [1, 2]

@@ -48,7 +48,7 @@ def test_predictions_are_kept_and_another_network_reads_the_same_shakes(tmp_path
     # Another network: shakes that are there are not made again.
     two = write_network(tmp_path / "two.pt", info, seed=1)
     first, rows = predict(two, code=3)
-    assert "3 computed now, 2 from shakes that were there" in first.stderr
+    assert "3 of 3 crystals predicted, 3 now, 2 of them from parts that were there" in first.stderr
     assert "-1 without the mobile ion" in first.stderr
     assert "broken" in first.output
     assert sorted(rows) == ["new", *names, "twin"]
@@ -73,6 +73,7 @@ def test_predictions_are_kept_and_another_network_reads_the_same_shakes(tmp_path
     assert same == rows
     assert kinds(database)["prediction"] == 5
     stored = {row.material_id: row for row in read_rows(database.screening, {})}
-    assert sorted(stored) == ["new", *names]
+    assert sorted(stored) == ["new", *names, "twin"]
+    assert stored["twin"].duplicate_of == "salt-00"
     assert stored["salt-00"].network == "two"
     assert stored["salt-00"].present == ["prediction"]

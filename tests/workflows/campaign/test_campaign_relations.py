@@ -4,57 +4,27 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from campaign_fixtures import TOY, rock_salt
+from campaign_fixtures import rock_salt, run_here
 from pymatgen.core import Lattice, Structure
 
 from superionic.errors import FigureError
-from superionic.landscape.settings import LandscapeSettings
 from superionic.report.documents import MaterialDocuments
-from superionic.settings import SuperionicSettings
 from superionic.store.builders.arrays import blobs_of
 from superionic.store.builders.build import build_screening
 from superionic.store.builders.screening import read_rows
-from superionic.structures import PrepareSettings
-from superionic.workflows.campaign.screening import screen_paths
-from superionic.workflows.campaign.selection import SelectionSettings
-from superionic.workflows.jobs.landscape import LandscapeMaker
-from superionic.workflows.jobs.prepare import PrepareMaker
-from superionic.workflows.jobs.relax import RelaxIfNeededMaker
-from superionic.workflows.makers.screen import ScreenMaker
 
 pytestmark = pytest.mark.process
 
 
-class Silent:
-    def planned(self, *, n_materials, n_finished, todo):
-        self.todo = [task.candidate.material_id for task in todo]
-
-    def started(self, task):
-        pass
-
-    def progress(self, task, progress):
-        pass
-
-    def finished(self, outcome):
-        pass
-
-
-def screen(folder, element="Li", **selection):
-    maker = ScreenMaker(
-        mobile_species=element,
-        potential=TOY,
+def screen(folder, element="Li", **fields):
+    settings = {
         # Two of eight oxygen sites can be empty in three ways; two primitive cells have one.
-        prepare_maker=PrepareMaker(settings=PrepareSettings(primitive=element != "O")),
-        relax_maker=RelaxIfNeededMaker(max_force_eV_per_A=None),
-        landscape_maker=LandscapeMaker(settings=LandscapeSettings(grid_step_A=0.8)),
-    )
-    return screen_paths(
-        [folder],
-        maker,
-        SuperionicSettings(),
-        Silent(),
-        n_workers=1,
-        selection=SelectionSettings(**selection),
+        "prepare_maker.settings.primitive": element != "O",
+        "landscape_maker.settings.grid_step_A": 0.8,
+    }
+    options = {"relax": "never"}
+    return run_here(
+        "screen", [folder], mobile_species=element, settings=settings, options=options, **fields
     )
 
 
@@ -137,7 +107,7 @@ def test_orderings_are_rows_of_their_own_with_a_common_summary(database, tmp_pat
     folder = tmp_path / "crystals"
     folder.mkdir()
     (folder / "oxide.json").write_text(json.dumps(oxide.as_dict()))
-    result = screen(folder, "O", n_orderings=2)
+    result = screen(folder, "O", orderings=2)
     assert result.failures == []
     rows = {row.material_id: row for row in result.rows}
     assert set(rows) == {"oxide-o1", "oxide-o2"}

@@ -3,25 +3,16 @@
 from pathlib import Path
 
 import pytest
-from campaign_fixtures import TOY, write_crystals
+from campaign_fixtures import TOY, Silent, run_here, write_crystals
 
 from superionic.errors import DatabaseError, UnreadableFileError
 from superionic.potentials.registry import load_potential
-from superionic.settings import SuperionicSettings
 from superionic.store.database.answers import database_errors
-from superionic.workflows.campaign import screening
+from superionic.workflows.campaign import engine
 from superionic.workflows.campaign.outcome import Outcome
-from superionic.workflows.campaign.screening import screen_paths
 from superionic.workflows.makers.screen import ScreenMaker
 
 pytestmark = pytest.mark.process
-
-
-class Silent:
-    """A reporter that keeps the plan and shows nothing."""
-
-    def planned(self, *, n_materials, n_finished, todo):
-        self.plan = (n_materials, n_finished, [task.candidate.material_id for task in todo])
 
 
 @pytest.fixture
@@ -33,22 +24,19 @@ def planned_tasks(monkeypatch):
         calls.append((tasks, maker, n_workers))
         return [Outcome(task) for task in tasks]
 
-    monkeypatch.setattr(screening, "run_and_build", record)
+    monkeypatch.setattr(engine, "run_and_build", record)
     return calls
 
 
-def test_small_crystals_come_first(database, planned_tasks, tmp_path):
+@pytest.mark.parametrize("flow", ["screen", "label"])
+def test_small_crystals_come_first(flow, database, planned_tasks, tmp_path):
     names = write_crystals(tmp_path / "crystals", 5)  # each larger than the one before
     reporter = Silent()
-    result = screen_paths(
-        [tmp_path / "crystals"],
-        ScreenMaker(potential=TOY),
-        SuperionicSettings(),
-        reporter,
-        n_workers=3,
-    )
-    assert reporter.plan == (5, 0, names)
-    assert result.n_computed == 5
+    result = run_here(flow, [tmp_path / "crystals"], reporter, n_workers=3)
+    assert reporter.plan[:2] == (5, 0)
+    # Their supercells for dynamics are of one size, and the denser ones have more atoms in them.
+    assert reporter.plan[2] == (names if flow == "screen" else names[::-1])
+    assert (result.n_computed, result.n_planned, result.n_done) == (5, 5, 0)
     ((_, _, n_workers),) = planned_tasks
     assert n_workers == 3
 
@@ -58,41 +46,43 @@ def test_workers_get_the_absolute_path_of_a_potential(
 ):
     """Jobs run in another directory."""
     toy = load_potential(TOY)
-    monkeypatch.setattr(screening, "load_potential", lambda spec: toy)
+    for name in ("info", "identity"):
+        monkeypatch.setattr(ScreenMaker, name, lambda maker: toy.info)
     monkeypatch.chdir(tmp_path)
     Path("weights.pth.tar").touch()
     write_crystals(tmp_path / "crystals", 1)
-    maker = ScreenMaker(potential="chgnet:weights.pth.tar")
-    screen_paths([Path("crystals")], maker, SuperionicSettings(), Silent())
+    run_here("screen", ["crystals"], potential="chgnet:weights.pth.tar")
     ((tasks, used, _),) = planned_tasks
     assert used.potential == f"chgnet:{tmp_path / 'weights.pth.tar'}"
+    maker = ScreenMaker(potential="chgnet:weights.pth.tar")
     assert [task.key for task in tasks] == [maker.key(tasks[0].candidate)]
 
 
-def test_the_failure_of_a_file_is_forgotten_once_it_is_readable(database, planned_tasks, tmp_path):
+@pytest.mark.parametrize("flow", ["screen", "label"])
+def test_the_failure_of_a_file_is_forgotten_once_it_is_readable(
+    flow, database, planned_tasks, tmp_path
+):
     folder = tmp_path / "crystals"
     (name, _) = write_crystals(folder, 2)
     good = (folder / f"{name}.cif").read_text()
-    arguments = ([folder], ScreenMaker(potential=TOY), SuperionicSettings(), Silent())
     (folder / f"{name}.cif").write_text(good[:200])
-    result = screen_paths(*arguments)
+    result = run_here(flow, [folder])
     assert [failure.code for failure in result.failures] == ["unreadable_file"]
     (stored,) = database.failures.query({})
     assert name in stored["material_id"]
     assert stored["hint"]
     assert stored["superionic_version"]
     (folder / f"{name}.cif").write_text(good)
-    assert screen_paths(*arguments).failures == []
+    assert run_here(flow, [folder]).failures == []
     assert list(database.failures.query({})) == []
 
 
 def test_an_empty_folder_is_refused(database, tmp_path):
     (tmp_path / "crystals").mkdir()
-    arguments = ([tmp_path / "crystals"], ScreenMaker(potential=TOY), SuperionicSettings())
-    result = screen_paths(*arguments, Silent())
+    result = run_here("screen", [tmp_path / "crystals"])
     assert [failure.code for failure in result.failures] == ["unreadable_file"]
     with pytest.raises(UnreadableFileError, match="no crystal"):
-        screen_paths([], *arguments[1:], Silent())
+        run_here("screen", [])
 
 
 def test_errors_of_the_driver_become_errors_for_the_user(database):

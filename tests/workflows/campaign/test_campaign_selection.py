@@ -6,27 +6,26 @@ import pytest
 import yaml
 from pymatgen.core import Lattice, Structure
 
-from superionic.cluster.same import candidates_of
 from superionic.errors import InputError
 from superionic.report.figures.sources import read_sources
 from superionic.report.html.scope import read_scope
 from superionic.structures import PrepareSettings, prepare, read_candidates
-from superionic.structures.filters import parse_filters
 from superionic.workflows.campaign import selection
-from superionic.workflows.campaign.definition import read_campaign
-from superionic.workflows.campaign.selection import (
-    SelectionSettings,
-    select,
-    select_campaign,
-    select_ions,
-    write_candidates,
-)
+from superionic.workflows.campaign.definition import campaign_of, read_campaign
+from superionic.workflows.campaign.selection import Selector, select, write_candidates
 
 SITES = [[0, 0, 0], [0.5, 0.5, 0.5]]
 
 
 def salt(cation, anion, a_A):
     return Structure.from_spacegroup("Fm-3m", Lattice.cubic(a_A), [cation, anion], SITES)
+
+
+def chosen_of(crystals, ions="Li", **fields):
+    """Return the selections of a campaign, one for each ion."""
+    return select(
+        campaign_of({"flow": "label", "crystals": [crystals], "mobile_species": ions, **fields})
+    )
 
 
 @pytest.fixture
@@ -45,9 +44,7 @@ def folder(tmp_path):
 
 
 def test_every_crystal_is_accounted_for(folder):
-    filters = tuple(parse_filters([{"filter": "elements", "exclude": ["Br"]}]))
-    settings = SelectionSettings(filters=filters)
-    chosen = select([folder], "Li", PrepareSettings(), settings)
+    (chosen,) = chosen_of(folder, filters=[{"filter": "elements", "exclude": ["Br"]}])
     assert [c.material_id for c in chosen.candidates] == ["a", "b"]
     assert chosen.duplicates() == {"b": "a"}
     assert chosen.duplicates(finished={"b"}) == {"a": "b"}
@@ -58,20 +55,38 @@ def test_every_crystal_is_accounted_for(folder):
 
 
 def test_every_copy_is_kept_on_request(folder):
-    chosen = select([folder], "Li", PrepareSettings(), SelectionSettings(duplicates=None))
+    (chosen,) = chosen_of(folder, every_copy=True)
     assert len(chosen.candidates) == 3
     assert chosen.duplicates() == {}
 
 
-def test_crystals_without_the_ion_are_candidates_only_where_none_holds_it(folder):
-    """Then each says why it cannot be computed."""
-    chosen = select([folder], "Ag", PrepareSettings())
-    assert (len(chosen.candidates), chosen.n_without_ion) == (5, 0)
+def test_that_no_crystal_holds_the_ion_is_one_error(folder):
+    (chosen,) = chosen_of(folder, "Ag")
+    assert (chosen.candidates, chosen.n_without_ion, chosen.n_read) == ([], 5, 5)
+    assert [error.code for error in chosen.unreadable] == ["unreadable_file", "no_mobile_ion"]
+    assert "None of the 5 crystals holds Ag" in str(chosen.unreadable[1])
+    # Of several ions, one may be in none.
+    silver, lithium = chosen_of(folder, "Ag,Li")
+    assert [error.code for error in silver.unreadable] == ["unreadable_file"]
+    assert len(lithium.candidates) == 3
+
+
+def test_crystals_need_not_be_kept(folder):
+    """As a submission of many does it, which reads them twice."""
+    heard = []
+    campaign = campaign_of({"flow": "label", "crystals": [folder]})
+    (chosen,) = select(campaign, keep=False, hear=lambda ion, one: heard.append(one.material_id))
+    (kept,) = select(campaign)
+    assert chosen.candidates == []
+    assert chosen.names == kept.names == heard == [one.material_id for one in kept.candidates]
+    assert (chosen.first, chosen.duplicates()) == (kept.first, kept.duplicates())
+    assert [chosen.names[place] for place in chosen.repeated()] == ["a", "b"]
+    assert chosen.duplicates(queued={"b"}) == {"a": "b"}
 
 
 def test_what_was_passed_over_is_said(folder):
     (folder / "ranking.json").write_text('[{"rank": 1}]')
-    chosen = select([folder], "Li", PrepareSettings())
+    (chosen,) = chosen_of(folder)
     assert chosen.noteworthy
     assert chosen.lines()[0].startswith("Passed over: ")
     assert "ranking.json" in chosen.lines()[0]
@@ -79,7 +94,7 @@ def test_what_was_passed_over_is_said(folder):
 
 def test_candidates_of_several_ions_are_written_once(folder, tmp_path):
     out = tmp_path / "out.jsonl"
-    write_candidates(select_ions([folder], ["Li", "Cl", "Na"], PrepareSettings()), out)
+    write_candidates(chosen_of(folder, "Li,Cl,Na"), out)
     names = [json.loads(line)["material_id"] for line in out.read_text().splitlines()]
     assert names == ["a", "c", "d"]
     assert json.loads(out.read_text().splitlines()[0])["aliases"] == "b"
@@ -95,9 +110,9 @@ def test_several_ions_read_and_compare_each_crystal_once(folder, monkeypatch):
         "find_duplicates",
         lambda s, *a, **k: compared.append(len(s)) or count(s, *a, **k),
     )
-    together = select_ions([folder], ["Li", "Cl", "Cd"], PrepareSettings())
+    together = chosen_of(folder, "Li,Cl,Cd")
     assert (len(read), compared) == (1, [5])
-    apart = [select([folder], ion, PrepareSettings()) for ion in ("Li", "Cl", "Cd")]
+    apart = [chosen_of(folder, ion)[0] for ion in ("Li", "Cl", "Cd")]
     for one, other in zip(together, apart, strict=True):
         assert [c.material_id for c in one.candidates] == [c.material_id for c in other.candidates]
         assert (one.first, one.n_without_ion) == (other.first, other.n_without_ion)
@@ -123,9 +138,9 @@ def test_all_who_ask_about_a_campaign_file_select_the_same(folder, tmp_path):
     campaign = read_campaign(file)
     maker = campaign.maker("chgnet")
     names = [["oxide-o1", "oxide-o2"]]
-    names.append([c.material_id for c in select_campaign(campaign, maker).candidates])
-    submitted = [c for c in candidates_of(campaign, maker) if not isinstance(c, InputError)]
-    names.append([c.material_id for c in submitted])
+    names.append([c.material_id for c in select(campaign)[0].candidates])
+    submitted = Selector(campaign, maker).candidates(read_candidates(campaign.crystals))
+    names.append([c.material_id for c in submitted if not isinstance(c, InputError)])
     names.append([c.material_id for c in read_scope(file, "chgnet").selection.candidates])
     names.append([c.material_id for c in read_sources([file]).selection().candidates])
     assert all(one == names[0] for one in names), names
@@ -133,7 +148,7 @@ def test_all_who_ask_about_a_campaign_file_select_the_same(folder, tmp_path):
 
 def test_written_candidates_carry_all_their_names(folder, tmp_path):
     out = tmp_path / "out.jsonl"
-    write_candidates([select([folder], "Li", PrepareSettings())], out)
+    write_candidates(chosen_of(folder), out)
     again = {c.material_id: c for c in read_candidates([out])}
     assert set(again) == {"a", "c"}
     assert again["a"].provenance["aliases"] == "b"
@@ -148,14 +163,20 @@ def test_a_disordered_crystal_gives_several_candidates(tmp_path):
     )
     (tmp_path / "oxide.json").write_text(json.dumps(oxide.as_dict()))
     whole = PrepareSettings(primitive=False)
-    chosen = select([tmp_path], "O", whole, SelectionSettings(n_orderings=5))
+
+    def ordered(n):
+        settings = {"prepare_maker.settings.primitive": False}
+        (chosen,) = chosen_of(tmp_path, "O", orderings=n, settings=settings)
+        return chosen
+
+    chosen = ordered(5)
     assert [c.material_id for c in chosen.candidates] == ["oxide-o1", "oxide-o2", "oxide-o3"]
     assert chosen.duplicates() == {}
     energies = [c.provenance["ordering_energy_eV"] for c in chosen.candidates]
     assert energies[0] == 0.0 < energies[1] < energies[2]
-    two = select([tmp_path], "O", whole, SelectionSettings(n_orderings=2))
+    two = ordered(2)
     assert [c.material_id for c in two.candidates] == ["oxide-o1", "oxide-o2"]
-    one = select([tmp_path], "O", whole, SelectionSettings(n_orderings=1))
+    one = ordered(1)
     assert [c.material_id for c in one.candidates] == ["oxide"]
     out = tmp_path / "out.jsonl"
     write_candidates([chosen], out)

@@ -21,7 +21,8 @@ from superionic.store.builders.screening import (
 )
 from superionic.store.collection.rows import query_screening
 from superionic.structures.candidate import Candidate
-from superionic.workflows.campaign.validating import Best, best_candidates
+from superionic.workflows.campaign.best import best_candidates
+from superionic.workflows.campaign.definition import Best
 from superionic.workflows.jobs.landscape import LandscapeMaker
 from superionic.workflows.makers.screen import ScreenMaker
 

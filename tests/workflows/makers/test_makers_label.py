@@ -8,9 +8,10 @@ from jobflow import run_locally
 
 from superionic.potentials.registry import load_potential
 from superionic.structures.candidate import Candidate
-from superionic.workflows.campaign.labelling import label_rows
+from superionic.workflows.campaign.results import Asked, judged_labels
 from superionic.workflows.jobs.diffusion import DiffusionMDMaker
 from superionic.workflows.makers.label import LabelMaker
+from superionic.workflows.makers.table import FLOWS
 
 MAKER = LabelMaker(
     potential=TOY,
@@ -60,10 +61,10 @@ def test_names_and_ways_of_writing_do_not_change_the_key(candidate):
 def test_the_document_is_in_the_store_and_makes_a_row(candidate, database):
     run_locally(MAKER.make(candidate), log=False, store=database.job_store, raise_immediately=True)
     key, info = MAKER.key(candidate), load_potential(TOY).info
-    (row,) = label_rows(database, [key], info)
+    (row,) = judged_labels(Asked(FLOWS["label"], database, info, {"salt": key}))
     assert (row.material_id, row.formula, row.licence) == ("salt", "LiCl", "CC BY 4.0")
     assert row.task_key == key
     assert row.spacegroup_number == 225
     assert row.temperature_K == 1000.0
     assert len(row.structure["species"]) == 2
-    assert label_rows(database, ["another"], info) == []
+    assert judged_labels(Asked(FLOWS["label"], database, info, {"salt": "another"})) == []

@@ -16,10 +16,11 @@ from superionic.store.builders.run import run_builder
 from superionic.store.builders.screening import ScreeningBuilder
 from superionic.structures.candidate import Candidate
 from superionic.workflows.campaign.definition import read_campaign
-from superionic.workflows.campaign.validating import validations
+from superionic.workflows.campaign.results import Asked, documents
 from superionic.workflows.jobs.engines.ase import AseEngine
 from superionic.workflows.jobs.engines.vasp import VaspEngine
 from superionic.workflows.jobs.validation import SupercellMaker
+from superionic.workflows.makers.table import FLOWS
 from superionic.workflows.makers.validate import ValidateMaker
 
 ENGINE = AseEngine(equilibration_ps=0.02, frame_interval_fs=10.0, checkpoint_interval=10)
@@ -138,7 +139,9 @@ def test_the_verdict_is_in_the_store_and_in_the_row(candidate, database, tmp_pat
         run_locally(
             flow, log=False, store=database.job_store, raise_immediately=True, root_dir=tmp_path
         )
-        found = validations(database, [maker.key(candidate)], load_potential(TOY).info)
+        keys = {candidate.material_id: maker.key(candidate)}
+        info = load_potential(TOY).info
+        found = documents(Asked(FLOWS["validate"], database, info, keys))
         assert len(found) == 1
         return found[0]
 

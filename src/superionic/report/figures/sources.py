@@ -202,10 +202,11 @@ class Sources:
             return None
         from superionic.settings import get_settings
         from superionic.workflows.campaign.definition import read_campaign
-        from superionic.workflows.campaign.selection import select_campaign
+        from superionic.workflows.campaign.selection import select
 
         campaign = read_campaign(self.campaign)
-        return select_campaign(campaign, campaign.maker(get_settings().potential))
+        (chosen,) = select(campaign, [campaign.maker(get_settings().potential)])
+        return chosen
 
     def _one_of(self, documents: Sequence[Any], request: Request) -> Any:
         """Return the first label or validation that is asked for."""

@@ -9,14 +9,9 @@ from superionic.potentials.registry import parse_spec
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import PARTS, Part, ScreeningDocument
 from superionic.workflows.campaign.definition import read_campaign
-from superionic.workflows.campaign.selection import Selection, select_campaign
+from superionic.workflows.campaign.selection import Selection, select
+from superionic.workflows.makers.table import flow_kind
 
-PART_OF_FLOW: dict[str, Part] = {
-    "screen": "landscape",
-    "predict": "prediction",
-    "label": "label",
-    "validate": "validation",
-}
 COMMAND_OF_PART: dict[Part, str] = {
     "landscape": "superionic screen CRYSTALS",
     "prediction": "superionic predict CRYSTALS",
@@ -55,7 +50,7 @@ class Scope:
     @property
     def part(self) -> Part:
         """The part of a row that the campaign's flow makes."""
-        return PART_OF_FLOW.get(self.flow, "landscape")
+        return flow_kind(self.flow).part or "landscape"
 
     @property
     def names(self) -> set[str]:
@@ -93,7 +88,7 @@ def read_scope(file: Path, default_potential: str) -> Scope:
     """
     campaign = read_campaign(file)
     maker = campaign.maker(default_potential)
-    chosen = select_campaign(campaign, maker)
+    (chosen,) = select(campaign, [maker])
     keys = {}
     for candidate in chosen.candidates:
         try:

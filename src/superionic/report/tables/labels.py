@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from superionic.dynamics.settings import planned_ps
 from superionic.errors import SettingsError
-from superionic.report.tables.text_table import text_table
+from superionic.report.tables.view import Cells, View
 from superionic.schemas.label import LabelRow
 from superionic.text import csv_text
 
@@ -26,14 +26,7 @@ def label_order(row: LabelRow) -> tuple[float, str]:
     return (float("inf") if slope is None else -slope, row.material_id)
 
 
-def label_table(rows: Sequence[LabelRow]) -> str:
-    """Return labels as text, one line a crystal, fastest first."""
-    return text_table(*label_cells(rows)) if rows else "No labels."
-
-
-def label_cells(
-    rows: Sequence[LabelRow],
-) -> tuple[list[tuple[str, bool]], Sequence[Sequence[str]]]:
+def label_cells(rows: Sequence[LabelRow]) -> Cells:
     """Return head and cells of the labels as a table; whether a column holds numbers."""
     numeric = ("slope A^2/ps", "error", "S/cm", "ps", "atoms")
     names = ("id", "formula", "verdict", *numeric, "end")
@@ -49,15 +42,13 @@ def label_cells(
             str(row.n_atoms),
             row.status,
         )
-        for row in sorted(rows, key=label_order)
+        for row in rows
     ]
     return [(name, name in numeric) for name in names], cells
 
 
-def labels_json(rows: Sequence[LabelRow]) -> str:
-    """Return labels as a JSON list, fastest first."""
-    ordered = [row.model_dump(mode="json") for row in sorted(rows, key=label_order)]
-    return json.dumps(ordered, indent=2, allow_nan=False)
+VIEW = View(cells=label_cells, order=label_order, verdict="verdict")
+"""Labels, fastest first."""
 
 
 def write_data_set(rows: Iterable[LabelRow], path: Path) -> None:
@@ -154,9 +145,3 @@ def _replace(path: Path, text: str) -> None:
 
 def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
-
-
-def summary(rows: Sequence[LabelRow]) -> dict[str, Any]:
-    """Return how many labels have which verdict."""
-    verdicts = sorted({row.verdict for row in rows})
-    return {name: sum(row.verdict == name for row in rows) for name in verdicts}

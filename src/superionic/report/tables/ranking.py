@@ -8,7 +8,9 @@ from typing import Any
 
 from superionic import defaults
 from superionic.report.tables.intervals import interval_columns, with_interval
+from superionic.report.tables.orderings import orderings_table
 from superionic.report.tables.text_table import html_table, text_table
+from superionic.report.tables.view import View
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import INTERVAL_FIELDS, Part, ScreeningDocument
 from superionic.store.collection.ranking import ranking_name
@@ -170,6 +172,28 @@ def ranking_cells(
     columns = _columns(policy, parts, {row.potential for row in rows})
     head = [(name, is_number) for name, is_number, _ in columns]
     return head, [[show(row) for _, _, show in columns] for row in rows]
+
+
+class RankingView(View):
+    """Rows of the screening collection, in the order of a policy."""
+
+    def table(self, rows: Sequence[ScreeningDocument], policy: str = defaults.POLICY) -> str:
+        """Return the ranking as text, and what orderings of one crystal say together."""
+        tables = [ranking_table(rows, policy)]
+        if any(row.orderings for row in rows):
+            tables.append(orderings_table(rows))
+        return "\n".join(tables)
+
+    def note(self, rows: Sequence[ScreeningDocument], policy: str = defaults.POLICY) -> str:
+        """Return which ranking the table is."""
+        return f"Ranking of {ranking_of(rows[0])}, by {policy}." if rows else ""
+
+    def json(self, rows: Sequence[ScreeningDocument], policy: str = defaults.POLICY) -> str:
+        """Return the ranking as a JSON list."""
+        return ranking_json(rows, policy)
+
+
+VIEW = RankingView(cells=ranking_cells)
 
 
 def _columns(

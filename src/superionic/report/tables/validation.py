@@ -1,9 +1,8 @@
-"""Verdicts of validations as a table and JSON."""
+"""Verdicts of validations as tables."""
 
-import json
 from collections.abc import Sequence
 
-from superionic.report.tables.text_table import text_table
+from superionic.report.tables.view import Cells, View
 from superionic.schemas.validation import TemperatureDocument, ValidationDocument
 
 WRITTEN_BY = "superionic validate"
@@ -11,10 +10,8 @@ WRITTEN_BY = "superionic validate"
 _NUMERIC = ("S/cm", "95 %", "E eV", "S/cm 300 K", "95 % 300 K", "ps", "atoms")
 
 
-def validation_table(documents: Sequence[ValidationDocument]) -> str:
-    """Return verdicts as text, one line a material, in the order given."""
-    if not documents:
-        return "No verdicts."
+def validation_cells(documents: Sequence[ValidationDocument]) -> Cells:
+    """Return head and cells of a table of verdicts."""
     names = ("id", "formula", "verdict", "T", *_NUMERIC[:5], "fit", *_NUMERIC[5:])
     cells = [
         (
@@ -33,7 +30,11 @@ def validation_table(documents: Sequence[ValidationDocument]) -> str:
         )
         for one in documents
     ]
-    return text_table([(name, name in (*_NUMERIC, "T")) for name in names], cells)
+    return [(name, name in (*_NUMERIC, "T")) for name in names], cells
+
+
+VIEW = View(cells=validation_cells, verdict="verdict")
+"""Verdicts, in the order given."""
 
 
 def validations_markdown(documents: Sequence[ValidationDocument]) -> str:
@@ -86,11 +87,6 @@ def validations_markdown(documents: Sequence[ValidationDocument]) -> str:
             "\n".join(runs),
         ]
     )
-
-
-def validations_json(documents: Sequence[ValidationDocument]) -> str:
-    """Return verdicts as a JSON list, in the order given."""
-    return json.dumps([one.model_dump(mode="json") for one in documents], indent=2, allow_nan=False)
 
 
 def verdict_counts(documents: Sequence[ValidationDocument]) -> dict[str, int]:

@@ -1,37 +1,65 @@
-"""Campaigns as data: YAML files that say which crystals, which flow, which settings."""
+"""What a campaign is: which crystals, which flow, which settings; also as a YAML file."""
 
 import dataclasses
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from superionic import defaults
 from superionic.errors import SettingsError
 from superionic.fields import checked
 from superionic.potentials.registry import parse_spec
 from superionic.potentials.trust import named_outside, require_allowed
+from superionic.settings import get_settings
 from superionic.structures.filters import AnyFilter
-from superionic.workflows.makers.base import FlowMaker
 from superionic.workflows.makers.table import FlowKind, flow_kind
 from superionic.yaml_file import read_yaml
 
+if typing.TYPE_CHECKING:
+    from superionic.structures.species import MobileSpecies
+    from superionic.workflows.makers.base import MaterialMaker
+
 _COMMANDS = frozenset({"vasp_cmd", "vasp_gamma_cmd"})
 """Settings that atomate2 runs as programs."""
+_HINT = "See workflows/screen_examples.yaml for an example."
+
+
+class Best(BaseModel):
+    """The best materials of the screening collection."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    top: int = Field(
+        10, ge=0, description="As many of the best; 0 means all that have a score of the policy."
+    )
+    policy: str = Field(defaults.POLICY, description="Ranking policy.")
+    ids: tuple[str, ...] = Field((), description="Identifiers: these, whatever their rank.")
 
 
 class Campaign(BaseModel):
     """What is computed for which crystals."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     name: str = Field("campaign", min_length=1, description="Name, shown by 'superionic status'.")
     flow: str = Field("screen", description="Kind of flow.")
-    crystals: list[Path] = Field(
-        min_length=1, description="Files and folders, relative to the campaign file."
+    crystals: list[Any] = Field(
+        default_factory=list,
+        description="Files and folders, relative to the campaign file; in Python also structures.",
     )
-    mobile_species: str = Field("Li", description="The mobile ion, such as Li, Na, Ag or F.")
+    best: Best | None = Field(
+        None,
+        description="Only the best of the crystals by the screening collection; without crystals, "
+        "of all in it.",
+    )
+    mobile_species: str = Field(
+        defaults.MOBILE,
+        description="The mobile ion, such as Li, Na, Ag or F; several, joined by commas, are "
+        "computed one after the other, each for the crystals that hold it.",
+    )
     potential: str | None = Field(
         None, description="Specification of the potential; without it, the setting 'potential'."
     )
@@ -39,7 +67,9 @@ class Campaign(BaseModel):
         default_factory=list, description="Which of the crystals are computed, one after the other."
     )
     orderings: int = Field(
-        1, ge=1, description="Orderings of each disordered crystal that are computed."
+        defaults.N_ORDERINGS,
+        ge=1,
+        description="Orderings of each disordered crystal that are computed.",
     )
     every_copy: bool = Field(
         False, description="Compute crystals again that are the same as another one."
@@ -48,6 +78,11 @@ class Campaign(BaseModel):
         default_factory=dict,
         description="Settings of the Maker by dotted path, such as "
         "'landscape_maker.settings.grid_step_A: 0.3'; null removes an optional step.",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Options of the flow's command by the names of the function in Python, such as "
+        "'step_A: 0.3'; they go before 'settings'.",
     )
     categories: dict[str, str] = Field(
         default_factory=dict,
@@ -59,8 +94,13 @@ class Campaign(BaseModel):
         None, gt=0, description="Longest time of one job in s; none by default."
     )
 
+    @field_validator("crystals")
+    @classmethod
+    def _crystals(cls, found: list[Any]) -> list[Any]:
+        return [Path(one) if isinstance(one, str) else one for one in found]
+
     @model_validator(mode="after")
-    def _known_jobs(self) -> Self:
+    def _known(self) -> Self:
         kind = flow_kind(self.flow)
         if unknown := sorted(set(self.categories) - {*kind.jobs, "default"}):
             raise ValueError(
@@ -74,31 +114,107 @@ class Campaign(BaseModel):
         """The kind of flow."""
         return flow_kind(self.flow)
 
-    def maker(self, default_potential: str) -> FlowMaker:
-        """Return the Maker with all settings.
+    @property
+    def ions(self) -> "list[MobileSpecies]":
+        """The mobile ions.
+
+        Raises
+        ------
+        InputError
+            When one is no element, or none that could be mobile.
+        """
+        from superionic.structures.species import parse_mobile_species
+
+        return [parse_mobile_species(name) for name in self.mobile_species.split(",")]
+
+    def makers(self, default_potential: str) -> "list[MaterialMaker]":
+        """Return the Maker with all settings, for each of the mobile ions.
 
         Raises
         ------
         SettingsError
             When a setting does not exist or has a wrong value.
         """
-        from superionic.structures.mobile_ions import exclusion_radius_A
-        from superionic.structures.species import parse_mobile_species
+        return [self._maker_of(ion, self.potential or default_potential) for ion in self.ions]
 
-        ion = parse_mobile_species(self.mobile_species)
-        base = self.kind.maker()(
-            mobile_species=ion.element, potential=self.potential or default_potential
-        )
+    def maker(self, default_potential: str) -> "MaterialMaker":
+        """Return the Maker of a campaign with one mobile ion, as :meth:`makers` does.
+
+        Raises
+        ------
+        SettingsError
+            When there are several ions, or a setting is wrong.
+        """
+        found = self.makers(default_potential)
+        if len(found) > 1:
+            raise SettingsError(
+                f"The campaign has several mobile ions ({self.mobile_species}), one is needed.",
+                hint="Write a campaign file for each.",
+            )
+        return found[0]
+
+    def _maker_of(self, ion: "MobileSpecies", potential: str) -> "MaterialMaker":
+        from superionic.structures.mobile_ions import exclusion_radius_A
+
+        kind = self.kind
+        if unknown := sorted(set(self.options) - set(kind.option_names())):
+            raise SettingsError(
+                f"The flow '{self.flow}' has no option '{unknown[0]}'.",
+                hint=f"Its options are {', '.join(kind.option_names()) or 'none'}.",
+            )
+        found: Any = kind.maker_class()(mobile_species=ion.element, potential=potential)
         radius = "landscape_maker.settings.exclusion_radius_A"  # its default depends on the ion
-        if hasattr(base, "landscape_maker") and radius not in self.settings:
-            base = _with_setting(base, radius.split("."), exclusion_radius_A(ion), radius)
+        if hasattr(found, "landscape_maker") and radius not in self.settings:
+            value = exclusion_radius_A(ion, self.options.get("radius_A"))
+            found = _with_setting(found, radius.split("."), value, radius)
         for path, value in self.settings.items():
-            base = _with_setting(base, path.split("."), value, path)
-        return typing.cast(FlowMaker, base)
+            found = _with_setting(found, path.split("."), value, path)
+        made: MaterialMaker = found.with_options(**self.options)
+        return made
 
     def category(self, job_name: str) -> str:
         """Return the category of a job."""
         return self.categories.get(job_name, self.categories.get("default", "cpu"))
+
+
+def campaign_of(fields: Mapping[str, Any], source: str = "campaign") -> Campaign:
+    """Return the campaign of some fields, checked.
+
+    Parameters
+    ----------
+    fields : mapping
+        Fields of :class:`Campaign` that are given.
+    source : str
+        How errors name it.
+
+    Raises
+    ------
+    SettingsError
+        When there is no such field, or a value is wrong.
+    """
+    try:
+        return Campaign.model_validate(dict(fields))
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'campaign'}: {e['msg']}" for e in error.errors()
+        )
+        raise SettingsError(
+            f"The {source} is wrong: {faults}.",
+            hint=f"Fields are {', '.join(Campaign.model_fields)}.",
+        ) from None
+
+
+def maker_of(flow: str, mobile: str, potential: str | None, **options: Any) -> "MaterialMaker":
+    """Return the Maker of a flow with some of its options; those that are None are left out.
+
+    Raises
+    ------
+    SettingsError
+        When an option does not exist or has a wrong value.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    fields = {"flow": flow, "mobile_species": mobile, "potential": potential, "options": given}
+    return campaign_of(fields).maker(get_settings().potential)
 
 
 def read_campaign(path: Path) -> Campaign:
@@ -111,20 +227,16 @@ def read_campaign(path: Path) -> Campaign:
     PotentialNotAllowedError
         When it names code that this site does not allow.
     """
-    hint = "See workflows/screen_examples.yaml for an example."
-    content = read_yaml(path, f"The campaign file {path} cannot be read", hint)
+    content = read_yaml(path, f"The campaign file {path} cannot be read", _HINT)
     if not isinstance(content, dict):
-        raise SettingsError(f"The campaign file {path} is not a mapping.", hint=hint)
-    try:
-        campaign = Campaign.model_validate({"name": path.stem, **content})
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'campaign'}: {e['msg']}" for e in error.errors()
-        )
+        raise SettingsError(f"The campaign file {path} is not a mapping.", hint=_HINT)
+    campaign = campaign_of({"name": path.stem, **content}, f"campaign file {path}")
+    if wrong := [one for one in campaign.crystals if not isinstance(one, Path)]:
+        raise SettingsError(f"The campaign file {path} is wrong: {wrong[0]!r} is no file.")
+    if not campaign.crystals and campaign.best is None:
         raise SettingsError(
-            f"The campaign file {path} is wrong: {faults}.",
-            hint=f"Fields are {', '.join(Campaign.model_fields)}.",
-        ) from None
+            f"The campaign file {path} names no crystals.", hint="Write 'crystals', or 'best'."
+        )
     _require_plain(campaign, path)
     return campaign.model_copy(
         update={"crystals": [path.parent / crystal for crystal in campaign.crystals]}
@@ -133,7 +245,8 @@ def read_campaign(path: Path) -> Campaign:
 
 def _require_plain(campaign: Campaign, path: Path) -> None:
     """Refuse a campaign that names code or programs: a file is data, whoever wrote it."""
-    for name, value in _entries({"potential": campaign.potential, **campaign.settings}):
+    named = {"potential": campaign.potential, **campaign.settings, **campaign.options}
+    for name, value in _entries(named):
         outside = name == "calculator_kwargs" and named_outside(value)
         if name in _COMMANDS or name.startswith("@") or outside:
             raise SettingsError(

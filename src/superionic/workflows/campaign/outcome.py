@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from superionic.progress import Progress
 from superionic.schemas.failure import FailureDocument
 from superionic.structures.candidate import Candidate
+from superionic.workflows.campaign.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,11 @@ class Outcome:
     failure: FailureDocument | None = None
 
 
-class Reporter(Protocol):
-    """Someone who shows how a campaign goes."""
+class Reporter:
+    """Hears how a campaign goes; this one shows nothing."""
+
+    def selected(self, selection: Selection) -> None:
+        """Handle what was selected, and what was left out."""
 
     def planned(self, *, n_materials: int, n_finished: int, todo: Sequence[Task]) -> None:
         """Handle the plan: all materials, those in the database already, and what will run."""
@@ -52,22 +55,6 @@ class Reporter(Protocol):
 
     def progress(self, task: Task, progress: Progress) -> None:
         """Handle news of a task: its stage, evaluations done and planned."""
-
-    def finished(self, outcome: Outcome) -> None:
-        """Handle the end of a task."""
-
-
-class Quiet:
-    """A reporter that shows nothing."""
-
-    def planned(self, *, n_materials: int, n_finished: int, todo: Sequence[Task]) -> None:
-        """Handle the plan."""
-
-    def started(self, task: Task) -> None:
-        """Handle the start of a task."""
-
-    def progress(self, task: Task, progress: Progress) -> None:
-        """Handle news of a task."""
 
     def finished(self, outcome: Outcome) -> None:
         """Handle the end of a task."""

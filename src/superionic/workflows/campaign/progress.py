@@ -12,11 +12,11 @@ from superionic.console import ProgressConsole
 from superionic.progress import Progress
 from superionic.text import printable
 from superionic.workflows.campaign.forecast import Forecast, duration
-from superionic.workflows.campaign.outcome import Outcome, Task
+from superionic.workflows.campaign.outcome import Outcome, Reporter, Task
 from superionic.workflows.campaign.selection import Selection
 
 
-class ConsoleReporter:
+class ConsoleReporter(Reporter):
     """Show a campaign on standard error.
 
     On a terminal a bar shows the share of the time that has passed, counts materials and says how
@@ -50,19 +50,20 @@ class ConsoleReporter:
         self._stop()
         self._console.say(text)
 
-    def selected(self, selection: Selection | None) -> None:
+    def selected(self, selection: Selection) -> None:
         """Say what was left out, where anything was."""
-        if selection is not None and selection.noteworthy:
+        if selection.noteworthy:
             for line in selection.lines():
                 self.say(line)
 
     def planned(self, *, n_materials: int, n_finished: int, todo: Sequence[Task]) -> None:
-        """Say what there is to do."""
+        """Say what there is to do; there may be another plan when this one is through."""
+        self._stop()
         text = f"{n_materials} materials"
         if n_finished:
             text += f", {n_finished} of them in the database already"
         self._console.say(f"{text}; {len(todo)} to compute.")
-        self._n_todo = len(todo)
+        self._n_todo, self._n_done = len(todo), 0
         self._start = time.monotonic()
         self._forecast = Forecast({task.key: task.candidate.work for task in todo})
         if todo and self._console.is_terminal:

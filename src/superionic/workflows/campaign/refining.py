@@ -1,9 +1,10 @@
 """The refinement of landscapes that are in the database, on this machine."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
+from superionic import defaults
 from superionic.errors import InputError, SettingsError
 from superionic.potentials.base import PotentialInfo
 from superionic.potentials.registry import identify_potential
@@ -11,7 +12,7 @@ from superionic.schemas.document import without_monty
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.indexes import rank_field
 from superionic.schemas.screening import ScreeningDocument
-from superionic.settings import SuperionicSettings
+from superionic.settings import SuperionicSettings, get_settings
 from superionic.store.builders.arrays import tasks_with_lost_arrays
 from superionic.store.builders.build import build_screening
 from superionic.store.builders.screening import rows_of_tasks
@@ -22,11 +23,12 @@ from superionic.store.database.stores import Database, resolve_database
 from superionic.structures.candidate import Candidate
 from superionic.structures.crystals import Crystal
 from superionic.structures.plain import structure_from_dict
+from superionic.structures.species import parse_mobile_species
+from superionic.workflows.campaign.definition import Best, campaign_of
+from superionic.workflows.campaign.engine import unreadable
 from superionic.workflows.campaign.outcome import Reporter, Task
 from superionic.workflows.campaign.run import run_and_build
-from superionic.workflows.campaign.screening import unreadable
-from superionic.workflows.campaign.selection import SelectionSettings, select
-from superionic.workflows.campaign.validating import Best
+from superionic.workflows.campaign.selection import Selection, select
 from superionic.workflows.makers.refine import RefineMaker, ScreenedCandidate, require_other
 
 
@@ -50,6 +52,32 @@ class RefinementResult:
     priors: list[ScreeningDocument]
     failures: list[FailureDocument]
     n_computed: int
+
+
+def refine_maker(
+    mobile: str = defaults.MOBILE,
+    potential: str | None = None,
+    *,
+    prior: str | None = None,
+    max_energies: int | None = None,
+    engine: str | None = None,
+) -> RefineMaker:
+    """Return the Maker that ``superionic refine`` runs.
+
+    Raises
+    ------
+    SettingsError
+        When no second potential is named, or a setting makes no sense.
+    """
+    first = prior or get_settings().potential
+    if potential is None and engine != "vasp":
+        raise SettingsError(
+            "No second potential is named.", hint="Name it, such as --potential sevennet."
+        )
+    base = RefineMaker(mobile_species=parse_mobile_species(mobile).element)
+    # VASP brings its own; what it starts from is there for certain.
+    base = replace(base, potential=potential or first)
+    return base.with_options(prior=first, max_energies=max_energies, engine=engine)
 
 
 def refine_materials(
@@ -104,13 +132,11 @@ def refine_materials(
     best = best or Best(top=0)
     faults: list[InputError] = []
     names: list[str] | None = None
+    chosen = Selection()
     if paths:
-        chosen = select(
-            paths,
-            maker.mobile_species,
-            maker.prepare_maker.settings,
-            SelectionSettings(duplicates=None),
-        )
+        named = {"flow": "label", "crystals": list(paths), "every_copy": True}
+        campaign = campaign_of({**named, "mobile_species": maker.mobile_species})
+        (chosen,) = select(campaign, [maker])
         names = [one.material_id for one in chosen.candidates]
         faults += chosen.unreadable
     with (
@@ -129,6 +155,7 @@ def refine_materials(
 
         done = finished_of([task.key for task in tasks])
         todo = [task for task in tasks if task.key not in done]
+        reporter.selected(chosen)
         reporter.planned(n_materials=len(tasks), n_finished=len(tasks) - len(todo), todo=todo)
         outcomes = run_and_build(
             todo,

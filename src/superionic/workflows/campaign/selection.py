@@ -3,47 +3,34 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from superionic.errors import InputError, UnreadableFileError
+from superionic import defaults
+from superionic.errors import InputError, NoMobileIonError, UnreadableFileError
 from superionic.structures.candidate import Candidate
-from superionic.structures.crystals import Crystal, each_candidate
-from superionic.structures.duplicates import DuplicateSettings, find_duplicates, stand_ins
-from superionic.structures.filters import AnyFilter, FilterChain
-from superionic.structures.prepare import PrepareSettings, orderings_of
-from superionic.structures.species import element_composition, parse_mobile_species
+from superionic.structures.crystals import each_candidate
+from superionic.structures.duplicates import PackedCrystals, find_duplicates, stand_ins
+from superionic.structures.filters import FilterChain
+from superionic.structures.prepare import orderings_of
+from superionic.structures.species import element_composition
 from superionic.workflows.campaign.definition import Campaign
-from superionic.workflows.makers.base import FlowMaker
 
-
-@dataclass(frozen=True)
-class SelectionSettings:
-    """Which of the crystals that were read become candidates.
-
-    Parameters
-    ----------
-    filters : tuple of filters
-        As :func:`~superionic.structures.filters.parse_filters` returns them.
-    n_orderings : int
-        Orderings of each disordered crystal; 1 leaves the ordering to preparation.
-    duplicates : DuplicateSettings or None
-        When two crystals are the same; None computes every one of them.
-    """
-
-    filters: tuple[AnyFilter, ...] = ()
-    n_orderings: int = 1
-    duplicates: DuplicateSettings | None = field(default_factory=DuplicateSettings)
+if TYPE_CHECKING:
+    from superionic.workflows.makers.base import MaterialMaker
 
 
 @dataclass
 class Selection:
-    """The candidates of a campaign, and what became of the rest.
+    """The candidates of a campaign for one mobile ion, and what became of the rest.
 
     Parameters
     ----------
     candidates : list of Candidate
-        All that are wanted, duplicates included.
+        All that are wanted, duplicates included; none where they were not kept.
+    names : list of str
+        Their identifiers.
     first : list of int
         For each of them the index of the first one that is the same crystal.
     unreadable : list of InputError
@@ -51,7 +38,7 @@ class Selection:
     n_read : int
         Crystals that were read.
     n_without_ion : int
-        Those that were passed over because they do not hold the mobile ion.
+        Those that were left out because they do not hold the mobile ion.
     removed : list of tuple
         For each filter its label and how many it removed.
     reasons : dict of str to str
@@ -61,6 +48,7 @@ class Selection:
     """
 
     candidates: list[Candidate] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     first: list[int] = field(default_factory=list)
     unreadable: list[InputError] = field(default_factory=list)
     n_read: int = 0
@@ -69,16 +57,27 @@ class Selection:
     reasons: dict[str, str] = field(default_factory=dict)
     passed_over: list[str] = field(default_factory=list)
 
-    def duplicates(self, finished: Collection[str] = ()) -> dict[str, str]:
+    def __post_init__(self) -> None:
+        """Name the candidates that are given."""
+        self.names = self.names or [one.material_id for one in self.candidates]
+
+    def duplicates(
+        self, finished: Collection[str] = (), queued: Collection[str] = ()
+    ) -> dict[str, str]:
         """Return for each candidate that need not be computed the one that stands for it.
 
         Parameters
         ----------
-        finished : collection of str
-            Ids that are computed already: they are nobody's duplicates, and stand for the others.
+        finished, queued : collection of str
+            Ids that are computed already, or will be: they are nobody's duplicates, and stand for
+            the others.
         """
-        names = [candidate.material_id for candidate in self.candidates]
-        return stand_ins(names, self.first, finished)
+        return stand_ins(self.names, self.first, finished, queued)
+
+    def repeated(self) -> list[int]:
+        """Return the places of all candidates of which there are several."""
+        several = {first for place, first in enumerate(self.first) if first != place}
+        return [place for place, first in enumerate(self.first) if first in several]
 
     @property
     def noteworthy(self) -> bool:
@@ -95,107 +94,79 @@ class Selection:
         lines += [f"{-count:6} removed by {label}" for label, count in self.removed]
         if n_duplicates:
             lines.append(f"{-n_duplicates:6} the same as another")
-        lines.append(f"{len(self.candidates) - n_duplicates:6} candidates")
+        lines.append(f"{len(self.names) - n_duplicates:6} candidates")
         return lines
 
 
 class Selector:
-    """The rules by which crystals that were read become candidates; it counts what they leave out.
+    """The rules by which crystals become candidates of one ion; it counts what they leave out.
 
     Parameters
     ----------
-    mobile_species : str
-        The mobile ion.
-    prepare_settings : PrepareSettings
-        How partial occupancies are ordered.
-    settings : SelectionSettings
+    campaign : Campaign
         Filters and orderings.
+    maker : MaterialMaker
+        Its mobile ion; its preparation makes the orderings.
     """
 
-    def __init__(
-        self, mobile_species: str, prepare_settings: PrepareSettings, settings: SelectionSettings
-    ) -> None:
-        self.element = parse_mobile_species(mobile_species).element
-        self.prepare_settings = prepare_settings
-        self.settings = settings
-        self.filters = FilterChain(settings.filters)
-        self.leaves_out = True
-        self.n_without_ion = 0
+    def __init__(self, campaign: Campaign, maker: "MaterialMaker") -> None:
+        self.element = maker.mobile_species
+        self._preparing = maker.prepare_maker.settings
+        self._n_orderings = campaign.orderings
+        self._filters = FilterChain(campaign.filters)
+        self._found = Selection()
 
     def candidates(
         self, found: Iterable[Candidate | InputError]
     ) -> Iterator[Candidate | InputError]:
         """Yield the candidates among crystals, ordered as often as is asked for, and all errors."""
-        for item in self.filters.pass_on(self._holding(found)):
+        for item in self._filters.pass_on(self._holding(found)):
             if isinstance(item, InputError):
                 yield item
                 continue
             try:
-                yield from orderings_of(
-                    item, self.element, self.prepare_settings, self.settings.n_orderings
-                )
+                yield from orderings_of(item, self.element, self._preparing, self._n_orderings)
             except InputError as error:
                 yield error
 
+    def left_out(self) -> Selection:
+        """Return a selection without candidates yet: what the rules have left out so far."""
+        self._found.removed, self._found.reasons = self._filters.removed, self._filters.reasons
+        return self._found
+
     def _holding(self, found: Iterable[Candidate | InputError]) -> Iterator[Candidate | InputError]:
         for item in found:
-            if isinstance(item, Candidate) and self.leaves_out and not _holds(item, self.element):
-                self.n_without_ion += 1
+            self._found.n_read += isinstance(item, Candidate)
+            if isinstance(item, Candidate) and not _holds(item, self.element):
+                self._found.n_without_ion += 1
             else:
                 yield item
 
 
-def selection_settings(campaign: Campaign) -> SelectionSettings:
-    """Return which crystals a campaign file selects: for whoever computes them or reports on it."""
-    chosen = SelectionSettings(tuple(campaign.filters), campaign.orderings)
-    return replace(chosen, duplicates=None) if campaign.every_copy else chosen
+def select(
+    campaign: Campaign,
+    makers: "Sequence[MaterialMaker] | None" = None,
+    *,
+    keep: bool = True,
+    hear: Callable[[int, Candidate], None] = lambda ion, candidate: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Selection]:
+    """Read the crystals of a campaign and select those that it wants, for each of its ions.
 
-
-def select_campaign(campaign: Campaign, maker: FlowMaker) -> Selection:
-    """Read the crystals of a campaign file and keep those that it wants.
+    Crystals are read and compared once for all ions. Those without an ion are left out; that there
+    is none that holds one is an error beside the files that could not be read, which the first
+    selection has.
 
     Parameters
     ----------
     campaign : Campaign
         The campaign.
-    maker : FlowMaker
-        Its Maker: mobile ion and settings of preparation make the orderings.
-
-    Raises
-    ------
-    UnreadableFileError
-        When the paths hold no crystal and no broken file either.
-    """
-    return select(
-        campaign.crystals,
-        maker.mobile_species,
-        maker.prepare_maker.settings,
-        selection_settings(campaign),
-    )
-
-
-def select(
-    crystals: Sequence[Crystal],
-    mobile_species: str,
-    prepare_settings: PrepareSettings,
-    settings: SelectionSettings | None = None,
-    *,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Selection:
-    """Read crystals and keep those that are wanted.
-
-    Crystals without the mobile ion are left out, unless none holds it.
-
-    Parameters
-    ----------
-    crystals : sequence of Path, Structure, Atoms or Candidate
-        Files, folders, crystals.
-    mobile_species : str
-        The mobile ion.
-    prepare_settings : PrepareSettings
-        How partial occupancies are ordered.
-    settings : SelectionSettings, optional
-        Filters, orderings, duplicates.
+    makers : sequence of MaterialMaker, optional
+        As ``campaign.makers`` returns them.
+    keep : bool
+        Whether candidates are kept. Without them a crystal takes about a kilobyte.
+    hear : callable
+        Called with each candidate, and the place of its ion.
     progress : callable
         Called with the numbers of crystals compared and to be compared.
 
@@ -203,81 +174,71 @@ def select(
     ------
     UnreadableFileError
         When the paths hold no crystal and no broken file either.
+    SettingsError
+        When a setting of the campaign is wrong.
+
+    Examples
+    --------
+    >>> campaign = Campaign(crystals=["workflows/example_crystals"], mobile_species="Li,Na")
+    >>> [len(chosen.candidates) for chosen in select(campaign)]
+    [12, 0]
     """
-    (chosen,) = select_ions(
-        crystals, [mobile_species], prepare_settings, settings, progress=progress
-    )
-    return chosen
-
-
-def select_ions(
-    crystals: Sequence[Crystal],
-    mobile_species: Sequence[str],
-    prepare_settings: PrepareSettings,
-    settings: SelectionSettings | None = None,
-    *,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Selection]:
-    """Return one selection for each of several mobile ions; crystals are read and compared once.
-
-    The first selection has the files that could not be read or were passed over. Parameters are
-    those of :func:`select`.
-    """
-    settings = settings or SelectionSettings()
-    read: list[Candidate] = []
-    broken: list[InputError] = []
+    makers = campaign.makers(defaults.POTENTIAL) if makers is None else makers
+    selectors = [Selector(campaign, maker) for maker in makers]
+    selections = [one.left_out() for one in selectors]
+    crystals = PackedCrystals()
+    places: list[list[int]] = [[] for _ in selectors]
     passed_over: list[str] = []
-    for item in each_candidate(crystals, passed_over.append):
+    for item in each_candidate(campaign.crystals, passed_over.append):
         if isinstance(item, InputError):
-            broken.append(item)
-        else:
-            read.append(item)
-    if not read and not broken:
-        raise UnreadableFileError(
-            f"There is no crystal in {', '.join(str(one) for one in crystals) or 'nothing'}.",
-            hint="Name CIF, POSCAR, extended XYZ, JSON or JSON lines files, or folders of them.",
-        )
-    selections = []
-    for index, species in enumerate(mobile_species):
-        selector = Selector(species, prepare_settings, settings)
-        result = Selection(n_read=len(read))
-        if index == 0:
-            result.unreadable, result.passed_over = list(broken), passed_over
-        if len(mobile_species) == 1 and not any(_holds(one, selector.element) for one in read):
-            selector.leaves_out = False  # each is to say that it holds none
-        for item in selector.candidates(read):
-            if isinstance(item, InputError):
-                result.unreadable.append(item)
-            else:
-                result.candidates.append(item)
-        result.n_without_ion = selector.n_without_ion
-        result.removed, result.reasons = selector.filters.removed, selector.filters.reasons
-        selections.append(result)
-    _compare(selections, settings.duplicates, progress)
+            selections[0].unreadable.append(item)
+            continue
+        compared: dict[int, tuple[int, Candidate]] = {}  # by the structure, while it is held here
+        for ion, (selector, chosen) in enumerate(zip(selectors, selections, strict=True)):
+            for found in selector.candidates([item]):
+                if isinstance(found, InputError):
+                    chosen.unreadable.append(found)
+                    continue
+                if keep:
+                    chosen.candidates.append(found)
+                chosen.names.append(found.material_id)
+                hear(ion, found)
+                if not campaign.every_copy:
+                    if id(found.structure) not in compared:
+                        compared[id(found.structure)] = (len(crystals), found)
+                        crystals.append(found.structure)
+                    places[ion].append(compared[id(found.structure)][0])
+    selections = [one.left_out() for one in selectors]
+    selections[0].passed_over = passed_over
+    check_any(campaign, selections)
+    same = find_duplicates(crystals, progress=progress) if len(crystals) else []
+    for chosen, own in zip(selections, places, strict=True):
+        first: dict[int, int] = {}
+        groups = [same[place] for place in own] or range(len(chosen.names))
+        chosen.first = [first.setdefault(group, index) for index, group in enumerate(groups)]
     return selections
 
 
-def _compare(
-    selections: Sequence[Selection],
-    settings: DuplicateSettings | None,
-    progress: Callable[[int, int], None],
-) -> None:
-    """Find in each selection the candidates that are the same; a crystal is looked at once."""
-    if settings is None:
-        for chosen in selections:
-            chosen.first = list(range(len(chosen.candidates)))
-        return
-    structures = {
-        id(one.structure): one.structure for chosen in selections for one in chosen.candidates
-    }
-    found = find_duplicates(list(structures.values()), settings, progress=progress)
-    group = dict(zip(structures, found, strict=True))
-    for chosen in selections:
-        first: dict[int, int] = {}
-        chosen.first = [
-            first.setdefault(group[id(one.structure)], index)
-            for index, one in enumerate(chosen.candidates)
-        ]
+def check_any(campaign: Campaign, selections: Sequence[Selection]) -> None:
+    """Note that no crystal holds an ion, where that is so; and refuse that there is no crystal.
+
+    Raises
+    ------
+    UnreadableFileError
+        When nothing was read, and nothing is broken either.
+    """
+    n_read = selections[0].n_read
+    if not n_read and not selections[0].unreadable:
+        raise UnreadableFileError(
+            f"There is no crystal in {', '.join(map(str, campaign.crystals)) or 'nothing'}.",
+            hint="Name CIF, POSCAR, extended XYZ, JSON or JSON lines files, or folders of them.",
+        )
+    if n_read and all(one.n_without_ion == n_read for one in selections):
+        error = NoMobileIonError(
+            f"None of the {n_read} crystals holds {campaign.mobile_species.replace(',', ' or ')}.",
+            hint="Choose another ion with --mobile.",
+        )
+        selections[0].unreadable.append(error)
 
 
 def write_candidates(selections: Sequence[Selection], path: Path) -> None:
@@ -286,7 +247,7 @@ def write_candidates(selections: Sequence[Selection], path: Path) -> None:
     Parameters
     ----------
     selections : sequence of Selection
-        As :func:`select_ions` returns them.
+        As :func:`select` returns them.
     path : Path
         The file; it is replaced in one step.
     """

@@ -9,6 +9,7 @@ from ase import Atoms
 from jobflow import Maker, job
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from superionic import defaults
 from superionic.dynamics.confirmation import (
     ArrheniusPoint,
     ConfirmationRules,
@@ -64,7 +65,7 @@ class SupercellMaker(Maker):
     min_image_distance_A: float = 10.0
     max_atoms: int = 400
     timestep_fs: float | None = None
-    production_ps: float = 30.0
+    production_ps: float = defaults.VALIDATION_LENGTH_ps
 
     @job(output_schema=CellDocument)
     def make(

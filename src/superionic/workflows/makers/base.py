@@ -7,25 +7,23 @@ from typing import Any, Protocol, Self
 from jobflow import Flow, Job, OutputReference
 
 from superionic.potentials.base import PotentialInfo
-from superionic.potentials.registry import load_potential, parse_spec
+from superionic.potentials.registry import identify_potential, load_potential, parse_spec
 from superionic.structures.candidate import Candidate
 from superionic.structures.crystals import Crystal, as_candidate
+from superionic.structures.hashing import structure_hash
 from superionic.workflows.jobs.maker import SettingsMaker
 from superionic.workflows.jobs.prepare import PrepareForFlowMaker, PrepareMaker
+from superionic.workflows.keys import task_key
 
 
 class FlowMaker(Protocol):
-    """A Maker of one flow for one material."""
+    """A Maker of one flow for one material, as processes that run it know it."""
 
     mobile_species: str
     potential: str
-    prepare_maker: PrepareMaker
 
     def make(self, candidate: Candidate) -> Any:
         """Return the flow of a candidate."""
-
-    def key(self, candidate: Candidate) -> str:
-        """Return the key under which its result is found again."""
 
     def info(self) -> PotentialInfo:
         """Return the identity of what gives its numbers."""
@@ -84,6 +82,16 @@ class MaterialMaker(SettingsMaker):
         changes: dict[str, Any] = {"potential": str(parse_spec(self.potential))}
         return replace(self, **changes)
 
+    def identity(self) -> PotentialInfo:
+        """Return the identity of what gives the numbers, which is not loaded for it.
+
+        Raises
+        ------
+        PotentialError
+            When it is not known here.
+        """
+        return identify_potential(self.potential)
+
     def info(self) -> PotentialInfo:
         """Return the identity of what gives the numbers, which has proved itself.
 
@@ -94,9 +102,22 @@ class MaterialMaker(SettingsMaker):
         """
         return load_potential(self.potential).info
 
+    def with_options(self) -> Self:
+        """Return the Maker with the options that commands and functions of its flow have.
+
+        Each is a keyword argument, None where it is not given; there are none here.
+        """
+        return self
+
     def key(self, candidate: Candidate) -> str:
-        """Return the key under which the result of a candidate is found again."""
-        raise NotImplementedError
+        """Return the key under which the result of a candidate is found again.
+
+        Raises
+        ------
+        SuperionicError
+            When the flow cannot be run as it is set.
+        """
+        return task_key(candidate.material_id, structure_hash(candidate.structure), self.bound())
 
     def first_key(self, candidate: Candidate) -> str:
         """Return the key that the documents of the first jobs carry."""

@@ -17,6 +17,8 @@ from superionic.workflows.jobs.relax import RelaxIfNeededMaker, relax_before_for
 from superionic.workflows.keys import task_key
 from superionic.workflows.makers.base import MaterialMaker
 
+_USUAL_SUPERCELL_A3 = 420.0
+
 
 @dataclass
 class LabelMaker(MaterialMaker):
@@ -53,6 +55,34 @@ class LabelMaker(MaterialMaker):
     prepare_maker: PrepareMaker = field(default_factory=PrepareMaker)
     relax_maker: RelaxIfNeededMaker | None = field(default_factory=relax_before_forces)
     md_maker: DiffusionMDMaker = field(default_factory=DiffusionMDMaker)
+
+    def with_options(
+        self,
+        *,
+        temperature_K: float | None = None,
+        length_ps: float | None = None,
+        equilibration_ps: float | None = None,
+        seed: int | None = None,
+        relax: str | None = None,
+    ) -> Self:
+        """Return the Maker with the options of ``superionic label``; None leaves what is set.
+
+        Raises
+        ------
+        SettingsError, DiffusionError
+            When a number makes no sense.
+        """
+        changes: dict[str, Any] = {"temperature": temperature_K, "mb_velocity_seed": seed}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        dynamics = replace(self.md_maker, **changes)
+        if length_ps is not None or equilibration_ps is not None:
+            step_ps = dynamics.md_settings().timestep_fs * 1e-3
+            if length_ps is not None:
+                dynamics.n_steps = max(1, round(length_ps / step_ps))
+            if equilibration_ps is not None:
+                dynamics.n_equilibration_steps = round(equilibration_ps / step_ps)
+        relax_maker = self.relax_maker if relax is None else relax_before_forces(relax)
+        return replace(self, md_maker=dynamics, relax_maker=relax_maker)
 
     def bound(self) -> Self:
         """Return the Maker as its jobs are told: the dynamics know potential and mobile ion.
@@ -99,3 +129,12 @@ class LabelMaker(MaterialMaker):
             jobs.append(relax)
             crystal = relax.output
         return [*jobs, self.md_maker.make(crystal, prepared=prepare.output)]
+
+
+def n_atoms_supercell(candidate: Candidate) -> float:
+    """Return the atoms of the supercell: as the crystal's record says, or a rough estimate."""
+    stated = candidate.provenance.get("n_atoms_supercell")
+    if isinstance(stated, int | float):
+        return float(stated)
+    volume_A3 = float(candidate.structure.volume)
+    return len(candidate.structure) / volume_A3 * max(volume_A3, _USUAL_SUPERCELL_A3)

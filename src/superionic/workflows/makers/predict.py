@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
 
 from jobflow import Flow, Job, OutputReference
@@ -62,6 +63,27 @@ class PredictMaker(MaterialMaker):
     prepare_maker: PrepareMaker = field(default_factory=PrepareMaker)
     relax_maker: RelaxIfNeededMaker | None = field(default_factory=relax_before_forces)
     shake_maker: ShakeMaker | None = None
+
+    def with_options(
+        self,
+        *,
+        network: str | Path | None = None,
+        n_shakes: int | None = None,
+        relax: str | None = None,
+    ) -> Self:
+        """Return the Maker with the options of ``superionic predict``; None leaves what is set.
+
+        Raises
+        ------
+        SettingsError
+            When the relaxation is none that there is.
+        """
+        return replace(
+            self,
+            network=self.network if network is None else str(network),
+            n_shakes=self.n_shakes if n_shakes is None else n_shakes,
+            relax_maker=self.relax_maker if relax is None else relax_before_forces(relax),
+        )
 
     def bound(self) -> Self:
         """Return the Maker as its jobs are told: what shakes is settled, and where the network is.

@@ -116,6 +116,10 @@ class RefineMaker(MaterialMaker):
         prior = str(parse_spec(self.prior))
         return replace(self, potential=potential, prior=prior, refine_maker=refine)
 
+    def identity(self) -> PotentialInfo:
+        """Return the identity of what gives the energies."""
+        return self.info()
+
     def info(self) -> PotentialInfo:
         """Return the identity of what gives the energies; an engine's does not prove itself."""
         engine = self.bound().refine_maker.engine

@@ -1,17 +1,26 @@
 """The screening flow of one material: prepare, relax, landscape, descriptors."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from jobflow import Job
 
 from superionic import defaults
+from superionic.errors import SettingsError
+from superionic.landscape.settings import AdaptiveSettings, LearnedSettings
 from superionic.structures.candidate import Candidate
 from superionic.structures.hashing import structure_hash
+from superionic.structures.mobile_ions import exclusion_radius_A
 from superionic.structures.noise import is_noisy
+from superionic.structures.species import parse_mobile_species
 from superionic.workflows.jobs.descriptors import DescriptorsMaker
 from superionic.workflows.jobs.landscape import LandscapeMaker
 from superionic.workflows.jobs.prepare import PrepareMaker
-from superionic.workflows.jobs.relax import RelaxIfNeededMaker, relax_before_landscape
+from superionic.workflows.jobs.relax import (
+    RelaxIfNeededMaker,
+    relax_before_landscape,
+    relaxes_cell,
+)
 from superionic.workflows.keys import task_key
 from superionic.workflows.makers.base import MaterialMaker
 
@@ -55,6 +64,60 @@ class ScreenMaker(MaterialMaker):
     relax_maker: RelaxIfNeededMaker | None = field(default_factory=relax_before_landscape)
     landscape_maker: LandscapeMaker = field(default_factory=LandscapeMaker)
     descriptors_maker: DescriptorsMaker = field(default_factory=DescriptorsMaker)
+
+    def with_options(
+        self,
+        *,
+        step_A: float | None = None,
+        adaptive: bool | None = None,
+        learned: bool | None = None,
+        max_energies: int | None = None,
+        relax: str | None = None,
+        min_width_A: float | None = None,
+        radius_A: float | None = None,
+    ) -> Self:
+        """Return the Maker with the options of ``superionic screen``; None leaves what is set.
+
+        Raises
+        ------
+        SettingsError
+            When a number makes no sense, or options exclude each other.
+        """
+        found = self
+        changes: dict[str, Any] = {}
+        if step_A is not None:
+            changes["grid_step_A"] = step_A
+        if adaptive is not None:
+            changes["adaptive"] = AdaptiveSettings() if adaptive else None
+        if learned is not None:
+            changes["learned"] = LearnedSettings() if learned else None
+        if max_energies is not None:
+            sampler = changes.get("learned", self.landscape_maker.settings.learned)
+            if sampler is None:
+                raise SettingsError(
+                    "Only a learned landscape (--learned) has a largest number of energies.",
+                    hint="Choose the learned mode, or leave the limit (--max-energies) out.",
+                )
+            changes["learned"] = replace(sampler, max_energies=max_energies)
+        if radius_A is not None:
+            ion = parse_mobile_species(self.mobile_species)
+            changes["exclusion_radius_A"] = exclusion_radius_A(ion, radius_A)
+        if changes:
+            settings = replace(self.landscape_maker.settings, **changes)
+            landscape = replace(self.landscape_maker, settings=settings)
+            found = replace(found, landscape_maker=landscape)
+        if relax is not None:
+            relax_maker = replace(
+                relax_before_landscape(),
+                max_force_eV_per_A=None if relax == "never" else defaults.SCREEN_MAX_FORCE_eV_per_A,
+                relax_cell=relaxes_cell(relax),
+            )
+            found = replace(found, relax_maker=relax_maker)
+        if min_width_A is not None:
+            preparing = replace(self.prepare_maker.settings, supercell_min_width_A=min_width_A)
+            prepare = replace(self.prepare_maker, settings=preparing)
+            found = replace(found, prepare_maker=prepare)
+        return found
 
     def key(self, candidate: Candidate) -> str:
         """Return the key under which the result of a candidate is found again.

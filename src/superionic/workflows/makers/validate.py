@@ -1,5 +1,6 @@
 """The validation flow of one material: dynamics at several temperatures, and a verdict."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
@@ -9,14 +10,11 @@ from superionic import defaults
 from superionic.dynamics.confirmation import ConfirmationRules
 from superionic.errors import SettingsError
 from superionic.potentials.registry import parse_spec
-from superionic.structures.candidate import Candidate
-from superionic.structures.hashing import structure_hash
 from superionic.workflows.jobs.engines.ase import AseEngine
 from superionic.workflows.jobs.engines.base import Engine, EngineMaker
 from superionic.workflows.jobs.prepare import PrepareMaker
 from superionic.workflows.jobs.relax import RelaxIfNeededMaker, relax_before_forces
 from superionic.workflows.jobs.validation import ConfirmForFlowMaker, ConfirmMaker, SupercellMaker
-from superionic.workflows.keys import task_key
 from superionic.workflows.makers.base import MaterialMaker
 
 
@@ -64,7 +62,7 @@ class ValidateMaker(MaterialMaker):
     name: str = "validate"
     mobile_species: str = defaults.MOBILE
     potential: str = "chgnet"
-    temperatures_K: tuple[float, ...] = (500.0, 600.0, 700.0, 800.0, 1000.0)
+    temperatures_K: tuple[float, ...] = defaults.TEMPERATURES_K
     seed: int = 0
     prepare_maker: PrepareMaker = field(default_factory=PrepareMaker)
     relax_maker: RelaxIfNeededMaker | None = field(default_factory=relax_before_forces)
@@ -95,15 +93,43 @@ class ValidateMaker(MaterialMaker):
                 hint="Name each temperature once.",
             )
 
-    def key(self, candidate: Candidate) -> str:
-        """Return the key under which the verdict on a candidate is found again.
+    def with_options(
+        self,
+        *,
+        temperatures_K: Sequence[float] | str | None = None,
+        length_ps: float | None = None,
+        engine: str | None = None,
+        calculator: str | None = None,
+        seed: int | None = None,
+        relax: str | None = None,
+    ) -> Self:
+        """Return the Maker with the options of ``superionic validate``; None leaves what is set.
 
         Raises
         ------
-        PotentialError
-            When ``potential`` is not a specification.
+        SettingsError
+            When a number makes no sense, or options exclude each other.
         """
-        return task_key(candidate.material_id, structure_hash(candidate.structure), self.bound())
+        changes: dict[str, Any] = {}
+        if temperatures_K is not None:
+            changes["temperatures_K"] = _temperatures_K(temperatures_K)
+        if length_ps is not None:
+            changes["supercell_maker"] = replace(self.supercell_maker, production_ps=length_ps)
+        runs: Any = self.engine
+        if engine is not None and type(named := _engine(engine)) is not type(runs):
+            runs = named
+        if calculator is not None:
+            if not isinstance(runs, AseEngine):
+                raise SettingsError(
+                    "A calculator (--calculator) is for the engine ase.",
+                    hint="Leave it out, or choose --engine ase.",
+                )
+            runs = replace(runs, potential=calculator)
+        if seed is not None:
+            changes["seed"] = seed
+        if relax is not None:
+            changes["relax_maker"] = relax_before_forces(relax)
+        return replace(self, engine=runs, **changes)
 
     def steps(self, prepare: Job) -> list[Job]:
         """Return the jobs after the first one."""
@@ -175,3 +201,14 @@ def _engine(name: str) -> EngineMaker:
 
         return VaspEngine()
     raise SettingsError(f"There is no engine '{name}'.", hint="Engines are ase and vasp.")
+
+
+def _temperatures_K(given: Sequence[float] | str) -> tuple[float, ...]:
+    """Return temperatures, also from a text such as "500, 700"."""
+    try:
+        parts = given.replace(",", " ").split() if isinstance(given, str) else given
+        return tuple(float(part) for part in parts)
+    except ValueError:
+        raise SettingsError(
+            f"{given!r} is not a list of numbers.", hint="Temperatures are in K: 500,700,1000."
+        ) from None

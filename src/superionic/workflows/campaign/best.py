@@ -1,0 +1,129 @@
+"""The best of the screening collection, as the crystals of a campaign."""
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from superionic.errors import SettingsError
+from superionic.potentials.base import PotentialInfo
+from superionic.schemas.document import without_monty
+from superionic.schemas.indexes import rank_field
+from superionic.schemas.screening import ScreeningDocument
+from superionic.store.collection.rows import find_ranking, iter_screening
+from superionic.store.database.stores import Database
+from superionic.structures.candidate import Candidate
+from superionic.structures.plain import structure_from_dict
+from superionic.workflows.campaign.definition import Best
+from superionic.workflows.campaign.selection import Selection
+
+if TYPE_CHECKING:
+    from superionic.workflows.makers.base import MaterialMaker
+
+
+def best_of(
+    database: Database,
+    best: Best,
+    maker: "MaterialMaker",
+    info: PotentialInfo,
+    chosen: Selection,
+) -> Selection:
+    """Return the best of a selection, or of the whole collection where nothing was read."""
+    given = None
+    if chosen.n_read or chosen.unreadable:
+        repeated = chosen.duplicates()
+        given = [one for one in chosen.candidates if one.material_id not in repeated]
+    found = best_candidates(database, best, maker.mobile_species, info, given)
+    names = [one.material_id for one in found]
+    return replace(chosen, candidates=found, names=names, first=list(range(len(found))))
+
+
+def best_candidates(
+    database: Database,
+    best: Best,
+    mobile_species: str,
+    info: PotentialInfo,
+    given: list[Candidate] | None = None,
+) -> list[Candidate]:
+    """Return the best materials of the screening collection, best first.
+
+    Parameters
+    ----------
+    database : Database
+        The collection and the documents that its rows were made from, open.
+    best : Best
+        How many, by which policy; or which.
+    mobile_species : str
+        The mobile ion.
+    info : PotentialInfo
+        The potential of the rows.
+    given : list of Candidate, optional
+        Crystals to choose from; without them, all rows, and the crystals as they were prepared.
+
+    Raises
+    ------
+    SettingsError
+        When an identifier has no row, or a row's crystal is not in the database.
+    """
+    by_id = None if given is None else {one.material_id: one for one in given}
+    wanted = list(best.ids) or (None if by_id is None else list(by_id))
+    ranking = find_ranking(
+        database.screening,
+        mobile_species=mobile_species,
+        potential=info.label,
+        weights_sha256=info.weights_sha256,
+    )
+    found = iter_screening(
+        database.screening,
+        mobile_species=mobile_species,
+        potential=info.label,
+        ranking=None if best.ids else ranking,
+        material_ids=wanted,
+        sort=rank_field(best.policy),
+    )
+    computed = (
+        row
+        for row in found
+        if row.duplicate_of is None and row.potential_weights_sha256 == info.weights_sha256
+    )
+    if best.ids:
+        # Of rows with several settings, that of the largest ranking, which comes last.
+        rows = list({row.material_id: row for row in sorted(computed, key=ranking.holds)}.values())
+        if missing := sorted(set(best.ids) - {row.material_id for row in rows}):
+            raise SettingsError(
+                f"The screening collection has no row of {', '.join(missing)} for {mobile_species} "
+                f"and {info.label}.",
+                hint="See 'superionic query'; crystals without a row can be named as files.",
+            )
+    else:
+        scored = (row for row in computed if best.policy in row.scores)
+        rows = list(islice(scored, best.top or None))
+    if by_id is not None:
+        return [by_id[row.material_id] for row in rows if row.material_id in by_id]
+    return _prepared(database, rows)
+
+
+def _prepared(database: Database, rows: list[ScreeningDocument]) -> list[Candidate]:
+    """Return the crystals of rows, as they were prepared."""
+    criteria = {
+        "output.kind": "prepared",
+        "output.task_key": {"$in": sorted({row.task_key for row in rows})},
+    }
+    fields = ["output.task_key", "output.structure", "output.source", "output.provenance"]
+    found = {
+        stored["output"]["task_key"]: stored["output"]
+        for stored in database.job_store.docs_store.query(criteria, properties=fields)
+    }
+    if missing := [row.material_id for row in rows if row.task_key not in found]:
+        raise SettingsError(
+            f"The crystals of {', '.join(missing)} are not in the database.",
+            hint="Name the files that they were screened from, too.",
+        )
+    return [
+        Candidate(
+            row.material_id,
+            structure_from_dict(found[row.task_key]["structure"]),
+            found[row.task_key].get("source", ""),
+            without_monty(found[row.task_key].get("provenance") or {}),
+        )
+        for row in rows
+    ]
