@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from superionic.network.checkpoint import Calibration, Member, NetworkHeader, save_ensemble
+from superionic.network.checkpoint import IntervalCalibration, Member, NetworkHeader, save_ensemble
 from superionic.network.model import ForceNetwork
 from superionic.network.settings import (
     TARGET,
@@ -18,7 +18,7 @@ from superionic.potentials.base import PotentialInfo
 
 SHAPE = NetworkSettings(cutoff_A=3.0, n_layers=1, channels=2, readout_hidden=4)
 SHAKES = ShakeSettings(amplitudes_A=(0.1, 0.2), n_shakes=3, min_image_distance_A=4.0)
-NEAR = Calibration(0.7, 1e9, 40, "chemical_system")
+NEAR = IntervalCalibration(0.7, 1e9, 40, "chemical_system")
 FAR = replace(NEAR, novelty_threshold=1e-9)
 
 
@@ -28,7 +28,7 @@ def write_network(
     *,
     seed: int = 0,
     n_members: int = 2,
-    calibration: Calibration | None = NEAR,
+    calibration: IntervalCalibration | None = NEAR,
     chemical_systems: tuple[str, ...] | None = None,
     labels: LabelRules | None = None,
 ) -> Path:
