@@ -25,6 +25,7 @@ from superionic.workflows.campaign.best import best_of
 from superionic.workflows.campaign.definition import Campaign
 from superionic.workflows.campaign.selection import Selection, Selector, check_any, select
 from superionic.workflows.keys import former_keys
+from superionic.workflows.makers.table import imported
 
 if TYPE_CHECKING:
     from superionic.workflows.makers.base import MaterialMaker
