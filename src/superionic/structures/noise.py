@@ -83,11 +83,10 @@ def symmetric_crystals(
     tolerances_A : sequence of float
         In A, the largest first.
     """
-    found: list[SymmetricCrystal] = []
-    groups: set[int] = set()
+    found: dict[int, SymmetricCrystal] = {}
     for tolerance_A in tolerances_A:
         group = space_group(structure, tolerance_A)
-        if group is None or group.number in groups or group.number == 1:
+        if group is None or group.number == 1:
             continue
         made = _averaged(structure, tolerance_A)
         if made is None:
@@ -96,11 +95,11 @@ def symmetric_crystals(
         reached = space_group(moved, _TIGHT_A)
         if largest_move_A > tolerance_A or reached is None or reached.number == 1:
             continue
-        groups.add(group.number)
-        found.append(
-            SymmetricCrystal(moved, reached.number, reached.symbol, tolerance_A, largest_move_A)
+        # The smallest tolerance within which a group is found is the one to be told.
+        found[group.number] = SymmetricCrystal(
+            moved, reached.number, reached.symbol, tolerance_A, largest_move_A
         )
-    return found
+    return list(found.values())
 
 
 def _averaged(structure: Structure, tolerance_A: float) -> tuple[Structure, float] | None:
