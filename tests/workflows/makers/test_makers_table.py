@@ -46,7 +46,7 @@ def test_flows_of_a_site(monkeypatch):
     name("of_a_site:FLOW")
     assert flow_kind("own") is own
     assert order_of(own)(SimpleNamespace(work=3)) == 3.0
-    with pytest.raises(SettingsError, match=r"no flow 'other'.*predict, own"):
+    with pytest.raises(SettingsError, match=r"no flow 'other'.*screen, .*own"):
         flow_kind("other")
     name("of_a_site:FLAW")
     with pytest.raises(SettingsError, match="setting 'flows' names of_a_site:FLAW"):
