@@ -9,6 +9,9 @@ from typer.testing import CliRunner
 
 import superionic as si
 from superionic.cli.app import app
+from superionic.potentials.registry import identify_potential
+from superionic.workflows.campaign.best import best_candidates
+from superionic.workflows.campaign.definition import Best
 
 pytestmark = pytest.mark.process
 
@@ -54,6 +57,10 @@ def test_a_second_opinion_from_the_first_command_to_the_last(surroundings, datab
     assert sorted(row["material_id"] for row in across) == ["salt-Br", "salt-Cl", "salt-F"]
     assert [row["rank"] for row in across] == [1, 2, 3]
     assert "ranking" in run("query", "--all").splitlines()[0]  # there are two of them
+
+    # What was refined can be validated: its crystals are found without their files.
+    best = best_candidates(database, Best(top=0), "Li", identify_potential(SHAKY))
+    assert sorted(one.material_id for one in best) == ["salt-Br", "salt-Cl", "salt-F"]
 
     # Points that are jobs of their own survive a worker that is killed: they are found again.
     given = {"ids": ["salt-Cl"], "potential": SHAKY, "prior": TOY, "engine": "ase"}

@@ -103,16 +103,17 @@ def best_candidates(
 
 
 def _prepared(database: Database, rows: list[ScreeningDocument]) -> list[Candidate]:
-    """Return the crystals of rows, as they were prepared."""
+    """Return the crystals of rows, as they were prepared; of refined rows, as they were refined."""
     criteria = {
-        "output.kind": "prepared",
+        "output.kind": {"$in": ["prepared", "landscape"]},
         "output.task_key": {"$in": sorted({row.task_key for row in rows})},
     }
-    fields = ["output.task_key", "output.structure", "output.source", "output.provenance"]
-    found = {
-        stored["output"]["task_key"]: stored["output"]
-        for stored in database.job_store.docs_store.query(criteria, properties=fields)
-    }
+    names = ("task_key", "kind", "structure", "source", "provenance")
+    found: dict[str, dict] = {}
+    for stored in database.job_store.docs_store.query(criteria, [f"output.{n}" for n in names]):
+        output = stored["output"]
+        if output["kind"] == "prepared" or output["task_key"] not in found:
+            found[output["task_key"]] = output
     if missing := [row.material_id for row in rows if row.task_key not in found]:
         raise SettingsError(
             f"The crystals of {', '.join(missing)} are not in the database.",
