@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from superionic.report.tables.text_table import text_table
-from superionic.schemas.screen import Spread
+from superionic.schemas.orderings import Spread
 from superionic.schemas.screening import ScreeningDocument
 
 
