@@ -1,5 +1,6 @@
 """Formulas as MathML, which browsers draw by themselves; MathJax draws them better if it loads."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from docutils.nodes import SkipNode
@@ -8,6 +9,8 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 NAME = "mathml"
+_SIZES = re.compile(r"\\[Bb]igg?[lrm]?(?![A-Za-z])")
+"""Sizes of brackets, which browsers choose by themselves."""
 MATHJAX = "https://cdn.jsdelivr.net/npm/mathjax@4/mml-chtml.js"
 
 
@@ -21,7 +24,7 @@ def mathml(tex: str, *, display: bool) -> str:
     """
     from latex2mathml.converter import convert
 
-    return str(convert(tex, display="block" if display else "inline"))
+    return str(convert(_SIZES.sub("", tex), display="block" if display else "inline"))
 
 
 def inline(translator: Any, node: Any) -> None:
