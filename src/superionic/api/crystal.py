@@ -59,7 +59,7 @@ class CrystalLandscape:
         What gave the energies.
     computed : Landscape
         Grid and energies.
-    warnings : tuple of Warning_
+    warnings : tuple of warnings
         What the user should know.
     steps : tuple of str
         What was done to the crystal before.
