@@ -3,6 +3,7 @@
 A row or document that cannot be read is named and stops nothing.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -246,7 +247,9 @@ _LACKS = {
 def read_rows(
     stored: Sequence[Mapping[str, Any]], policy: str = defaults.POLICY
 ) -> tuple[list[ScreeningDocument], list[Fault]]:
-    """Return rows as the database holds them, best first, and those that cannot be read.
+    """Return rows as the database holds them, and those that cannot be read.
+
+    Those of the largest ranking come first, best first.
 
     Parameters
     ----------
@@ -268,8 +271,9 @@ def read_rows(
             text = f"It is of version {row.schema_version} of the schema, not {ROW_VERSION}."
             faults.append(Fault(name, text, "'superionic build' writes it anew."))
         rows.append(row)
-    groups = {row.ranked_among for row in rows}
-    order = {group: index for index, group in enumerate(sorted(groups))}
+    sizes = Counter(row.ranked_among for row in rows)
+    largest_first = sorted(sizes, key=lambda group: (-sizes[group], group))
+    order = {group: index for index, group in enumerate(largest_first)}
 
     def place(row: ScreeningDocument) -> tuple[int, float, bool, str]:
         rank = rank_of(row, policy)

@@ -143,20 +143,13 @@ def test_fits_a_phone(page):
 POINT = "[data-figure='m1-landscape']"
 
 
-def test_crystal_and_energy_point_at_each_other_and_the_cell_is_chosen(page):
+def test_a_point_of_the_energy_marks_the_crystal(page):
     page.locator("#m1 > summary").click()
     page.wait_for_selector(f"{POINT}[data-drawn=yes]")
-    page.locator(POINT).evaluate("one => one.scrollIntoView()")
-    x, y = page.evaluate(f"""() => {{
-        const box = document.querySelector("{POINT}"), {{ xaxis, yaxis }} = box._fullLayout;
-        const energy = box._fullData.find((one) => one.meta?.role === "energy");
-        const {{ left, top }} = box.getBoundingClientRect();
-        const at = (axis, value) => axis._offset + axis.d2p(value);
-        return [left + at(xaxis, energy.x[2]), top + at(yaxis, energy.y[2])];
-    }}""")
-    page.mouse.move(x - 15, y)
-    page.mouse.move(x, y)
-    page.wait_for_selector(f"{POINT}[data-point='2']")
+    page.locator(POINT).focus()
+    for point in range(3):  # along the path by keyboard, as the pointer does it
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector(f"{POINT}[data-point='{point}']")
     marked = f"""(() => {{
         const {{ data }} = document.querySelector("{POINT}");
         const of = (role) => data.find((one) => one.meta?.role === role);
@@ -165,10 +158,6 @@ def test_crystal_and_energy_point_at_each_other_and_the_cell_is_chosen(page):
     }})()"""
     path, cursor = page.evaluate(marked)
     assert cursor == path
-    # By keyboard, too.
-    page.locator(POINT).focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_selector(f"{POINT}[data-point='3']")
     assert "percolate from" in page.locator(f"{POINT} + .figure-remark").inner_text()
 
 
@@ -178,8 +167,9 @@ def test_the_legend_of_a_scene_is_below_it(page):
         const part = (name) => document.querySelector("{box} " + name).getBoundingClientRect();
         return part(".infolayer .legend").top >= part(".gl-container > div").bottom;
     }})()"""
+    page.set_viewport_size({"width": 375, "height": 800})
+    page.locator("#m1 > summary").click()
     for width in (375, 1200):
         page.set_viewport_size({"width": width, "height": 800})
-        page.evaluate("document.getElementById('m1').open = true")
         page.wait_for_selector(f"{box}[data-drawn=yes]")
         page.wait_for_function(below)

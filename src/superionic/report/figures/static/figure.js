@@ -65,9 +65,11 @@ const superionicFigure = (() => {
       try { while (wanted !== null && wanted !== box.point) await mark(box, wanted); } finally { busy = false; }
     };
     const along = ({ points }) => follow(role(points[0].data) === "energy" ? points[0].pointNumber : null);
-    box.on("plotly_hover", along);
-    box.on("plotly_click", along);
-    for (const kind of ["pointermove", "click"]) box.addEventListener(kind, (event) => follow(pointAt(box, event)));
+    for (const kind of ["plotly_hover", "plotly_click"]) {  // purging a figure forgets them
+      box.removeAllListeners(kind);
+      box.on(kind, along);
+    }
+    box.onpointermove = box.onclick = (event) => { follow(pointAt(box, event)); };
     box.onkeydown = (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step || event.target !== box) return;
@@ -95,7 +97,7 @@ const superionicFigure = (() => {
     if (camera && drawn.scene && box.data) drawn.scene.camera = camera;
     delete box.point;
     await Plotly.react(box, data, drawn, { ...CONFIG, displayModeBar: box.clientWidth < NARROW_PX ? false : "hover" });
-    if (!box.linked && box.data.some((trace) => role(trace) === "energy")) { link(box); box.linked = true; }
+    if (box.data.some((trace) => role(trace) === "energy")) link(box);
     if (layout.meta?.remark) say(box, layout.meta.remark);
     if (!box.watched && layout.scene) {
       let narrow = box.clientWidth < NARROW_PX;
