@@ -249,12 +249,14 @@ class Clock:
 def measure(spec: DatabaseSpec, n_times: int, server: psutil.Process | None) -> dict[str, Any]:
     from starlette.testclient import TestClient
 
+    from superionic.cli.serve import jobs_of
     from superionic.report.serve.app import create_app
     from superionic.report.serve.settings import ServeSettings
 
     settings = ServeSettings(port=80, rate_per_s=1e6, burst=1e6)
     results: dict[str, Any] = {}
-    with TestClient(create_app(spec, settings), base_url="http://127.0.0.1") as client:
+    app = create_app(spec, settings, jobs_of(spec, settings))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         clock = Clock(server)
         client.get("/api/about").raise_for_status()
         first = "first request of all: opening, and a look at the collection"

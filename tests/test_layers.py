@@ -22,17 +22,24 @@ LAYERS = (
     *("dynamics", "network"),
     "schemas",
     *("store.ranking", "store.database", "store.builders", "store.collection"),
-    *("workflows.keys", "workflows.jobs", "workflows.makers", "workflows.campaign"),
-    "cluster",
+    "workflows.makers.table",  # plain data: what there is of each flow, by name
     "evaluation",
     *("report.tables", "report.documents", "report.numbers"),
     *("report.figures", "report.html", "report.serve"),
+    *("workflows.keys", "workflows.jobs", "workflows.makers", "workflows.campaign"),
+    "cluster",
     "api",
     "cli",
 )
 """Packages and modules of :mod:`superionic`, from the ground up."""
 
-SEPARATE = ({"landscape", "dynamics"}, {"landscape", "network"}, {"evaluation", "cluster"})
+_COMPUTE = ("workflows.keys", "workflows.jobs", "workflows.makers", "workflows.campaign", "cluster")
+SEPARATE = (
+    *({"landscape", "dynamics"}, {"landscape", "network"}),
+    # What shows results reads documents; what computes them does not know how they are shown.
+    *({shown, computes} for shown in LAYERS if "report." in shown for computes in _COMPUTE),
+    *({"evaluation", computes} for computes in _COMPUTE),
+)
 """Neighbours that know nothing of each other."""
 
 EXCEPTIONS: dict[tuple[str, str], str] = {}

@@ -26,8 +26,9 @@ from superionic.cluster.retry import RetryPolicy
 from superionic.cluster.site import Site as OpenSite
 from superionic.cluster.site import read_launchpad
 from superionic.cluster.spool import Spool
-from superionic.cluster.status import Status, read_status
+from superionic.cluster.status import read_status
 from superionic.cluster.submit import Submission, submit
+from superionic.schemas.jobs import JobsStatus
 from superionic.store.database.engines import find_engine
 from superionic.store.database.stores import ensure_indexes, spec_from_uri
 from superionic.workflows.campaign.definition import read_campaign
@@ -284,7 +285,7 @@ class Site:
         with self.opened() as site:
             return rerun(site.launchpad, failed_jobs(site.launchpad, causes))
 
-    def status(self) -> Status:
+    def status(self) -> JobsStatus:
         with self.opened() as site:
             return read_status(site.launchpad)
 

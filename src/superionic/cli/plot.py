@@ -12,6 +12,7 @@ from superionic.cli.options import DatabaseURI, Policy
 if TYPE_CHECKING:
     from superionic.report.figures.kinds import FigureKind
     from superionic.schemas.screening import ScreeningDocument
+    from superionic.structures.selection import Selection
 
 
 def plot(
@@ -109,7 +110,7 @@ def plot(
         temperature_K=temperature,
     )
     options = _options(chosen, levels, compact, interactive)
-    sources = read_sources(files or [])
+    sources = read_sources(files or [], selection_of)
     if held_out:
         sources.rows = _with_held_out(sources.rows, held_out, chosen.name)
     data = sources.without_database(request)
@@ -157,6 +158,17 @@ def _with_held_out(
             "precision --data ROWS.jsonl --data LABELS.jsonl --held-out FILE.",
         )
     return with_held_out(rows, read_held_out(held_out))
+
+
+def selection_of(file: Path) -> "Selection":
+    """Return which crystals a campaign file chooses, and what became of the rest."""
+    from superionic.settings import get_settings
+    from superionic.workflows.campaign.definition import read_campaign
+    from superionic.workflows.campaign.selection import select
+
+    campaign = read_campaign(file)
+    (chosen,) = select(campaign, [campaign.maker(get_settings().potential)])
+    return chosen
 
 
 def _checked(path: Path) -> Path:

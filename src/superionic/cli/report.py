@@ -1,13 +1,16 @@
 """``superionic report``: one HTML file about a campaign, to be sent."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from superionic import defaults
 from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI, Policy, writable
+
+if TYPE_CHECKING:
+    from superionic.report.html.scope import Scope
 
 
 def report(
@@ -55,9 +58,9 @@ def report(
     require_packages()  # before anything is read
 
     from superionic.cli.counting import counting
+    from superionic.cluster.status import failures_beside
     from superionic.report.html.content import gather_from
     from superionic.report.html.page import write_report
-    from superionic.report.html.scope import read_scope
     from superionic.report.tables.labels import read_data_sets
     from superionic.settings import get_settings
     from superionic.store.collection.query import opened
@@ -71,6 +74,7 @@ def report(
             labels=known,
             policy=policy,
             top=top,
+            failed_jobs=failures_beside,
             progress=lambda done, total: say(f"{done} of {total} materials drawn"),
         )
     size = write_report(content, out)
@@ -80,3 +84,48 @@ def report(
     )
     if content.faults:
         echo(f"{len(content.faults)} things could not be shown; the report lists them.")
+
+
+def read_scope(file: Path, default_potential: str) -> "Scope":
+    """Read the crystals of a campaign file and filter them, as the campaign itself does.
+
+    Parameters
+    ----------
+    file : Path
+        The campaign file.
+    default_potential : str
+        Potential where the file names none.
+
+    Raises
+    ------
+    SettingsError
+        When the file is wrong.
+    UnreadableFileError
+        When its paths hold no crystal and no broken file either.
+    """
+    from superionic.errors import SuperionicError
+    from superionic.potentials.registry import parse_spec
+    from superionic.report.html.scope import Scope
+    from superionic.workflows.campaign.definition import read_campaign
+    from superionic.workflows.campaign.selection import select
+
+    campaign = read_campaign(file)
+    maker = campaign.maker(default_potential)
+    (chosen,) = select(campaign, [maker])
+    keys = {}
+    for candidate in chosen.candidates:
+        try:
+            keys[candidate.material_id] = maker.key(candidate)
+        except SuperionicError:  # a potential that is not installed here: rows still tell
+            break
+    spec = parse_spec(maker.potential)
+    return Scope(
+        name=campaign.name,
+        flow=campaign.flow,
+        file=file.name,
+        mobile_species=maker.mobile_species,
+        potential=f"{spec.family}:{spec.name}",
+        selection=chosen,
+        keys=keys,
+        part=campaign.kind.part or "landscape",
+    )

@@ -1,13 +1,18 @@
 """``superionic serve``: a page over the screening collection."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from superionic.cli.cluster_options import LaunchpadFile, settings_with
 from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI
+
+if TYPE_CHECKING:
+    from superionic.report.serve.jobs import Campaign
+    from superionic.report.serve.settings import ServeSettings
+    from superionic.store.database.stores import DatabaseSpec
 
 
 def serve(
@@ -64,9 +69,29 @@ def serve(
         if spec is None:
             uri = stack.enter_context(local_server(settings.data_dir))
             spec = spec_from_uri(uri, settings.database_name, source="local server")
-        app = create_app(spec, chosen)
+        app = create_app(spec, chosen, jobs_of(spec, chosen))
         shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
         echo(f"http://{shown}:{chosen.port} shows {spec.description}; Ctrl-C ends it.")
         if token is not None:
             echo(f"Its token is that of {token_source}.")
         make_server(app, chosen).run(sockets=[listener])
+
+
+def jobs_of(spec: "DatabaseSpec", settings: "ServeSettings") -> "Campaign":
+    """Return what tells a server how the jobs of a database stand.
+
+    Raises
+    ------
+    SettingsError
+        When the launchpad file is not there or wrong.
+    """
+    from superionic.cluster.site import launchpad_of
+    from superionic.cluster.status import look_at
+    from superionic.report.serve.jobs import Campaign
+    from superionic.report.serve.source import for_reading
+
+    launchpad = launchpad_of(for_reading(spec), settings.launchpad)
+    timeout_s = settings.connection_timeout_s
+    return Campaign(
+        launchpad.description, lambda: look_at(launchpad, timeout_s), settings.webgui_url
+    )

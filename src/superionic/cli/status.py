@@ -16,7 +16,7 @@ from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI
 
 if TYPE_CHECKING:
-    from superionic.cluster.status import Status
+    from superionic.schemas.jobs import JobsStatus
 
 
 def status(
@@ -61,7 +61,7 @@ def status(
             echo(f"{on_disk[name]} {text}")
 
 
-def describe(status: "Status") -> list[str]:
+def describe(status: "JobsStatus") -> list[str]:
     """Return the lines that describe a launchpad."""
     lines = ["Jobs: " + (_counts(status.jobs) or "none")]
     for flow, states in sorted(status.materials.items()):

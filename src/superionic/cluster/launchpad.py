@@ -29,6 +29,7 @@ from superionic.cluster.retry import (
     RetryPolicy,
 )
 from superionic.store.database.owner import this_process
+from superionic.store.database.stores import CLIENT_KWARGS
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +38,6 @@ _LOCK_POLL_S = 0.05
 _LONGEST_LOOK_S = 1.0
 _N_CANDIDATES = 200
 _CANDIDATES_AGE_S = 30.0
-CLIENT_KWARGS = {
-    "serverSelectionTimeoutMS": 3_000,
-    "connectTimeoutMS": 3_000,
-    "socketTimeoutMS": 60_000,
-}
 REFUSALS_COLLECTION = "refusals"
 _COLLECTIONS = ("fireworks", "launches", "offline_runs", "workflows")
 _IDENTITY = "superionic_launchpad"

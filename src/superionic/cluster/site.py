@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from superionic.cluster.launchpad import CLIENT_KWARGS, CampaignLaunchPad
+from superionic.cluster.launchpad import CampaignLaunchPad
 from superionic.cluster.retry import RetryPolicy
 from superionic.errors import DatabaseError, SettingsError
 from superionic.settings import SuperionicSettings
@@ -21,6 +21,7 @@ from superionic.store.database.stores import (
     configured_database,
     ensure_indexes,
     spec_from_uri,
+    with_timeouts,
 )
 from superionic.yaml_file import read_yaml
 
@@ -154,6 +155,18 @@ def launchpad_in(database: DatabaseSpec) -> LaunchpadSpec:
     return LaunchpadSpec(settings, database.source, _describe(settings))
 
 
+def launchpad_of(database: DatabaseSpec, named: Path | None = None) -> LaunchpadSpec:
+    """Return the launchpad of a file, else that of FireWorks, else the one beside the results.
+
+    Raises
+    ------
+    SettingsError
+        When the file is not there or wrong, or FireWorks cannot reach that database.
+    """
+    path = launchpad_file(named)
+    return launchpad_in(database) if path is None else read_launchpad(path)
+
+
 @contextmanager
 def open_site(
     settings: SuperionicSettings,
@@ -199,8 +212,7 @@ def open_site(
         spec = with_timeouts(spec)
         check_connection(spec)
         database = stack.enter_context(spec.open())
-        path = launchpad_file(launchpad)
-        launchpad_spec = read_launchpad(path) if path is not None else launchpad_in(spec)
+        launchpad_spec = launchpad_of(spec, launchpad)
         opened = open_launchpad(
             launchpad_spec, retry, writing=writing, require_launchpad=require_launchpad
         )
@@ -208,18 +220,6 @@ def open_site(
         if writing:
             ensure_indexes(database)
         yield Site(database, opened, launchpad_spec)
-
-
-def with_timeouts(spec: DatabaseSpec) -> DatabaseSpec:
-    """Return a database whose clients notice soon when the server is away.
-
-    pymongo would look for it for 30 s each time, also when a connection is closed.
-    """
-    job_store = deepcopy(spec.job_store)
-    for store in (job_store["docs_store"], *job_store["additional_stores"].values()):
-        if "mongoclient_kwargs" in store:
-            store["mongoclient_kwargs"] = {**CLIENT_KWARGS, **(store["mongoclient_kwargs"] or {})}
-    return replace(spec, job_store=job_store)
 
 
 def open_launchpad(

@@ -2,13 +2,16 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from superionic.cluster.identity import IDENTITY_FIELD
 from superionic.cluster.launchpad import CampaignLaunchPad
 from superionic.cluster.process import cause_of
+from superionic.cluster.retry import RetryPolicy
+from superionic.cluster.site import LaunchpadSpec, launchpad_of, open_launchpad
+from superionic.schemas.jobs import FailedJobs, JobsStatus, RefusedJobs
 from superionic.store.database.owner import is_dead
+from superionic.store.database.stores import Database
 
 STATES = (
     "READY",
@@ -23,83 +26,10 @@ STATES = (
 )
 OPEN_STATES = ("READY", "RESERVED", "RUNNING", "WAITING")
 _RATE_WINDOW = timedelta(minutes=15)
+_NOTHING = JobsStatus({}, {}, (), 0.0, None, 0, 0)
 
 
-@dataclass(frozen=True)
-class Failures:
-    """Jobs that failed for the same cause.
-
-    Parameters
-    ----------
-    cause : str
-        Stable name, such as ``time_limit`` or ``ValueError``.
-    fw_ids : tuple of int
-        The Fireworks.
-    example_material, example_job, example_text : str
-        One of them.
-    """
-
-    cause: str
-    fw_ids: tuple[int, ...]
-    example_material: str
-    example_job: str
-    example_text: str
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Jobs that are ready, and that a worker left to others.
-
-    Parameters
-    ----------
-    n_jobs : int
-        Jobs.
-    worker : str
-        Name and host of the worker.
-    reason : str
-        Why.
-    """
-
-    n_jobs: int
-    worker: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Status:
-    """How a launchpad stands.
-
-    Parameters
-    ----------
-    jobs : dict
-        Number of jobs by state.
-    materials : dict
-        Number of workflows by flow and state.
-    failures : tuple of Failures
-        By cause, the most frequent first.
-    jobs_per_minute : float
-        Rate of the last minutes.
-    time_left_s : float or None
-        Time until all open jobs are done at that rate; None when nothing moves.
-    n_lost : int
-        Running jobs whose process is known to be dead: 'superionic recover'.
-    n_locked : int
-        Workflows that are locked at this moment.
-    refused : tuple of Refused
-        Jobs that wait for a worker with another potential than those that looked at them.
-    """
-
-    jobs: dict[str, int]
-    materials: dict[str, dict[str, int]]
-    failures: tuple[Failures, ...]
-    jobs_per_minute: float
-    time_left_s: float | None
-    n_lost: int
-    n_locked: int
-    refused: tuple[Refused, ...] = ()
-
-
-def read_status(launchpad: CampaignLaunchPad) -> Status:
+def read_status(launchpad: CampaignLaunchPad) -> JobsStatus:
     """Read how a launchpad stands; nothing is written."""
     jobs = {
         state: n for state in STATES if (n := launchpad.fireworks.count_documents({"state": state}))
@@ -126,7 +56,7 @@ def read_status(launchpad: CampaignLaunchPad) -> Status:
         for launch in running
         if is_dead(((launch.get("fworker") or {}).get("env") or {}).get("superionic_owner"))
     ]
-    return Status(
+    return JobsStatus(
         jobs=jobs,
         materials=dict(materials),
         failures=tuple(read_failures(launchpad)),
@@ -138,7 +68,39 @@ def read_status(launchpad: CampaignLaunchPad) -> Status:
     )
 
 
-def read_refused(launchpad: CampaignLaunchPad) -> list[Refused]:
+def look_at(spec: LaunchpadSpec, timeout_s: float) -> JobsStatus:
+    """Open a launchpad and read how it stands; one that was never used has no jobs.
+
+    Raises
+    ------
+    DatabaseError
+        When it does not answer.
+    """
+    opened = open_launchpad(spec, RetryPolicy(0.0), writing=False, timeout_s=timeout_s)
+    try:
+        return read_status(opened) if opened.is_prepared() else _NOTHING
+    finally:
+        opened.client.close()
+
+
+def failures_beside(database: Database, flow: str | None) -> list[FailedJobs]:
+    """Return the failed jobs of the launchpad that belongs to a results database.
+
+    Raises
+    ------
+    SettingsError
+        When its file is wrong.
+    DatabaseError
+        When it does not answer.
+    """
+    opened = open_launchpad(launchpad_of(database.spec), RetryPolicy(5.0), writing=False)
+    try:
+        return read_failures(opened, flow=flow)
+    finally:
+        opened.client.close()
+
+
+def read_refused(launchpad: CampaignLaunchPad) -> list[RefusedJobs]:
     """Return the ready jobs that workers refused, with the reasons; most jobs first."""
     found = []
     n_ready: dict[str, int] = {}
@@ -148,7 +110,7 @@ def read_refused(launchpad: CampaignLaunchPad) -> list[Refused]:
             ready = {"state": "READY", IDENTITY_FIELD: identity}
             n_ready[identity] = launchpad.fireworks.count_documents(ready)
         if n_ready[identity]:
-            found.append(Refused(n_ready[identity], told["worker"], told["reason"]))
+            found.append(RefusedJobs(n_ready[identity], told["worker"], told["reason"]))
     return sorted(found, key=lambda one: (-one.n_jobs, one.worker))
 
 
@@ -170,7 +132,7 @@ def _jobs_per_minute(launchpad: CampaignLaunchPad) -> float:
 
 def read_failures(
     launchpad: CampaignLaunchPad, *, flow: str | None = None, chunk_size: int = 500
-) -> list[Failures]:
+) -> list[FailedJobs]:
     """Return the failed jobs grouped by cause, the most frequent first."""
     criteria: dict[str, object] = {"state": "FIZZLED"}
     if flow is not None:
@@ -191,7 +153,7 @@ def read_failures(
             examples.setdefault(cause, (material, row["name"], text))
     counted = Counter({cause: len(fw_ids) for cause, fw_ids in groups.items()})
     return [
-        Failures(cause, tuple(sorted(groups[cause])), *examples[cause])
+        FailedJobs(cause, tuple(sorted(groups[cause])), *examples[cause])
         for cause, _ in counted.most_common()
     ]
 

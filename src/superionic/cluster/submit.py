@@ -21,9 +21,10 @@ from superionic.store.database.finished import adopt, finished_keys
 from superionic.store.database.owner import is_dead
 from superionic.structures.candidate import Candidate
 from superionic.structures.crystals import each_candidate
+from superionic.structures.selection import Selection
 from superionic.workflows.campaign.best import best_of
 from superionic.workflows.campaign.definition import Campaign
-from superionic.workflows.campaign.selection import Selection, Selector, check_any, select
+from superionic.workflows.campaign.selection import Selector, check_any, select
 from superionic.workflows.keys import former_keys
 from superionic.workflows.makers.table import imported
 

@@ -17,6 +17,7 @@ from figure_documents import (
 )
 from pymatgen.core import Lattice, Structure
 
+from superionic.cli.plot import selection_of
 from superionic.errors import FigureError
 from superionic.evaluation.evaluate import EvaluationSettings
 from superionic.report.figures import (
@@ -35,7 +36,7 @@ from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screen import OrderingsSummary, Spread
 from superionic.store.ranking.policies import ranked
-from superionic.workflows.campaign.selection import Selection
+from superionic.structures.selection import Selection
 
 
 def failure(material_id: str, code: str) -> FailureDocument:
@@ -590,7 +591,7 @@ def test_crystals_of_a_campaign_file_are_counted_again(tmp_path):
     campaign.write_text(
         "crystals: [crystals]\nfilters: [{filter: elements, exclude: [F]}]\nmobile_species: Li\n"
     )
-    data = pipeline.counts_of(rows(), [], read_sources([campaign]).selection())
+    data = pipeline.counts_of(rows(), [], read_sources([campaign], selection_of).selection())
     found, candidates, screened = data.stages[:3]
     assert (found.count, candidates.count, screened.count) == (5, 2, 2)
     assert sorted(loss.count for loss in candidates.lost) == [1, 1, 1]

@@ -45,7 +45,7 @@ from superionic.schemas.label import LabelRow
 from superionic.store.builders.documents import read_document
 from superionic.store.builders.relations import duplicate_row
 from superionic.structures.candidate import Candidate
-from superionic.workflows.campaign.selection import Selection
+from superionic.structures.selection import Selection
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
 
@@ -113,7 +113,7 @@ def test_each_crystal_of_a_campaign_has_one_fate():
 
 def test_a_campaign_of_another_flow_waits_for_its_own_part():
     rows = [row_of(descriptors("a", xi=0.5)), row_of(descriptors("b", xi=0.2), label("b", 0.5))]
-    assert fate(rows, [], replace(scope(["a", "b"]), flow="label")).waiting == ["a"]
+    assert fate(rows, [], replace(scope(["a", "b"]), part="label")).waiting == ["a"]
 
 
 def test_rows_and_failures_belong_to_a_campaign_or_not():

@@ -157,6 +157,7 @@ class Served:
     """A server in a thread of its own, on a free port of the loopback."""
 
     def __init__(self, spec: DatabaseSpec, **settings: object) -> None:
+        from superionic.cli.serve import jobs_of
         from superionic.report.serve.app import create_app, listen, make_server
 
         plain = {"port": 0, "rate_per_s": 1e5, "burst": 1e5}
@@ -164,7 +165,7 @@ class Served:
         self.port = self.listener.getsockname()[1]
         own = ServeSettings(**(plain | settings | {"port": self.port}))
         self.url = f"http://127.0.0.1:{self.port}"
-        self.server = make_server(create_app(spec, own), own)
+        self.server = make_server(create_app(spec, own, jobs_of(spec, own)), own)
         self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
 
     def __enter__(self) -> "Served":
@@ -195,6 +196,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[Callable]:
 
     from starlette.testclient import TestClient
 
+    from superionic.cli.serve import jobs_of
     from superionic.report.serve.app import create_app
 
     with ExitStack() as stack:
@@ -202,7 +204,8 @@ def client(request: pytest.FixtureRequest) -> Iterator[Callable]:
         def make(shown: DatabaseSpec | None = None, **settings: object) -> TestClient:
             shown = shown or request.getfixturevalue("spec")
             plain = {"rate_per_s": 1e5, "burst": 1e5, "connection_timeout_s": 0.3}
-            app = create_app(shown, ServeSettings(**(plain | settings)))
+            own = ServeSettings(**(plain | settings))
+            app = create_app(shown, own, jobs_of(shown, own))
             made = TestClient(
                 app,
                 base_url="http://127.0.0.1:8000",

@@ -6,9 +6,10 @@ import pytest
 import yaml
 from pymatgen.core import Lattice, Structure
 
+from superionic.cli.plot import selection_of
+from superionic.cli.report import read_scope
 from superionic.errors import InputError
 from superionic.report.figures.sources import read_sources
-from superionic.report.html.scope import read_scope
 from superionic.structures import PrepareSettings, prepare, read_candidates
 from superionic.workflows.campaign import selection
 from superionic.workflows.campaign.definition import campaign_of, read_campaign
@@ -142,7 +143,7 @@ def test_all_who_ask_about_a_campaign_file_select_the_same(folder, tmp_path):
     submitted = Selector(campaign, maker).candidates(read_candidates(campaign.crystals))
     names.append([c.material_id for c in submitted if not isinstance(c, InputError)])
     names.append([c.material_id for c in read_scope(file, "chgnet").selection.candidates])
-    names.append([c.material_id for c in read_sources([file]).selection().candidates])
+    names.append([c.material_id for c in read_sources([file], selection_of).selection().candidates])
     assert all(one == names[0] for one in names), names
 
 

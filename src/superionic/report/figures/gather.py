@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure as PlotlyFigure
 
     from superionic.store.database.stores import Database
-    from superionic.workflows.campaign.selection import Selection
+    from superionic.structures.selection import Selection
 
 
 def gather(

@@ -31,7 +31,7 @@ from superionic.schemas.screening import ScreeningDocument
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as PlotlyFigure
 
-    from superionic.workflows.campaign.selection import Selection
+    from superionic.structures.selection import Selection
 
 _X = "materials (number)"
 _ROW_PX = 30

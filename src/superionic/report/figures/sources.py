@@ -1,7 +1,7 @@
 """Figures from files: which file is what, and what is drawn from it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +18,7 @@ from superionic.schemas.validation import ValidationDocument
 
 if TYPE_CHECKING:
     from superionic.store.database.stores import Database
-    from superionic.workflows.campaign.selection import Selection
+    from superionic.structures.selection import Selection
 
 D = TypeVar("D", ScreeningDocument, ValidationDocument)
 
@@ -96,6 +96,8 @@ class Sources:
         A campaign file.
     files : list of tuple
         Every file with its sort: labels, rows, study, evaluation, validations or campaign.
+    select : callable, optional
+        Returns the selection of a campaign file.
     """
 
     labels: list[LabelRow] = field(default_factory=list)
@@ -105,6 +107,7 @@ class Sources:
     validations: list[ValidationDocument] = field(default_factory=list)
     campaign: Path | None = None
     files: list[tuple[Path, str]] = field(default_factory=list)
+    select: "Callable[[Path], Selection] | None" = None
 
     def without_database(self, request: Request) -> Any | None:
         """Return what a figure is drawn from, None where the files do not have it.
@@ -198,15 +201,9 @@ class Sources:
 
         They are read and filtered again: the database does not keep what was not wanted.
         """
-        if self.campaign is None:
+        if self.campaign is None or self.select is None:
             return None
-        from superionic.settings import get_settings
-        from superionic.workflows.campaign.definition import read_campaign
-        from superionic.workflows.campaign.selection import select
-
-        campaign = read_campaign(self.campaign)
-        (chosen,) = select(campaign, [campaign.maker(get_settings().potential)])
-        return chosen
+        return self.select(self.campaign)
 
     def _one_of(self, documents: Sequence[Any], request: Request) -> Any:
         """Return the first label or validation that is asked for."""
@@ -227,13 +224,17 @@ class Sources:
         return found[0]
 
 
-def read_sources(paths: Sequence[Path]) -> Sources:
+def read_sources(
+    paths: Sequence[Path], select: "Callable[[Path], Selection] | None" = None
+) -> Sources:
     """Read files of any sort that figures are drawn from.
 
     Parameters
     ----------
     paths : sequence of Path
         Labels or rows as JSON lines, the JSON of a study or an evaluation, a campaign file.
+    select : callable, optional
+        Returns the selection of a campaign file; without it nothing is known of what was left out.
 
     Raises
     ------
@@ -242,7 +243,7 @@ def read_sources(paths: Sequence[Path]) -> Sources:
     SettingsError
         When a line is broken.
     """
-    found = Sources()
+    found = Sources(select=select)
     for path in paths:
         sort = _add(found, path)
         if sort in _ONE_ALONE and any(sort == other for _, other in found.files):

@@ -48,6 +48,7 @@ from superionic.report.html.table import Table, ranking_rows
 from superionic.report.tables.ranking import ranking_csv
 from superionic.schemas.common import utc_now
 from superionic.schemas.indexes import rank_field
+from superionic.schemas.jobs import FailedJobs
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.collection.filters import Order
@@ -57,6 +58,7 @@ from superionic.store.ranking.policies import Policy, get_policy
 if TYPE_CHECKING:
     from superionic.store.database.stores import Database
 
+ReadFailedJobs = Callable[["Database", str | None], Sequence[FailedJobs]]
 MOST_ROWS = 5000
 """Rows of the table of one report; a browser sorts them at once."""
 
@@ -143,7 +145,12 @@ class Content:
     payloads: Payloads
 
 
-def read_stored(database: "Database", scope: Scope | None, policy: str) -> Stored:
+def read_stored(
+    database: "Database",
+    scope: Scope | None,
+    policy: str,
+    failed_jobs: ReadFailedJobs = lambda database, flow: (),
+) -> Stored:
     """Read a ranking and failures, of a campaign or of the whole collection.
 
     Parameters
@@ -154,6 +161,8 @@ def read_stored(database: "Database", scope: Scope | None, policy: str) -> Store
         The campaign.
     policy : str
         Ranking policy; of a large collection, its best :data:`MOST_ROWS` rows are read.
+    failed_jobs : callable
+        Reads the failed jobs of a flow, or of all, from the launchpad of a database.
     """
     ranking = find_ranking(
         database.screening,
@@ -177,7 +186,7 @@ def read_stored(database: "Database", scope: Scope | None, policy: str) -> Store
     else:
         rows = list(database.screening.query(criteria))
     failures = list(database.failures.query({}))
-    jobs, faults = _failed_jobs(database, None if scope is None else scope.flow)
+    jobs, faults = _failed_jobs(failed_jobs, database, None if scope is None else scope.flow)
     return Stored(rows, failures, n_rows - len(rows), jobs, faults, ranking.notes())
 
 
@@ -304,11 +313,12 @@ def gather_from(
     labels: Sequence[LabelRow] = (),
     policy: str = defaults.POLICY,
     top: int = 10,
+    failed_jobs: ReadFailedJobs = lambda database, flow: (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Content:
-    """Gather a report from a database; see :func:`gather`."""
+    """Gather a report from a database; see :func:`read_stored` and :func:`gather`."""
     return gather(
-        read_stored(database, scope, policy),
+        read_stored(database, scope, policy, failed_jobs),
         lambda row: MaterialDocuments(row, database),
         scope=scope,
         labels=labels,
@@ -330,25 +340,15 @@ def _section(found: MaterialDocuments, anchor: str) -> Section:
 
 
 def _failed_jobs(
-    database: "Database", flow: str | None
+    read: ReadFailedJobs, database: "Database", flow: str | None
 ) -> tuple[list[tuple[str, int, str]], list[Fault]]:
-    """Return the failed jobs of the launchpad in the results database, where there is one."""
-    from superionic.cluster.retry import RetryPolicy
-    from superionic.cluster.site import launchpad_file, launchpad_in, open_launchpad, read_launchpad
-    from superionic.cluster.status import read_failures as failed_jobs
-
+    """Return the failed jobs of a launchpad; one that does not answer costs no report."""
     try:
-        path = launchpad_file(None)
-        spec = launchpad_in(database.spec) if path is None else read_launchpad(path)
-        launchpad = open_launchpad(spec, RetryPolicy(5.0), writing=False)
+        found = read(database, flow)
     except SuperionicError as error:
         return [], [Fault("launchpad", error.message, error.hint)]
-    try:
-        found = failed_jobs(launchpad, flow=flow)
-    except Exception as error:  # a launchpad that breaks off must not cost the report
+    except Exception as error:  # a launchpad that breaks off
         return [], [Fault("launchpad", f"{type(error).__name__}: {error}")]
-    finally:
-        launchpad.client.close()
     return [
         (
             group.cause,

@@ -2,15 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from superionic.errors import SuperionicError
-from superionic.potentials.registry import parse_spec
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import PARTS, Part, ScreeningDocument
-from superionic.workflows.campaign.definition import read_campaign
-from superionic.workflows.campaign.selection import Selection, select
-from superionic.workflows.makers.table import flow_kind
+from superionic.structures.selection import Selection
 
 COMMAND_OF_PART: dict[Part, str] = {
     "landscape": "superionic screen CRYSTALS",
@@ -37,6 +32,8 @@ class Scope:
         What was read, and what became of it before anything was computed.
     keys : dict of str to str
         For each identifier of a candidate the key of its work.
+    part : str
+        The part of a row that the campaign's flow makes.
     """
 
     name: str
@@ -46,11 +43,7 @@ class Scope:
     potential: str
     selection: Selection
     keys: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def part(self) -> Part:
-        """The part of a row that the campaign's flow makes."""
-        return flow_kind(self.flow).part or "landscape"
+    part: Part = "landscape"
 
     @property
     def names(self) -> set[str]:
@@ -67,44 +60,6 @@ class Scope:
         if self.keys:
             return failure.key in self.keys.values()
         return failure.material_id in self.names
-
-
-def read_scope(file: Path, default_potential: str) -> Scope:
-    """Read the crystals of a campaign file and filter them, as the campaign itself does.
-
-    Parameters
-    ----------
-    file : Path
-        The campaign file.
-    default_potential : str
-        Potential where the file names none.
-
-    Raises
-    ------
-    SettingsError
-        When the file is wrong.
-    UnreadableFileError
-        When its paths hold no crystal and no broken file either.
-    """
-    campaign = read_campaign(file)
-    maker = campaign.maker(default_potential)
-    (chosen,) = select(campaign, [maker])
-    keys = {}
-    for candidate in chosen.candidates:
-        try:
-            keys[candidate.material_id] = maker.key(candidate)
-        except SuperionicError:  # a potential that is not installed here: rows still tell
-            break
-    spec = parse_spec(maker.potential)
-    return Scope(
-        name=campaign.name,
-        flow=campaign.flow,
-        file=file.name,
-        mobile_species=maker.mobile_species,
-        potential=f"{spec.family}:{spec.name}",
-        selection=chosen,
-        keys=keys,
-    )
 
 
 @dataclass(frozen=True)

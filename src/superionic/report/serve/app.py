@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
+    from superionic.report.serve.jobs import Campaign
+
 _DESCRIPTION = """Read-only view of a screening collection.
 
 Rows are read page by page: pass `meta.next` of one page as `after` of the next. Errors are
@@ -24,7 +26,7 @@ _MOST_CONNECTIONS = 256
 _GRACE_S = 3
 
 
-def create_app(spec: DatabaseSpec, settings: ServeSettings) -> "FastAPI":
+def create_app(spec: DatabaseSpec, settings: ServeSettings, campaign: "Campaign") -> "FastAPI":
     """Return the application that shows a database.
 
     Parameters
@@ -33,11 +35,13 @@ def create_app(spec: DatabaseSpec, settings: ServeSettings) -> "FastAPI":
         The results database; it is opened when something is asked of it.
     settings : ServeSettings
         How it is served.
+    campaign : Campaign
+        How the jobs stand.
 
     Raises
     ------
     SettingsError
-        When a package of the extra ``serve`` is missing, or the launchpad file is wrong.
+        When a package of the extra ``serve`` is missing.
     """
     require_packages()
     from fastapi import FastAPI
@@ -46,7 +50,6 @@ def create_app(spec: DatabaseSpec, settings: ServeSettings) -> "FastAPI":
 
     from superionic.report.serve.api import create_router
     from superionic.report.serve.errors import install_handlers
-    from superionic.report.serve.jobs import Campaign
     from superionic.report.serve.pages import create_pages
     from superionic.report.serve.rendering import HERE
     from superionic.report.serve.security import SecurityMiddleware
@@ -55,7 +58,6 @@ def create_app(spec: DatabaseSpec, settings: ServeSettings) -> "FastAPI":
 
     timeouts_s = (settings.query_timeout_s, settings.connection_timeout_s)
     source = Source(for_reading(spec), *timeouts_s)
-    campaign = Campaign(source.spec, settings)
     guard = None if settings.token is None else Guard(settings.token)
 
     @asynccontextmanager

@@ -1,18 +1,13 @@
 """How the jobs of the campaign stand, as the launchpad tells."""
 
-from superionic.cluster.launchpad import CampaignLaunchPad
-from superionic.cluster.retry import RetryPolicy
-from superionic.cluster.site import LaunchpadSpec, launchpad_file, launchpad_in, open_launchpad
-from superionic.cluster.site import read_launchpad as read_launchpad_file
-from superionic.cluster.status import Status, read_status
+from collections.abc import Callable
+
 from superionic.report.serve.models import CampaignAnswer, FailureGroup
-from superionic.report.serve.settings import ServeSettings
 from superionic.report.serve.source import Cached
-from superionic.store.database.stores import DatabaseSpec
+from superionic.schemas.jobs import JobsStatus
 
 STATUS_LASTS_S = 20.0
 _MOST_FW_IDS = 20
-_NOTHING = Status({}, {}, (), 0.0, None, 0, 0)
 
 
 class Campaign:
@@ -20,19 +15,20 @@ class Campaign:
 
     Parameters
     ----------
-    database : DatabaseSpec
-        The results database, where the launchpad is unless a file names another.
-    settings : ServeSettings
-        Launchpad file, address of FireWorks' web view, and how long to look for the launchpad.
+    launchpad : str
+        Hosts and name of the launchpad, without secrets.
+    look : callable
+        Returns how its jobs stand, or raises a DatabaseError.
+    webgui_url : str, optional
+        Address of FireWorks' web view.
     """
 
-    def __init__(self, database: DatabaseSpec, settings: ServeSettings) -> None:
-        path = launchpad_file(settings.launchpad)
-        self.spec: LaunchpadSpec = (
-            launchpad_in(database) if path is None else read_launchpad_file(path)
-        )
-        self.webgui_url = settings.webgui_url
-        self.timeout_s = settings.connection_timeout_s
+    def __init__(
+        self, launchpad: str, look: Callable[[], JobsStatus], webgui_url: str | None = None
+    ) -> None:
+        self.launchpad = launchpad
+        self.webgui_url = webgui_url
+        self._look = look
         self._answer: Cached[CampaignAnswer] = Cached(STATUS_LASTS_S)
 
     def read(self) -> CampaignAnswer:
@@ -43,22 +39,12 @@ class Campaign:
         DatabaseError
             When the launchpad does not answer.
         """
-        return self._answer.get(self._read)
-
-    def _read(self) -> CampaignAnswer:
-        opened: CampaignLaunchPad = open_launchpad(
-            self.spec, RetryPolicy(0.0), writing=False, timeout_s=self.timeout_s
+        return self._answer.get(
+            lambda: campaign_answer(self._look(), self.launchpad, self.webgui_url)
         )
-        try:
-            if not opened.is_prepared():
-                return campaign_answer(_NOTHING, self.spec.description, self.webgui_url)
-            status = read_status(opened)
-        finally:
-            opened.client.close()
-        return campaign_answer(status, self.spec.description, self.webgui_url)
 
 
-def campaign_answer(status: Status, launchpad: str, webgui_url: str | None) -> CampaignAnswer:
+def campaign_answer(status: JobsStatus, launchpad: str, webgui_url: str | None) -> CampaignAnswer:
     """Return a status as the API shows it."""
     return CampaignAnswer(
         launchpad=launchpad,

@@ -13,7 +13,7 @@ from pymongo.collection import Collection
 from superionic.errors import DatabaseError
 from superionic.report.serve.errors import empty_collection
 from superionic.store.collection.survey import Survey, survey
-from superionic.store.database.stores import Database, DatabaseSpec, check_connection
+from superionic.store.database.stores import Database, DatabaseSpec, check_connection, with_timeouts
 
 T = TypeVar("T")
 
@@ -132,7 +132,6 @@ def rows_of(database: Database) -> Collection:
 
 def for_reading(spec: DatabaseSpec) -> DatabaseSpec:
     """Return a database whose clients do not repeat writes and notice soon when it is away."""
-    from superionic.cluster.site import with_timeouts
 
     def reading(store: dict[str, Any]) -> dict[str, Any]:
         if "mongoclient_kwargs" not in store:

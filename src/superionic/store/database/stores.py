@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,6 +25,11 @@ SCREENING_COLLECTION = "screening"
 FAILURES_COLLECTION = "failures"
 
 CONNECTION_TIMEOUT_S = 5.0
+CLIENT_KWARGS = {
+    "serverSelectionTimeoutMS": 3_000,
+    "connectTimeoutMS": 3_000,
+    "socketTimeoutMS": 60_000,
+}
 
 _ASCENDING = 1
 _DOCS_INDEXES = (
@@ -235,6 +240,18 @@ def spec_from_job_store(job_store: "JobStore", *, source: str) -> DatabaseSpec:
         load=job_store.load,
     )
     return DatabaseSpec(modern.as_dict(), source, _describe(docs))
+
+
+def with_timeouts(spec: DatabaseSpec) -> DatabaseSpec:
+    """Return a database whose clients notice soon when the server is away.
+
+    pymongo would look for it for 30 s each time, also when a connection is closed.
+    """
+    job_store = deepcopy(spec.job_store)
+    for store in (job_store["docs_store"], *job_store["additional_stores"].values()):
+        if "mongoclient_kwargs" in store:
+            store["mongoclient_kwargs"] = {**CLIENT_KWARGS, **(store["mongoclient_kwargs"] or {})}
+    return replace(spec, job_store=job_store)
 
 
 def check_connection(spec: DatabaseSpec, *, timeout_s: float = CONNECTION_TIMEOUT_S) -> None:

@@ -13,8 +13,8 @@ from superionic.store.collection.rows import find_ranking, iter_screening
 from superionic.store.database.stores import Database
 from superionic.structures.candidate import Candidate
 from superionic.structures.plain import structure_from_dict
+from superionic.structures.selection import Selection
 from superionic.workflows.campaign.definition import Best
-from superionic.workflows.campaign.selection import Selection
 
 if TYPE_CHECKING:
     from superionic.workflows.makers.base import MaterialMaker

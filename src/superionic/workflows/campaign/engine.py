@@ -16,12 +16,13 @@ from superionic.store.builders.names import record_names
 from superionic.store.database.answers import database_errors
 from superionic.store.database.finished import adopt, finished_keys
 from superionic.store.database.stores import Database, resolve_database
+from superionic.structures.selection import Selection
 from superionic.workflows.campaign.best import best_of
 from superionic.workflows.campaign.definition import Campaign
 from superionic.workflows.campaign.outcome import Outcome, Reporter, Task
 from superionic.workflows.campaign.results import Asked
 from superionic.workflows.campaign.run import run_and_build
-from superionic.workflows.campaign.selection import Selection, select
+from superionic.workflows.campaign.selection import select
 from superionic.workflows.keys import former_keys
 from superionic.workflows.makers.table import FlowKind, imported, order_of
 

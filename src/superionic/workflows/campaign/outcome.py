@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from superionic.progress import Progress
 from superionic.schemas.failure import FailureDocument
 from superionic.structures.candidate import Candidate
-from superionic.workflows.campaign.selection import Selection
+from superionic.structures.selection import Selection
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,13 @@ from superionic.store.database.stores import Database, resolve_database
 from superionic.structures.candidate import Candidate
 from superionic.structures.crystals import Crystal
 from superionic.structures.plain import structure_from_dict
+from superionic.structures.selection import Selection
 from superionic.structures.species import parse_mobile_species
 from superionic.workflows.campaign.definition import Best, campaign_of
 from superionic.workflows.campaign.engine import unreadable
 from superionic.workflows.campaign.outcome import Reporter, Task
 from superionic.workflows.campaign.run import run_and_build
-from superionic.workflows.campaign.selection import Selection, select
+from superionic.workflows.campaign.selection import select
 from superionic.workflows.makers.refine import RefineMaker, ScreenedCandidate, require_other
 
 

@@ -10,7 +10,6 @@ from superionic.errors import SettingsError
 
 if TYPE_CHECKING:
     from superionic.schemas.screening import Part
-    from superionic.workflows.makers.base import MaterialMaker
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,9 @@ class FlowKind:
     work_tells_time: bool = False
     starts_from: str | None = None
 
-    def maker_class(self) -> "type[MaterialMaker]":
+    def maker_class(self) -> type[Any]:
         """Return the class of the Maker."""
-        found: type[MaterialMaker] = imported(self.maker)
+        found: type[Any] = imported(self.maker)
         return found
 
     def option_names(self) -> tuple[str, ...]:
