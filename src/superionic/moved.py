@@ -55,6 +55,7 @@ MOVED: dict[str, str] = {
     "superionic.report.evaluation": "superionic.report.tables.evaluation",
     "superionic.report.explanation": "superionic.report.tables.explanation",
     "superionic.report.export": "superionic.report.tables.export",
+    "superionic.report.html.reading": "superionic.report.documents",
     "superionic.report.labels": "superionic.report.tables.labels",
     "superionic.report.links": "superionic.report.html.links",
     "superionic.report.orderings": "superionic.report.tables.orderings",

@@ -208,7 +208,7 @@ def summarise(
             }
         )
     learned = next(run.training_set for run in runs if run.variant == MAIN)
-    learnt_floor = learned.rules.floor_A2_per_ps
+    learned_floor = learned.rules.floor_A2_per_ps
     by_shakes = [
         {
             "n_shakes": n,
@@ -231,7 +231,7 @@ def summarise(
         "models": rows,
         "by_number_of_shakes": by_shakes,
         "parity": {
-            split: parity(crystals, learnt_floor, by_seed)
+            split: parity(crystals, learned_floor, by_seed)
             for (variant, split), by_seed in complete.items()
             if variant == MAIN
         },

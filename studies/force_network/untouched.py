@@ -99,7 +99,7 @@ def compare(
     descriptors: dict[str, dict[str, float]],
     rules: LabelRules,
 ) -> str:
-    """Return the tables: all labelled crystals of the test, and those of unlearnt chemistry.
+    """Return the tables: all labelled crystals of the test, and those of unlearned chemistry.
 
     Parameters
     ----------

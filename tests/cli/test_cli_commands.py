@@ -101,7 +101,7 @@ def test_descriptors_of_one_crystal_are_json(salt):
     assert found["n_operations"] > 1
 
 
-def test_descriptors_of_a_learnt_landscape_have_intervals(salt):
+def test_descriptors_of_a_learned_landscape_have_intervals(salt):
     options = ("--potential", TOY, "--step", "0.6", "--learned", "--max-energies", "12")
     result = invoke("descriptors", salt, *options)
     assert result.exit_code == 0, result.output

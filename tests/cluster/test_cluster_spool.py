@@ -101,7 +101,7 @@ def test_a_job_whose_result_neither_disk_nor_database_takes_is_handed_back(
             opened.launchpad,
             Spool(tmp_path / "spool"),
             launchpad.owner,
-            verdict=HANDED_BACK,
+            job_end=HANDED_BACK,
         )
         assert found.handed_back == [1]
         launchpad.client.close()

@@ -232,7 +232,7 @@ class TestExclusion:
             apart -= np.floor(apart)
             d = np.linalg.norm((apart[:, None] + cells) @ lattice, axis=-1).min(axis=1)
             count += d < radius_A
-        assert np.array_equal(grid.crowding(positions, radius_A).ravel(), count)
+        assert np.array_equal(grid.count_ions_within(positions, radius_A).ravel(), count)
         assert np.array_equal(grid.near(positions, radius_A).ravel(), count > 0)
 
     def test_the_comparison_is_strict(self):

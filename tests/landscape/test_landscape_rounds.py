@@ -1,4 +1,4 @@
-"""Landscapes learnt from energies that are computed elsewhere, and from potentials that fail."""
+"""Landscapes learned from energies that are computed elsewhere, and from potentials that fail."""
 
 import numpy as np
 import pytest
@@ -97,7 +97,7 @@ def test_a_potential_may_fail_or_be_noisy_where_the_symmetry_is_checked():
     assert landscape.n_operations > 1
 
 
-def test_a_second_potential_that_breaks_the_symmetry_is_learnt_on_the_grid_of_the_first():
+def test_a_second_potential_that_breaks_the_symmetry_is_learned_on_the_grid_of_the_first():
     def broken(atoms, index, positions):
         fractional = np.linalg.solve(np.array(atoms.cell).T, positions.T).T
         tilt = 0.2 * np.sin(2 * np.pi * fractional[:, 0]) ** 2

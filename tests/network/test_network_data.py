@@ -31,7 +31,7 @@ def row(name, verdict="diffusing", label=1.0, **changes):
     } | changes
 
 
-def test_what_melts_is_learnt_beside_by_its_diffusion_in_the_cold():
+def test_what_melts_is_learned_beside_by_its_diffusion_in_the_cold():
     rows = [
         row("a", temperature_K=1000.0, label=2.0),
         row("a", temperature_K=700.0, label=0.5),
@@ -93,7 +93,7 @@ def test_several_files_are_one_set(tmp_path):
     assert [crystal.slope_A2_per_ps for crystal in labels.crystals] == [1.0, 2.0]
 
 
-def test_the_displacement_at_two_picoseconds_may_be_learnt():
+def test_the_displacement_at_two_picoseconds_may_be_learned():
     lags = [0.0, 1.0, 1.6, 2.0, 2.4, 3.0]
     curves = {"a": [0, 1, 8, 10, 12, 90], "b": [0, 0, 0.1, 0.1, 0.1, 0], "c": [0, 0, 0, 0, 0, 9]}
     rows = [row(name, msd={"lags_ps": lags, "mobile_A2": curve}) for name, curve in curves.items()]
@@ -103,7 +103,7 @@ def test_the_displacement_at_two_picoseconds_may_be_learnt():
     assert found == pytest.approx([1.0, -1.0, *3 * [math.nan]], nan_ok=True)
 
 
-def test_the_hash_tells_learnt_displacements_apart():
+def test_the_hash_tells_learned_displacements_apart():
     def training_set(msd: float, rules: LabelRules) -> TrainingSet:
         data = synthetic_set(1)
         crystal = replace(data.crystals[0], targets=data.crystals[0].targets | {MSD: msd})
@@ -114,7 +114,7 @@ def test_the_hash_tells_learnt_displacements_apart():
     assert training_set(1.0, beside).sha256() != training_set(2.0, beside).sha256()
 
 
-def test_rules_decide_what_is_learnt():
+def test_rules_decide_what_is_learned():
     rows = [
         row("b", label=100.0),
         row("a", "not_diffusing", 1e-4),

@@ -60,7 +60,7 @@ def test_it_is_what_the_study_file_asks_for(shipped, study):
     assert header.calibration.folds == "chemical_system"
 
 
-def test_it_has_learnt_the_published_labels(shipped, labels):
+def test_it_has_learned_the_published_labels(shipped, labels):
     assert shipped.header.n_crystals == len(labels)
     assert shipped.header.chemical_systems == tuple(
         sorted({c.chemical_system for c in (*labels.crystals, *labels.beside)})
@@ -83,7 +83,7 @@ def test_the_first_untouched_test_was_of_another_network(shipped, labels, labell
     assert {c.material_id for c in planned} <= labelled
 
 
-def test_beside_labels_it_has_learnt_what_melts_and_nothing_else(shipped, study, labels):
+def test_beside_labels_it_has_learned_what_melts_and_nothing_else(shipped, study, labels):
     rows = read_data_set(ROOT / "datasets" / "labels_700K.jsonl")
     firm = {row.material_id for row in rows if row.verdict != "melted"}
     assert shipped.header.n_unlabelled == len(labels.beside) == 30
@@ -92,7 +92,7 @@ def test_beside_labels_it_has_learnt_what_melts_and_nothing_else(shipped, study,
     assert (learner.unlabelled, study.pretraining) == (False, None)
 
 
-def test_it_is_the_network_of_the_second_untouched_test_and_has_learnt_nothing_of_it(labelled):
+def test_it_is_the_network_of_the_second_untouched_test_and_has_learned_nothing_of_it(labelled):
     kept = json.loads((RESULTS / "untouched_30_predictions.json").read_text())
     assert hashlib.sha256(shipped_ensemble().read_bytes()).hexdigest() == kept["network_sha256"]
     tested = {row["material_id"] for row in kept["predictions"]}

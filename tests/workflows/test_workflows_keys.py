@@ -91,7 +91,7 @@ def test_how_work_is_divided_is_not_in_the_key_and_0_1_is_found():
     assert former_keys(SPLIT, [CRYSTAL]) == {SPLIT_OF_0_1: ScreenMaker().key(CRYSTAL)}
 
 
-def test_what_is_learnt_has_a_key_of_its_own():
+def test_what_is_learned_has_a_key_of_its_own():
     fewer = replace(LearnedSettings(), max_energies=50)
     settings = LandscapeSettings(learned=fewer)
     other = replace(LEARNED, landscape_maker=LandscapeMaker(settings=settings))

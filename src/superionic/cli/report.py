@@ -82,8 +82,8 @@ def report(
         f"{out}: {len(content.table.rows)} materials, {len(content.sections)} with figures, "
         f"{size / 1e6:.1f} MB."
     )
-    if content.faults:
-        echo(f"{len(content.faults)} things could not be shown; the report lists them.")
+    if content.problems:
+        echo(f"{len(content.problems)} things could not be shown; the report lists them.")
 
 
 def read_scope(file: Path, default_potential: str) -> "Scope":

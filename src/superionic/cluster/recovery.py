@@ -132,7 +132,7 @@ def recover(
     for fw_id, holder in seen_twice(lambda: reserved(launchpad), settle_s):
         if release(launchpad, fw_id, holder):
             found.released.append(fw_id)
-    end_lost_launches(launchpad, found, gone=gone, but=busy, verdict=_LOST)
+    end_lost_launches(launchpad, found, gone=gone, but=busy, job_end=_LOST)
     spool.sweep()
     late = [one for _, one in spool.entries(doubled=True) if _belongs(launchpad, one)]
     found.results_doubled = [result.fw_id for result in late]
@@ -146,7 +146,7 @@ def recover_process(
     spool: Spool,
     owner: str,
     *,
-    verdict: JobEnd | None = None,
+    job_end: JobEnd | None = None,
     deaths_allowed: int = DEATHS_ALLOWED,
 ) -> Recovery:
     """Put right what one process left behind that is known to be dead.
@@ -155,7 +155,7 @@ def recover_process(
     ----------
     owner : str
         Token of the process.
-    verdict : JobEnd, optional
+    job_end : JobEnd, optional
         What becomes of its job; by default it runs again unless its processes died too often.
     deaths_allowed : int
         A job whose process dies more often while its worker lives on has killed it, and fails.
@@ -176,7 +176,7 @@ def recover_process(
         if release(launchpad, document["fw_id"], owner):
             found.released.append(document["fw_id"])
     end_lost_launches(
-        launchpad, found, gone=gone, but=busy, deaths_allowed=deaths_allowed, verdict=verdict
+        launchpad, found, gone=gone, but=busy, deaths_allowed=deaths_allowed, job_end=job_end
     )
     return found
 
@@ -245,7 +245,7 @@ def end_lost_launches(
     gone: Callable[[dict[str, Any]], bool],
     but: frozenset[int] = frozenset(),
     deaths_allowed: int = DEATHS_ALLOWED,
-    verdict: JobEnd | None = None,
+    job_end: JobEnd | None = None,
 ) -> None:
     """End launches whose process is dead, and let their jobs run again unless they kill.
 
@@ -265,7 +265,7 @@ def end_lost_launches(
                     _tell_workflow(launchpad, fw_id, launches, found)
             elif len(lost) == len(alive):
                 for launch in lost:
-                    chosen = verdict or _end_of_death(launchpad, fw_id, deaths_allowed)
+                    chosen = job_end or _end_of_death(launchpad, fw_id, deaths_allowed)
                     _end_launch(launchpad, fw_id, launch["launch_id"], chosen, found)
     # Launches that no Firework counts as its own any more.
     for launch in launchpad.launches.find({"state": "RUNNING"}):
@@ -284,24 +284,24 @@ _LOST = JobEnd(
 
 
 def _end_launch(
-    launchpad: CampaignLaunchPad, fw_id: int, launch_id: int, verdict: JobEnd, found: Recovery
+    launchpad: CampaignLaunchPad, fw_id: int, launch_id: int, job_end: JobEnd, found: Recovery
 ) -> None:
-    if not _end(launchpad, launch_id, verdict):
+    if not _end(launchpad, launch_id, job_end):
         return  # somebody else has been quicker
-    if not verdict.run_again:
-        launchpad.complete_launch(launch_id, verdict.action, "FIZZLED")
+    if not job_end.run_again:
+        launchpad.complete_launch(launch_id, job_end.action, "FIZZLED")
         found.given_up.append(fw_id)
     elif launchpad.hand_back(fw_id, launch_id):
         found.handed_back.append(fw_id)
 
 
-def _end(launchpad: CampaignLaunchPad, launch_id: int, verdict: JobEnd) -> bool:
-    """End a launch that has not ended; say whether it is this verdict that counts.
+def _end(launchpad: CampaignLaunchPad, launch_id: int, job_end: JobEnd) -> bool:
+    """End a launch that has not ended; say whether it is this end that counts.
 
     Whoever finds it half done can go on: a job that shall run again is marked.
     """
-    action = verdict.action.to_dict()
-    if verdict.run_again:
+    action = job_end.action.to_dict()
+    if job_end.run_again:
         action["stored_data"] = {**action["stored_data"], _RUN_AGAIN: True}
     open_ = {"launch_id": launch_id, "state": {"$nin": list(ENDED)}}
     ended = {"$set": {"state": "FIZZLED", "action": action}}

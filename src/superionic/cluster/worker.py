@@ -86,7 +86,7 @@ class _Child:
     job: Started | None = None
     since: float = field(default_factory=time.monotonic)
     n_jobs: int = 0
-    verdict: JobEnd | None = None
+    job_end: JobEnd | None = None
     open: bool = True
 
 
@@ -254,7 +254,7 @@ class _Supervisor:
             self.say(f"{message.fw_id} {name}: failed ({message.cause}): {message.message}")
 
     def _check_limits(self, child: _Child) -> None:
-        if child.job is None or child.verdict is not None:
+        if child.job is None or child.job_end is not None:
             return
         limit_s = child.job.time_limit_s or self.limits.time_s
         took_s = time.monotonic() - child.since
@@ -273,8 +273,8 @@ class _Supervisor:
                 action = failure_action("memory_limit", text, hint)
                 self._kill(child, JobEnd(action, run_again=False))
 
-    def _kill(self, child: _Child, verdict: JobEnd) -> None:
-        child.verdict = verdict
+    def _kill(self, child: _Child, job_end: JobEnd) -> None:
+        child.job_end = job_end
         child.process.kill()
         child.process.join()
         self._bury(child)
@@ -297,11 +297,11 @@ class _Supervisor:
             for other in self.children:
                 other.process.terminate()  # it finishes the job at hand
         quiet = self.stop_at is not None or code == EXIT_SPOOL
-        died = child.verdict is None and not quiet
+        died = child.job_end is None and not quiet
         if died:
             self.report.n_deaths += 1
         # A process that dies in the quiet of a stop has not been killed by its job.
-        verdict = child.verdict or (HANDED_BACK if quiet else None)
+        job_end = child.job_end or (HANDED_BACK if quiet else None)
         found = Recovery()
         if child.owner is not None:
             found = recover_process(
@@ -309,7 +309,7 @@ class _Supervisor:
                 self.launchpad,
                 Spool(self.setup.spool),
                 child.owner,
-                verdict=verdict,
+                job_end=job_end,
             )
         self._tell(child, found, died)
         if self.spool_full:
@@ -343,8 +343,8 @@ class _Supervisor:
         for fw_id in found.given_up:
             self.report.n_failed += 1
             message = "its process died too often"
-            if child.verdict is not None:
-                message = child.verdict.action.stored_data["_message"]
+            if child.job_end is not None:
+                message = child.job_end.action.stored_data["_message"]
             self.say(f"{fw_id} {name}: failed: {message}")
 
 

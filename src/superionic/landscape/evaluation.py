@@ -206,14 +206,14 @@ class Evaluation:
         self.n_failed += int(bad.sum())
         return np.where(bad, np.nan, energies_eV)
 
-    def crowding(self, grid: Grid) -> NDArray[np.int32]:
+    def count_ions(self, grid: Grid) -> NDArray[np.int32]:
         """Return for each grid point how many ions are too close to it."""
-        return grid.crowding(self.fractional, self.settings.exclusion_radius_A)
+        return grid.count_ions_within(self.fractional, self.settings.exclusion_radius_A)
 
-    def allowed(self, grid: Grid, crowding: NDArray[np.int32], site: int) -> NDArray[np.bool_]:
+    def allowed(self, grid: Grid, n_ions: NDArray[np.int32], site: int) -> NDArray[np.bool_]:
         """Return a flat mask of the points that lie far enough from all other ions."""
         own = grid.near(self.fractional[[site]], self.settings.exclusion_radius_A)
-        return (crowding == own).ravel()
+        return (n_ions == own).ravel()
 
     def symmetry_violation(self, grid: Grid, orbits: list[SiteOrbit]) -> float:
         """Return the largest difference in eV between equivalent points of a random sample.
@@ -226,10 +226,10 @@ class Evaluation:
         """
         evaluate = self.energies if self.settings.learned is None else self.attempts
         rng = np.random.default_rng(self.settings.seed)
-        crowding = self.crowding(grid)
+        n_ions = self.count_ions(grid)
         largest = 0.0
         for orbit in orbits:
-            points = np.flatnonzero(self.allowed(grid, crowding, orbit.representative))
+            points = np.flatnonzero(self.allowed(grid, n_ions, orbit.representative))
             n_checks = min(self.settings.n_symmetry_checks, len(points))
             if self.settings.learned is not None:
                 n_checks = min(n_checks, N_LEARNED_CHECKS)
@@ -288,10 +288,10 @@ class Evaluation:
         LandscapeError
             When there is none.
         """
-        crowding = self.crowding(sampling.grid)
+        n_ions = self.count_ions(sampling.grid)
         for orbit in sampling.orbits:
             irreducible, inverse = irreducible_points(sampling.grid, orbit.stabiliser)
-            allowed = self.allowed(sampling.grid, crowding, orbit.representative)[irreducible]
+            allowed = self.allowed(sampling.grid, n_ions, orbit.representative)[irreducible]
             if not allowed.any():
                 raise LandscapeError(
                     f"Every grid point is closer than {self.settings.exclusion_radius_A} A "

@@ -79,9 +79,11 @@ class Grid:
         -------
         ndarray of bool, shape ``self.shape``
         """
-        return self.crowding(fractional, radius_A) > 0
+        return self.count_ions_within(fractional, radius_A) > 0
 
-    def crowding(self, fractional: NDArray[np.float64], radius_A: float) -> NDArray[np.int32]:
+    def count_ions_within(
+        self, fractional: NDArray[np.float64], radius_A: float
+    ) -> NDArray[np.int32]:
         """Return for each point how many of some positions are closer than a radius.
 
         Parameters

@@ -62,7 +62,7 @@ class TrainingModule(LightningModule):
         self.best_epoch = 0
         self.best_loss = float("inf")
         self.history: list[dict[str, float]] = []
-        self._table, self._learnt = table, learned
+        self._table, self._learned = table, learned
         self._settings = settings
         self._losses: list[float] = []
         self._validation = _Loader(list(table.by_crystal(held_out, VALIDATION_SHAKES)))
@@ -71,7 +71,7 @@ class TrainingModule(LightningModule):
         """Return the batches of this epoch."""
         s = self._settings
         batches = self._table.epoch(
-            self._learnt,
+            self._learned,
             self.current_epoch,
             seed=s.seed,
             batch_size=s.batch_size,
@@ -89,7 +89,7 @@ class TrainingModule(LightningModule):
         optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=s.learning_rate, weight_decay=s.weight_decay
         )
-        per_epoch = -(-len(self._learnt) * s.shakes_per_crystal // s.batch_size)
+        per_epoch = -(-len(self._learned) * s.shakes_per_crystal // s.batch_size)
         warm_up = min(WARM_UP_EPOCHS, s.max_epochs) * per_epoch
         total = s.max_epochs * per_epoch
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Fault:
+class Problem:
     """Something that cannot be shown.
 
     Parameters
@@ -64,7 +64,7 @@ class MaterialDocuments:
         self.database = database
         self.published: list[LabelRow] = []
         """Labels of a data set, where the row has none of its own."""
-        self.faults: list[Fault] = []
+        self.problems: list[Problem] = []
         """What cannot be read."""
         self._known: dict[str, Any] = {}
 
@@ -127,8 +127,8 @@ class MaterialDocuments:
         except FigureError as error:
             name = f"{kind} {uuid or getattr(self.row, f'{kind}_uuid', None) or ''}".strip()
             named = uuid or getattr(self.row, f"{kind}_uuid", None)
-            if named and self.database is not None and name not in {f.what for f in self.faults}:
-                self.faults.append(Fault(name, error.message, error.hint or ""))
+            if named and self.database is not None and name not in {f.what for f in self.problems}:
+                self.problems.append(Problem(name, error.message, error.hint or ""))
             return None
 
     @property
@@ -246,7 +246,7 @@ _LACKS = {
 
 def read_rows(
     stored: Sequence[Mapping[str, Any]], policy: str = defaults.POLICY
-) -> tuple[list[ScreeningDocument], list[Fault]]:
+) -> tuple[list[ScreeningDocument], list[Problem]]:
     """Return rows as the database holds them, and those that cannot be read.
 
     Those of the largest ranking come first, best first.
@@ -259,17 +259,17 @@ def read_rows(
         Ranking policy that orders them; rows without a rank come last.
     """
     rows: list[ScreeningDocument] = []
-    faults: list[Fault] = []
+    problems: list[Problem] = []
     for one in stored:
         name = f"row {one.get('key') or one.get('material_id') or one.get('_id')}"
         try:
             row = ScreeningDocument.model_validate(without_monty(one))
         except (ValidationError, TypeError, ValueError) as error:
-            faults.append(Fault(name, _reason(error), "'superionic build' writes rows anew."))
+            problems.append(Problem(name, _reason(error), "'superionic build' writes rows anew."))
             continue
         if row.lacks_numbers:
             text = f"It is of version {row.schema_version} of the schema, not {ROW_VERSION}."
-            faults.append(Fault(name, text, "'superionic build' writes it anew."))
+            problems.append(Problem(name, text, "'superionic build' writes it anew."))
         rows.append(row)
     sizes = Counter(row.ranked_among for row in rows)
     largest_first = sorted(sizes, key=lambda group: (-sizes[group], group))
@@ -285,26 +285,28 @@ def read_rows(
             row.material_id,
         )
 
-    return sorted(rows, key=place), faults
+    return sorted(rows, key=place), problems
 
 
-def read_failures(stored: Sequence[Mapping[str, Any]]) -> tuple[list[FailureDocument], list[Fault]]:
+def read_failures(
+    stored: Sequence[Mapping[str, Any]],
+) -> tuple[list[FailureDocument], list[Problem]]:
     """Return failures as the database holds them, and those that cannot be read."""
-    failures, faults = [], []
+    failures, problems = [], []
     for one in stored:
         try:
             failures.append(FailureDocument.model_validate(without_monty(one)))
         except (ValidationError, TypeError, ValueError) as error:
-            faults.append(Fault(f"failure {one.get('key')}", _reason(error)))
-    return sorted(failures, key=lambda one: (one.code, one.material_id)), faults
+            problems.append(Problem(f"failure {one.get('key')}", _reason(error)))
+    return sorted(failures, key=lambda one: (one.code, one.material_id)), problems
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        faults = [
+        problems = [
             f"{'.'.join(map(str, one['loc'])) or 'document'}: {one['msg']}"
             for one in error.errors(include_input=False)[:3]
         ]
         more = f" and {error.error_count() - 3} more" if error.error_count() > 3 else ""
-        return f"It does not fit its schema: {'; '.join(faults)}{more}."
+        return f"It does not fit its schema: {'; '.join(problems)}{more}."
     return f"{type(error).__name__}: {error}"

@@ -72,7 +72,7 @@ def with_interval(
 
 
 def interval_of(row: Any, field: str) -> tuple[float, float] | None:
-    """Return the 95 % interval of a number of a learnt landscape; None where it is known exactly.
+    """Return the 95 % interval of a number of a learned landscape; None where it is known exactly.
 
     The upper end is infinite where it is not known.
     """

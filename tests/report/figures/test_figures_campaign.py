@@ -122,7 +122,7 @@ def test_ranking_by_the_network_has_its_intervals():
 
 
 def ranked_melt():
-    """Return rows of which the second melts, and the first one's elements were learnt."""
+    """Return rows of which the second melts, and the first one's elements were learned."""
     return ranked(
         [
             row(
@@ -179,22 +179,22 @@ def legend_texts(figure) -> list[str]:
     return [text.get_text() for one in figure.legends for text in one.get_texts()]
 
 
-def test_ranking_tells_predictions_of_what_the_network_has_learnt():
+def test_ranking_tells_predictions_of_what_the_network_has_learned():
     data = ranking.ranking_data(ranked_melt(), "xi")
     drawn = {trace.name: trace for trace in ranking.plotly(data).data}
-    learnt = drawn["force network, chemical system learnt"]
-    assert (learnt.x, learnt.marker.symbol) == (pytest.approx([10**0.7]), "square-open")
+    learned = drawn["force network, chemical system learned"]
+    assert (learned.x, learned.marker.symbol) == (pytest.approx([10**0.7]), "square-open")
     other = drawn["force network"]
     assert (other.x, other.marker.symbol) == (pytest.approx([10**0.1]), "square")
     texts = legend_texts(printed(ranking.plotly(data)))
-    assert {"force network", "force network, chemical system learnt"} < set(texts)
+    assert {"force network", "force network, chemical system learned"} < set(texts)
     data = ranking.ranking_data(ranked_melt(), "network")
     drawn = {trace.name: trace for trace in ranking.plotly(data).data}
-    assert drawn["network, chemical system learnt"].marker.symbol == "diamond-open"
+    assert drawn["network, chemical system learned"].marker.symbol == "diamond-open"
     assert drawn["network"].x == pytest.approx([0.1])
     texts = legend_texts(printed(ranking.plotly(data)))
     melted = "dynamics, melted (no slope)"
-    assert {"network", "network, chemical system learnt", melted} < set(texts)
+    assert {"network", "network, chemical system learned", melted} < set(texts)
 
 
 def test_ranking_takes_labels_of_a_data_set_and_the_first_only():
@@ -218,16 +218,16 @@ def test_ranking_shows_the_span_of_orderings():
     printed(ranking.plotly(data))
 
 
-def test_ranking_shows_the_intervals_of_learnt_landscapes():
+def test_ranking_shows_the_intervals_of_learned_landscapes():
     bounds = {"mpe_eV": Interval(low=0.15, high=0.3)}
-    learnt = [one.model_copy(update={"intervals": bounds}) for one in rows()[:1]]
-    (trace, *_) = ranking.plotly(ranking.ranking_data(learnt, "barrier")).data
+    learned = [one.model_copy(update={"intervals": bounds}) for one in rows()[:1]]
+    (trace, *_) = ranking.plotly(ranking.ranking_data(learned, "barrier")).data
     assert trace.x == (0.2,)
     assert trace.error_x.arrayminus == pytest.approx([0.05])
     assert trace.error_x.array == pytest.approx([0.1])
     unknown = {"mpe_eV": Interval(low=0.15, high=None)}
-    learnt = [one.model_copy(update={"intervals": unknown}) for one in learnt]
-    (trace, *_) = ranking.plotly(ranking.ranking_data(learnt, "barrier")).data
+    learned = [one.model_copy(update={"intervals": unknown}) for one in learned]
+    (trace, *_) = ranking.plotly(ranking.ranking_data(learned, "barrier")).data
     assert trace.error_x.array == (0.0,), "an end that is not known is not drawn"
 
 
@@ -295,16 +295,16 @@ def test_parity_of_a_study_draws_its_pairs():
         parity.of_study(STUDY, "by space group")
 
 
-def test_parity_of_rows_leaves_out_what_the_network_had_learnt():
+def test_parity_of_rows_leaves_out_what_the_network_had_learned():
     data = parity.of_rows(rows(), data_set(("m-2", 0.5)))
     assert data.material_ids == ("m-1", "m-2")
     assert data.simulated == pytest.approx(np.log10([3.0, 0.5]))
     assert data.predicted == pytest.approx([0.7, -1.0])
     assert (data.low[0], data.high[0]) == pytest.approx((-0.3, 1.7))
     assert_well_drawn(printed(parity.plotly(data)), parity.plotly(data))
-    learnt = [one.model_copy(update={"prediction_in_training": True}) for one in rows()]
+    learned = [one.model_copy(update={"prediction_in_training": True}) for one in rows()]
     with pytest.raises(FigureError, match="None of 4 rows"):
-        parity.of_rows(learnt)
+        parity.of_rows(learned)
 
 
 def test_learning_curves_of_a_study():
@@ -330,10 +330,10 @@ def test_learning_curves_of_a_study():
 HELD_BACK = "epoch chosen by crystals held back"
 
 
-def loss_curves(variant: str | None, learnt: float, validation: float | None, **fields):
+def loss_curves(variant: str | None, learned: float, validation: float | None, **fields):
     """Return a training of three epochs as studies keep it, older ones without its variant."""
     epochs = [
-        {"epoch": e, "train_loss": learnt, "validation_loss": validation, "learning_rate": 0.1}
+        {"epoch": e, "train_loss": learned, "validation_loss": validation, "learning_rate": 0.1}
         for e in range(3)
     ]
     named = {} if variant is None else {"variant": variant}
@@ -353,8 +353,8 @@ def test_losses_that_are_not_there_have_no_legend_entry():
     data = learning_curves.of_study({"models": [], "learning_curves": curves})
     interactive = learning_curves.plotly(data)
     static = printed(interactive)
-    assert list(lines_of(interactive)) == ["learnt"]
-    assert legend_texts(static) == ["learnt"]
+    assert list(lines_of(interactive)) == ["learned"]
+    assert legend_texts(static) == ["learned"]
     assert len(static.axes[0].lines) == 2
 
 
@@ -372,8 +372,8 @@ def test_losses_of_a_variant_with_crystals_held_back_are_drawn_by_themselves():
     assert_well_drawn(static, interactive)
     drawn = lines_of(interactive)
     expected = {
-        "learnt": [0.5, 0.4],
-        f"learnt, {HELD_BACK}": [0.7, 0.6],
+        "learned": [0.5, 0.4],
+        f"learned, {HELD_BACK}": [0.7, 0.6],
         f"validation, {HELD_BACK}": [0.8, 0.9],
     }
     assert {name: [t.y[0] for t in traces] for name, traces in drawn.items()} == expected

@@ -201,7 +201,7 @@ def test_a_section_that_cannot_be_made_falls_back_on_the_row():
     row, documents = whole("odd", 0.4)
     documents.row = row = row.model_copy(update={"settings": {"landscape": "no mapping"}})
     content = content_of([row], {"odd": documents})
-    assert "its documents" in [fault.what for fault in content.sections[0].faults]
+    assert "its documents" in [problem.what for problem in content.sections[0].problems]
     assert "odd" in Page(render(content)).text
 
 
@@ -227,9 +227,9 @@ def test_cells_sort_by_values_and_barriers_without_end_come_after_finite_ones():
     assert cells["c"].value is None
 
 
-def test_intervals_of_learnt_landscapes_are_shown_in_table_and_numbers():
+def test_intervals_of_learned_landscapes_are_shown_in_table_and_numbers():
     bounds = {"mpe_eV": Interval(low=0.4, high=0.6), "xi": Interval(low=0.45, high=None)}
-    row = row_of(landscape_parts("learnt", 0.5)).model_copy(update={"intervals": bounds})
+    row = row_of(landscape_parts("learned", 0.5)).model_copy(update={"intervals": bounds})
     content = content_of([row])
     place = [column.key for column in content.table.columns].index("barrier")
     cell = content.table.rows[0].cells[place]

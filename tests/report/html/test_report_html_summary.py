@@ -169,22 +169,22 @@ def test_summary_of_rows():
 
 
 def test_failures_are_grouped_by_cause_the_most_frequent_first():
-    failures, faults = read_failures(
+    failures, problems = read_failures(
         [failure("a"), failure("b", "too_large"), failure("c"), {"key": "odd"}]
     )
     causes = failure_causes(failures)
     assert [(cause.code, cause.n) for cause in causes] == [("disorder", 2), ("too_large", 1)]
     assert causes[0].entries[0] == ("a", "It has partial occupancies.", "Order it.")
-    assert [fault.what for fault in faults] == ["failure odd"]
+    assert [problem.what for problem in problems] == ["failure odd"]
 
 
 def test_broken_rows_are_named_and_old_ones_are_read():
     good = row_of(descriptors("good", xi=0.5)).model_dump() | {"rank": 1}
     old = row_of(descriptors("old", xi=0.2)).model_dump() | {"schema_version": "1.0", "rank": 2}
     broken = row_of(descriptors("broken", xi=0.1)).model_dump() | {"n_atoms": "many"}
-    rows, faults = read_rows([{"key": "odd"}, old, broken, good], "xi")
+    rows, problems = read_rows([{"key": "odd"}, old, broken, good], "xi")
     assert [row.material_id for row in rows] == ["good", "old"]
-    reasons = {fault.what: fault.reason for fault in faults}
+    reasons = {problem.what: problem.reason for problem in problems}
     assert "n_atoms" in reasons["row broken|Li|chgnet:0.3.0|weights of chgne|0.25 A exact"]
     assert "1.0" in reasons["row old|Li|chgnet:0.3.0|weights of chgne|0.25 A exact"]
     assert "row odd" in reasons
@@ -235,7 +235,7 @@ def test_separation_is_that_of_verdicts():
     assert "msd_slope" not in found
 
 
-def test_what_the_network_has_learnt_does_not_count_as_its_agreement_with_dynamics():
+def test_what_the_network_has_learned_does_not_count_as_its_agreement_with_dynamics():
     rows = [
         row.model_copy(
             update={"predicted_log10_msd_slope": i - 4.0, "prediction_in_training": i >= 6}
@@ -265,14 +265,14 @@ def test_published_labels_fill_in_for_materials_without_their_own():
         published("c", 1.0, weights="others"),
         published("d", 1.0),
     ]
-    rows, used, faults = with_published([bare, own, other], labels)
+    rows, used, problems = with_published([bare, own, other], labels)
     assert (rows[0].label_verdict, rows[0].msd_slope_A2_per_ps) == ("diffusing", 4.0)
     assert rows[0].present == ["landscape", "label"]
     assert "label" not in rows[0].missing
     assert [one.temperature_K for one in rows[0].labels] == [1000.0, 800.0]
     assert rows[1:] == [own, other]
     assert list(used) == [bare.key]
-    assert [fault.what for fault in faults] == ["label of c in the data set"]
+    assert [problem.what for problem in problems] == ["label of c in the data set"]
 
 
 def test_distributions_count_what_is_missing():

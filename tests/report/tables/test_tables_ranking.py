@@ -56,7 +56,7 @@ def test_csv_can_be_read_back():
     assert (other["mpe_eV"], other["warnings"]) == ("", "relaxed;relaxed;ordered")
 
 
-def learnt_rows():
+def learned_rows():
     exact, learned = rows()
     bounds = {
         "mpe_eV": Interval(low=0.4, high=0.449),
@@ -68,8 +68,8 @@ def learnt_rows():
     return exact, learned.model_copy(update=changes | {"ending": "budget"})
 
 
-def test_learnt_numbers_have_their_intervals_beside_them():
-    exact, learned = learnt_rows()
+def test_learned_numbers_have_their_intervals_beside_them():
+    exact, learned = learned_rows()
     table = ranking_table([exact, learned])
     assert "0.42 [0.40, 0.45]" in table
     assert "0.92 [0.90, 0.95]" in table
@@ -89,7 +89,7 @@ def test_learnt_numbers_have_their_intervals_beside_them():
 
 
 def test_a_bound_that_is_not_known_is_said_so():
-    _, learned = learnt_rows()
+    _, learned = learned_rows()
     shown = {
         name: with_interval(learned, name, digits=2, exact=3)
         for name in ("barrier_1d_eV", "barrier_3d_eV", "fv_connected")

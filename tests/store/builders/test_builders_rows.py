@@ -88,7 +88,7 @@ LEARNED = {
 }
 
 
-def test_a_learnt_landscape_gives_a_row_with_intervals():
+def test_a_learned_landscape_gives_a_row_with_intervals():
     outputs = outputs_store(
         descriptors("learned", xi=0.7, mpe_eV=0.42, **VOLUMES, **LEARNED),
         descriptors("other thresholds", xi=0.7, **LEARNED | {"intervals": one_threshold()}),

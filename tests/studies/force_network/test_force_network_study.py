@@ -84,7 +84,7 @@ def done(data, tmp_path_factory):
         return runs, run_all(runs, 1), directory
 
 
-def test_every_crystal_is_predicted_once_by_who_has_not_learnt_it(done, data):
+def test_every_crystal_is_predicted_once_by_who_has_not_learned_it(done, data):
     runs, results, _ = done
     for variant in {run.variant for run in runs}:
         for seed in (0, 1):

@@ -127,7 +127,7 @@ def test_controls_learn_slopes_beside_and_nothing_without_one(labelled, tmp_path
     assert predictions("with", with_descriptor(others, values)) != plain
 
 
-def test_of_those_beside_the_same_share_is_learnt(labelled, tmp_path):
+def test_of_those_beside_the_same_share_is_learned(labelled, tmp_path):
     """The mean tells what was learned: one crystal of eight, and one of eight beside it."""
     others = with_descriptor(of_other_chemistry(synthetic_set(8, n_shakes=2)), np.zeros(8))
     fast = tuple(replace(c, targets=c.targets | {TARGET: 10.0}) for c in others.crystals)
@@ -139,7 +139,7 @@ def test_of_those_beside_the_same_share_is_learnt(labelled, tmp_path):
     assert found.predictions[0][0] == pytest.approx((alone.predictions[0][0] + 10.0) / 2)
 
 
-def test_an_ensemble_says_what_it_learnt_beside(labelled, tmp_path):
+def test_an_ensemble_says_what_it_learned_beside(labelled, tmp_path):
     beside = with_descriptor(synthetic_set(3, n_shakes=2, seed=5), [0.1, 0.2, 0.3], slope=False)
     settings = (TINY, QUICK, ShakeSettings(), 1)
     found = train_ensemble(labelled, *settings, tmp_path / "with", beside=beside)

@@ -79,14 +79,14 @@ def test_crystals_without_a_label_are_counted_and_not_tested(script, crystals, d
     assert "20 crystals were predicted, 15 of them have a label" in text
 
 
-def test_what_no_network_learns_is_tested_and_not_learnt(script, crystals, descriptors):
+def test_what_no_network_learns_is_tested_and_not_learned(script, crystals, descriptors):
     labels, tested = LabelSet(crystals[:40], beside=crystals[40:50]), crystals[50:]
     text = script.compare(labels, tested, predicted(tested), descriptors, RULES)
     assert "all models learned 40 labels and 10 slopes of molten crystals" in text
     assert "10 crystals were predicted, 10 of them have a label" in text
     both = LabelSet(crystals[:50] + tested)
-    as_learnt = script.compare(both, (), predicted(tested), descriptors, RULES)
-    assert as_learnt.split("interval.")[1] == text.split("interval.")[1]
+    as_learned = script.compare(both, (), predicted(tested), descriptors, RULES)
+    assert as_learned.split("interval.")[1] == text.split("interval.")[1]
 
 
 def test_predictions_of_another_network_are_not_kept(script):

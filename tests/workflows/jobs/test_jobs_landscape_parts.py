@@ -86,7 +86,7 @@ def test_a_small_crystal_stays_in_one_job(tmp_path):
     assert store.query_one({"output.kind": "landscape"})
 
 
-def test_a_learnt_landscape_keeps_its_draws_and_intervals(tmp_path):
+def test_a_learned_landscape_keeps_its_draws_and_intervals(tmp_path):
     learned = LearnedSettings(n_draws=16, max_energies=60)
     settings = LandscapeSettings(grid_step_A=0.5, learned=learned, exclusion_radius_A=1.5)
     # Energies decide on the next ones: it is not spread over jobs.

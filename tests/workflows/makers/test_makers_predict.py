@@ -217,7 +217,7 @@ def test_uncalibrated_far_and_other_potentials_are_said_and_make_rows(candidate,
 @pytest.mark.parametrize(
     ("learned", "expected"), [(("Cl-Li", "Li-O"), True), (("Li-O",), False), (None, None)]
 )
-def test_a_document_says_whether_its_chemical_system_was_learnt(
+def test_a_document_says_whether_its_chemical_system_was_learned(
     candidate, store, tmp_path, learned, expected
 ):
     info = load_potential(TOY).info

@@ -82,7 +82,7 @@ def assert_told(document, other):
             assert getattr(document, name) == pytest.approx(value, abs=0.03)
 
 
-def test_the_difference_is_learnt_from_few_energies(store):
+def test_the_difference_is_learned_from_few_energies(store):
     before, candidate = screened(store)
     maker = refiner()
     document = run(maker.make(candidate), store)
@@ -130,7 +130,7 @@ def test_a_potential_that_gives_nothing_is_refused_in_words(store):
         run(maker.make(candidate), store)
 
 
-def test_a_noisy_potential_is_learnt_within_its_noise(store):
+def test_a_noisy_potential_is_learned_within_its_noise(store):
     _, candidate = screened(store)
     document = run(refiner('?{"noise_eV":0.005}', AsePointMaker()).make(candidate), store)
     other = exact(store)

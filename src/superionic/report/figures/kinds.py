@@ -114,7 +114,7 @@ _ALL = (
     ),
     FigureKind(
         "learning_curves",
-        "loss by epoch, and quality by number of crystals learnt",
+        "loss by epoch, and quality by number of crystals learned",
         "campaign",
         "nothing: it is drawn from a file",
         "summary.json of 'superionic train'",

@@ -1,4 +1,4 @@
-"""How a network learns: loss by epoch, and quality by the number of crystals learnt."""
+"""How a network learns: loss by epoch, and quality by the number of crystals learned."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,8 +40,8 @@ METRICS = {
 MAIN = "force network"
 """Variant of the main network, of which studies speak where they name none."""
 _COLOURS = ((GREY, BLUE), (ORANGE, VERMILLION), (SKY_BLUE, GREEN), (PURPLE, BLACK))
-"""What is learnt and what is held back: of the main network, then of variants."""
-_EPOCH, _LOSS, _CRYSTALS = "epoch (number)", "loss (no unit)", "crystals learnt (number)"
+"""What is learned and what is held back: of the main network, then of variants."""
+_EPOCH, _LOSS, _CRYSTALS = "epoch (number)", "loss (no unit)", "crystals learned (number)"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class LossCurve:
 
 @dataclass(frozen=True)
 class Quality:
-    """A measure with its 95 % interval, of a network that learnt a number of crystals."""
+    """A measure with its 95 % interval, of a network that learned a number of crystals."""
 
     n_crystals: int
     split: str
@@ -210,7 +210,7 @@ def _drawn(data: LearningCurves, split: str) -> list[_Drawn]:
     found = []
     for one in data.losses:
         of = "" if one.variant == MAIN else f", {one.variant}"
-        parts = (("learnt", one.train), ("validation", one.validation))
+        parts = (("learned", one.train), ("validation", one.validation))
         for (name, losses), colour in zip(parts, colours[one.variant], strict=True):
             there = np.isfinite(losses)
             if one.split == split and there.any():
@@ -242,11 +242,11 @@ def _splits(shown: list[Quality]) -> list[str]:
 
 
 def _qualities(summary: Mapping[str, Any], metric: str) -> list[Quality]:
-    """Return the main network's quality, and that of variants that differ by the number learnt."""
+    """Return the main network's quality, and that of variants that differ by the number learned."""
     settings = summary.get("settings") or {}
     floors = settings.get("floors_A2_per_ps") or []
     n_folds = settings.get("n_folds", 5)
-    learnt = {
+    learned = {
         variant["name"]: variant["n_learnt"]
         for variant in settings.get("variants") or []
         if variant.get("n_learnt") and set(variant) <= {"name", "n_learnt", "splits", "seeds"}
@@ -254,7 +254,7 @@ def _qualities(summary: Mapping[str, Any], metric: str) -> list[Quality]:
     everything = round(summary.get("n_crystals", 0) * (n_folds - 1) / n_folds)
     found = []
     for row in summary.get("models") or []:
-        n = everything if row["variant"] == MAIN else learnt.get(row["variant"])
+        n = everything if row["variant"] == MAIN else learned.get(row["variant"])
         if n is None or not floors:
             continue
         measure = row["metrics"][f"{floors[0]:g}"][metric]

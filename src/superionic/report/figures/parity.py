@@ -84,7 +84,7 @@ class ParityData:
 
 
 def of_study(summary: Mapping[str, Any], split: str | None = None) -> ParityData:
-    """Return the predictions of a study for crystals that were not learnt.
+    """Return the predictions of a study for crystals that were not learned.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def of_study(summary: Mapping[str, Any], split: str | None = None) -> ParityData
 
 
 def of_rows(rows: Sequence[ScreeningDocument], labels: Sequence[LabelRow] = ()) -> ParityData:
-    """Return predictions and labels of rows that have both, unless the network had learnt them.
+    """Return predictions and labels of rows that have both, unless the network had learned them.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def of_rows(rows: Sequence[ScreeningDocument], labels: Sequence[LabelRow] = ()) 
     if not found:
         raise FigureError(
             f"None of {len(rows)} rows has a label and a prediction by a network that had not "
-            "learnt it.",
+            "learned it.",
             hint="Run 'superionic predict' and 'superionic label', or name the summary.json of "
             "'superionic train'.",
         )

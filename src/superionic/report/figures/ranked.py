@@ -53,8 +53,8 @@ class RankedMaterial:
         Decimal logarithm of the slope at the temperature of the labels, in A^2/ps; a melt has none.
     verdict : str or None
         Of the simulation; None where there was none.
-    learnt : bool
-        Whether the network that predicts has learnt a crystal of this chemical system.
+    learned : bool
+        Whether the network that predicts has learned a crystal of this chemical system.
     """
 
     material_id: str
@@ -65,7 +65,7 @@ class RankedMaterial:
     predicted: Value | None
     simulated: Value | None
     verdict: str | None
-    learnt: bool
+    learned: bool
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ from superionic.report.figures.ranked import (
     Value,
 )
 from superionic.report.figures.ranking_slopes import (
-    LEARNT,
+    LEARNED,
     add_slopes,
     bars,
 )
@@ -98,14 +98,14 @@ def plotly(data: RankingData) -> "PlotlyFigure":
         height_px=_ABOVE_PX + 60 + _ROW_PX * len(data.materials),
     )
     names = [plain(one.name) for one in data.materials]
-    for name, learnt, places in _scores(data):
+    for name, learned, places in _scores(data):
         scores = [data.materials[place].score for place in places]
         figure.add_scatter(
             x=[one.value for one in scores],
             y=[names[place] for place in places],
             mode="markers",
             name=name,
-            marker={"color": BLUE, "size": 9, "symbol": "diamond-open" if learnt else "diamond"},
+            marker={"color": BLUE, "size": 9, "symbol": "diamond-open" if learned else "diamond"},
             error_x=bars(scores, BLUE),
         )
     spans = [(n, one.orderings) for n, one in zip(names, data.materials, strict=True)]
@@ -133,16 +133,16 @@ def plotly(data: RankingData) -> "PlotlyFigure":
 
 
 def _scores(data: RankingData) -> list[tuple[str, bool, list[int]]]:
-    """Return name, whether the network has learnt the like, and places of the scores' marks.
+    """Return name, whether the network has learned the like, and places of the scores' marks.
 
     Scores of other policies than the network's are all of one mark.
     """
     places = range(len(data.materials))
     if data.policy != "network":
         return [(plain_name(data.policy), False, list(places))]
-    learnt = [place for place in places if data.materials[place].learnt]
-    others = [place for place in places if not data.materials[place].learnt]
-    both = (("network", False, others), (f"network, {LEARNT}", True, learnt))
+    learned = [place for place in places if data.materials[place].learned]
+    others = [place for place in places if not data.materials[place].learned]
+    both = (("network", False, others), (f"network, {LEARNED}", True, learned))
     return [one for one in both if one[2]]
 
 
@@ -169,7 +169,7 @@ def _material(row: ScreeningDocument, policy: str, simulated: Simulated | None) 
         predicted=None if policy == "network" else predicted,
         simulated=_logarithms(simulated),
         verdict=simulated.verdict if simulated else None,
-        learnt=bool(row.prediction_in_training),
+        learned=bool(row.prediction_in_training),
     )
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _SLOPE = "MSD slope at<br>1000 K (Å²/ps)"
 _LEFT, _RIGHT = (0.0, 0.42), (0.5, 1.0)
-LEARNT = "chemical system learnt"
-"""What is said of a prediction by a network that has learnt crystals of the same elements."""
+LEARNED = "chemical system learned"
+"""What is said of a prediction by a network that has learned crystals of the same elements."""
 _EDGE = 0.97
 """Where along the panel, from 0 to 1, what has no slope is marked."""
 
@@ -57,10 +57,10 @@ def marks_of(materials: Sequence[RankedMaterial]) -> list[Marks]:
         In the order of the figure.
     """
     found = []
-    for learnt in (False, True):
-        of = {i: one.predicted for i, one in enumerate(materials) if one.learnt is learnt}
-        what = f", {LEARNT}" if learnt else ""
-        symbol = "square-open" if learnt else "square"
+    for learned in (False, True):
+        of = {i: one.predicted for i, one in enumerate(materials) if one.learned is learned}
+        what = f", {LEARNED}" if learned else ""
+        symbol = "square-open" if learned else "square"
         found.append(_marks(f"force network{what}", ORANGE, symbol, of))
     for verdict in dict.fromkeys(one.verdict for one in materials if one.verdict is not None):
         colour = VERDICT_COLOURS.get(verdict, GREY)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from superionic import __version__, defaults
 from superionic.errors import SuperionicError
 from superionic.report.documents import (
-    Fault,
     MaterialDocuments,
+    Problem,
     read_failures,
     read_rows,
 )
@@ -96,7 +96,7 @@ class Stored:
         Rows of lower rank that were not read.
     jobs : list of tuple
         Failed jobs of the launchpad: cause, how many, an example.
-    faults : list of Fault
+    problems : list of Problem
         What could not be read.
     notes : list of str
         Which ranking the rows are, and what was left out.
@@ -106,7 +106,7 @@ class Stored:
     failures: Sequence[Mapping[str, Any]] = ()
     n_rows_left_out: int = 0
     jobs: list[tuple[str, int, str]] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -135,7 +135,7 @@ class Content:
     causes: list[Cause]
     jobs: list[tuple[str, int, str]]
     warnings: list[tuple[str, int, str]]
-    faults: list[Fault]
+    problems: list[Problem]
     table: Table
     overview: list[Slot]
     distributions: list[Slot]
@@ -186,8 +186,8 @@ def read_stored(
     else:
         rows = list(database.screening.query(criteria))
     failures = list(database.failures.query({}))
-    jobs, faults = _failed_jobs(failed_jobs, database, None if scope is None else scope.flow)
-    return Stored(rows, failures, n_rows - len(rows), jobs, faults, ranking.notes())
+    jobs, problems = _failed_jobs(failed_jobs, database, None if scope is None else scope.flow)
+    return Stored(rows, failures, n_rows - len(rows), jobs, problems, ranking.notes())
 
 
 def _settings_of(database: "Database", scope: Scope) -> str | None:
@@ -234,12 +234,12 @@ def gather(
         When the packages of figures are not installed.
     """
     chosen = get_policy(policy)
-    rows, row_faults = read_rows(stored.rows, policy)
-    failures, failure_faults = read_failures(stored.failures)
+    rows, row_problems = read_rows(stored.rows, policy)
+    failures, failure_problems = read_failures(stored.failures)
     if scope is not None:
         rows = [row for row in rows if scope.holds(row)]
         failures = [failure for failure in failures if scope.concerns(failure)]
-    rows, published, label_faults = with_published(rows, labels)
+    rows, published, label_problems = with_published(rows, labels)
     payloads = Payloads()
     groups: dict[tuple[str, ...], list[ScreeningDocument]] = {}
     for row in rows:
@@ -250,7 +250,7 @@ def gather(
         for row in [one for one in group if one.duplicate_of is None][:top]
     ]
     anchors = {row.key: f"m{index}" for index, row in enumerate(best, start=1)}
-    sections, figures, faults = [], {}, []
+    sections, figures, problems = [], {}, []
     for done, row in enumerate(best):
         progress(done, len(best))
         found = read(row)
@@ -260,7 +260,7 @@ def gather(
         made = _section(found, anchor)
         sections.append(made)
         name = f"{formula_text(row.formula)} ({row.material_id})"
-        faults += [Fault(f"{name}: {one.what}", one.reason, one.hint) for one in made.faults]
+        problems += [Problem(f"{name}: {one.what}", one.reason, one.hint) for one in made.problems]
         if made.cif is not None:
             payloads.add(f"{anchor}-cif", {"name": made.cif_name, "text": made.cif})
     progress(len(best), len(best))
@@ -295,7 +295,7 @@ def gather(
         causes=failure_causes(failures),
         jobs=stored.jobs,
         warnings=warning_counts(rows),
-        faults=[*stored.faults, *row_faults, *failure_faults, *label_faults, *faults],
+        problems=[*stored.problems, *row_problems, *failure_problems, *label_problems, *problems],
         table=ranking_rows(rows, policy, anchors),
         overview=campaign_figures(payloads, rows, failures, scope, policy) if rows else [],
         distributions=distribution_figures(payloads, distributions(rows)),
@@ -333,22 +333,22 @@ def _section(found: MaterialDocuments, anchor: str) -> Section:
     try:
         return section(found, anchor)
     except Exception as error:  # one odd document must not stop the report of all others
-        fault = Fault("its documents", f"{type(error).__name__}: {error}")
+        problem = Problem("its documents", f"{type(error).__name__}: {error}")
         bare = MaterialDocuments(found.row.model_copy(update={"settings": {}}))
-        bare.faults = [*found.faults, fault]
+        bare.problems = [*found.problems, problem]
         return section(bare, anchor)
 
 
 def _failed_jobs(
     read: ReadFailedJobs, database: "Database", flow: str | None
-) -> tuple[list[tuple[str, int, str]], list[Fault]]:
+) -> tuple[list[tuple[str, int, str]], list[Problem]]:
     """Return the failed jobs of a launchpad; one that does not answer costs no report."""
     try:
         found = read(database, flow)
     except SuperionicError as error:
-        return [], [Fault("launchpad", error.message, error.hint)]
+        return [], [Problem("launchpad", error.message, error.hint)]
     except Exception as error:  # a launchpad that breaks off
-        return [], [Fault("launchpad", f"{type(error).__name__}: {error}")]
+        return [], [Problem("launchpad", f"{type(error).__name__}: {error}")]
     return [
         (
             group.cause,

@@ -6,7 +6,7 @@ from typing import Any
 
 from pymatgen.core import Structure
 
-from superionic.report.documents import Fault, MaterialDocuments
+from superionic.report.documents import MaterialDocuments, Problem
 from superionic.report.figures.style import plain_name
 from superionic.report.html.repeat import Command, repeat_commands
 from superionic.report.html.summary import flat
@@ -73,7 +73,7 @@ class Section:
         The crystal that was computed.
     cif_name : str
         Name of its file.
-    faults : list of Fault
+    problems : list of Problem
         What cannot be shown.
     """
 
@@ -87,7 +87,7 @@ class Section:
     provenance: list[tuple[str, str]]
     cif: str | None
     cif_name: str
-    faults: list[Fault] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
 
 DYNAMICS_COLUMNS = (
@@ -107,7 +107,7 @@ def section(found: MaterialDocuments, anchor: str) -> Section:
         Identifier within the page.
     """
     row = found.row
-    cif, cif_fault = _cif(found.structure)
+    cif, cif_problem = _cif(found.structure)
     return Section(
         anchor=anchor,
         row=row,
@@ -119,7 +119,7 @@ def section(found: MaterialDocuments, anchor: str) -> Section:
         provenance=_provenance(found),
         cif=cif,
         cif_name=_file_name(row),
-        faults=[*found.faults, *cif_fault],
+        problems=[*found.problems, *cif_problem],
     )
 
 
@@ -422,7 +422,7 @@ def _provenance(found: MaterialDocuments) -> list[tuple[str, str]]:
     return pairs
 
 
-def _cif(structure: Structure | None) -> tuple[str | None, list[Fault]]:
+def _cif(structure: Structure | None) -> tuple[str | None, list[Problem]]:
     if structure is None:
         return None, []
     try:
@@ -430,7 +430,7 @@ def _cif(structure: Structure | None) -> tuple[str | None, list[Fault]]:
 
         return str(CifWriter(structure, significant_figures=12)), []
     except Exception as error:  # an odd crystal must not stop the report
-        return None, [Fault("crystal as CIF", f"{type(error).__name__}: {error}")]
+        return None, [Problem("crystal as CIF", f"{type(error).__name__}: {error}")]
 
 
 def _file_name(row: ScreeningDocument) -> str:

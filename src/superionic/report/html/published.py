@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from superionic.report.documents import Fault
+from superionic.report.documents import Problem
 from superionic.schemas.common import LABEL_TEMPERATURE_K
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import PARTS, LabelSummary, ScreeningDocument
@@ -11,7 +11,7 @@ from superionic.schemas.screening import PARTS, LabelSummary, ScreeningDocument
 
 def with_published(
     rows: Sequence[ScreeningDocument], labels: Sequence[LabelRow]
-) -> tuple[list[ScreeningDocument], dict[str, list[LabelRow]], list[Fault]]:
+) -> tuple[list[ScreeningDocument], dict[str, list[LabelRow]], list[Problem]]:
     """Return rows with the labels of a data set where they have none of their own.
 
     Parameters
@@ -28,7 +28,7 @@ def with_published(
         In the same order.
     used : dict of str to list of LabelRow
         For each key of a row the labels that it took, the one nearest to 1000 K first.
-    faults : list of Fault
+    problems : list of Problem
         Labels that were left out.
     """
     of_material: dict[tuple[str, str, str], list[LabelRow]] = defaultdict(list)
@@ -36,7 +36,7 @@ def with_published(
         of_material[one.material_id, one.mobile_species, one.potential].append(one)
     complete: list[ScreeningDocument] = []
     used: dict[str, list[LabelRow]] = {}
-    faults: list[Fault] = []
+    problems: list[Problem] = []
     for row in rows:
         name = row.duplicate_of or row.material_id
         found = of_material.get((name, row.mobile_species, row.potential), [])
@@ -45,14 +45,14 @@ def with_published(
         ]
         if len(same) < len(found):
             text = "It was made with other weights of the same potential than the row."
-            faults.append(Fault(f"label of {name} in the data set", text))
+            problems.append(Problem(f"label of {name} in the data set", text))
         if same and row.label_verdict is None:
             same.sort(key=lambda one: abs(one.temperature_K - LABEL_TEMPERATURE_K))
             used[row.key] = same
             complete.append(_labelled(row, same))
         else:
             complete.append(row)
-    return complete, used, faults
+    return complete, used, problems
 
 
 def _labelled(row: ScreeningDocument, labels: Sequence[LabelRow]) -> ScreeningDocument:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _LONGEST_TEXT = 500
 
 
-class Fault(BaseModel):
+class ErrorDetail(BaseModel):
     """What went wrong."""
 
     code: str = Field(description="Stable name of the kind of error.")
@@ -25,7 +25,7 @@ class Fault(BaseModel):
 class ErrorAnswer(BaseModel):
     """The answer to a request that failed."""
 
-    error: Fault = Field(description="What went wrong.")
+    error: ErrorDetail = Field(description="What went wrong.")
 
 
 class AnswerError(Exception):
@@ -36,7 +36,7 @@ class AnswerError(Exception):
     status : int
         HTTP status.
     code, message, hint : str
-        As in :class:`Fault`.
+        As in :class:`ErrorDetail`.
     headers : dict, optional
         Further headers of the answer.
     """
@@ -51,7 +51,7 @@ class AnswerError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.fault = Fault(code=code, message=message, hint=hint)
+        self.fault = ErrorDetail(code=code, message=message, hint=hint)
         self.headers = headers or {}
 
 

@@ -14,7 +14,7 @@ from bson import ObjectId
 from maggma.core import Store
 
 from superionic.store.builders.arrays import OrphanedArrays, orphaned_arrays, remove_arrays
-from superionic.store.builders.documents import IDENTITY, OF_ROWS, RowIdentity, identity_and_stamp
+from superionic.store.builders.documents import IDENTITY, OF_ROWS, RowIdentity, identity_and_version
 from superionic.store.builders.names import link_names
 from superionic.store.builders.orphans import orphaned_rows, remove_rows
 from superionic.store.builders.portions import portions
@@ -201,7 +201,7 @@ class _MaterialsBuilder(ScreeningBuilder):
         groups: dict[RowIdentity, list[dict[str, Any]]] = defaultdict(list)
         for row in self.outputs.query(criteria, properties=["output"]):
             with suppress(KeyError, TypeError, ValueError):  # found_runs has said so
-                groups[identity_and_stamp(row["output"])[0]].append(row["output"])
+                groups[identity_and_version(row["output"])[0]].append(row["output"])
         yield from of_rows(groups).values()
 
 

@@ -46,7 +46,7 @@ _DIGITS = 16
 """Digits of the hash of weights in the key of a row."""
 
 
-class Stamp(NamedTuple):
+class RunVersion(NamedTuple):
     """Which run of a job wrote a document, and when (ISO 8601, UTC)."""
 
     last_updated: str
@@ -79,8 +79,8 @@ def joined(parts: Iterable[str]) -> str:
     return "|".join(part.replace("%", "%25").replace("|", "%7C") for part in parts)
 
 
-def identity_and_stamp(output: Mapping[str, Any]) -> tuple[RowIdentity, Stamp]:
-    """Return the row that an output belongs to, and its stamp.
+def identity_and_version(output: Mapping[str, Any]) -> tuple[RowIdentity, RunVersion]:
+    """Return the row that an output belongs to, and its version.
 
     What is no landscape belongs to all rows of its material, ion and potential, and is given the
     row without settings.
@@ -96,7 +96,7 @@ def identity_and_stamp(output: Mapping[str, Any]) -> tuple[RowIdentity, Stamp]:
     of_landscape = output.get("kind") == "descriptors"
     settings = settings_label(output["settings"], species) if of_landscape else ""
     row = RowIdentity(output["material_id"], species, label, weights, settings)
-    return row, Stamp(utc(output["last_updated"]).isoformat(), output["job_uuid"])
+    return row, RunVersion(utc(output["last_updated"]).isoformat(), output["job_uuid"])
 
 
 def read_document(output: Mapping[str, Any]) -> MaterialDocument:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from maggma.core import Store
 
-from superionic.store.builders.documents import IDENTITY, OF_ROWS, RowIdentity, identity_and_stamp
+from superionic.store.builders.documents import IDENTITY, OF_ROWS, RowIdentity, identity_and_version
 
 _CHUNK_SIZE = 500
 
@@ -54,7 +54,7 @@ def _with_documents(outputs: Store, materials: list[str]) -> set[RowIdentity | s
         wanted = {"output.material_id": {"$in": materials[start : start + _CHUNK_SIZE]}}
         for row in outputs.query({**OF_ROWS, **wanted}, properties=IDENTITY):
             try:
-                held.add(identity_and_stamp(row["output"])[0].without_settings)
+                held.add(identity_and_version(row["output"])[0].without_settings)
             except (KeyError, TypeError, ValueError):
                 held.add(str(row["output"]["material_id"]))
     return held

@@ -18,8 +18,8 @@ from superionic.store.builders.documents import (
     IDENTITY,
     OF_ROWS,
     RowIdentity,
-    Stamp,
-    identity_and_stamp,
+    RunVersion,
+    identity_and_version,
     read_document,
 )
 from superionic.store.builders.relations import duplicate_row, with_orderings
@@ -75,7 +75,7 @@ class ScreeningBuilder(Builder):
         """Yield, for each row with news, the outputs of all its jobs."""
         found = of_rows(found_runs(self.outputs.query(OF_ROWS, properties=IDENTITY)))
         for row in changed_rows(self.screening, found):
-            uuids = sorted({stamp.job_uuid or "" for stamp in found[row]})
+            uuids = sorted({version.job_uuid or "" for version in found[row]})
             criteria = {**OF_ROWS, "output.job_uuid": {"$in": uuids}}
             yield [one["output"] for one in self.outputs.query(criteria, properties=["output"])]
 
@@ -198,7 +198,7 @@ class ScreeningBuilder(Builder):
             link_duplicates(self.screening, row, computed[row.key])
 
 
-def found_runs(outputs: Iterable[Mapping[str, Any]]) -> dict[RowIdentity, set[Stamp]]:
+def found_runs(outputs: Iterable[Mapping[str, Any]]) -> dict[RowIdentity, set[RunVersion]]:
     """Return for each row the runs that belong to it.
 
     Parameters
@@ -207,14 +207,14 @@ def found_runs(outputs: Iterable[Mapping[str, Any]]) -> dict[RowIdentity, set[St
         Stored outputs with at least :data:`~superionic.store.builders.documents.IDENTITY`; one that
         does not say where it belongs is logged.
     """
-    runs: dict[RowIdentity, set[Stamp]] = defaultdict(set)
+    runs: dict[RowIdentity, set[RunVersion]] = defaultdict(set)
     for row in outputs:
         try:
-            identity, stamp = identity_and_stamp(row["output"])
+            identity, version = identity_and_version(row["output"])
         except (KeyError, TypeError, ValueError) as error:
             _log_left_out(row["output"], error)
             continue
-        runs[identity].add(stamp)
+        runs[identity].add(version)
     return dict(runs)
 
 
@@ -224,7 +224,7 @@ def of_rows(found: Mapping[RowIdentity, Collection[T]]) -> dict[RowIdentity, lis
     Parameters
     ----------
     found : mapping of RowIdentity to collection
-        By what :func:`~superionic.store.builders.documents.identity_and_stamp` says; all there is.
+        By ``identity_and_version`` of :mod:`superionic.store.builders.documents`; all there is.
     """
     landscapes = {row: own for row, own in found.items() if row.settings_label}
     rows = {row: [*own, *found.get(row.without_settings, ())] for row, own in landscapes.items()}
@@ -234,7 +234,7 @@ def of_rows(found: Mapping[RowIdentity, Collection[T]]) -> dict[RowIdentity, lis
 
 
 def changed_rows(
-    screening: Store, found: Mapping[RowIdentity, Collection[Stamp]], *, all_runs: bool = True
+    screening: Store, found: Mapping[RowIdentity, Collection[RunVersion]], *, all_runs: bool = True
 ) -> list[RowIdentity]:
     """Return the rows that are missing, of another version, or made from other runs.
 
@@ -242,7 +242,7 @@ def changed_rows(
     ----------
     screening : Store
         The collection, connected.
-    found : mapping of RowIdentity to collection of Stamp
+    found : mapping of RowIdentity to collection of RunVersion
         For each row the runs that were found; all of them, as :func:`of_rows` returns them, or
         some, as :func:`found_runs` does.
     all_runs : bool
@@ -262,13 +262,13 @@ def changed_rows(
         built[identity] = {(run["last_updated"], run["job_uuid"]) for run in row.get("runs", [])}
         rows_of[identity.without_settings].append(identity)
 
-    def is_current(row: RowIdentity, stamps: set[Stamp]) -> bool:
+    def is_current(row: RowIdentity, versions: set[RunVersion]) -> bool:
         if all_runs:
-            return built.get(row) == stamps
+            return built.get(row) == versions
         rows = [row] if row.settings_label else rows_of[row]
-        return bool(rows) and all(stamps <= built.get(one, set()) for one in rows)
+        return bool(rows) and all(versions <= built.get(one, set()) for one in rows)
 
-    return [row for row, stamps in found.items() if not is_current(row, set(stamps))]
+    return [row for row, versions in found.items() if not is_current(row, set(versions))]
 
 
 def rename_rows(screening: Store) -> int:
@@ -379,13 +379,13 @@ def rows_of_tasks(
     for row in outputs.query(others, properties=["output"]):
         try:
             document = read_document(row["output"])
-            parts[identity_and_stamp(row["output"])[0]].append(document)
+            parts[identity_and_version(row["output"])[0]].append(document)
         except (KeyError, TypeError, ValueError) as error:
             _log_left_out(row["output"], error)
     runs: dict[tuple[str, RowIdentity], list] = defaultdict(list)
     for row in found:
         document = read_document(row["output"])
-        runs[document.task_key, identity_and_stamp(row["output"])[0]].append(document)
+        runs[document.task_key, identity_and_version(row["output"])[0]].append(document)
     rows = [
         screening_document([*group, *parts[of.without_settings]]) for (_, of), group in runs.items()
     ]
@@ -394,10 +394,10 @@ def rows_of_tasks(
 
 def _unreadable(output: Mapping[str, Any]) -> list[RunSummary]:
     try:
-        stamp = identity_and_stamp(output)[1]
+        version = identity_and_version(output)[1]
     except (KeyError, TypeError, ValueError):
         return []
-    return [unreadable_run(str(output.get("kind")), stamp.job_uuid, stamp.last_updated)]
+    return [unreadable_run(str(output.get("kind")), version.job_uuid, version.last_updated)]
 
 
 def _log_left_out(output: Mapping[str, Any], error: Exception) -> None:
