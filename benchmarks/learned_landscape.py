@@ -60,7 +60,7 @@ class Timed(FrozenFramework):
             Timed.seconds += time.process_time() - start
 
 
-class Kept(FrozenFramework):
+class TabulatedFramework(FrozenFramework):
     """Energies of one ion on the grid of an exact landscape."""
 
     def __init__(self, exact: dict[str, np.ndarray], site: int) -> None:
@@ -235,8 +235,8 @@ def drawn_rows(structures: Path, cache: Path, budget: int) -> Iterator[dict[str,
             symmetry=found["symmetric"], learned=LearnedSettings(max_energies=budget)
         )
 
-        def framework(_: Potential, __: Any, site: int, exact: Any = exact) -> Kept:
-            return Kept(exact, site)
+        def framework(_: Potential, __: Any, site: int, exact: Any = exact) -> TabulatedFramework:
+            return TabulatedFramework(exact, site)
 
         def compute(
             row: Any = row, found: Any = found, settings: Any = settings, framework: Any = framework

@@ -29,7 +29,7 @@ from superionic.report.html.agreement import (
 from superionic.report.html.drawing import agreement_data, distribution_figures
 from superionic.report.html.payload import Payloads
 from superionic.report.html.published import with_published
-from superionic.report.html.scope import Scope, fate
+from superionic.report.html.scope import Scope, screening_funnel
 from superionic.report.html.summary import (
     failure_causes,
     missing_parts,
@@ -86,14 +86,14 @@ def steps(found):
     return {step.text: step.n for step in found.steps}
 
 
-def test_each_crystal_of_a_campaign_has_one_fate():
+def test_each_crystal_of_a_campaign_is_counted_once():
     rows = [
         row_of(descriptors("a", xi=0.5), prediction("a", 0.1)),
         row_of(descriptors("b", xi=0.2)),
     ]
     rows.append(duplicate_row(rows[0], "a again"))
     campaign = scope(["a", "b", "a again", "failed", "waits", "waits, too"], [0, 1, 0, 3, 4, 4])
-    found = fate(rows, [FailureDocument(**failure("failed"))], campaign)
+    found = screening_funnel(rows, [FailureDocument(**failure("failed"))], campaign)
     counts = steps(found)
     assert counts["crystals read"] == 9
     assert counts["removed by hull max 0.05"] == 2
@@ -113,7 +113,7 @@ def test_each_crystal_of_a_campaign_has_one_fate():
 
 def test_a_campaign_of_another_flow_waits_for_its_own_part():
     rows = [row_of(descriptors("a", xi=0.5)), row_of(descriptors("b", xi=0.2), label("b", 0.5))]
-    assert fate(rows, [], replace(scope(["a", "b"]), part="label")).waiting == ["a"]
+    assert screening_funnel(rows, [], replace(scope(["a", "b"]), part="label")).waiting == ["a"]
 
 
 def test_rows_and_failures_belong_to_a_campaign_or_not():
@@ -128,7 +128,7 @@ def test_rows_and_failures_belong_to_a_campaign_or_not():
 
 def test_without_a_campaign_only_what_is_there_is_counted():
     rows = [row_of(descriptors("a", xi=0.5)), row_of(label("b", 0.5))]
-    counts = steps(fate([*rows, duplicate_row(rows[0], "c")], []))
+    counts = steps(screening_funnel([*rows, duplicate_row(rows[0], "c")], []))
     assert counts["materials"] == 2
     assert counts["further names of one of them"] == 1
     assert "crystals read" not in counts

@@ -29,7 +29,7 @@ from superionic.report.html.drawing import (
 from superionic.report.html.material import Section, section
 from superionic.report.html.payload import Payloads, Slot
 from superionic.report.html.published import with_published
-from superionic.report.html.scope import Fate, Scope, fate
+from superionic.report.html.scope import Funnel, Scope, screening_funnel
 from superionic.report.html.summary import (
     Cause,
     Missing,
@@ -126,7 +126,7 @@ class Content:
     n_rows_left_out: int
     notes: list[str]
     n_published: int
-    fate: Fate
+    funnel: Funnel
     potentials: list[PotentialUse]
     runs: list[RunsOfKind]
     settings: list[SettingsGroup]
@@ -286,7 +286,7 @@ def gather(
         n_rows_left_out=stored.n_rows_left_out,
         notes=stored.notes,
         n_published=sum(map(len, published.values())),
-        fate=fate(rows, failures, scope),
+        funnel=screening_funnel(rows, failures, scope),
         potentials=potentials_used(rows),
         runs=runs_by_kind(rows),
         settings=settings_groups(rows),

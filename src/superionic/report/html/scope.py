@@ -82,7 +82,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Fate:
+class Funnel:
     """What became of the crystals of a campaign.
 
     Parameters
@@ -103,11 +103,11 @@ class Fate:
     waiting: list[str] = field(default_factory=list)
 
 
-def fate(
+def screening_funnel(
     rows: Sequence[ScreeningDocument],
     failures: Sequence[FailureDocument],
     scope: Scope | None = None,
-) -> Fate:
+) -> Funnel:
     """Return what became of the crystals of a campaign, or of a whole collection.
 
     Parameters
@@ -156,4 +156,4 @@ def fate(
     steps += [
         Step(f"with a {part}", sum(part in row.present for row in computed)) for part in PARTS
     ]
-    return Fate(steps, removed, unreadable, waiting)
+    return Funnel(steps, removed, unreadable, waiting)
