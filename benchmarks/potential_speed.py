@@ -64,7 +64,7 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
     sizes = next(iter(rows.values()))["n_atoms"]
     heads = [f"{name}, {sizes[name]} atoms (ms)" for name in names]
     lines = [
-        f"| potential | trained on | {' | '.join(heads)} | beside {FIRST} |",
+        f"| potential | trained on | {' | '.join(heads)} | relative to {FIRST} |",
         "|" + " --- |" * (3 + len(names)),
     ]
     first = rows.get(FIRST)

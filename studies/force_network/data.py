@@ -27,10 +27,10 @@ class StudyData(TrainingData):
     study: StudySettings = None  # type: ignore[assignment]  # the fields before have defaults
     descriptors: Descriptors | None = None
 
-    def beside(
+    def train_only(
         self, shakes: ShakeSettings, rules: LabelRules, with_unlabelled: bool = False
     ) -> TrainingSet | None:
-        """Return the crystals that are learned beside and never tested; None without any.
+        """Return the crystals that are learned and never tested; None without any.
 
         Parameters
         ----------
@@ -39,7 +39,7 @@ class StudyData(TrainingData):
         with_unlabelled : bool
             With those that have no label at all.
         """
-        found = super().beside(shakes, rules)
+        found = super().train_only(shakes, rules)
         if not with_unlabelled:
             return found
         assert self.study.unlabelled is not None, "checked when the file was read"
@@ -49,7 +49,7 @@ class StudyData(TrainingData):
             shakes,
             "shakes without labels",
             rules,
-            {crystal.material_id for crystal in (*labelled, *self.labels_of(rules).beside)},
+            {crystal.material_id for crystal in (*labelled, *self.labels_of(rules).train_only)},
         )
         return unlabelled if found is None else found.joined(unlabelled)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.force_network.descriptors import descriptor_columns
-from superionic.network.crossvalidation import FoldTask, network_fold, with_beside
+from superionic.network.crossvalidation import FoldTask, network_fold, with_train_only
 from superionic.network.data import TrainingSet
 from superionic.network.labels import Descriptors
 
@@ -35,7 +35,7 @@ def learn(
     test: NDArray[np.int64],
     directory: Path,
     initial: Path | None,
-    beside: TrainingSet | None,
+    train_only: TrainingSet | None,
     device: str,
     *,
     descriptors: Descriptors | None = None,
@@ -44,12 +44,12 @@ def learn(
 
     Parameters
     ----------
-    task, training_set, train, test, directory, initial, beside, device
+    task, training_set, train, test, directory, initial, train_only, device
         As for :func:`superionic.network.crossvalidation.fit_fold`.
     descriptors : mapping, optional
         Numbers of the crystals, for the kind ``descriptors``.
     """
-    place = (task, training_set, train, test, directory, initial, beside, device)
+    place = (task, training_set, train, test, directory, initial, train_only, device)
     if task.kind == "network":
         return network_fold(*place)
     if task.kind == "network without accelerations":
@@ -62,7 +62,7 @@ def learn(
         distance_A = task.shakes.min_image_distance_A
         extras = partial(species_extras, min_image_distance_A=distance_A)
         return network_fold(*place, make_network=WithSpecies, extras=extras)
-    found = _control(task, training_set, train, test, descriptors, beside)
+    found = _control(task, training_set, train, test, descriptors, train_only)
     return {"predictions": found.tolist(), "novelty": [], "best_epoch": None}
 
 
@@ -72,12 +72,12 @@ def _control(
     train: NDArray[np.int64],
     test: NDArray[np.int64],
     descriptors: Descriptors | None,
-    beside: TrainingSet | None,
+    train_only: TrainingSet | None,
 ) -> FloatArray:
     """Return predictions, shape (n_test, 1), of what learns the same slopes as a network."""
     from studies.force_network.controls import FEATURES, forest_control, mean_control
 
-    everything, others = with_beside(training_set, beside, test.tolist())
+    everything, others = with_train_only(training_set, train_only, test.tolist())
     known = np.isfinite(everything.targets[others, 0])
     learned = np.concatenate([train, others[known]])
     if task.kind == "mean":

@@ -18,7 +18,7 @@ from superionic.network.crossvalidation import (
     FoldResult,
     FoldTask,
     run_fold,
-    with_beside,
+    with_train_only,
 )
 from superionic.network.data import TrainingSet
 from superionic.network.labels import Descriptors
@@ -41,7 +41,7 @@ class Run:
     directory: Path
     descriptors: Descriptors | None = None
     initial: Path | None = None
-    beside: TrainingSet | None = None
+    train_only: TrainingSet | None = None
     device: str = "cpu"
 
 
@@ -52,7 +52,7 @@ def plan(
     descriptors: Descriptors | None = None,
     only: Sequence[str] = (),
     pretrain: Callable[[NetworkSettings, ShakeSettings], tuple[Path, str]] | None = None,
-    beside_of: Callable[[ShakeSettings, LabelRules, bool], TrainingSet | None] | None = None,
+    train_only_of: Callable[[ShakeSettings, LabelRules, bool], TrainingSet | None] | None = None,
     device: str = "cpu",
 ) -> list[Run]:
     """Return all runs of a study, the main network's first.
@@ -71,7 +71,7 @@ def plan(
         Names of the variants that are run; all by default.
     pretrain : callable, optional
         Gives the file and the hash of the weights that pretrained networks start from.
-    beside_of : callable, optional
+    train_only_of : callable, optional
         Gives the crystals that are learned beside the labelled ones, those without a label among
         them or not (controls learn none of those); called once for each settings of shakes and
         labels, and either.
@@ -93,18 +93,18 @@ def plan(
         initial, pretrained = None, ""
         if variant.pretrained and pretrain is not None:
             initial, pretrained = pretrain(resolved.network, resolved.shakes)
-        beside = None
-        if beside_of is not None:
+        train_only = None
+        if train_only_of is not None:
             wanted = (*key, variant.unlabelled and variant.kind in NETWORKS)
             if wanted not in others:
-                others[wanted] = beside_of(*wanted)
-            beside = others[wanted]
-        digest = "" if beside is None else beside.sha256()
+                others[wanted] = train_only_of(*wanted)
+            train_only = others[wanted]
+        digest = "" if train_only is None else train_only.sha256()
         for task in resolved.tasks(study.n_folds, pretrained, digest):
             n_outside = len(sets[key]) * (study.n_folds - 1) / study.n_folds
             if task.n_learnt is not None and task.n_learnt > n_outside:
                 continue
-            name = f"{_slug(variant.name)}-{_task_hash(task, sets[key], descriptors, beside)}"
+            name = f"{_slug(variant.name)}-{task_hash(task, sets[key], descriptors, train_only)}"
             place = directory / "runs" / f"{name}-{task.split}-{task.seed}-{task.fold}"
             runs.append(
                 Run(
@@ -114,7 +114,7 @@ def plan(
                     place,
                     descriptors,
                     initial,
-                    beside,
+                    train_only,
                     device,
                 )
             )
@@ -146,21 +146,24 @@ def _run(run: Run) -> FoldResult:
         run.training_set,
         run.directory,
         run.initial,
-        run.beside,
+        run.train_only,
         device=run.device,
         learn=partial(learn, descriptors=run.descriptors),
     )
 
 
-def _task_hash(
+def task_hash(
     task: FoldTask,
     training_set: TrainingSet,
     descriptors: Descriptors | None,
-    beside: TrainingSet | None,
+    train_only: TrainingSet | None,
 ) -> str:
-    content = [settings_to_dict(task), training_set.sha256()]
+    """Return what tells the run of a fold from others in the name of its directory."""
+    plain = settings_to_dict(task)
+    plain["beside"] = plain.pop("train_only")  # its former name, by which finished runs are found
+    content = [plain, training_set.sha256()]
     if task.kind == "descriptors" and descriptors is not None:
-        everything, _ = with_beside(training_set, beside)
+        everything, _ = with_train_only(training_set, train_only)
         columns = descriptor_columns(descriptors, [c.material_id for c in everything.crystals])
         content.append(hashlib.sha256(columns.tobytes()).hexdigest())
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]

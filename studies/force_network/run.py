@@ -117,7 +117,7 @@ def run_study(
         known,
         wanted,
         pretrained,
-        data.beside,
+        data.train_only,
         device,
     )
     results = run_all(
@@ -179,7 +179,7 @@ def _ensemble(
             resolved.training,
             directory / "members" / training_set.sha256()[:10] / first.directory.name,
             first.initial,
-            first.beside,
+            first.train_only,
             first.device,
         ),
         resolved.shakes,

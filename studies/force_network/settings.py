@@ -282,14 +282,14 @@ class Resolved:
     splits: tuple[Split, ...]
     seeds: tuple[int, ...]
 
-    def tasks(self, n_folds: int, pretrained: str = "", beside: str = "") -> Iterator[FoldTask]:
+    def tasks(self, n_folds: int, pretrained: str = "", train_only: str = "") -> Iterator[FoldTask]:
         """Yield the folds of all divisions.
 
         Parameters
         ----------
         n_folds : int
             Folds of each division.
-        pretrained, beside : str
+        pretrained, train_only : str
             Hashes of the weights to start from, and of the crystals learned beside.
         """
         for split in self.splits:
@@ -306,7 +306,7 @@ class Resolved:
                         shakes=self.shakes,
                         n_learnt=self.variant.n_learnt,
                         pretrained=pretrained,
-                        beside=beside,
+                        train_only=train_only,
                     )
 
 

@@ -116,7 +116,7 @@ def planned(
 
     data = StudyData(labels_of, potential, shaken, reporter, study)
     only = replace(study, splits=("chemical_system",))
-    return plan(only, data.training_set, directory, only=[MAIN], beside_of=data.beside)
+    return plan(only, data.training_set, directory, only=[MAIN], train_only_of=data.train_only)
 
 
 def as_given(
@@ -153,9 +153,9 @@ def largest_displacement_A(one: Atoms, other: Atoms) -> float:
 
 def predicted(run: Run, given: TrainingSet) -> list[Pair]:
     """Return what the network of a fold, which is there, says of the crystals of the fold."""
-    train, test, beside = divide(run.task, run.training_set, run.beside)
+    train, test, train_only = divide(run.task, run.training_set, run.train_only)
     network, table, _ = fit_fold(
-        run.task, run.training_set, train, test, run.directory, run.initial, beside
+        run.task, run.training_set, train, test, run.directory, run.initial, train_only
     )
     relaxed, _ = predict_crystals(network, table, test)
     answers, _ = predict_crystals(network, GraphTable(given, run.task.network.cutoff_A), test)

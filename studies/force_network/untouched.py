@@ -117,10 +117,10 @@ def compare(
     rows = {row["material_id"]: row for row in predictions["predictions"]}
     tested = [c for c in (*labels.crystals, *further) if c.material_id in rows]
     learned = [c for c in labels.crystals if c.material_id not in rows]
-    beside = [c for c in labels.beside if c.material_id not in rows]
+    train_only = [c for c in labels.train_only if c.material_id not in rows]
     models = {NETWORK: {0: {c.material_id: rows[c.material_id][SLOPE] for c in tested}}}
-    models |= control_predictions([*learned, *beside], tested, descriptors)
-    known = {c.chemical_system for c in (*learned, *beside)}
+    models |= control_predictions([*learned, *train_only], tested, descriptors)
+    known = {c.chemical_system for c in (*learned, *train_only)}
     new = [c for c in tested if c.chemical_system not in known]
     inside = [
         rows[c.material_id][f"{SLOPE}_low"]
@@ -128,7 +128,7 @@ def compare(
         <= rows[c.material_id][f"{SLOPE}_high"]
         for c in tested
     ]
-    molten = f" and {len(beside)} slopes of molten crystals" if beside else ""
+    molten = f" and {len(train_only)} slopes of molten crystals" if train_only else ""
     return "\n\n".join(
         [
             f"Network {predictions['network_sha256'][:12]}; all models learned {len(learned)} "

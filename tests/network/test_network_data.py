@@ -53,15 +53,15 @@ def test_what_melts_is_learned_beside_by_its_diffusion_in_the_cold():
     assert {c.material_id: c.slope_A2_per_ps for c in labels.crystals} == {"a": 2.0}
     assert labels.left_out == {"melted": 2, "of another temperature": 1}
     # D ~ exp(-E / kT): exp(0.2 eV / k * (1/700 K - 1/1000 K)) = 2.7038
-    beside = {c.material_id: c for c in labels.beside}
-    assert beside.keys() == {"b", "d"}
-    assert beside["b"].slope_A2_per_ps == pytest.approx(0.5 * 2.7038, rel=1e-4)
-    assert beside["b"].targets[TARGET] == pytest.approx(math.log10(0.5 * 2.7038), abs=1e-4)
-    assert beside["d"].targets[TARGET] == math.log10(0.05)
-    assert math.isnan(beside["b"].targets[DIFFUSING])
+    train_only = {c.material_id: c for c in labels.train_only}
+    assert train_only.keys() == {"b", "d"}
+    assert train_only["b"].slope_A2_per_ps == pytest.approx(0.5 * 2.7038, rel=1e-4)
+    assert train_only["b"].targets[TARGET] == pytest.approx(math.log10(0.5 * 2.7038), abs=1e-4)
+    assert train_only["d"].targets[TARGET] == math.log10(0.05)
+    assert math.isnan(train_only["b"].targets[DIFFUSING])
     # Without an activation energy they are rows of another temperature and nothing more.
     alone = labels_from_rows(rows, LabelRules(temperature_K=1000.0))
-    assert (len(alone.crystals), alone.beside) == (1, ())
+    assert (len(alone.crystals), alone.train_only) == (1, ())
     assert alone.left_out == {"melted": 2, "of another temperature": 6}
 
 
@@ -109,9 +109,9 @@ def test_the_hash_tells_learned_displacements_apart():
         crystal = replace(data.crystals[0], targets=data.crystals[0].targets | {MSD: msd})
         return TrainingSet((crystal,), data.shakes, rules)
 
-    alone, beside = LabelRules(), LabelRules(targets=(TARGET, MSD))
+    alone, further = LabelRules(), LabelRules(targets=(TARGET, MSD))
     assert training_set(1.0, alone).sha256() == training_set(2.0, alone).sha256()
-    assert training_set(1.0, beside).sha256() != training_set(2.0, beside).sha256()
+    assert training_set(1.0, further).sha256() != training_set(2.0, further).sha256()
 
 
 def test_rules_decide_what_is_learned():

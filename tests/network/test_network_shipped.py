@@ -63,7 +63,7 @@ def test_it_is_what_the_study_file_asks_for(shipped, study):
 def test_it_has_learned_the_published_labels(shipped, labels):
     assert shipped.header.n_crystals == len(labels)
     assert shipped.header.chemical_systems == tuple(
-        sorted({c.chemical_system for c in (*labels.crystals, *labels.beside)})
+        sorted({c.chemical_system for c in (*labels.crystals, *labels.train_only)})
     )
     assert {c.potential_weights_sha256 for c in labels.crystals} == {
         shipped.header.potential.weights_sha256
@@ -86,8 +86,8 @@ def test_the_first_untouched_test_was_of_another_network(shipped, labels, labell
 def test_beside_labels_it_has_learned_what_melts_and_nothing_else(shipped, study, labels):
     rows = read_data_set(ROOT / "datasets" / "labels_700K.jsonl")
     firm = {row.material_id for row in rows if row.verdict != "melted"}
-    assert shipped.header.n_unlabelled == len(labels.beside) == 30
-    assert {crystal.material_id for crystal in labels.beside} == firm
+    assert shipped.header.n_unlabelled == len(labels.train_only) == 30
+    assert {crystal.material_id for crystal in labels.train_only} == firm
     (learner,) = [v for v in study.all_variants() if v.name == study.ensemble.variant]
     assert (learner.unlabelled, study.pretraining) == (False, None)
 

@@ -67,7 +67,7 @@ def model_card(
         f"| training set | {header.n_crystals} crystals of {data}"
         + (f" ({left_out} left out)" if left_out else "")
         + f", hash `{header.training_set_sha256[:16]}` |",
-        *_beside(header, labels),
+        *_learned_further(header, labels),
         f"| labels | molecular dynamics {_at(header)} with {_potentials(header, labels)}, slopes "
         f"clipped from below at {key} A^2/ps |",
         f"| accelerations | {header.potential.label}, {shakes.n_shakes} shakes of {amplitudes} A"
@@ -125,15 +125,15 @@ def _length(labels: LabelSet) -> str:
     return "tens of picoseconds" if longest_ps is None else f"{longest_ps:g} ps at most"
 
 
-def _beside(header: NetworkHeader, labels: LabelSet) -> list[str]:
+def _learned_further(header: NetworkHeader, labels: LabelSet) -> list[str]:
     """Return what was learned beside the slopes, as rows of a table."""
     lines, rules = [], header.labels
     if len(header.targets) > 1:
         names = ", ".join(f"`{name}`" for name in header.targets[1:])
-        lines.append(f"| learned beside the slope | {names} |")
+        lines.append(f"| further targets | {names} |")
     if header.n_unlabelled:
         kinds = []
-        if n_colder := len(labels.beside):
+        if n_colder := len(labels.train_only):
             kinds.append(
                 f"{n_colder} without a label {_at(header)} ({', '.join(rules.exclude_verdicts)}), "
                 f"by their slope at a lower temperature, taken up with an activation energy of "
@@ -142,7 +142,7 @@ def _beside(header: NetworkHeader, labels: LabelSet) -> list[str]:
         if n_further := header.n_unlabelled - n_colder:
             kinds.append(f"{n_further} without any label, by their further targets")
         lines.append(
-            f"| crystals learned beside those | {'; '.join(kinds)}; hash "
+            f"| crystals for training only | {'; '.join(kinds)}; hash "
             f"`{header.unlabelled_sha256[:16]}` |"
         )
     return lines

@@ -44,10 +44,10 @@ class FoldTask:
         Settings of networks.
     n_learnt : int or None
         Crystals that are used of those outside the fold, for learning curves; None for all. Of
-        those learned beside, the same share is.
+        those for training only, the same share is.
     pretrained : str
         Hash of the weights that a network starts from; empty for weights drawn at random.
-    beside : str
+    train_only : str
         Hash of the crystals that are learned, too, and that are never tested; empty for none.
     """
 
@@ -61,7 +61,7 @@ class FoldTask:
     shakes: ShakeSettings
     n_learnt: int | None = None
     pretrained: str = ""
-    beside: str = ""
+    train_only: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def run_fold(
     training_set: TrainingSet,
     directory: Path,
     initial: Path | None = None,
-    beside: TrainingSet | None = None,
+    train_only: TrainingSet | None = None,
     *,
     device: str = "cpu",
     learn: Learn | None = None,
@@ -114,7 +114,7 @@ def run_fold(
         Where this fold lives; a training that was stopped goes on from there.
     initial : Path, optional
         File of the weights that networks start from.
-    beside : TrainingSet, optional
+    train_only : TrainingSet, optional
         Crystals that are learned beside those that are tested; by controls, where their slope is
         known. Those of a chemical system of the fold are left out, however crystals are divided.
     device : str
@@ -126,11 +126,11 @@ def run_fold(
     if (done := _read_result(path)) is not None:
         return done
     start = time.perf_counter()
-    train, test, beside = divide(task, training_set, beside)
+    train, test, train_only = divide(task, training_set, train_only)
     if learn is None and task.kind != "network":
         raise ValueError(f"{task.kind!r} is a kind of studies, which say how it learns.")
     found = (learn or network_fold)(
-        task, training_set, train, test, directory, initial, beside, device
+        task, training_set, train, test, directory, initial, train_only, device
     )
     result = FoldResult(
         material_ids=[training_set.crystals[i].material_id for i in test],
@@ -146,15 +146,15 @@ def run_fold(
 
 
 def divide(
-    task: FoldTask, training_set: TrainingSet, beside: TrainingSet | None = None
+    task: FoldTask, training_set: TrainingSet, train_only: TrainingSet | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], TrainingSet | None]:
-    """Return which crystals are learned, which are tested, and those learned beside.
+    """Return which crystals are learned, which are tested, and those for training only.
 
     Parameters
     ----------
     task : FoldTask
         Which division, and how many are learned.
-    training_set, beside : TrainingSet
+    training_set, train_only : TrainingSet
         As for :func:`run_fold`.
     """
     groups = training_set.groups if task.split == "chemical_system" else None
@@ -166,9 +166,9 @@ def divide(
         rng = np.random.default_rng([task.seed, task.fold, 5])
         share = min(1.0, task.n_learnt / len(train))
         train = rng.permutation(np.sort(train))[: task.n_learnt]
-        if beside is not None:
-            beside = beside.subset(_share_of(len(beside), share, rng))
-    return np.sort(train), folds[task.fold], beside
+        if train_only is not None:
+            train_only = train_only.subset(_share_of(len(train_only), share, rng))
+    return np.sort(train), folds[task.fold], train_only
 
 
 def _read_result(path: Path) -> FoldResult | None:
@@ -196,7 +196,7 @@ def fit_fold(
     test: NDArray[np.int64],
     directory: Path,
     initial: Path | None = None,
-    beside: TrainingSet | None = None,
+    train_only: TrainingSet | None = None,
     *,
     device: str = "cpu",
     make_network: "Callable[[NetworkSettings, tuple[str, ...]], ForceNetwork] | None" = None,
@@ -208,7 +208,7 @@ def fit_fold(
     ----------
     train, test : ndarray of int
         As :func:`divide` gives them.
-    task, training_set, directory, initial, beside, device
+    task, training_set, directory, initial, train_only, device
         As for :func:`run_fold`.
     make_network : callable, optional
         Another network than the force network.
@@ -220,7 +220,7 @@ def fit_fold(
     network : ForceNetwork
         In evaluation mode.
     table : GraphTable
-        Graphs of the labelled crystals, in their order, and of those learned beside.
+        Graphs of the labelled crystals, in their order, and of those for training only.
     best_epoch : int
         Counted from 0.
     """
@@ -232,7 +232,7 @@ def fit_fold(
     seed = task.training.seed + TRAINED_ON_SEED * task.seed + task.fold
     training = replace(task.training, seed=seed)
     learned, held_out = hold_out(train, training.validation_fraction, seed, groups)
-    everything, others = with_beside(training_set, beside, [*test, *held_out])
+    everything, others = with_train_only(training_set, train_only, [*test, *held_out])
     seen = None if extras is None else extras(everything)
     table = GraphTable(everything, task.network.cutoff_A, extras=seen, device=device)
     fitted = fit_network(
@@ -245,7 +245,7 @@ def fit_fold(
         directory / "training",
         make_network=make_network or ForceNetwork,
         initial=read_weights(initial),
-        identity=training_set.sha256() + task.beside,
+        identity=training_set.sha256() + task.train_only,
         device=device,
     )
     return fitted.network, table, fitted.best_epoch
@@ -258,7 +258,7 @@ def network_fold(
     test: NDArray[np.int64],
     directory: Path,
     initial: Path | None,
-    beside: TrainingSet | None,
+    train_only: TrainingSet | None,
     device: str,
     **seen: Any,
 ) -> dict[str, Any]:
@@ -266,7 +266,7 @@ def network_fold(
 
     Parameters
     ----------
-    task, training_set, train, test, directory, initial, beside, device
+    task, training_set, train, test, directory, initial, train_only, device
         As for :func:`fit_fold`.
     **seen
         ``make_network`` and ``extras`` of another network.
@@ -275,7 +275,7 @@ def network_fold(
     from superionic.network.training import predict_crystals
 
     network, table, best_epoch = fit_fold(
-        task, training_set, train, test, directory, initial, beside, device=device, **seen
+        task, training_set, train, test, directory, initial, train_only, device=device, **seen
     )
     values, features = predict_crystals(network, table, test)
     _, reference = predict_crystals(network, table, train)
@@ -287,26 +287,26 @@ def network_fold(
     }
 
 
-def with_beside(
-    training_set: TrainingSet, beside: TrainingSet | None, unseen: Sequence[int] = ()
+def with_train_only(
+    training_set: TrainingSet, train_only: TrainingSet | None, unseen: Sequence[int] = ()
 ) -> tuple[TrainingSet, NDArray[np.int64]]:
-    """Return labelled crystals and those learned beside as one set, and which of these are learned.
+    """Return labelled crystals and those for training only as one set; which of these are learned.
 
     Parameters
     ----------
     training_set : TrainingSet
         Labelled crystals; they keep their numbers.
-    beside : TrainingSet or None
+    train_only : TrainingSet or None
         The others.
     unseen : sequence of int
         Labelled crystals that are held back: others of their chemical systems are, too.
     """
-    if beside is None:
+    if train_only is None:
         return training_set, np.empty(0, dtype=np.int64)
     hidden = {training_set.groups[i] for i in unseen}
     learned = [
         len(training_set) + number
-        for number, system in enumerate(beside.groups)
+        for number, system in enumerate(train_only.groups)
         if system not in hidden
     ]
-    return training_set.joined(beside), np.array(learned, dtype=np.int64)
+    return training_set.joined(train_only), np.array(learned, dtype=np.int64)

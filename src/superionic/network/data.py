@@ -88,14 +88,14 @@ class LabelSet:
     ----------
     crystals : tuple of LabelledCrystal
         In the order of their identifiers.
-    beside : tuple of LabelledCrystal
+    train_only : tuple of LabelledCrystal
         Crystals that are learned by a label of a lower temperature and never tested.
     left_out : dict of str to int
         Rows left out, by reason.
     """
 
     crystals: tuple[LabelledCrystal, ...]
-    beside: tuple[LabelledCrystal, ...] = ()
+    train_only: tuple[LabelledCrystal, ...] = ()
     left_out: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -103,12 +103,12 @@ class LabelSet:
 
     @property
     def potentials(self) -> dict[str, int]:
-        """Number of labels that each potential gave, those learned beside included."""
-        return dict(Counter(c.potential for c in (*self.crystals, *self.beside)))
+        """Number of labels that each potential gave, those for training only included."""
+        return dict(Counter(c.potential for c in (*self.crystals, *self.train_only)))
 
     def n_not_of(self, weights_sha256: str) -> int:
-        """Return the number of labels that another potential gave, those beside included."""
-        everything = (*self.crystals, *self.beside)
+        """Return how many labels another potential gave, those for training only included."""
+        everything = (*self.crystals, *self.train_only)
         return sum(c.potential_weights_sha256 != weights_sha256 for c in everything)
 
     @property
@@ -116,7 +116,7 @@ class LabelSet:
         """Length of the longest run that gave a label, in ps; None where none says its length."""
         known = [
             c.production_ps
-            for c in (*self.crystals, *self.beside)
+            for c in (*self.crystals, *self.train_only)
             if math.isfinite(c.production_ps)
         ]
         return max(known, default=None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from superionic.network.checkpoint import IntervalCalibration, Member, NetworkHeader, save_ensemble
-from superionic.network.crossvalidation import FoldResult, FoldTask, Split, with_beside
+from superionic.network.crossvalidation import FoldResult, FoldTask, Split, with_train_only
 from superionic.network.data import TrainingSet
 from superionic.network.folds import hold_out
 from superionic.network.inference import Ensemble, calibrate
@@ -58,7 +58,7 @@ class MemberTask:
         Where it is trained.
     initial : Path or None
         File of the weights that it starts from.
-    beside : TrainingSet or None
+    train_only : TrainingSet or None
         Crystals that it learns, too.
     device : str
         Where it is trained.
@@ -69,7 +69,7 @@ class MemberTask:
     training: TrainingSettings
     directory: Path
     initial: Path | None = None
-    beside: TrainingSet | None = None
+    train_only: TrainingSet | None = None
     device: str = "cpu"
 
 
@@ -83,7 +83,7 @@ def train_ensemble(
     calibration: IntervalCalibration | None = None,
     n_workers: int = 1,
     initial: Path | None = None,
-    beside: TrainingSet | None = None,
+    train_only: TrainingSet | None = None,
     device: str = "cpu",
     report: Callable[[int], None] = lambda done: None,
 ) -> Ensemble:
@@ -106,7 +106,7 @@ def train_ensemble(
         Processes.
     initial : Path, optional
         File of the weights that members start from.
-    beside : TrainingSet, optional
+    train_only : TrainingSet, optional
         Crystals that members learn beside those that have a label.
     device : str
         Where they are trained.
@@ -120,13 +120,13 @@ def train_ensemble(
             replace(training, seed=training.seed + k),
             directory / f"member-{k}",
             initial,
-            beside,
+            train_only,
             device,
         )
         for k in range(n_members)
     ]
     in_processes(_train, tasks, n_workers, lambda done, task, result: report(done))
-    others = [] if beside is None else beside.groups
+    others = [] if train_only is None else train_only.groups
     header = NetworkHeader(
         network=network,
         shakes=shakes,
@@ -138,8 +138,8 @@ def train_ensemble(
         targets=training_set.rules.targets,
         calibration=calibration,
         chemical_systems=tuple(sorted({*training_set.groups, *others})),
-        n_unlabelled=0 if beside is None else len(beside),
-        unlabelled_sha256="" if beside is None else beside.sha256(),
+        n_unlabelled=0 if train_only is None else len(train_only),
+        unlabelled_sha256="" if train_only is None else train_only.sha256(),
     )
     return Ensemble([_member(task) for task in tasks], header)
 
@@ -188,8 +188,8 @@ def _fit(task: MemberTask) -> "FittedNetwork":
     learned, held_out = hold_out(
         everything, training.validation_fraction, training.seed, task.training_set.groups
     )
-    beside = task.beside
-    table_set, others = with_beside(task.training_set, beside, held_out.tolist())
+    train_only = task.train_only
+    table_set, others = with_train_only(task.training_set, train_only, held_out.tolist())
     return fit_network(
         GraphTable(table_set, task.network.cutoff_A, device=task.device),
         np.concatenate([learned, others]),
@@ -199,7 +199,7 @@ def _fit(task: MemberTask) -> "FittedNetwork":
         task.training_set.rules.targets,
         task.directory,
         initial=read_weights(task.initial),
-        identity=task.training_set.sha256() + ("" if beside is None else beside.sha256()),
+        identity=task.training_set.sha256() + ("" if train_only is None else train_only.sha256()),
         device=task.device,
     )
 
@@ -261,7 +261,7 @@ def write_ensemble(
         calibration,
         n_workers,
         task.initial,
-        task.beside,
+        task.train_only,
         task.device,
         report,
     )

@@ -100,7 +100,7 @@ def labels_from_rows(
     """
     rules = rules or LabelRules()
     found: dict[str, LabelledCrystal] = {}
-    beside: dict[str, LabelledCrystal] = {}
+    train_only: dict[str, LabelledCrystal] = {}
     left_out: Counter[str] = Counter()
     seen: set[str] = set()
     own, colder, other = _by_temperature(rows, rules)
@@ -116,15 +116,15 @@ def labels_from_rows(
             found[row["material_id"]] = _crystal(row, float(row["label_A2_per_ps"]), rules, known)
     for row in sorted(colder, key=lambda row: (-row["temperature_K"], _longest_first(row))):
         name = row["material_id"]
-        if name not in found and name not in beside and not _unusable(row, rules):
+        if name not in found and name not in train_only and not _unusable(row, rules):
             known = further_targets(name, rules, descriptors)
             slope_A2_per_ps = float(row["label_A2_per_ps"]) * _arrhenius(row, rules)
-            beside[name] = _crystal(row, slope_A2_per_ps, rules, known, of_slope_alone=True)
+            train_only[name] = _crystal(row, slope_A2_per_ps, rules, known, of_slope_alone=True)
     if other:
         left_out["of another temperature"] = other
     ordered = tuple(found[name] for name in sorted(found))
     _require_targets(ordered, rules)
-    return LabelSet(ordered, tuple(beside[name] for name in sorted(beside)), dict(left_out))
+    return LabelSet(ordered, tuple(train_only[name] for name in sorted(train_only)), dict(left_out))
 
 
 def _by_temperature(

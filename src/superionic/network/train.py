@@ -200,10 +200,10 @@ def train(
     say_labels(labels_of(settings.labels), potential.info, reporter)
     data = TrainingData(labels_of, potential, shake_directory, reporter)
     training_set = data.training_set(settings.shakes, settings.labels)
-    beside = data.beside(settings.shakes, settings.labels)
+    train_only = data.train_only(settings.shakes, settings.labels)
     runs = [
-        _Run(task, training_set, beside, directory / "runs", device)
-        for task in _tasks(settings, "" if beside is None else beside.sha256())
+        _Run(task, training_set, train_only, directory / "runs", device)
+        for task in _tasks(settings, "" if train_only is None else train_only.sha256())
     ]
     results = in_processes(
         _run,
@@ -237,7 +237,7 @@ def train(
                 settings.network,
                 settings.training,
                 place,
-                beside=beside,
+                train_only=train_only,
                 device=device,
             ),
             settings.shakes,
@@ -367,7 +367,7 @@ class _Run:
 
     task: FoldTask
     training_set: TrainingSet
-    beside: TrainingSet | None
+    train_only: TrainingSet | None
     runs: Path
     device: str
 
@@ -389,10 +389,12 @@ _DIVISION = ("split", "seed", "fold", "n_folds")
 
 
 def _run(run: _Run) -> FoldResult:
-    return run_fold(run.task, run.training_set, run.directory, beside=run.beside, device=run.device)
+    return run_fold(
+        run.task, run.training_set, run.directory, train_only=run.train_only, device=run.device
+    )
 
 
-def _tasks(settings: TrainSettings, beside: str) -> list[FoldTask]:
+def _tasks(settings: TrainSettings, train_only: str) -> list[FoldTask]:
     return [
         FoldTask(
             kind="network",
@@ -403,7 +405,7 @@ def _tasks(settings: TrainSettings, beside: str) -> list[FoldTask]:
             network=settings.network,
             training=settings.training,
             shakes=settings.shakes,
-            beside=beside,
+            train_only=train_only,
         )
         for split in settings.splits
         for seed in settings.seeds

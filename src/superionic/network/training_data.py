@@ -66,9 +66,9 @@ class TrainingData:
             )
         return found
 
-    def beside(self, shakes: ShakeSettings, rules: LabelRules) -> TrainingSet | None:
-        """Return the crystals that are learned beside and never tested; None without any."""
-        return self._shaken(self.labels_of(rules).beside, shakes, rules)
+    def train_only(self, shakes: ShakeSettings, rules: LabelRules) -> TrainingSet | None:
+        """Return the crystals that are learned and never tested; None without any."""
+        return self._shaken(self.labels_of(rules).train_only, shakes, rules)
 
     def learned(self, shakes: ShakeSettings, rules: LabelRules) -> LabelSet:
         """Return the labels that are learned: those of crystals that could be shaken.
@@ -80,7 +80,7 @@ class TrainingData:
         return replace(
             labels,
             crystals=tuple(c for c in labels.crystals if c.material_id not in failed),
-            beside=tuple(c for c in labels.beside if c.material_id not in failed),
+            train_only=tuple(c for c in labels.train_only if c.material_id not in failed),
             left_out=dict(Counter(labels.left_out) + Counter(failed.values())),
         )
 

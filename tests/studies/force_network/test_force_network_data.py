@@ -105,13 +105,13 @@ def test_nothing_left_is_an_error_that_names_one(tmp_path, crystals):
 
 def test_of_those_beside_the_bad_are_left_out_too(tmp_path, crystals):
     good, bad = crystals[:1], crystals[2:3]
-    data, listener = study_data(tmp_path, LabelSet(good, beside=bad), Poisoned("Xe"))
-    assert data.beside(SHAKES, RULES, with_unlabelled=False) is None
-    assert data.learned(SHAKES, RULES).beside == ()
+    data, listener = study_data(tmp_path, LabelSet(good, train_only=bad), Poisoned("Xe"))
+    assert data.train_only(SHAKES, RULES, with_unlabelled=False) is None
+    assert data.learned(SHAKES, RULES).train_only == ()
     assert data.learned(SHAKES, RULES).left_out == {"non finite energy": 1}
     assert "bad is left out" in listener.lines[0]
-    data, _ = study_data(tmp_path, LabelSet(good, beside=crystals[1:]), Poisoned("Xe"))
-    found = data.beside(SHAKES, RULES, with_unlabelled=False)
+    data, _ = study_data(tmp_path, LabelSet(good, train_only=crystals[1:]), Poisoned("Xe"))
+    found = data.train_only(SHAKES, RULES, with_unlabelled=False)
     assert [c.material_id for c in found.crystals] == ["c-1", "c-3"]
 
 
@@ -143,9 +143,9 @@ def test_those_without_labels_that_fail_are_named(tmp_path, crystals):
         unlabelled=UnlabelledSettings(**settings),
     )
     assert [c.material_id for c in data.for_pretraining(SHAKES).crystals] == ["good"]
-    beside = data.beside(SHAKES, RULES, with_unlabelled=True)
-    assert [c.material_id for c in beside.crystals] == ["good"]
-    assert np.isnan(beside.crystals[0].targets[TARGET])
+    train_only = data.train_only(SHAKES, RULES, with_unlabelled=True)
+    assert [c.material_id for c in train_only.crystals] == ["good"]
+    assert np.isnan(train_only.crystals[0].targets[TARGET])
     assert sorted(line.split(":")[0] for line in listener.lines) == [
         "mixed is left out",
         "noble is left out",

@@ -5,6 +5,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from studies.force_network.controls import (
     volume_per_atom,
 )
 from studies.force_network.descriptors import descriptor_columns, read_descriptors
-from studies.force_network.plan import plan, run_all
+from studies.force_network.plan import plan, run_all, task_hash
 from studies.force_network.run import main_folds
 from studies.force_network.settings import StudySettings, read_study
 from studies.force_network.summary import (
@@ -37,6 +38,7 @@ from studies.force_network.summary import (
 from superionic.errors import NetworkError, SettingsError
 from superionic.network import keys
 from superionic.network.batches import GraphTable
+from superionic.network.crossvalidation import FoldTask
 from superionic.network.ensemble import calibration_of, train_ensemble
 from superionic.network.fold_metrics import without_conductors
 from superionic.network.inference import Ensemble
@@ -114,6 +116,15 @@ def test_what_is_done_is_not_done_again(done, data, monkeypatch):
     larger = replace(STUDY, network=replace(TINY, channels=3))
     others = plan(larger, lambda shakes, rules: replace(data, rules=rules), directory)
     assert not {run.directory for run in others} & {run.directory for run in runs}
+
+
+def test_runs_of_before_are_found():
+    """Golden: another name of a field would train networks again that are there."""
+    of = {"seed": 0, "fold": 1, "n_folds": 5, "train_only": "b", "shakes": ShakeSettings()}
+    settings = {"network": NetworkSettings(), "training": TrainingSettings()}
+    task = FoldTask(kind="network", split="random", **of, **settings)
+    set_of_name = SimpleNamespace(sha256=lambda: "t")
+    assert task_hash(task, set_of_name, None, None) == "e77a3f25a4"
 
 
 @pytest.mark.parametrize("damaged", ["{", "", "[1, 2]", '{"material_ids": []}', '{"other": 1}'])
@@ -531,9 +542,9 @@ def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):
         "n_of_other_potential": 8,
         "longest_ps": 14.0,
     }
-    assert "| learned beside the slope | `mpe_eV` |" in card
+    assert "| further targets | `mpe_eV` |" in card
     assert (
-        "| crystals learned beside those | 1 without a label at 1000 K (melted), by their slope "
+        "| crystals for training only | 1 without a label at 1000 K (melted), by their slope "
         "at a lower temperature, taken up with an activation energy of 0.2 eV; 1 without any "
         "label, by their further targets; hash"
     ) in card

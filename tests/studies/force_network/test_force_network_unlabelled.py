@@ -14,7 +14,7 @@ from studies.force_network.settings import UnlabelledSettings
 from studies.force_network.unlabelled import read_crystals
 from superionic.errors import NetworkError
 from superionic.network.checkpoint import save_ensemble
-from superionic.network.crossvalidation import FoldTask, run_fold, with_beside
+from superionic.network.crossvalidation import FoldTask, run_fold, with_train_only
 from superionic.network.data import TrainingSet
 from superionic.network.ensemble import train_ensemble
 from superionic.network.inference import Ensemble
@@ -54,10 +54,10 @@ def of_other_chemistry(data: TrainingSet) -> TrainingSet:
     return replace(data, crystals=tuple(crystals))
 
 
-def fold_of(task, labelled, directory, known=None, beside=None):
+def fold_of(task, labelled, directory, known=None, train_only=None):
     """Run a fold as studies do."""
     how = partial(learn, descriptors=known)
-    return run_fold(task, labelled, directory, beside=beside, learn=how)
+    return run_fold(task, labelled, directory, train_only=train_only, learn=how)
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +86,10 @@ def test_crystals_with_a_descriptor_and_no_label(tmp_path, springs):
 
 def test_those_of_the_chemistry_that_is_tested_are_left_out(labelled):
     twins = labelled.subset([3, 5])
-    joined, beside = with_beside(labelled, twins, [3, 4])
+    joined, train_only = with_train_only(labelled, twins, [3, 4])
     assert len(joined) == 14
-    assert beside.tolist() == [13]
-    assert with_beside(labelled, None, [3])[1].size == 0
+    assert train_only.tolist() == [13]
+    assert with_train_only(labelled, None, [3])[1].size == 0
 
 
 def test_the_fold_that_is_tested_does_not_feel_its_unlabelled_twins(labelled, tmp_path):
@@ -105,7 +105,7 @@ def test_the_fold_that_is_tested_does_not_feel_its_unlabelled_twins(labelled, tm
         ]
         twins = with_descriptor(labelled, values, slope=False)
         place = tmp_path / name
-        return run_fold(task, labelled, place, beside=twins).predictions
+        return run_fold(task, labelled, place, train_only=twins).predictions
 
     assert predictions("a", 0.1, 0.5) == predictions("b", 5.0, 0.5)
     assert predictions("a", 0.1, 0.5) != predictions("c", 0.1, 5.0)
@@ -117,8 +117,8 @@ def test_controls_learn_slopes_beside_and_nothing_without_one(labelled, tmp_path
     task = fold_task(kind, split="random", n_folds=2)
     known = {crystal.material_id: crystal.targets for crystal in labelled.crystals}
 
-    def predictions(name, beside):
-        return fold_of(task, labelled, tmp_path / name, known, beside=beside).predictions
+    def predictions(name, train_only):
+        return fold_of(task, labelled, tmp_path / name, known, train_only=train_only).predictions
 
     plain = predictions("plain", None)
     others = of_other_chemistry(synthetic_set(6, n_shakes=2, seed=5))
@@ -133,22 +133,22 @@ def test_of_those_beside_the_same_share_is_learned(labelled, tmp_path):
     fast = tuple(replace(c, targets=c.targets | {TARGET: 10.0}) for c in others.crystals)
     others = replace(others, crystals=fast)
     task = fold_task("mean", split="random", n_folds=3, n_learnt=1)
-    found = fold_of(task, labelled, tmp_path / "both", beside=others)
+    found = fold_of(task, labelled, tmp_path / "both", train_only=others)
     alone = fold_of(task, labelled, tmp_path / "alone")
     assert alone.n_learnt == 1
     assert found.predictions[0][0] == pytest.approx((alone.predictions[0][0] + 10.0) / 2)
 
 
 def test_an_ensemble_says_what_it_learned_beside(labelled, tmp_path):
-    beside = with_descriptor(synthetic_set(3, n_shakes=2, seed=5), [0.1, 0.2, 0.3], slope=False)
+    train_only = with_descriptor(synthetic_set(3, n_shakes=2, seed=5), [0.1, 0.2, 0.3], slope=False)
     settings = (TINY, QUICK, ShakeSettings(), 1)
-    found = train_ensemble(labelled, *settings, tmp_path / "with", beside=beside)
+    found = train_ensemble(labelled, *settings, tmp_path / "with", train_only=train_only)
     alone = train_ensemble(labelled, *settings, tmp_path / "without")
     path = tmp_path / "network.pt"
     save_ensemble(path, found.members, found.header)
     header = Ensemble.load(path).header
     assert (header.n_crystals, header.n_unlabelled) == (12, 3)
-    assert header.unlabelled_sha256 == beside.sha256()
+    assert header.unlabelled_sha256 == train_only.sha256()
     assert header.training_set_sha256 == labelled.sha256()
     assert len(found.members[0].reference_features) == 12
     assert (alone.header.n_unlabelled, alone.header.unlabelled_sha256) == (0, "")

@@ -80,7 +80,7 @@ def test_crystals_without_a_label_are_counted_and_not_tested(script, crystals, d
 
 
 def test_what_no_network_learns_is_tested_and_not_learned(script, crystals, descriptors):
-    labels, tested = LabelSet(crystals[:40], beside=crystals[40:50]), crystals[50:]
+    labels, tested = LabelSet(crystals[:40], train_only=crystals[40:50]), crystals[50:]
     text = script.compare(labels, tested, predicted(tested), descriptors, RULES)
     assert "all models learned 40 labels and 10 slopes of molten crystals" in text
     assert "10 crystals were predicted, 10 of them have a label" in text

@@ -68,9 +68,9 @@ class Engine:
 
 def _executable(name: str) -> Path | None:
     """Find a program, beside this Python first: its environment may not be on PATH."""
-    beside = Path(sys.executable).parent / _PROGRAM[name]
-    if name == SECANTUSDB and beside.is_file():
-        return beside
+    next_to_python = Path(sys.executable).parent / _PROGRAM[name]
+    if name == SECANTUSDB and next_to_python.is_file():
+        return next_to_python
     found = shutil.which(_PROGRAM[name])
     return Path(found) if found else None
 
