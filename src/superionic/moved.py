@@ -15,6 +15,7 @@ from types import ModuleType
 MOVED: dict[str, str] = {
     "superionic.builders": "superionic.store.builders",
     "superionic.campaign": "superionic.workflows.campaign",
+    "superionic.campaign.worker": "superionic.workflows.campaign.local_worker",
     "superionic.cli.progress": "superionic.workflows.campaign.progress",
     "superionic.cli.study_progress": "superionic.cli.training_progress",
     "superionic.cluster.build": "superionic.store.builders.build",
@@ -27,6 +28,7 @@ MOVED: dict[str, str] = {
     "superionic.cluster.portions": "superionic.store.builders.portions",
     "superionic.collection": "superionic.store.collection",
     "superionic.database": "superionic.store.database",
+    "superionic.database.engines": "superionic.store.database.programs",
     "superionic.diffusion": "superionic.dynamics",
     "superionic.diffusion.chgnet_forces": "superionic.potentials.chgnet.force_field",
     "superionic.diffusion.dynamics": "superionic.dynamics.runner",
@@ -65,8 +67,11 @@ MOVED: dict[str, str] = {
     "superionic.report.text_table": "superionic.report.tables.text_table",
     "superionic.report.validation": "superionic.report.tables.validation",
     "superionic.serve": "superionic.report.serve",
+    "superionic.store.database.engines": "superionic.store.database.programs",
     "superionic.structures.abundance": "superionic.structures.filters",
     "superionic.surrogate": "superionic.network",
+    "superionic.workflows.campaign.engine": "superionic.workflows.campaign.local",
+    "superionic.workflows.campaign.worker": "superionic.workflows.campaign.local_worker",
 }
 """Former paths of modules and packages, and their paths now; the longest that fits counts."""
 

@@ -29,7 +29,7 @@ from superionic.cluster.spool import Spool
 from superionic.cluster.status import read_status
 from superionic.cluster.submit import Submission, submit
 from superionic.schemas.jobs import JobsStatus
-from superionic.store.database.engines import find_engine
+from superionic.store.database.programs import find_program
 from superionic.store.database.stores import ensure_indexes, spec_from_uri
 from superionic.workflows.campaign.definition import read_campaign
 
@@ -67,7 +67,7 @@ class Server:
         self.directory = directory
         self.host, self.port = "127.0.0.1", free_port()
         directory.mkdir(parents=True, exist_ok=True)
-        self.engine = find_engine(directory)
+        self.engine = find_program(directory)
         self.process: subprocess.Popen | None = None
         self._start(auth=False)
         client = MongoClient("127.0.0.1", self.port, serverSelectionTimeoutMS=30_000)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from superionic.cluster.submit import Submission
-    from superionic.workflows.campaign.engine import CampaignResult
+    from superionic.workflows.campaign.local import CampaignResult
 
 Crystals = Crystal | Sequence[Crystal]
 T = TypeVar("T")
@@ -556,7 +556,7 @@ def _run(
     **more: Any,
 ) -> tuple[list[Any], list[FailureDocument]]:
     """Return results and failures of a campaign for all its ions."""
-    from superionic.workflows.campaign.engine import run_campaign
+    from superionic.workflows.campaign.local import run_campaign
 
     settings = _settings(database_uri)
     with _reporter(progress) as reporter:

@@ -10,7 +10,7 @@ from superionic.cli.console import echo
 
 if TYPE_CHECKING:
     from superionic.workflows.campaign.definition import Campaign
-    from superionic.workflows.campaign.engine import CampaignResult
+    from superionic.workflows.campaign.local import CampaignResult
 
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
@@ -150,7 +150,7 @@ def compute(
     from superionic.cli.cluster_options import settings_with
     from superionic.report.tables.ranking import failures_table
     from superionic.report.tables.view import view_of
-    from superionic.workflows.campaign.engine import run_campaign
+    from superionic.workflows.campaign.local import run_campaign
     from superionic.workflows.campaign.progress import ConsoleReporter
 
     options = context.params

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from superionic.cli.app import app
 from superionic.errors import DatabaseError
 from superionic.settings import get_settings
-from superionic.store.database.engines import find_engine
+from superionic.store.database.programs import find_program
 from superionic.store.database.server import local_server
 from superionic.store.database.stores import check_connection, ensure_indexes, spec_from_uri
 
@@ -30,7 +30,7 @@ def read_only(tmp_path_factory):
         roles = [{"role": "read", "db": "guarded"}]
         with MongoClient(uri) as owner:
             owner.admin.command("createUser", "reader", pwd="only-reads", roles=roles)
-    engine = find_engine(path)
+    engine = find_program(path)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

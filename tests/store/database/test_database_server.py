@@ -13,8 +13,8 @@ from pymongo import MongoClient
 from superionic.cluster.spool import Result, Spool
 from superionic.errors import DatabaseError
 from superionic.report.serve.settings import find_token
-from superionic.store.database import engines
-from superionic.store.database.engines import find_engine
+from superionic.store.database import programs
+from superionic.store.database.programs import find_program
 from superionic.store.database.server import (
     local_server,
     server_status,
@@ -54,7 +54,7 @@ def test_data_is_private(data_dir):
     find_token("0.0.0.0", None, files)  # what else is made in a data directory
     Spool(data_dir / "spool" / "mine").write(Result("", 1, 1, "COMPLETED", "{}", "", ()))
     made = (files.parent, files.parents[1], data_dir / "spool", data_dir / "spool" / "mine")
-    for path in (data_dir, find_engine(data_dir).storage, *made):
+    for path in (data_dir, find_program(data_dir).storage, *made):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
@@ -275,7 +275,7 @@ def test_forked_and_spawned_workers(data_dir):
 def test_broken_storage_is_told_with_the_log(data_dir):
     with local_server(data_dir):
         pass
-    storage = find_engine(data_dir).storage
+    storage = find_program(data_dir).storage
     for file in storage.glob("WiredTiger*"):
         file.write_bytes(b"rubbish")
     with pytest.raises(DatabaseError, match=r"did not start") as caught:
@@ -294,7 +294,7 @@ def test_unwritable_data_directory(tmp_path):
 
 
 def test_no_engine_names_the_extra(monkeypatch, data_dir):
-    monkeypatch.setattr(engines, "_executable", lambda name: None)
+    monkeypatch.setattr(programs, "_executable", lambda name: None)
     with pytest.raises(DatabaseError) as caught, local_server(data_dir):
         pass
     assert 'pip install "superionic[server]"' in caught.value.hint
@@ -314,24 +314,24 @@ def test_engine_order_and_loyalty(monkeypatch, tmp_path, data_dir):
     programs = tmp_path / "bin"
     monkeypatch.setenv("PATH", str(programs))
     secantusd = _install(programs, "secantusd-py")
-    assert find_engine(data_dir).executable == secantusd
+    assert find_program(data_dir).executable == secantusd
     mongod = _install(programs, "mongod")
-    assert find_engine(data_dir).executable == mongod
+    assert find_program(data_dir).executable == mongod
 
     wrote = data_dir / "secantusdb"
     wrote.mkdir(parents=True)
     (wrote / "WiredTiger").touch()
-    assert find_engine(data_dir).executable == secantusd
+    assert find_program(data_dir).executable == secantusd
     secantusd.unlink()
     with pytest.raises(DatabaseError, match="written by SecantusDB, which is not installed"):
-        find_engine(data_dir)
+        find_program(data_dir)
 
 
 def test_executable_beside_python_needs_no_path(monkeypatch, tmp_path, data_dir):
     beside = _install(tmp_path / "venv", "secantusd-py")
     monkeypatch.setattr(sys, "executable", str(beside.with_name("python")))
     monkeypatch.setenv("PATH", "")
-    engine = find_engine(data_dir)
+    engine = find_program(data_dir)
     assert engine.executable == beside
     command = engine.command(4711)
     assert command[command.index("--host") + 1] == "127.0.0.1"
@@ -341,7 +341,7 @@ def test_executable_beside_python_needs_no_path(monkeypatch, tmp_path, data_dir)
 def test_mongod_listens_on_loopback_only(monkeypatch, tmp_path, data_dir):
     _install(tmp_path / "bin", "mongod")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    command = find_engine(data_dir).command(4711)
+    command = find_program(data_dir).command(4711)
     assert command[command.index("--bind_ip") + 1] == "127.0.0.1"
     assert command[command.index("--port") + 1] == "4711"
 

@@ -22,8 +22,8 @@ from superionic.errors import DatabaseError, SettingsError
 from superionic.settings import SuperionicSettings
 from superionic.store.database.addresses import hosts_of
 from superionic.store.database.diagnosis import diagnose_database
-from superionic.store.database.engines import find_engine
 from superionic.store.database.jobflow_config import EXAMPLE
+from superionic.store.database.programs import find_program
 from superionic.store.database.server import local_server, server_status, start_server
 from superionic.store.database.stores import (
     check_connection,
@@ -275,7 +275,7 @@ def test_refused_password(data_dir, tmp_path):
     """A server with --auth and a user made before."""
     with local_server(data_dir) as uri, MongoClient(uri) as client:
         client.admin.command("createUser", "ann", pwd="right", roles=["root"])
-    engine = find_engine(data_dir)
+    engine = find_program(data_dir)
     if engine.name != "SecantusDB":
         pytest.skip("written for the command line of SecantusDB")
     with socket.socket() as probe:
@@ -421,7 +421,7 @@ def test_diagnosis_of_the_local_server(settings):
 
 
 def test_diagnosis_without_any_engine(settings, monkeypatch):
-    monkeypatch.setattr("superionic.store.database.engines._executable", lambda name: None)
+    monkeypatch.setattr("superionic.store.database.programs._executable", lambda name: None)
     fault = diagnose_database(settings)[-1]
     assert fault.ok is False
     assert "superionic[server]" in fault.hint

@@ -17,7 +17,7 @@ from superionic.settings import SuperionicSettings, get_settings
 from superionic.store.database.server import server_status, start_server, stop_server
 from superionic.store.database.stores import Database, resolve_database
 from superionic.workflows.campaign.definition import campaign_of
-from superionic.workflows.campaign.engine import CampaignResult, run_campaign
+from superionic.workflows.campaign.local import CampaignResult, run_campaign
 from superionic.workflows.campaign.outcome import Reporter
 
 HERE = Path(__file__).parent

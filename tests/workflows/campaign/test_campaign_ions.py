@@ -7,7 +7,7 @@ from superionic.settings import SuperionicSettings
 from superionic.structures.mobile_ions import exclusion_radius_A
 from superionic.structures.species import parse_mobile_species
 from superionic.workflows.campaign.definition import campaign_of
-from superionic.workflows.campaign.engine import run_campaign
+from superionic.workflows.campaign.local import run_campaign
 
 pytestmark = pytest.mark.process
 

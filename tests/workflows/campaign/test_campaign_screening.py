@@ -8,7 +8,7 @@ from campaign_fixtures import TOY, Silent, run_here, write_crystals
 from superionic.errors import DatabaseError, UnreadableFileError
 from superionic.potentials.registry import load_potential
 from superionic.store.database.answers import database_errors
-from superionic.workflows.campaign import engine
+from superionic.workflows.campaign import local
 from superionic.workflows.campaign.outcome import Outcome
 from superionic.workflows.makers.screen import ScreenMaker
 
@@ -24,7 +24,7 @@ def planned_tasks(monkeypatch):
         calls.append((tasks, maker, n_workers))
         return [Outcome(task) for task in tasks]
 
-    monkeypatch.setattr(engine, "run_and_build", record)
+    monkeypatch.setattr(local, "run_and_build", record)
     return calls
 
 

@@ -5,8 +5,8 @@ import os
 from superionic.diagnosis import Finding
 from superionic.errors import SuperionicError
 from superionic.settings import SuperionicSettings, config_file
-from superionic.store.database.engines import find_engine
 from superionic.store.database.jobflow_config import CONFIG_FILE_VARIABLE, jobflow_config_file
+from superionic.store.database.programs import find_program
 from superionic.store.database.server import server_status
 from superionic.store.database.stores import (
     CONNECTION_TIMEOUT_S,
@@ -67,8 +67,8 @@ def _local_server(settings: SuperionicSettings) -> Finding:
     """Report on the local server; raises what it cannot report on."""
     status = server_status(settings.data_dir)
     if status.server is None:
-        engine = find_engine(status.data_dir)
-        text = f"Local server in {status.data_dir}; a command that needs it starts {engine.label}."
+        program = find_program(status.data_dir)
+        text = f"Local server in {status.data_dir}; a command that needs it starts {program.label}."
         return Finding(True, "database", text)
     server = f"Local server {status.server.engine} in {status.data_dir}, port {status.server.port}"
     if status.answers:

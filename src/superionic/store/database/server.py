@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from superionic.errors import DatabaseError
-from superionic.store.database.engines import Engine, find_engine
 from superionic.store.database.locks import lock, locked
+from superionic.store.database.programs import ServerProgram, find_program
 from superionic.store.database.state import (
     HOST,
     ServerFiles,
@@ -214,10 +214,10 @@ def _running_server(files: ServerFiles, ready_timeout_s: float) -> ServerState:
     if server is not None:
         _wait_until_ready(files, server, ready_timeout_s, log_start=0)
         return server
-    engine = find_engine(files.data_dir)
+    program = find_program(files.data_dir)
     for attempts_left in (2, 1, 0):
         try:
-            return _start(files, engine, ready_timeout_s)
+            return _start(files, program, ready_timeout_s)
         except _PortTaken:
             if not attempts_left:
                 raise
@@ -228,9 +228,9 @@ class _PortTaken(DatabaseError):  # noqa: N818 - private, and always handled
     """Another program took the port between its choice and the server's start."""
 
 
-def _start(files: ServerFiles, engine: Engine, ready_timeout_s: float) -> ServerState:
+def _start(files: ServerFiles, program: ServerProgram, ready_timeout_s: float) -> ServerState:
     try:
-        engine.prepare_storage()
+        program.prepare_storage()
         if files.log.exists() and files.log.stat().st_size > _LARGEST_LOG_BYTES:
             files.log.replace(files.log.with_suffix(".log.1"))
         log = files.log.open("ab")
@@ -247,7 +247,7 @@ def _start(files: ServerFiles, engine: Engine, ready_timeout_s: float) -> Server
     with log:
         log_start = log.tell()
         detached = subprocess.run(
-            [*keeper, str(port), engine.label, *engine.command(port)],
+            [*keeper, str(port), program.label, *program.command(port)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -259,7 +259,7 @@ def _start(files: ServerFiles, engine: Engine, ready_timeout_s: float) -> Server
     if detached.returncode != 0 or server is None:
         if not _is_free(port):
             raise _PortTaken(f"Port {port} was taken by another program.", hint="Try again.")
-        raise _not_started(files, f"{engine.label} ended at once.", log_start)
+        raise _not_started(files, f"{program.label} ended at once.", log_start)
     _wait_until_ready(files, server, ready_timeout_s, log_start)
     return server
 

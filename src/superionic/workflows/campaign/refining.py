@@ -26,7 +26,7 @@ from superionic.structures.plain import structure_from_dict
 from superionic.structures.selection import Selection
 from superionic.structures.species import parse_mobile_species
 from superionic.workflows.campaign.definition import Best, campaign_of
-from superionic.workflows.campaign.engine import unreadable
+from superionic.workflows.campaign.local import unreadable
 from superionic.workflows.campaign.outcome import Reporter, Task
 from superionic.workflows.campaign.run import run_and_build
 from superionic.workflows.campaign.selection import select

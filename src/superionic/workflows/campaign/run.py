@@ -25,14 +25,14 @@ from superionic.store.builders.build import build_screening
 from superionic.store.database.answers import lost
 from superionic.store.database.lease import Lease, Leases
 from superionic.store.database.stores import Database
-from superionic.workflows.campaign.outcome import Outcome, Reporter, Task
-from superionic.workflows.campaign.worker import (
+from superionic.workflows.campaign.local_worker import (
     DatabaseLost,
     Finished,
     WorkerSetup,
     failure_document,
     work,
 )
+from superionic.workflows.campaign.outcome import Outcome, Reporter, Task
 from superionic.workflows.makers.base import FlowMaker
 
 CLAIMS_COLLECTION = "claims"

@@ -19,7 +19,7 @@ _INSTALL = {
 
 
 @dataclass(frozen=True)
-class Engine:
+class ServerProgram:
     """A database server that is installed here.
 
     Attributes
@@ -29,7 +29,7 @@ class Engine:
     executable : Path
         The program.
     storage : Path
-        The directory of its files. The two engines cannot read each other's.
+        The directory of its files. The two programs cannot read each other's.
     """
 
     name: str
@@ -75,30 +75,30 @@ def _executable(name: str) -> Path | None:
     return Path(found) if found else None
 
 
-def find_engine(data_dir: Path) -> Engine:
-    """Return the engine for a data directory.
+def find_program(data_dir: Path) -> ServerProgram:
+    """Return the program for a data directory.
 
-    The engine that wrote the directory stays its engine (a ``mongod`` that appears on PATH later
+    The program that wrote the directory stays its program (a ``mongod`` that appears on PATH later
     must not hide the results that are there); a new directory gets ``mongod`` if it is on PATH,
     else SecantusDB.
 
     Raises
     ------
     DatabaseError
-        When the engine that is needed, or any at all, is not installed.
+        When the program that is needed, or any at all, is not installed.
     """
     for name, folder in _STORAGE.items():
         storage = data_dir / folder
         if storage.is_dir() and any(storage.iterdir()):
             if executable := _executable(name):
-                return Engine(name, executable, storage)
+                return ServerProgram(name, executable, storage)
             raise DatabaseError(
                 f"The database in {storage} was written by {name}, which is not installed here.",
                 hint=f"To read it, {_INSTALL[name]}; or set SUPERIONIC_DATA_DIR elsewhere.",
             )
     for name, folder in _STORAGE.items():
         if executable := _executable(name):
-            return Engine(name, executable, data_dir / folder)
+            return ServerProgram(name, executable, data_dir / folder)
     raise DatabaseError(
         "No database is configured, and no local database server is installed.",
         hint=f"For a local one, {_INSTALL[SECANTUSDB]} (or {_INSTALL[MONGOD]}); for a remote one, "
