@@ -12,7 +12,7 @@ from superionic.errors import FigureError
 from superionic.report.figures.kinds import KINDS
 from superionic.report.tables.export import rows_jsonl
 from superionic.report.tables.labels import write_data_set
-from superionic.report.tables.validation import validations_json
+from superionic.report.tables.validation import VIEW
 from superionic.schemas.label import LabelRow
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report" / "figures"))
@@ -88,7 +88,7 @@ def test_held_out_predictions_give_the_network_a_curve(folder):
 
 def test_arrhenius_from_validations(folder):
     file = folder / "verdicts.json"
-    file.write_text(validations_json([arrhenius_validation()]))
+    file.write_text(VIEW.json([arrhenius_validation()]))
     plot("arrhenius", "m-1", "--data", file, "--out", "arrhenius.svg")
     assert (folder / "arrhenius.svg").stat().st_size > 10_000
     assert "None of 1 documents" in refused("arrhenius", "m-2", "--data", file).message
@@ -99,7 +99,7 @@ def test_arrhenius_from_validations(folder):
 def test_conductivities_of_several_validations(folder):
     file = folder / "verdicts.json"
     two = [arrhenius_validation(), arrhenius_validation((600.0, 900.0), bound_K=None)]
-    file.write_text(validations_json(two))
+    file.write_text(VIEW.json(two))
     plot("conductivities", "--data", file, "--out", "all.png")
     assert (folder / "all.png").stat().st_size > 10_000
     assert "None of 0 validations" in refused("conductivities", "--data", file, "-m", "Na").message

@@ -14,8 +14,7 @@ from campaign_fixtures import TOY, surroundings
 
 from superionic.errors import DiffusionError, NoMobileIonError
 from superionic.report.tables.validation import (
-    validation_table,
-    validations_json,
+    VIEW,
     validations_markdown,
     verdict_counts,
 )
@@ -183,7 +182,7 @@ def test_a_conductor_gets_its_numbers_back(cell):
     assert found.total_wall_time_s == 4.5
     assert found.n_evaluations == 3 * 9001
     assert [warning.code for warning in found.warnings] == []
-    text = validation_table([found])
+    text = VIEW.table([found])
     assert "confirmed" in text
     assert "3 values, 0 bounds" in text
     page = validations_markdown([found])
@@ -193,7 +192,7 @@ def test_a_conductor_gets_its_numbers_back(cell):
     last = page.splitlines()[-1].split(" | ")
     assert [cell.count("±") for cell in last[1:4]] == [1, 1, 1]
     assert verdict_counts([found]) == {"confirmed": 1}
-    assert ValidationDocument.model_validate_json(validations_json([found])[1:-1]) == found
+    assert ValidationDocument.model_validate_json(VIEW.json([found])[1:-1]) == found
 
 
 def test_the_charge_counts_twice(cell):
