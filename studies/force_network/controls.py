@@ -45,7 +45,7 @@ class WithoutAccelerations(ForceNetwork):
     """The same network on positions alone: all accelerations are zero."""
 
     def node_inputs(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the features of atoms at rest."""
+        """Return the features of undisplaced atoms."""
         embedded: Tensor = self.embedding(torch.zeros_like(batch[keys.ACCELERATIONS]))
         return embedded
 

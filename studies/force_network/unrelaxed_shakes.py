@@ -5,8 +5,8 @@ r"""What the relaxation before the shakes is worth to the force network.
         --further FILE --write
 
 Networks of the study, which learn relaxed crystals, predict those of their fold twice: relaxed, and
-as they were given, the force at rest subtracted from the answers either way. The folds are those by
-chemical system of the campaign file; what the study has left in RESULTS is not
+as they were given, the force of the undisplaced crystal subtracted from the answers either way. The
+folds are those by chemical system of the campaign file; what the study has left in RESULTS is not
 trained again. Of further crystals, from experiment, the predictions as given are compared with
 the published ones, of the same network and of relaxed crystals.
 """
@@ -172,7 +172,7 @@ def tables(
     floor_A2_per_ps: float,
     n_resamples: int,
 ) -> str:
-    """Return quality by the number of shakes, and changes by the force at rest."""
+    """Return quality by the number of shakes, and changes by the residual force."""
     lines = [
         "| shakes | R^2, relaxed | R^2, as given | gain of the relaxation | ROC-AUC, relaxed "
         "| ROC-AUC, as given | change (decades, root mean square) |",
@@ -230,7 +230,7 @@ def band(
 
 
 def further_table(path: Path) -> str:
-    """Return changes by the force at rest of crystals that have a published prediction.
+    """Return changes by residual force, of crystals that have a published prediction.
 
     Raises
     ------

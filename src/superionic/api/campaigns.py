@@ -195,7 +195,8 @@ def predict(
     network : path, optional
         A network that ``superionic train`` wrote; by default the one of the package.
     n_shakes : int, optional
-        Shakes of each crystal; by default as many as the network was trained with.
+        Random displacements (shakes) of each crystal; by default as many as the network was
+        trained with.
     relax : {"auto", "cell", "never"}
         Relax positions where a force is above 0.1 eV/A; the cell, too; or nothing.
 

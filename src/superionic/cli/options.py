@@ -130,7 +130,7 @@ Shakes = Annotated[
     typer.Option(
         "--shakes",
         min=1,
-        help="Shakes of each crystal, a force evaluation each.",
+        help="Random displacements (shakes) of each crystal, a force evaluation each.",
         show_default="as the network was trained",
     ),
 ]

@@ -42,10 +42,12 @@ class ShakesDocument(MaterialDocument):
     provenance: dict = Field(
         default_factory=dict, description="What is known of its origin (licence, parent, aliases)."
     )
-    structure: Crystal = Field(description="Crystal at rest, from which the supercell was made.")
+    structure: Crystal = Field(
+        description="Undisplaced crystal, from which the supercell was made."
+    )
     relaxed: bool = Field(description="Whether the crystal was relaxed before.")
     n_supercell_atoms: int = Field(description="Atoms in the supercell that was shaken.")
-    n_shakes: int = Field(description="Shakes.")
+    n_shakes: int = Field(description="Random displacements of the crystal (shakes).")
     seed: int = Field(description="Seed of the displacements.")
     amplitudes_A: list[float] = Field(
         description="Root mean square length of an atom's displacement in each shake, in A (of "

@@ -13,7 +13,7 @@ NOISE_A = (0.6, 0.4, 0.2, 0.1, 0.05)
 """Tolerances in A within which hidden symmetry is looked for."""
 
 TOLERANCES_A = (0.2, 0.1, 0.05, 0.02)
-"""Tolerances in A that are tried on a crystal at rest, the largest first."""
+"""Tolerances in A that are tried on a relaxed crystal, the largest first."""
 
 _TIGHT_A = 0.01
 _LARGEST_STRAIN = 0.02

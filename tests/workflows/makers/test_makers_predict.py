@@ -144,7 +144,7 @@ def test_documents_say_what_the_ensemble_says(maker, candidate, store):
     assert document.spread_shakes == pytest.approx(expected.shake_spread, abs=1e-6)
     assert document.spread_ensemble == pytest.approx(expected.ensemble_spread, abs=1e-6)
     assert (document.n_networks, document.n_shakes, document.flags) == (2, 3, [])
-    # Three shakes and one at rest; the look at the forces before.
+    # Three shakes and one of the undisplaced crystal; the look at the forces before.
     assert (document.n_evaluations, stored.n_evaluations) == (5, 4)
     assert document.task_key == maker.key(candidate)
     assert stored.task_key == found["prepared"]["task_key"] == maker.shakes_key(candidate)

@@ -19,8 +19,8 @@ from superionic.schemas.screen import PreparedDocument, RelaxedDocument
 from superionic.structures.noise import TOLERANCES_A, symmetric_crystals
 from superionic.structures.prepare import PrepareSettings, computed_cell
 
-_AT_REST = 2
-"""Forces up to so many times where a relaxation ends are those of a crystal at rest."""
+_RELAXED_FORCE_RATIO = 2
+"""Forces up to so many times where a relaxation ends are those of a relaxed crystal."""
 
 _LARGEST_RISE_eV_PER_ATOM = 1e-3
 
@@ -228,7 +228,7 @@ def _symmetrised(
     """Return what changes in a document when its noisy crystal is given its symmetry.
 
     The most symmetric crystal is taken that lies within the tolerance, is not higher in energy, and
-    is at rest as much as the relaxed one.
+    has forces no larger than a relaxation leaves.
     """
     found = relaxed.structure
     tolerance_A = maker.symmetry_tolerance_A or 0.0
@@ -238,7 +238,7 @@ def _symmetrised(
         energy_after_eV, force = energy_and_force(one.structure, potential)
         n_evaluations += 1
         rise_eV = (energy_after_eV - energy_eV) / len(found)
-        limit = max(_AT_REST * maker.fmax_eV_per_A, relaxed.max_force_after_eV_per_A)
+        limit = max(_RELAXED_FORCE_RATIO * maker.fmax_eV_per_A, relaxed.max_force_after_eV_per_A)
         if rise_eV > _LARGEST_RISE_eV_PER_ATOM or force > limit:
             continue
         settings = rebuilt(PrepareSettings, prepared.settings, "settings")
@@ -318,7 +318,7 @@ def _document(
                 f"{displacement:.2f} A in {n_steps} steps.",
             )
         )
-        if force_after > _AT_REST * maker.fmax_eV_per_A:
+        if force_after > _RELAXED_FORCE_RATIO * maker.fmax_eV_per_A:
             warnings.append(
                 Warning_(
                     code="relaxation_unconverged",

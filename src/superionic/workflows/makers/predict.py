@@ -40,7 +40,8 @@ class PredictMaker(MaterialMaker):
     network : str or None
         File of a trained ensemble; None takes the one that comes with the package.
     n_shakes : int or None
-        Shakes of each crystal; None takes as many as the network was trained with.
+        Random displacements (shakes) of each crystal; None takes as many as the network was
+        trained with.
     prepare_maker : PrepareMaker
         Makes the crystal calculable.
     relax_maker : RelaxIfNeededMaker or None
