@@ -9,7 +9,7 @@ import yaml
 from campaign_fixtures import write_crystals
 from typer.testing import CliRunner
 
-from superionic.cli import campaigns, candidates, compute, submit
+from superionic.cli import campaigns, candidates, compute, refine, submit
 from superionic.cli.app import app
 from superionic.errors import PotentialNotFoundError, SettingsError
 from superionic.landscape.settings import AdaptiveSettings, LearnedSettings
@@ -18,6 +18,7 @@ from superionic.workflows.makers.table import FLOWS
 
 COMMANDS = {
     **{flow: getattr(compute, flow) for flow in FLOWS if hasattr(compute, flow)},
+    "refine": refine.refine,
     "run": compute.run,
     "submit": submit.submit,
     "candidates": candidates.candidates,
@@ -66,8 +67,6 @@ OF_FLOWS = [
     ("validate", "calculator", "sevennet", {}, "engine.potential", "sevennet"),
     ("validate", "seed", "0", {"seed": 4}, "seed", 0),
     ("validate", "relax", "auto", {"relax_maker": None}, "relax_maker.max_force_eV_per_A", 0.1),
-]
-OF_REFINEMENTS = [  # whose command takes no campaign file
     ("refine", "prior", "sevennet", {}, "prior", "sevennet"),
     ("refine", "max_energies", "20", {}, "refine_maker.settings.max_energies", 20),
     ("refine", "engine", "ase", {}, "refine_maker.engine.__class__.__name__", "AsePointMaker"),
@@ -132,7 +131,7 @@ def parameters(command: str) -> set[str]:
 
 
 def test_each_option_of_each_command_is_tried_here():
-    tried = {(flow, name) for flow, name, *_ in [*OF_FLOWS, *OF_REFINEMENTS]}
+    tried = {(flow, name) for flow, name, *_ in OF_FLOWS}
     for flow in COMMANDS.keys() & FLOWS.keys():
         names = {name for one, name in tried if one == flow}
         assert parameters(flow) - OWN - OF_ALL.keys() == names
@@ -143,9 +142,7 @@ def test_each_option_of_each_command_is_tried_here():
         assert {"paths", "campaign"} < parameters(command)
 
 
-@pytest.mark.parametrize(
-    ("flow", "name", "value", "settings", "path", "expected"), [*OF_FLOWS, *OF_REFINEMENTS]
-)
+@pytest.mark.parametrize(("flow", "name", "value", "settings", "path", "expected"), OF_FLOWS)
 def test_options_of_a_flow_go_before_its_settings(
     asked, flow, name, value, settings, path, expected
 ):
@@ -158,7 +155,7 @@ def test_options_of_a_flow_go_before_its_settings(
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_options_of_another_flow_are_refused_by_name(asked, flow):
-    every = [*OF_FLOWS, *OF_REFINEMENTS]
+    every = OF_FLOWS
     own = {name for one, name, *_ in every if one == flow}
     values = {name: value for _, name, value, *_ in every if name not in own}
     assert values
@@ -189,7 +186,7 @@ def test_options_of_the_campaign_go_before_the_file(asked, command):
         assert campaign.model_copy(update={field: getattr(plain, field)}) == plain
 
 
-@pytest.mark.parametrize("command", ["screen", "label", "predict", "validate", "submit"])
+@pytest.mark.parametrize("command", ["screen", "label", "predict", "validate", "refine", "submit"])
 def test_either_crystals_or_a_campaign_file(asked, command, tmp_path):
     flow = command if command in FLOWS else "screen"
     both, _ = asked(command, flow, str(tmp_path / "crystals"))
@@ -228,6 +225,8 @@ def test_crystals_and_a_flow_are_a_campaign(asked, tmp_path):
         (["validate"], "--top"),
         (["predict", "crystals", "--shakes", "0"], "--shakes"),
         (["predict", "crystals", "--json", "no/folder/x.json"], "no directory"),
+        (["refine", "crystals", "--top", "3", "--id", "mp-1"], "exclude"),
+        (["refine"], "--top"),
         (["run"], "--campaign"),
     ],
 )

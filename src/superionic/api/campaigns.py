@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, overload
 from superionic import defaults
 from superionic.api.rows import Rows
 from superionic.defaults import Relaxation
+from superionic.errors import SettingsError
 from superionic.report.tables.view import view_of
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import LabelRow
@@ -446,7 +447,7 @@ def refine(
     prior : str, optional
         The first potential; by default the setting ``potential``, which is chgnet.
     top : int
-        As many of the best by the policy; 0 means all.
+        As many of the best by the policy; 0 does not choose.
     ids : sequence of str
         Identifiers: these, whatever their rank.
     policy : str
@@ -483,23 +484,16 @@ def refine(
     >>> second[0].prior_potential, second[0].n_evaluations <= 30
     ('chgnet:0.3.0', True)
     """
-    from superionic.workflows.campaign.refining import refine_maker, refine_materials
-
-    maker = refine_maker(mobile, potential, prior=prior, max_energies=max_energies, engine=engine)
-    settings = _settings(database_uri)
-    given = as_list(crystals)
-    best = Best(top=top, policy=policy, ids=tuple(ids)) if top or ids or given else None
-    with _reporter(progress) as reporter:
-        result = refine_materials(
-            maker,
-            settings,
-            reporter,
-            paths=given,
-            best=best,
-            n_workers=workers or settings.workers,
-            prefer_uri=database_uri is not None,
+    if not (top or ids or as_list(crystals)):
+        raise SettingsError(
+            "Nothing is named that could be refined.",
+            hint="Name crystals, identifiers (ids), or how many of the best (top).",
         )
-    return Rows(result.rows, policy, result.failures, database_uri)
+    options = {"prior": prior, "max_energies": max_energies, "engine": engine}
+    best = Best(top=top, policy=policy, ids=tuple(ids)) if top or ids else None
+    campaign = _campaign("refine", crystals, mobile, potential, options, best=best)
+    rows, failures = _run(campaign, workers, database_uri, progress, policy=policy)
+    return Rows(rows, policy, failures, database_uri)
 
 
 def as_list(crystals: Any) -> list[Any]:

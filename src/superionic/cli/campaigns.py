@@ -76,7 +76,7 @@ def campaign_asked(context: typer.Context, flow: str | None) -> "Campaign":
 
     options = given(context)
     file, paths = options.get("campaign"), options.get("paths")
-    best = _best(context, options)
+    best = _best(context, options, flow)
     if file is not None and paths:
         raise typer.BadParameter("Name crystals, or a campaign file with --campaign; not both.")
     if not (file or paths or best):
@@ -109,15 +109,17 @@ def campaign_asked(context: typer.Context, flow: str | None) -> "Campaign":
     return wanted.model_copy(update={"options": wanted.options | own})
 
 
-def _best(context: typer.Context, options: dict[str, Any]) -> Any:
+def _best(context: typer.Context, options: dict[str, Any], flow: str | None) -> Any:
     from superionic.workflows.campaign.definition import Best
+    from superionic.workflows.makers.table import flow_kind
 
     top, ids = options.get("top"), options.get("ids")
     if top and ids:
         raise typer.BadParameter("--top and --id exclude each other.")
     if top or ids:
         return Best(top=top or 0, policy=context.params["policy"], ids=tuple(ids or ()))
-    if "policy" in options and "top" in context.params:
+    ranks_results = flow is not None and flow_kind(flow).part == "landscape"
+    if "policy" in options and "top" in context.params and not ranks_results:
         raise typer.BadParameter("A policy chooses the best: name --top.", param_hint="--policy")
     return None
 
@@ -132,6 +134,7 @@ def compute(
     *,
     known: Sequence[Any] = (),
     finish: Callable[[list[Any]], None] = lambda rows: None,
+    table: "Callable[[CampaignResult], str] | None" = None,
 ) -> None:
     """Run the campaign that a command line asks for on this machine, and show what it gave.
 
@@ -145,6 +148,8 @@ def compute(
         Results from elsewhere.
     finish : callable
         Does what else is to be done with the results, before they are shown.
+    table : callable, optional
+        Returns a result as a table, where the flow's own view is not meant.
     """
     from superionic import defaults
     from superionic.cli.cluster_options import settings_with
@@ -191,8 +196,8 @@ def compute(
         for ion, result in zip(ions, results, strict=False):  # Ctrl-C may have ended it before
             if len(ions) > 1:
                 echo(f"\nMobile {ion}")
-            echo(view.table(result.rows, policy))
-            if note := view.note(result.rows, policy):
+            echo(table(result) if table else view.table(result.rows, policy))
+            if table is None and (note := view.note(result.rows, policy)):
                 echo(note, err=True)
     failures = [one for result in results for one in result.failures]
     if failures:

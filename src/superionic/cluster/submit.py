@@ -137,7 +137,7 @@ def submit(
     potentials = potentials_of(makers[0])
     if not dry_run:
         remove_unfinished_submissions(site.launchpad)
-        if campaign.best is not None:
+        if campaign.best or campaign.kind.starts_from:
             build_screening(site.database, wait=True)
     total = Submission()
     selections: list[Selection] = []
@@ -228,8 +228,13 @@ class _OneIon:
             if self.campaign.crystals:
                 (chosen,) = select(self.campaign, [self.maker])
             best = self.campaign.best
-            self.left_out = best_of(self.site.database, best, self.maker, self.info, chosen)
             yield from chosen.unreadable if self.with_faults else ()
+            if self.starts_from is not None:
+                given = chosen.candidates if self.campaign.crystals else None
+                self.left_out = chosen
+                yield from imported(self.starts_from)(self.maker, self.site.database, given, best)
+                return
+            self.left_out = best_of(self.site.database, best, self.maker, self.info, chosen)
             yield from self.left_out.candidates
             return
         selector = Selector(self.campaign, self.maker)
@@ -255,7 +260,7 @@ class _OneIon:
         total: Submission,
     ) -> None:
         candidates: dict[str, Candidate] = {}
-        if self.starts_from is not None:
+        if self.starts_from is not None and self.campaign.best is None:
             chunk = imported(self.starts_from)(self.maker, self.site.database, chunk)
         for item in chunk:
             if isinstance(item, InputError):

@@ -135,7 +135,7 @@ class Campaign(BaseModel):
         SettingsError
             When a setting does not exist or has a wrong value.
         """
-        return [self._maker_of(ion, self.potential or default_potential) for ion in self.ions]
+        return [self._maker_of(ion, default_potential) for ion in self.ions]
 
     def maker(self, default_potential: str) -> "MaterialMaker":
         """Return the Maker of a campaign with one mobile ion, as :meth:`makers` does.
@@ -153,7 +153,7 @@ class Campaign(BaseModel):
             )
         return found[0]
 
-    def _maker_of(self, ion: "MobileSpecies", potential: str) -> "MaterialMaker":
+    def _maker_of(self, ion: "MobileSpecies", default_potential: str) -> "MaterialMaker":
         from superionic.structures.mobile_ions import exclusion_radius_A
 
         kind = self.kind
@@ -162,7 +162,10 @@ class Campaign(BaseModel):
                 f"The flow '{self.flow}' has no option '{unknown[0]}'.",
                 hint=f"Its options are {', '.join(kind.option_names()) or 'none'}.",
             )
+        potential = self.potential or default_potential
         found: Any = kind.maker_class()(mobile_species=ion.element, potential=potential)
+        if hasattr(found, "prior"):  # the results that it goes on from are of the site's potential
+            found = dataclasses.replace(found, prior=default_potential)
         radius = "landscape_maker.settings.exclusion_radius_A"  # its default depends on the ion
         if hasattr(found, "landscape_maker") and radius not in self.settings:
             value = exclusion_radius_A(ion, self.options.get("radius_A"))

@@ -118,13 +118,13 @@ def run_campaign(
         resolve_database(settings, prefer_uri=prefer_uri, writing=compute) as database,
         database_errors(database),
     ):
-        if campaign.best is not None and compute:
+        if (campaign.best or campaign.kind.starts_from) and compute:
             build_screening(database, wait=True)
         for maker, chosen in zip(makers, selections, strict=True):
-            if campaign.best is not None:
-                chosen = best_of(database, campaign.best, maker, info, chosen)
             if campaign.kind.starts_from is not None:
-                chosen = _with_start(campaign.kind.starts_from, maker, database, chosen)
+                chosen = _with_start(campaign, maker, database, chosen)
+            elif campaign.best is not None:
+                chosen = best_of(database, campaign.best, maker, info, chosen)
             run = _Run(campaign.kind, maker, info, chosen, database, published)
             yield run(reporter, n_workers=n_workers, compute=compute, policy=policy)
 
@@ -132,14 +132,18 @@ def run_campaign(
 def _read(campaign: Campaign, makers: "list[MaterialMaker]") -> list[Selection]:
     if campaign.best is not None and not campaign.crystals:
         return [Selection() for _ in makers]
+    if campaign.kind.starts_from is not None:  # which crystals are the same, their results say
+        campaign = campaign.model_copy(update={"every_copy": True})
     return select(campaign, makers)
 
 
 def _with_start(
-    path: str, maker: "MaterialMaker", database: Database, chosen: Selection
+    campaign: Campaign, maker: "MaterialMaker", database: Database, chosen: Selection
 ) -> Selection:
     """Return a selection whose candidates know the results that they go on from."""
-    found = imported(path)(maker, database, chosen.candidates)
+    start = imported(str(campaign.kind.starts_from))
+    given = chosen.candidates if campaign.crystals else None
+    found = start(maker, database, given, campaign.best)
     candidates = [one for one in found if not isinstance(one, InputError)]
     return replace(
         chosen,
@@ -178,7 +182,8 @@ class _Run:
         """Plan, run, and collect."""
         failures = [unreadable(error) for error in self.broken]
         if compute:
-            self._note_files(failures)
+            if self.kind.starts_from is None:  # what has no result yet is no failure of a file
+                self._note_files(failures)
             adopt(self.database, former_keys(self.maker, self.chosen.candidates))
         keys = {task.candidate.material_id: task.key for task in self.tasks}
         finished = self.published.keys() | self.finished(keys.values())

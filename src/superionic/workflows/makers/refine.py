@@ -11,6 +11,7 @@ from superionic.errors import InputError, SettingsError
 from superionic.potentials.base import PotentialInfo
 from superionic.potentials.registry import parse_spec
 from superionic.schemas.screen import LandscapeDocument
+from superionic.schemas.screening import ScreeningDocument
 from superionic.structures.candidate import Candidate
 from superionic.workflows.jobs.descriptors import DescriptorsMaker
 from superionic.workflows.jobs.points import PointMaker, engine_named
@@ -32,6 +33,8 @@ class ScreenedCandidate(Candidate):
         Key of the work that gave it, and weights of its potential.
     prepared_uuid, relaxed_uuid : str or None
         Jobs that stored how the crystal was prepared and relaxed.
+    row : ScreeningDocument, optional
+        Row of the first potential.
     """
 
     landscape_uuid: str = ""
@@ -39,6 +42,7 @@ class ScreenedCandidate(Candidate):
     weights_sha256: str = ""
     prepared_uuid: str | None = None
     relaxed_uuid: str | None = None
+    row: ScreeningDocument | None = None
 
 
 @dataclass

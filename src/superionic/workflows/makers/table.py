@@ -52,8 +52,9 @@ class FlowKind:
     work_tells_time : bool
         Whether finished results tell how long others take, by the rough cost of a crystal.
     starts_from : str, optional
-        Function of a Maker, the database and candidates, for a flow that goes on from results:
-        returns the candidates with what they start from, and errors.
+        Function of a Maker, the database, candidates or None for all in the database, and which of
+        them are the best, for a flow that goes on from results: returns the candidates with what
+        they start from, and errors.
     """
 
     name: str
@@ -146,6 +147,7 @@ FLOWS: dict[str, FlowKind] = {
             document="superionic.schemas.screen:DescriptorsDocument",
             view="superionic.report.tables.ranking:VIEW",
             done="refined",
+            order="",  # the best first
             results="superionic.workflows.campaign.results:ranked_rows",
             arrays_of="landscape",
             part="landscape",
