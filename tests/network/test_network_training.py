@@ -269,7 +269,7 @@ def test_shakes_that_do_not_fit_together_are_predicted_in_parts(tmp_path, monkey
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[2])
-import test_training as t
+import test_network_training as t
 inner = t.GraphTable.epoch
 def epoch(self, crystals, number, **settings):
     if number == 5:

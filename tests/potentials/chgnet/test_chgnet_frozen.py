@@ -210,9 +210,9 @@ def test_order_batches_and_threads_do_not_matter(model):
 
 def test_cached_code_is_that_of_the_sources():
     folder = Path(chgnet_kernels.__file__).parent
-    sources = [(folder / name).read_bytes() for name in ("compiled.py", "chgnet_layout.py")]
+    sources = [(folder / name).read_bytes() for name in ("compiled.py", "layout.py")]
     digest = hashlib.sha256(b"".join(sources)).hexdigest()[:12]
-    assert digest == chgnet_kernels.BUILT_ON, "set BUILT_ON in chgnet_kernels.py"
+    assert digest == chgnet_kernels.BUILT_ON, "set BUILT_ON in kernels.py"
 
 
 def test_no_positions(model):

@@ -30,8 +30,8 @@ from superionic.potentials.chgnet.layout import (
     Workspace,
 )
 
-BUILT_ON = "93418322dda2"
-"""First digits of the SHA-256 of ``compiled.py`` and ``chgnet_layout.py``, kept by a test.
+BUILT_ON = "933af69a1149"
+"""First digits of the SHA-256 of ``compiled.py`` and ``layout.py``, kept by a test.
 
 The compiled code is cached beside this file, and numba takes it from there while this file's own
 contents are the same, whatever happened to what it imports.
