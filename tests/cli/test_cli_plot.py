@@ -143,8 +143,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_read():
 def drawn_bars(page: Path) -> dict[str, int]:
     """Return name and number of every bar of an interactive figure of the pipeline."""
     text = page.read_text()
-    start = text.index("[", text.index("Plotly.newPlot("))
-    traces, _ = json.JSONDecoder().raw_decode(text[start:])
+    start = text.index("{", text.index("getElementById('figure'), "))
+    traces = json.JSONDecoder().raw_decode(text[start:])[0]["data"]
     numbers = {}
     for trace in traces:
         assert isinstance(trace["x"], list)
@@ -249,7 +249,7 @@ def test_figures_of_the_database(database, folder):
     page = (folder / "landscape-m-1.html").read_text()
     assert "0.42 eV" in page
     assert "1.60 eV" in page
-    assert "percolation path, 0.40 eV" in page
+    assert "path: 0.40 eV" in page
     plot("volume", "m-1", "--out", "volume.svg")
     plot("pipeline", "--out", "pipeline.svg")
     assert "no row of it" in refused("path", "mp-none").message

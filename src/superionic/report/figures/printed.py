@@ -7,6 +7,7 @@ triangles. :data:`PX_PER_IN` pixels are an inch.
 """
 
 import html
+import itertools
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -200,7 +201,7 @@ def _draw(
     panel: "Axes", figure: "PlotlyFigure", traces: list[Any], names: list[list[str]]
 ) -> dict[str, Any]:
     handles: dict[str, Any] = {}
-    colours = iter(list(figure.layout.colorway) * 3)
+    colours = itertools.cycle(figure.layout.colorway)
     for trace in traces:
         x, y = _numbers(trace.x, names[0]), _numbers(trace.y, names[1])
         handle = _bars(panel, trace, x, y) if trace.type == "bar" else None
