@@ -175,7 +175,8 @@ def test_pipeline_counts_rows_and_labels_of_files(folder):
     file, labels = folder / "rows.jsonl", folder / "labels.jsonl"
     found = [
         one.model_copy(update={"label_verdict": None, "label_temperature_K": None})
-        for one in rows()[:3]
+        for one in rows()
+        if one.material_id != "m-3"
     ]
     file.write_text(rows_jsonl(found) + "\n")
     write_data_set([LabelRow.from_document(document(labelled("m-2", 2.0)))], labels)

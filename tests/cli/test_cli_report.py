@@ -63,7 +63,8 @@ def test_a_report_is_written_whatever_is_missing(filled, tmp_path):
     html = path.read_text()
     assert "It is disordered." in html
     assert "row broken" in html  # it cannot be read
-    assert "Its job is not in the database." in html  # descriptors of the second row
+    lost = "The document 'descriptors' that the row was made from is not in the database."
+    assert lost.replace("'", "&#39;") in html  # of the second row
     assert 'id="data-m1-volume"' in html  # those of the first one are there
     assert "policy <code>consensus</code>" in html
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from superionic.cli.console import echo
+from superionic.cli.console import echo, note
 
 if TYPE_CHECKING:
     from superionic.workflows.campaign.definition import Campaign
@@ -197,8 +197,8 @@ def compute(
             if len(ions) > 1:
                 echo(f"\nMobile {ion}")
             echo(table(result) if table else view.table(result.rows, policy))
-            if table is None and (note := view.note(result.rows, policy)):
-                echo(note, err=True)
+            if table is None and (said := view.note(result.rows, policy)):
+                note(said)
     failures = [one for result in results for one in result.failures]
     if failures:
         echo(failures_table(failures), err=to_stdout)

@@ -2,6 +2,7 @@
 
 import typer
 
+from superionic.console import saying
 from superionic.text import printable
 
 
@@ -16,3 +17,9 @@ def echo(text: str, *, err: bool = False) -> None:
         Write to standard error.
     """
     typer.echo(printable(text), err=err)
+
+
+def note(text: str) -> None:
+    """Say something about the result on standard error, unless ``--quiet`` was asked for."""
+    if not saying.quiet:
+        echo(text, err=True)

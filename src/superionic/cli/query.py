@@ -7,7 +7,7 @@ import typer
 
 from superionic import defaults
 from superionic.cli.cluster_options import settings_with
-from superionic.cli.console import echo
+from superionic.cli.console import echo, note
 from superionic.cli.options import DatabaseURI, Policy
 from superionic.schemas.indexes import SortField
 
@@ -132,11 +132,10 @@ def query(
         left = list(rows)
     if output is Format.optimade:
         _write_optimade(left, database)
-    for note in [note for one in together for note in one.notes()[:1]] or ranking.notes():
-        echo(note, err=True)
+    for said in [line for one in together for line in one.notes()[:1]] or ranking.notes():
+        note(said)
     if ranking.left_out and not across:
-        hint = "--mobile, --potential and --settings choose another; --all shows every row."
-        echo(hint, err=True)
+        note("--mobile, --potential and --settings choose another; --all shows every row.")
 
 
 def _write_optimade(rows: "list[ScreeningDocument]", database: str | None) -> None:

@@ -6,6 +6,7 @@ and finds the answers that are there.
 """
 
 import hashlib
+import logging
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from superionic.potentials.base import FrozenFramework, Potential
 if TYPE_CHECKING:
     from ase import Atoms
 
+_log = logging.getLogger(__name__)
 _KEY_BYTES = 32
 _COUNT = struct.Struct("<I")
 
@@ -41,7 +43,8 @@ class RememberingPotential(Potential):
         self.cutoff_A = potential.cutoff_A
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-        self._file: BinaryIO = path.open("r+b")
+        self._file: BinaryIO = path.open("r+b", buffering=0)
+        self._full = False
         self._known = dict(_records(self._file))
 
     def close(self) -> None:
@@ -71,9 +74,14 @@ class RememberingPotential(Potential):
         return self._known.get(key)
 
     def keep(self, key: bytes, energies_eV: NDArray[np.float64]) -> None:
-        """Write an answer down."""
-        self._file.write(key + _COUNT.pack(len(energies_eV)) + energies_eV.tobytes())
-        self._file.flush()
+        """Write an answer down; on a full disk nothing more is remembered, and the work goes on."""
+        if self._full:
+            return
+        try:
+            self._file.write(key + _COUNT.pack(len(energies_eV)) + energies_eV.tobytes())
+        except OSError as error:  # a record that is cut short ends what is read again
+            self._full = True
+            _log.warning("Unfinished landscapes are not kept: %s", error)
 
 
 class _RememberingFramework(FrozenFramework):
