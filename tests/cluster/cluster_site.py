@@ -285,9 +285,9 @@ class Site:
         with self.opened() as site:
             return rerun(site.launchpad, failed_jobs(site.launchpad, causes))
 
-    def status(self) -> JobsStatus:
+    def status(self, campaign: str | None = None) -> JobsStatus:
         with self.opened() as site:
-            return read_status(site.launchpad)
+            return read_status(site.launchpad, campaign)
 
     def database(self) -> Any:
         return self.server.database(self.database_name)

@@ -137,6 +137,9 @@ def test_each_failure_has_its_cause_and_the_rest_goes_on(server, tmp_path, datab
         worker = opened.worker(*WORKER, "--memory-limit", "1.0")
         assert worker.wait(200) == 0, opened.log_text()
         status = opened.status()
+        own, other = opened.status("campaign"), opened.status("another")
+        assert (own.jobs, own.failures) == (status.jobs, status.failures)
+        assert (other.jobs, other.materials, other.failures) == ({}, {}, ())
         causes = {group.cause: group.fw_ids for group in status.failures}
         names = {
             row["fw_id"]: row["spec"]["material_id"] for row in opened.database().fireworks.find({})

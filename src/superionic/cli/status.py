@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 
 
 def status(
+    campaign: Annotated[
+        Path | None,
+        typer.Option(
+            "--campaign",
+            "-c",
+            exists=True,
+            dir_okay=False,
+            help="Count the jobs of this campaign file alone.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
     spool: SpoolDirectory = None,
     launchpad: LaunchpadFile = None,
@@ -29,7 +40,9 @@ def status(
     from superionic.cluster.site import open_site
     from superionic.cluster.spool import Spool
     from superionic.cluster.status import read_status
+    from superionic.workflows.campaign.definition import read_campaign
 
+    name = None if campaign is None else read_campaign(campaign).name
     settings = settings_with(database)
     with open_site(
         settings,
@@ -38,7 +51,7 @@ def status(
         prefer_uri=database is not None,
         require_launchpad=True,
     ) as site:
-        found = read_status(site.launchpad)
+        found = read_status(site.launchpad, name)
     directory = spool_directory(settings, spool)
     waiting = Spool(directory)
     on_disk = {

@@ -29,19 +29,33 @@ _RATE_WINDOW = timedelta(minutes=15)
 _NOTHING = JobsStatus({}, {}, (), 0.0, None, 0, 0)
 
 
-def read_status(launchpad: CampaignLaunchPad) -> JobsStatus:
-    """Read how a launchpad stands; nothing is written."""
+def read_status(launchpad: CampaignLaunchPad, campaign: str | None = None) -> JobsStatus:
+    """Read how a launchpad stands; nothing is written.
+
+    Parameters
+    ----------
+    launchpad : CampaignLaunchPad
+        The launchpad.
+    campaign : str, optional
+        Name of a campaign whose jobs alone are counted. Rate, refusals and lost jobs are those of
+        the whole launchpad, and there is no time left, as its workers serve all campaigns.
+    """
+    of_jobs = {} if campaign is None else {"spec._superionic.campaign": campaign}
+    of_materials = {} if campaign is None else {"metadata.superionic.campaign": campaign}
     jobs = {
-        state: n for state in STATES if (n := launchpad.fireworks.count_documents({"state": state}))
+        state: n
+        for state in STATES
+        if (n := launchpad.fireworks.count_documents({"state": state, **of_jobs}))
     }
     grouped = launchpad.workflows.aggregate(
         [
+            {"$match": of_materials},
             {
                 "$group": {
                     "_id": {"flow": "$metadata.superionic.flow", "state": "$state"},
                     "n": {"$sum": 1},
                 }
-            }
+            },
         ]
     )
     materials: dict[str, dict[str, int]] = defaultdict(dict)
@@ -59,10 +73,10 @@ def read_status(launchpad: CampaignLaunchPad) -> JobsStatus:
     return JobsStatus(
         jobs=jobs,
         materials=dict(materials),
-        failures=tuple(read_failures(launchpad)),
+        failures=tuple(read_failures(launchpad, campaign=campaign)),
         refused=tuple(read_refused(launchpad)),
         jobs_per_minute=rate,
-        time_left_s=60 * n_open / rate if rate > 0 else None,
+        time_left_s=60 * n_open / rate if rate > 0 and campaign is None else None,
         n_lost=len(lost),
         n_locked=launchpad.workflows.count_documents({"locked": {"$exists": True}}),
     )
@@ -131,12 +145,17 @@ def _jobs_per_minute(launchpad: CampaignLaunchPad) -> float:
 
 
 def read_failures(
-    launchpad: CampaignLaunchPad, *, flow: str | None = None, chunk_size: int = 500
+    launchpad: CampaignLaunchPad,
+    *,
+    flow: str | None = None,
+    campaign: str | None = None,
+    chunk_size: int = 500,
 ) -> list[FailedJobs]:
     """Return the failed jobs grouped by cause, the most frequent first."""
     criteria: dict[str, object] = {"state": "FIZZLED"}
-    if flow is not None:
-        criteria["spec._superionic.flow"] = flow
+    for name, wanted in (("flow", flow), ("campaign", campaign)):
+        if wanted is not None:
+            criteria[f"spec._superionic.{name}"] = wanted
     fields = {"fw_id": 1, "name": 1, "spec.material_id": 1, "launches": 1, "_id": 0}
     fields["spec._exception_details"] = 1
     groups: dict[str, list[int]] = defaultdict(list)
