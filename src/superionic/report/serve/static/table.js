@@ -114,7 +114,7 @@ function draw(page) {
   const body = find("rows").tBodies[0];
   body.replaceChildren(...page.data.map((row) => element("tr", {}, ...COLUMNS.map((column) => cell(column, row)))));
   if (!page.data.length) {
-    body.append(element("tr", {}, element("td", { colspan: COLUMNS.length }, "No materials meet the filter.")));
+    body.append(element("tr", {}, element("td", { colspan: COLUMNS.length }, "No materials of this ranking meet the filter.")));
   }
   find("next").disabled = !page.meta.next;
   find("previous").disabled = !visited.length;
