@@ -225,7 +225,10 @@ def descriptors_output(i: int, rng: np.random.Generator) -> dict:
         formula="".join(elements),
         mobile_species="Li",
         task_key=f"{i:064x}",
-        settings={"landscape": {"grid_step_A": 0.25}, "descriptors": {"thresholds_eV": many}},
+        settings={
+            "landscape": {"grid_step_A": 0.25},
+            "descriptors": {"thresholds_eV": [round(0.05 * k, 2) for k in range(1, 21)]},
+        },
         wall_time_s=1.0,
         n_evaluations=1000,
         potential=PotentialDocument(

@@ -5,14 +5,16 @@ import subprocess
 import time
 from collections import Counter
 from datetime import UTC, datetime
-from itertools import pairwise
 
 import numpy as np
 import pytest
 from cluster_site import Site
 from monty.json import jsanitize
 
+from superionic.schemas.document import without_monty
+from superionic.schemas.screening import ScreeningDocument
 from superionic.store.builders.build import build_screening
+from superionic.store.ranking.policies import ranked
 
 pytestmark = pytest.mark.process
 
@@ -36,8 +38,14 @@ def check(site: Site, outputs: list[dict]) -> None:
     rows = list(site.database().screening.find({}))
     assert Counter(r["material_id"] for r in rows) == {o["material_id"]: 1 for o in outputs}
     assert sorted(row["rank"] for row in rows) == list(range(1, len(outputs) + 1))
-    order = sorted(rows, key=lambda row: row["rank"])
-    assert all(a["xi"] >= b["xi"] for a, b in pairwise(order))
+    read = [
+        ScreeningDocument.model_validate(
+            without_monty({name: value for name, value in row.items() if name != "_id"})
+        )
+        for row in rows
+    ]
+    ranks = {row["material_id"]: row["rank"] for row in rows}
+    assert {row.material_id: row.rank for row in ranked(read)} == ranks
 
 
 def test_a_builder_killed_in_the_middle_and_two_at_once(server, tmp_path, database_name, outputs):
