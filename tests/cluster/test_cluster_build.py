@@ -38,12 +38,7 @@ def check(site: Site, outputs: list[dict]) -> None:
     rows = list(site.database().screening.find({}))
     assert Counter(r["material_id"] for r in rows) == {o["material_id"]: 1 for o in outputs}
     assert sorted(row["rank"] for row in rows) == list(range(1, len(outputs) + 1))
-    read = [
-        ScreeningDocument.model_validate(
-            without_monty({name: value for name, value in row.items() if name != "_id"})
-        )
-        for row in rows
-    ]
+    read = [ScreeningDocument.model_validate(without_monty(row)) for row in rows]
     ranks = {row["material_id"]: row["rank"] for row in rows}
     assert {row.material_id: row.rank for row in ranked(read)} == ranks
 

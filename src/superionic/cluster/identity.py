@@ -23,7 +23,8 @@ from superionic.errors import (
 from superionic.potentials.base import PotentialInfo, release, same_release
 from superionic.potentials.registry import identify_potential, parse_spec
 from superionic.potentials.trust import only_allowed
-from superionic.workflows.keys import VERSIONS, digest, versions
+from superionic.schemas.document import digest
+from superionic.workflows.keys import VERSIONS, versions
 
 if TYPE_CHECKING:
     from superionic.workflows.makers.base import FlowMaker

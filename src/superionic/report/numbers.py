@@ -1,12 +1,13 @@
 """Numbers as a reader wants them: with errors, intervals and units."""
 
 from dataclasses import dataclass
-from math import floor, inf, isfinite, log10
+from math import floor, isfinite, log10
 from typing import Any
+
+from superionic.report.tables.intervals import interval_of
 
 NOTHING = "\N{EN DASH}"
 """Stands where there is no number."""
-_KNOWN = 1e-9
 
 
 @dataclass(frozen=True)
@@ -69,18 +70,6 @@ def with_interval(
     if low is None or high is None:
         return plain(value, digits)
     return f"{plain(value, digits)} [{plain(low, digits)}, {plain(high, digits)}]"
-
-
-def interval_of(row: Any, field: str) -> tuple[float, float] | None:
-    """Return the 95 % interval of a number of a learned landscape; None where it is known exactly.
-
-    The upper end is infinite where it is not known.
-    """
-    found = getattr(row, "intervals", {}).get(field)
-    if found is None or found.low is None:
-        return None
-    high = inf if found.high is None else found.high
-    return (found.low, high) if high - found.low > _KNOWN else None
 
 
 def value_text(row: Any, field: str) -> str:

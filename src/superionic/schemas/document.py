@@ -1,5 +1,7 @@
 """The base of all documents: what needs neither crystals nor arrays, so that rows are read soon."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -57,3 +59,14 @@ class Warning_(Document):  # noqa: N801  (Warning is a builtin)
     def from_remarks(cls, remarks: "list[Remark] | tuple[Remark, ...]") -> "list[Warning_]":
         """Return remarks of the physics floors as parts of a document."""
         return [cls(code=remark.code, text=remark.text) for remark in remarks]
+
+
+def digest(content: Any) -> str:
+    """Return the SHA-256 of plain content, such as settings; the order of keys does not matter.
+
+    Examples
+    --------
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

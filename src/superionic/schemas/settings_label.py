@@ -1,6 +1,5 @@
 """The settings of a landscape in a few words: those that numbers can be compared within."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -8,6 +7,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from superionic import defaults
+from superionic.schemas.document import digest
 
 STEPS = ("prepared", "relaxed", "landscape", "descriptors")
 """Steps of a flow whose settings count."""
@@ -69,8 +69,7 @@ def _label(text: str, mobile_species: str) -> str:
     if radius_A not in (None, _usual_radius_A(mobile_species)):
         said.append(f"radius {radius_A:g} A")
     if unusual := _unusual(settings):
-        digest = hashlib.sha256(json.dumps(unusual, sort_keys=True, default=str).encode())
-        said.append(f"settings {digest.hexdigest()[:6]}")
+        said.append(f"settings {digest(unusual)[:6]}")
     return ", ".join(said)
 
 

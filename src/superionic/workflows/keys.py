@@ -14,8 +14,6 @@ Keys that 0.1 made are the same, but for work with a field of ``no_numbers`` tha
 :func:`former_keys` makes those.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,6 +21,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from jobflow import Maker
+
+from superionic.schemas.document import digest
 
 _FORMAT = "1.0"
 """First entry of the text; another one makes all results unknown."""
@@ -175,11 +175,6 @@ def _former() -> Iterator[None]:
         yield
     finally:
         _as_in_0_1.reset(token)
-
-
-def digest(content: Any) -> str:
-    """Return the hash of plain content."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def key_fields(value: Any) -> Any:

@@ -1,8 +1,6 @@
 """Single points by programs: VASP's stand-in, and CP2K for real."""
 
 import json
-import os
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +14,7 @@ from campaign_fixtures import TOY, rock_salt, surroundings
 from jobflow import JobStore, run_locally
 from maggma.stores import MemoryStore
 from pymatgen.core import Lattice, Structure
-from test_jobs_cp2k import PROGRAM, REQUIRED
+from test_jobs_cp2k import PROGRAM, cp2k
 from test_jobs_engines import fake_vasp
 
 from superionic.errors import PotentialNotFoundError
@@ -28,7 +26,7 @@ from superionic.workflows.jobs.points import AsePointMaker, Point, VaspPointMake
 from superionic.workflows.jobs.refine import RefineLandscapeMaker
 from superionic.workflows.makers.refine import RefineMaker
 
-__all__ = ["fake_vasp", "surroundings"]
+__all__ = ["cp2k", "fake_vasp", "surroundings"]
 
 FEW = LearnedSettings(max_energies=8, batch_size=4, n_draws=16)
 ABOUT = {"material_id": "salt", "formula": "LiCl", "mobile_species": "Li"}
@@ -143,13 +141,7 @@ def test_a_calculator_that_is_not_there_is_no_failed_point(surroundings):
 
 
 @pytest.mark.process
-def test_lithium_hydride_is_refined_with_cp2k(surroundings, store, monkeypatch):
-    if shutil.which(PROGRAM) is None:
-        if os.environ.get(REQUIRED) == "1":
-            pytest.fail(f"{PROGRAM} is not on PATH, although {REQUIRED} asks for it")
-        pytest.skip(f"{PROGRAM} is not on PATH; the Debian packages are cp2k and cp2k-data")
-    monkeypatch.delenv("CP2K_DATA_DIR", raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def test_lithium_hydride_is_refined_with_cp2k(surroundings, store, cp2k):
     crystal = Structure.from_spacegroup(
         "Fm-3m", Lattice.cubic(4.08), ["Li", "H"], [[0, 0, 0], [0.5, 0.5, 0.5]]
     ).get_primitive_structure()

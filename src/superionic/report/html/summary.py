@@ -1,6 +1,5 @@
 """What a report says of a campaign as a whole."""
 
-import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from superionic.report.html.scope import COMMAND_OF_PART
+from superionic.schemas.document import digest
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.screening import PARTS, RunSummary, ScreeningDocument
 
@@ -176,8 +176,7 @@ def settings_groups(rows: Sequence[ScreeningDocument]) -> list[SettingsGroup]:
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         if row.duplicate_of is None:
-            text = json.dumps(row.settings, sort_keys=True, default=str)
-            groups[hashlib.sha256(text.encode()).hexdigest()].append(row.settings)
+            groups[digest(row.settings)].append(row.settings)
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     return [SettingsGroup(sha256, len(all_), flat(all_[0])) for sha256, all_ in ordered]
 

@@ -1,9 +1,24 @@
 """Numbers with their 95 % intervals, as text."""
 
+from math import inf, isfinite
+from typing import Any
+
 from superionic.schemas.screening import INTERVAL_FIELDS, ScreeningDocument
 
 _KNOWN = 1e-9
-"""Wide is an interval above this: others belong to numbers that are known."""
+"""Intervals up to this width belong to numbers that are known."""
+
+
+def interval_of(row: Any, field: str) -> tuple[float, float] | None:
+    """Return the 95 % interval of a number of a learned landscape; None where it is known exactly.
+
+    The upper end is infinite where it is not known.
+    """
+    found = getattr(row, "intervals", {}).get(field)
+    if found is None or found.low is None:
+        return None
+    high = inf if found.high is None else found.high
+    return (found.low, high) if high - found.low > _KNOWN else None
 
 
 def with_interval(row: ScreeningDocument, name: str, *, digits: int, exact: int) -> str:
@@ -35,20 +50,14 @@ def with_interval(row: ScreeningDocument, name: str, *, digits: int, exact: int)
     '0.42 [0.40, ?]'
     """
     value: float | None = getattr(row, name)
-    bounds = row.intervals.get(name)
-    if value is None and bounds is None:
+    if value is None and name not in row.intervals:
         is_barrier = name.startswith(("mpe", "barrier"))
         return "none" if is_barrier and row.xi is not None else "-"
-    if bounds is None or _is_known(value, bounds.low, bounds.high):
+    ends = interval_of(row, name)
+    if ends is None:
         return "none" if value is None else f"{value:.{exact}f}"
-    low, high = ("?" if end is None else f"{end:.{digits}f}" for end in (bounds.low, bounds.high))
+    low, high = (f"{end:.{digits}f}" if isfinite(end) else "?" for end in ends)
     return f"{'none' if value is None else f'{value:.{digits}f}'} [{low}, {high}]"
-
-
-def _is_known(value: float | None, low: float | None, high: float | None) -> bool:
-    if value is None or low is None or high is None:
-        return value is None and low is None
-    return high - low <= _KNOWN
 
 
 def interval_columns(row: ScreeningDocument) -> dict[str, float | None]:

@@ -1,14 +1,12 @@
 """From all documents of a material, mobile species, potential and settings to one row."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 
 from superionic.schemas.common import LABEL_TEMPERATURE_K, MaterialDocument, Warning_
-from superionic.schemas.document import Interval
+from superionic.schemas.document import Interval, digest
 from superionic.schemas.label import DiffusionDocument
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.screen import DescriptorsDocument, Origins
@@ -263,13 +261,12 @@ def _label_summary(document: DiffusionDocument) -> LabelSummary:
 
 
 def _run(document: Any, used: bool) -> RunSummary:
-    text = json.dumps(document.settings, sort_keys=True, default=str)
     same = ["kind", "job_uuid", "superionic_version", "n_evaluations", "wall_time_s"]
     return RunSummary(
         **{name: getattr(document, name) for name in same},
         last_updated=document.last_updated.isoformat(),
         used=used,
-        settings_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        settings_sha256=digest(document.settings),
         weights_sha256=document.potential.weights_sha256,
     )
 

@@ -37,6 +37,7 @@ from superionic.potentials.force_field import (
 from superionic.potentials.registry import load_potential
 from superionic.progress import report_progress, report_stage
 from superionic.schemas.common import PotentialDocument, Warning_
+from superionic.schemas.document import digest
 from superionic.schemas.label import DiffusionDocument, findings_of
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
 from superionic.settings import get_settings
@@ -44,7 +45,7 @@ from superionic.structures.mobile_ions import MOBILE_IONS
 from superionic.workflows.jobs.descriptors import finite
 from superionic.workflows.jobs.given import about_structure
 from superionic.workflows.jobs.maker import rebuild_settings
-from superionic.workflows.keys import PARTS, digest, key_fields
+from superionic.workflows.keys import PARTS, key_fields
 
 Crystal: TypeAlias = Structure | RelaxedDocument | PreparedDocument
 

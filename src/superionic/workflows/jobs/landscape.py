@@ -17,6 +17,7 @@ from superionic.potentials.registry import load_potential, parse_spec
 from superionic.potentials.remembering import remembering
 from superionic.progress import report_progress, report_stage
 from superionic.schemas.common import PackedArray, PotentialDocument, Warning_
+from superionic.schemas.document import digest
 from superionic.schemas.screen import (
     LandscapeDocument,
     LandscapePartDocument,
@@ -25,7 +26,7 @@ from superionic.schemas.screen import (
 )
 from superionic.workflows.jobs.given import as_prepared
 from superionic.workflows.jobs.maker import SettingsMaker
-from superionic.workflows.keys import digest, key_fields
+from superionic.workflows.keys import key_fields
 
 if TYPE_CHECKING:
     from superionic.landscape.landscape import Landscape

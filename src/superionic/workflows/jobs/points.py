@@ -23,9 +23,10 @@ from superionic.errors import SettingsError
 from superionic.potentials.ase_calculator import load_ase
 from superionic.potentials.registry import identify_potential, load_potential, parse_spec
 from superionic.schemas.common import PotentialDocument
+from superionic.schemas.document import digest
 from superionic.schemas.screen import PointDocument
 from superionic.workflows.jobs.maker import SettingsMaker
-from superionic.workflows.keys import digest, key_fields
+from superionic.workflows.keys import key_fields
 
 _DECIMALS = 7
 """Of positions in A, in the key of a point."""
@@ -345,14 +346,10 @@ class VaspPointMaker(PointMaker):
     def static_maker(self, structure: Structure) -> Any:
         """Return atomate2's Maker of the calculation of a crystal."""
         from atomate2.vasp.jobs.core import StaticMaker
-        from atomate2.vasp.run import JobType
         from atomate2.vasp.sets.core import StaticSetGenerator
 
-        named = (
-            {}
-            if self.potcar_functional is None
-            else {"user_potcar_functional": self.potcar_functional}
-        )
+        from superionic.workflows.jobs.engines.vasp import potcars, running
+
         tags = self.tags
         if self.magnetic_moments_uB:  # atomate2 has moments of its own for elements without one
             symbols = [element.symbol for element in structure.composition.elements]
@@ -363,17 +360,9 @@ class VaspPointMaker(PointMaker):
             user_kpoints_settings={"reciprocal_density": self.reciprocal_density},
             auto_ispin=False,
             auto_ismear=False,
-            **named,
+            **potcars(self.potcar_functional),
         )
-        maker = StaticMaker(
-            input_set_generator=generator,
-            write_input_set_kwargs={"potcar_spec": self.potcar_spec},
-        )
-        if self.custodian is None:
-            maker.run_vasp_kwargs = {"job_type": JobType.DIRECT}
-        else:
-            maker.run_vasp_kwargs["custodian_kwargs"] = dict(self.custodian)
-        return maker
+        return running(StaticMaker, generator, self.potcar_spec, self.custodian)
 
     @job(output_schema=PointDocument)
     def make(

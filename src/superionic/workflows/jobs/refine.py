@@ -25,7 +25,7 @@ from superionic.potentials.base import PotentialInfo
 from superionic.potentials.registry import load_potential, parse_spec
 from superionic.progress import report_progress, report_stage
 from superionic.schemas.common import PotentialDocument, Warning_
-from superionic.schemas.document import without_monty
+from superionic.schemas.document import digest, without_monty
 from superionic.schemas.screen import LandscapeDocument, PointDocument, PriorDocument
 from superionic.workflows.jobs.maker import SettingsMaker
 from superionic.workflows.jobs.points import (
@@ -36,7 +36,7 @@ from superionic.workflows.jobs.points import (
     engine_named,
     uuid_of,
 )
-from superionic.workflows.keys import digest, key_fields
+from superionic.workflows.keys import key_fields
 
 BATCH_SIZE = 4
 

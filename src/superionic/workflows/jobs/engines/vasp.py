@@ -5,9 +5,8 @@ that the one before has left. A segment that is finished is kept in the data dir
 that a chain that was killed is gone on with from there.
 """
 
-import hashlib
-import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -16,9 +15,10 @@ from typing import Any
 import numpy as np
 from ase import units as ase_units
 from atomate2.vasp.flows.md import MultiMDMaker
-from atomate2.vasp.jobs.base import vasp_job
+from atomate2.vasp.jobs.base import BaseVaspMaker, vasp_job
 from atomate2.vasp.jobs.md import MDMaker
 from atomate2.vasp.run import JobType
+from atomate2.vasp.sets.base import VaspInputGenerator
 from atomate2.vasp.sets.core import MDSetGenerator
 from jobflow import CURRENT_JOB, Flow, Maker, Response, job
 from pymatgen.core import Structure
@@ -27,6 +27,7 @@ from pymatgen.io.vasp import Kpoints
 from superionic.dynamics.integrators import thermal_velocities
 from superionic.errors import DiffusionError, SettingsError
 from superionic.schemas.common import PotentialDocument
+from superionic.schemas.document import digest
 from superionic.schemas.validation import TrajectoryDocument
 from superionic.settings import get_settings
 from superionic.workflows.jobs.engines.base import (
@@ -125,33 +126,21 @@ class VaspEngine(EngineMaker):
             user_incar_settings={"RANDOM_SEED": [seed, 0, 0], **_INCAR, **self.incar},
             user_kpoints_settings=Kpoints() if self.gamma_only else {},
             sort_structure=False,  # the order of the atoms is that of the document
-            **(
-                {}
-                if self.potcar_functional is None
-                else {"user_potcar_functional": self.potcar_functional}
-            ),
+            **potcars(self.potcar_functional),
         )
-        maker = VaspSegmentMaker(
-            input_set_generator=generator,
-            write_input_set_kwargs={"potcar_spec": self.potcar_spec},
-        )
-        if self.custodian is None:
-            maker.run_vasp_kwargs = {"job_type": JobType.DIRECT}
-        else:
-            maker.run_vasp_kwargs["custodian_kwargs"] = dict(self.custodian)
-        return maker
+        return running(VaspSegmentMaker, generator, self.potcar_spec, self.custodian)
 
     def identity(self) -> PotentialDocument:
         """Return what gives the forces: functional, and a hash of what else is set."""
         import atomate2
 
         tags = {**_INCAR, **self.incar}
-        digest = _digest([tags, self.gamma_only, self.potcar_functional])
+        sha256 = digest([tags, self.gamma_only, self.potcar_functional])
         return PotentialDocument(
             family="vasp",
-            name=f"{tags.get('METAGGA') or tags.get('GGA') or 'default'}-{digest[:8]}",
+            name=f"{tags.get('METAGGA') or tags.get('GGA') or 'default'}-{sha256[:8]}",
             package_version=f"atomate2 {atomate2.__version__}",
-            weights_sha256=digest,
+            weights_sha256=sha256,
         )
 
     @job
@@ -367,5 +356,35 @@ def _with_velocities(structure: Structure, temperature_K: float, seed: int) -> S
     return started
 
 
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+def potcars(functional: str | None) -> dict[str, str]:
+    """Return what an input set of atomate2 is told of the PAW data; nothing for its own."""
+    return {} if functional is None else {"user_potcar_functional": functional}
+
+
+def running(
+    make: Callable[..., BaseVaspMaker],
+    generator: VaspInputGenerator,
+    potcar_spec: bool,
+    custodian: dict[str, Any] | None,
+) -> Any:
+    """Return a Maker of atomate2 that writes these inputs and runs VASP as the settings say.
+
+    Parameters
+    ----------
+    make : callable
+        The class of the Maker.
+    generator : VaspInputGenerator
+        Its inputs.
+    potcar_spec : bool
+        Whether names of PAW data are written in place of the data.
+    custodian : dict or None
+        Arguments of custodian; None runs without it.
+    """
+    maker: Any = make(
+        input_set_generator=generator, write_input_set_kwargs={"potcar_spec": potcar_spec}
+    )
+    if custodian is None:
+        maker.run_vasp_kwargs = {"job_type": JobType.DIRECT}
+    else:
+        maker.run_vasp_kwargs["custodian_kwargs"] = dict(custodian)
+    return maker
