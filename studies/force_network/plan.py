@@ -22,13 +22,13 @@ from superionic.network.crossvalidation import (
 )
 from superionic.network.data import TrainingSet
 from superionic.network.labels import Descriptors
-from superionic.network.processes import in_processes
 from superionic.network.settings import (
     LabelRules,
     NetworkSettings,
     ShakeSettings,
     settings_to_dict,
 )
+from superionic.processes import in_processes
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import threading
 import time
-import warnings
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -261,17 +260,13 @@ def serve(connection: Connection, setup: ProcessSetup) -> None:
     def stop(signum: int, frame: FrameType | None) -> None:
         stopping.set()
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides what Ctrl-C means
     signal.signal(signal.SIGTERM, stop)
-    _exit_with_parent()
-    warnings.filterwarnings("ignore")
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in ("launchpad", "rocket.launcher", "jobflow"):
         logging.getLogger(name).propagate = False
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - FireWorks and jobflow log there
-    _use_threads(setup.n_threads)
     with setup.database.open() as database:
         retry = RetryPolicy(setup.patience_s)
         store = SpoolingJobStore(database.job_store, retry)
@@ -344,22 +339,3 @@ def _work_left(launchpad: CampaignLaunchPad, fworker: Any) -> bool:
         )
     except DatabaseAwayError as error:
         raise StopProcessError(str(error)) from None
-
-
-def _use_threads(n_threads: int) -> None:
-    """Limit the threads of numerical libraries, those that are loaded later included."""
-    os.environ["OMP_NUM_THREADS"] = str(n_threads)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(n_threads)
-
-
-def _exit_with_parent() -> None:
-    """End this process soon after its parent has gone, however the parent went."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

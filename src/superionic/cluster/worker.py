@@ -1,13 +1,10 @@
 """A worker: processes that launch jobs, and the supervisor that looks after them."""
 
-import multiprocessing
 import signal
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
@@ -27,6 +24,7 @@ from superionic.cluster.process import (
 from superionic.cluster.recovery import JobEnd, Recovery, recover_process
 from superionic.cluster.spool import Spool, SpoolError
 from superionic.errors import DatabaseError, SuperionicError
+from superionic.processes import Child, Children, Gone
 from superionic.store.database.stores import Database
 
 _POLL_S = 0.25
@@ -78,16 +76,13 @@ class Limits:
     grace_s: float = 30.0
 
 
-@dataclass
-class _Child:
-    process: BaseProcess
-    connection: Connection
+@dataclass(eq=False)
+class _Child(Child):
     owner: str | None = None
     job: Started | None = None
     since: float = field(default_factory=time.monotonic)
     n_jobs: int = 0
     job_end: JobEnd | None = None
-    open: bool = True
 
 
 def run_worker(
@@ -148,7 +143,7 @@ class _Supervisor:
         self.limits = limits
         self.say = say
         self.report = WorkerReport()
-        self.children: list[_Child] = []
+        self.children = Children(_Child, serve, setup, setup.n_threads)
         self.n_requests = 0
         self.stop_at: float | None = None
         self.false_starts = 0
@@ -157,16 +152,11 @@ class _Supervisor:
 
     def run(self) -> WorkerReport:
         Spool(self.setup.spool).check()
-        with self._signals():
-            try:
-                for _ in range(self.n_processes):
-                    self._start()
-                while self.children:
-                    self._look()
-            finally:
-                for child in self.children:
-                    child.process.kill()
-                    child.process.join()
+        with self._signals(), self.children:
+            for _ in range(self.n_processes):
+                self.children.start()
+            while self.children.running:
+                self._look()
         if self.database_away:
             raise DatabaseError(
                 f"The database was away for more than {self.setup.patience_s:g} s.",
@@ -195,50 +185,30 @@ class _Supervisor:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=serve, args=(theirs, self.setup), daemon=True)
-        process.start()
-        theirs.close()
-        self.children.append(_Child(process, ours))
-
     def _look(self) -> None:
         """Hear what the processes say, and look after those that are silent."""
-        by_connection = {child.connection: child for child in self.children if child.open}
-        sentinels = [child.process.sentinel for child in self.children]
-        ready = wait([*by_connection, *sentinels], timeout=_POLL_S)
-        for connection, child in by_connection.items():
-            if connection in ready:
-                self._hear(child)
+        for child, message in self.children.hear(_POLL_S):
+            if isinstance(message, Hello):
+                child.owner = message.owner
+            elif isinstance(message, Started):
+                child.job, child.since = message, time.monotonic()
+                child.n_jobs += 1
+                self.false_starts = 0
+            elif isinstance(message, Ended):
+                self._ended(child, message)
+            elif isinstance(message, Gone):
+                self._bury(child, message.exit_code)
         if self.n_requests and self.stop_at is None:
             self.say(f"Stopping: jobs have {self.limits.grace_s:g} s to finish.")
             self.stop_at = time.monotonic() + self.limits.grace_s
-            for child in self.children:
+            for child in self.children.running:
                 child.process.terminate()
         over = self.stop_at is not None and (time.monotonic() > self.stop_at or self.n_requests > 1)
-        for child in list(self.children):
-            if not child.process.is_alive():
-                self._bury(child)
-            elif over:
-                self._kill(child, HANDED_BACK)
-            else:
+        for child in self.children.running:
+            if not over:
                 self._check_limits(child)
-
-    def _hear(self, child: _Child) -> None:
-        try:
-            while child.connection.poll():
-                message = child.connection.recv()
-                if isinstance(message, Hello):
-                    child.owner = message.owner
-                elif isinstance(message, Started):
-                    child.job, child.since = message, time.monotonic()
-                    child.n_jobs += 1
-                    self.false_starts = 0
-                elif isinstance(message, Ended):
-                    self._ended(child, message)
-        except (EOFError, OSError):
-            child.open = False
+            elif child.job_end is None:
+                self._kill(child, HANDED_BACK)
 
     def _ended(self, child: _Child, message: Ended) -> None:
         took_s = time.monotonic() - child.since
@@ -276,16 +246,9 @@ class _Supervisor:
     def _kill(self, child: _Child, job_end: JobEnd) -> None:
         child.job_end = job_end
         child.process.kill()
-        child.process.join()
-        self._bury(child)
 
-    def _bury(self, child: _Child) -> None:
+    def _bury(self, child: _Child, code: int | None) -> None:
         """Put right what a process left behind, and replace it where that is useful."""
-        child.process.join()
-        self._hear(child)
-        self.children.remove(child)
-        child.connection.close()
-        code = child.process.exitcode
         if code == EXIT_DATABASE_AWAY:
             self.database_away = True
             return
@@ -294,7 +257,7 @@ class _Supervisor:
         if code == EXIT_SPOOL and not self.spool_full:
             self.say(f"Results cannot be written to {self.setup.spool}: no further jobs are taken.")
             self.spool_full = True
-            for other in self.children:
+            for other in self.children.running:
                 other.process.terminate()  # it finishes the job at hand
         quiet = self.stop_at is not None or code == EXIT_SPOOL
         died = child.job_end is None and not quiet
@@ -323,7 +286,7 @@ class _Supervisor:
                     hint="Look at the messages above.",
                 )
         if self.stop_at is None:
-            self._start()
+            self.children.start()
 
     def _tell(self, child: _Child, found: Recovery, died: bool) -> None:
         name = f"{child.job.material_id} {child.job.job}" if child.job else "no job"

@@ -1,12 +1,7 @@
 """A worker process: runs flows one after the other and writes what becomes of them."""
 
-import os
-import signal
-import sys
-import threading
 import time
 import traceback
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -35,19 +30,13 @@ class WorkerSetup:
         Where results go.
     maker : FlowMaker
         Makes the flow of a candidate.
-    n_threads : int
-        Threads of torch.
     directory : str
         Where jobs may leave files; whoever made it removes it.
-    parent_pid : int
-        Process that the worker ends with.
     """
 
     database: DatabaseSpec
     maker: FlowMaker
-    n_threads: int
     directory: str
-    parent_pid: int
 
 
 @dataclass(frozen=True)
@@ -74,14 +63,8 @@ def work(connection: Connection, setup: WorkerSetup) -> None:
     setup : WorkerSetup
         What to run and where to store it.
     """
-    # Ctrl-C reaches the whole process group; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _exit_with_parent(setup.parent_pid)
-    warnings.filterwarnings("ignore")
     with suppress(SuperionicError):  # each task will say so
         setup.maker.info()
-    if "torch" in sys.modules:  # not every potential needs it
-        sys.modules["torch"].set_num_threads(setup.n_threads)
     with setup.database.open() as database, suppress(EOFError, BrokenPipeError):
         while True:
             task: Task = connection.recv()
@@ -148,14 +131,3 @@ def failure_document(task: Task, error: Exception, maker: FlowMaker) -> FailureD
         traceback=trace,
         last_updated=utc_now().isoformat(),
     )
-
-
-def _exit_with_parent(parent: int) -> None:
-    """End this process soon after its parent has gone, however the parent went."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -1,22 +1,14 @@
 """Run the flows of many candidates in worker processes of this machine."""
 
-import multiprocessing
-import os
-import signal
-import sys
 import tempfile
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from types import ModuleType
 
 from superionic.cores import threads_per_process, usable_cores
-from superionic.errors import DatabaseError, SuperionicError
+from superionic.errors import DatabaseError
+from superionic.processes import Child, Children, Gone, ProcessDiedError
 from superionic.progress import Progress
 from superionic.schemas.common import utc_now
 from superionic.schemas.document import without_monty
@@ -47,16 +39,8 @@ _BUILD_PAUSES = 20.0
 """A build is followed by a pause so many times as long."""
 
 
-class WorkerDiedError(SuperionicError):
-    """The process that computed a material ended without a word."""
-
-    code = "worker_died"
-
-
-@dataclass
-class _Worker:
-    process: BaseProcess
-    connection: Connection
+@dataclass(eq=False)
+class _Worker(Child):
     task: Task | None = None
 
 
@@ -105,10 +89,11 @@ def run_tasks(
     n_workers = max(1, min(n_workers, len(tasks)))
     n_threads = threads_per_process(n_workers)
     with tempfile.TemporaryDirectory(prefix="superionic-") as directory:
-        setup = WorkerSetup(database.spec, maker, n_threads, directory, os.getpid())
+        setup = WorkerSetup(database.spec, maker, directory)
         claims = database.screening._collection.database[CLAIMS_COLLECTION]
-        with Leases(claims) as leases:
-            return _run_with(setup, _Claims(tasks, database, leases, finished), reporter, n_workers)
+        with Leases(claims) as leases, Children(_Worker, work, setup, n_threads) as workers:
+            left = _Claims(tasks, database, leases, finished)
+            return _run_with(workers, left, maker, reporter, n_workers)
 
 
 def run_and_build(
@@ -210,115 +195,64 @@ class _Claims:
 
 
 def _run_with(
-    setup: WorkerSetup, claims: _Claims, reporter: Reporter, n_workers: int
+    workers: Children[_Worker],
+    claims: _Claims,
+    maker: FlowMaker,
+    reporter: Reporter,
+    n_workers: int,
 ) -> list[Outcome]:
-    context = multiprocessing.get_context("spawn")
     database = claims.database
     builds = _Builds(database)
-    workers: list[_Worker] = []
     outcomes: list[Outcome] = []
-
-    def start() -> None:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(theirs, setup), daemon=True)
-        with _ignored_interrupts(), _without_script():
-            process.start()
-        theirs.close()
-        worker = _Worker(process, ours)
-        workers.append(worker)
-        assign(worker)
 
     def assign(worker: _Worker) -> None:
         worker.task = None
         while isinstance(found := claims.next(), Outcome):
             reporter.started(found.task)
             finish(found)
-        if found is None:
-            if not claims.left:
-                worker.connection.close()
-                workers.remove(worker)
-                worker.process.join()
-            return
-        worker.task = found
-        reporter.started(found)
-        with suppress(BrokenPipeError):  # it has just died, which its connection tells, too
-            worker.connection.send(found)
+        if found is not None:
+            worker.task = found
+            reporter.started(found)
+            worker.tell(found)
+        elif not claims.left:
+            workers.dismiss(worker)
 
     def finish(outcome: Outcome) -> None:
         outcomes.append(outcome)
         builds.behind = True
         reporter.finished(outcome)
 
-    try:
-        for _ in range(n_workers):
-            start()
-        while workers:
-            idle = [worker for worker in workers if worker.task is None]
-            busy = [worker.connection for worker in workers if worker.task is not None]
-            builds.build_if_due()
-            ready = wait(busy, timeout=_LOOK_EVERY_S if idle or builds.behind else None)
-            for worker in idle:  # others are at all that is left
+    for _ in range(n_workers):
+        assign(workers.start())
+    while workers.running:
+        idle = [worker for worker in workers.running if worker.task is None]
+        builds.build_if_due()
+        heard = workers.hear(_LOOK_EVERY_S if idle or builds.behind else None)
+        for worker, message in heard:
+            task = worker.task
+            if task is not None and isinstance(message, Progress):
+                reporter.progress(task, message)
+            elif isinstance(message, DatabaseLost):
+                raise lost(database, message.text)
+            elif task is not None and isinstance(message, Finished):
+                finish(Outcome(task, message.failure))
+                claims.give_back(task)
                 assign(worker)
-            for worker in [one for one in workers if one.connection in ready]:
-                task = worker.task
-                assert task is not None
-                try:
-                    message = worker.connection.recv()
-                except (EOFError, ConnectionResetError):
-                    worker.process.join()
-                    workers.remove(worker)
-                    finish(_died(task, worker.process, database, setup.maker))
+            elif isinstance(message, Gone):
+                if task is not None:
+                    finish(_died(task, message, database, maker))
                     claims.give_back(task)
-                    if claims.left:
-                        start()
-                    continue
-                if isinstance(message, Progress):
-                    reporter.progress(task, message)
-                elif isinstance(message, Finished):
-                    finish(Outcome(task, message.failure))
-                    claims.give_back(task)
-                    assign(worker)
-                elif isinstance(message, DatabaseLost):
-                    raise lost(database, message.text)
-    finally:
-        for worker in workers:
-            worker.process.terminate()
-        for worker in workers:
-            worker.process.join()
+                if claims.left:
+                    assign(workers.start())
+        for worker in idle:  # others are at all that is left
+            if worker in workers.running:
+                assign(worker)
     return outcomes
 
 
-@contextmanager
-def _ignored_interrupts() -> Iterator[None]:
-    """Ignore Ctrl-C for a moment, and in processes that are started now until they decide."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-@contextmanager
-def _without_script() -> Iterator[None]:
-    """Start processes that do not run the script again from which they are started.
-
-    A script that calls :func:`superionic.screen` without asking for ``__name__`` would start
-    workers that start workers. They need nothing of it.
-    """
-    script = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = script
-
-
-def _died(task: Task, process: BaseProcess, database: Database, maker: FlowMaker) -> Outcome:
-    error = WorkerDiedError(
-        f"The worker process ended with exit code {process.exitcode} (-9: killed, often for lack "
+def _died(task: Task, end: Gone, database: Database, maker: FlowMaker) -> Outcome:
+    error = ProcessDiedError(
+        f"The worker process ended with exit code {end.exit_code} (-9: killed, often for lack "
         "of memory).",
         hint="Run again with fewer workers (--workers 1), or a coarser grid (--step).",
     )
