@@ -21,8 +21,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic.errors import SuperionicError
 from superionic.landscape.grid import Grid, plain_shape
-from superionic.potentials.models import MODELS, models_here
-from superionic.potentials.registry import load_potential
+from superionic.potentials.registry import MODELS, load_potential, models_here
 
 CRYSTALS = Path(__file__).parents[1] / "workflows" / "example_crystals"
 FIRST = "chgnet:0.3.0"

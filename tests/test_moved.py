@@ -14,13 +14,12 @@ from superionic import moved
 from superionic.workflows.jobs.landscape import LandscapeMaker
 
 GONE = {
-    *("diffusion.elastic_band", "evaluation.paths", "landscape.hop"),
-    *("jobs.hop", "schemas.hop"),
+    *("diffusion.elastic_band", "evaluation.paths"),
     *(f"surrogate.{name}" for name in ("controls", "descriptors", "pretraining", "run_study")),
     *(f"surrogate.{name}" for name in ("study", "study_data", "study_settings", "summary")),
-    "surrogate.unlabelled",
+    *("surrogate.unlabelled", "cluster.portions"),
 }
-"""Modules of studies, which no campaign has ever stored anything of."""
+"""Modules of studies and of a helper, which no campaign has ever stored anything of."""
 
 
 @pytest.fixture

@@ -20,12 +20,13 @@ MOVED: dict[str, str] = {
     "superionic.cli.study_progress": "superionic.cli.training_progress",
     "superionic.cluster.build": "superionic.store.builders.build",
     "superionic.cluster.campaign_file": "superionic.workflows.campaign.definition",
+    "superionic.cluster.estimate": "superionic.workflows.campaign.forecast",
     "superionic.cluster.flows": "superionic.workflows.makers.table",
     "superionic.cluster.lease": "superionic.store.database.lease",
     "superionic.cluster.names": "superionic.store.builders.names",
     "superionic.cluster.owner": "superionic.store.database.owner",
     "superionic.cluster.patience": "superionic.cluster.retry",
-    "superionic.cluster.portions": "superionic.store.builders.portions",
+    "superionic.cluster.rerun": "superionic.cluster.repair",
     "superionic.collection": "superionic.store.collection",
     "superionic.database": "superionic.store.database",
     "superionic.database.engines": "superionic.store.database.programs",
@@ -37,7 +38,12 @@ MOVED: dict[str, str] = {
     "superionic.diffusion.neighbours": "superionic.potentials.chgnet.neighbours",
     "superionic.flows": "superionic.workflows.makers",
     "superionic.jobs": "superionic.workflows.jobs",
+    "superionic.jobs.hop": "studies.hops.maker",
     "superionic.jobs.keys": "superionic.workflows.keys",
+    "superionic.landscape.hop": "studies.hops.hop",
+    "superionic.network.fold_metrics": "superionic.network.metrics",
+    "superionic.network.processes": "superionic.processes",
+    "superionic.network.shake_cache": "superionic.network.training_data",
     "superionic.potentials.chgnet_device": "superionic.potentials.chgnet.device",
     "superionic.potentials.chgnet_frozen": "superionic.potentials.chgnet.frozen",
     "superionic.potentials.chgnet_kernels": "superionic.potentials.chgnet.kernels",
@@ -51,6 +57,7 @@ MOVED: dict[str, str] = {
     "superionic.potentials.chgnet_pack": "superionic.potentials.chgnet.pack",
     "superionic.potentials.compiled": "superionic.potentials.chgnet.compiled",
     "superionic.potentials.gated_kernels": "superionic.potentials.chgnet.gated_kernels",
+    "superionic.potentials.models": "superionic.potentials.registry",
     "superionic.query": "superionic.api.rows",
     "superionic.ranking": "superionic.store.ranking",
     "superionic.ranking.indexes": "superionic.schemas.indexes",
@@ -60,20 +67,28 @@ MOVED: dict[str, str] = {
     "superionic.report.html.reading": "superionic.report.documents",
     "superionic.report.labels": "superionic.report.tables.labels",
     "superionic.report.links": "superionic.report.html.links",
-    "superionic.report.orderings": "superionic.report.tables.orderings",
+    "superionic.report.orderings": "superionic.report.tables.ranking",
     "superionic.report.predictions": "superionic.report.tables.predictions",
     "superionic.report.ranking": "superionic.report.tables.ranking",
+    "superionic.report.serve.limits": "superionic.report.serve.security",
+    "superionic.report.tables.orderings": "superionic.report.tables.ranking",
     "superionic.report.tables_page": "superionic.report.tables.page",
     "superionic.report.text_table": "superionic.report.tables.text_table",
     "superionic.report.validation": "superionic.report.tables.validation",
+    "superionic.schemas.hop": "studies.hops.document",
     "superionic.serve": "superionic.report.serve",
+    "superionic.store.builders.orphans": "superionic.store.builders.build",
     "superionic.store.database.engines": "superionic.store.database.programs",
     "superionic.structures.abundance": "superionic.structures.filters",
     "superionic.surrogate": "superionic.network",
     "superionic.workflows.campaign.engine": "superionic.workflows.campaign.local",
     "superionic.workflows.campaign.worker": "superionic.workflows.campaign.local_worker",
+    "superionic.workflows.jobs.hop": "studies.hops.maker",
 }
-"""Former paths of modules and packages, and their paths now; the longest that fits counts."""
+"""Former paths of modules and packages, and their paths now; the longest that fits counts.
+
+Those of ``studies`` are found where that folder is, in a checkout of the repository.
+"""
 
 
 class _Moved(MetaPathFinder, Loader):

@@ -17,8 +17,8 @@ from superionic.errors import SettingsError
 from superionic.network.crossvalidation import FoldResult
 from superionic.network.data import LabelSet
 from superionic.network.ensemble import MemberTask, write_ensemble
-from superionic.network.fold_metrics import fold_metrics, loss_curve, without_conductors
 from superionic.network.labels import read_labels
+from superionic.network.metrics import fold_metrics, loss_curve, without_conductors
 from superionic.network.settings import (
     LabelRules,
     NetworkSettings,

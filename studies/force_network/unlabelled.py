@@ -14,8 +14,8 @@ from superionic.network.settings import (
     LabelRules,
     ShakeSettings,
 )
-from superionic.network.shake_cache import cached_shakes
 from superionic.network.shakes import Shakes, atoms_of
+from superionic.network.training_data import cached_shakes
 from superionic.potentials.base import Potential
 from superionic.structures.readers import read_candidates
 

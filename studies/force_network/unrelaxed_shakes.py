@@ -37,11 +37,10 @@ from superionic.network.data import LabelledCrystal, LabelSet, TrainingSet
 from superionic.network.labels import read_labels
 from superionic.network.metrics import metric_cell, metrics
 from superionic.network.settings import LabelRules, ShakeSettings
-from superionic.network.shake_cache import shake_all
 from superionic.network.shakes import atoms_of
 from superionic.network.train import MAIN
 from superionic.network.training import predict_crystals
-from superionic.network.training_data import TrainingReporter
+from superionic.network.training_data import TrainingReporter, shake_all
 from superionic.potentials.base import Potential
 from superionic.potentials.registry import load_potential
 from superionic.structures import Candidate, read_candidates

@@ -21,7 +21,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from superionic.cluster.recovery import Recovery, recover
-from superionic.cluster.rerun import failed_jobs, rerun
+from superionic.cluster.repair import failed_jobs, rerun
 from superionic.cluster.retry import RetryPolicy
 from superionic.cluster.site import Site as OpenSite
 from superionic.cluster.site import read_launchpad

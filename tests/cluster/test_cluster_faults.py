@@ -17,8 +17,7 @@ from pymongo.errors import AutoReconnect
 
 from superionic.cluster import process
 from superionic.cluster.recovery import Recovery, end_lost_launches, recover_process
-from superionic.cluster.repair import release, repair_workflow, reserved
-from superionic.cluster.rerun import rerun
+from superionic.cluster.repair import release, repair_workflow, rerun, reserved
 from superionic.cluster.retry import RetryPolicy
 from superionic.cluster.site import read_launchpad
 from superionic.cluster.spool import Result, Spool, SpoolingJobStore

@@ -1,5 +1,6 @@
 """Potentials by name: what is accepted, what is refused and with which words."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -15,7 +16,14 @@ from superionic.errors import PotentialError, PotentialNotFoundError
 from superionic.potentials import identities, registry
 from superionic.potentials.base import PotentialInfo, same_release
 from superionic.potentials.identities import files_of, known_identity
-from superionic.potentials.registry import diagnose_potentials, load_potential, parse_spec
+from superionic.potentials.registry import (
+    MODELS,
+    diagnose_models,
+    diagnose_potentials,
+    load_potential,
+    models_here,
+    parse_spec,
+)
 from superionic.potentials.selfcheck import distorted, reference_crystals
 from superionic.settings import get_settings
 
@@ -265,3 +273,32 @@ def test_an_identity_is_known_again_until_a_file_changes(tmp_path, monkeypatch):
 def test_the_identity_that_is_known_again_is_that_of_the_loaded_potential():
     first = registry.identify_potential("chgnet")
     assert registry.identify_potential("chgnet") == first == load_potential("chgnet").info
+
+
+def test_specifications_are_canonical_and_each_is_there_once():
+    assert [str(parse_spec(one.spec)).replace(" ", "") for one in MODELS] == [
+        one.spec for one in MODELS
+    ]
+    assert len({one.spec for one in MODELS}) == len(MODELS)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.spec)
+def test_a_model_that_is_named_is_there(model):
+    """Its weights lie in the package: nothing is downloaded."""
+    if importlib.util.find_spec(model.package) is None:
+        pytest.skip(f"{model.package} is not installed")
+    assert load_potential(model.spec, check=False).info.weights_sha256
+
+
+def test_the_doctor_names_them_and_leaves_out_what_is_not_installed(monkeypatch):
+    assert MODELS[0] in models_here()
+    finding = diagnose_models()
+    assert finding.ok is None
+    assert "chgnet:r2scan" in finding.text
+    found = importlib.util.find_spec
+
+    def without(name, *arguments):
+        return None if name == "sevenn" else found(name, *arguments)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    assert "sevennet" not in diagnose_models().text

@@ -29,8 +29,8 @@ def rerun(
 
     Jobs whose worker is gone are not failed but lost: run 'superionic recover' first.
     """
-    from superionic.cluster.rerun import all_first_jobs, failed_jobs
-    from superionic.cluster.rerun import rerun as rerun_jobs
+    from superionic.cluster.repair import all_first_jobs, failed_jobs
+    from superionic.cluster.repair import rerun as rerun_jobs
     from superionic.cluster.site import open_site
 
     if everything and (cause or lost):

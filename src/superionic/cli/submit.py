@@ -95,11 +95,11 @@ def submit(
     """
     from pymongo.errors import PyMongoError
 
-    from superionic.cluster.estimate import estimate_time_s
     from superionic.cluster.site import open_site
     from superionic.cluster.submit import submit as submit_campaign
     from superionic.errors import DatabaseError
     from superionic.potentials.registry import load_potential
+    from superionic.workflows.campaign.forecast import estimate_time_s
 
     named = None if campaign is not None and "flow" not in given(context) else flow
     wanted = campaign_asked(context, named)

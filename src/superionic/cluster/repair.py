@@ -1,15 +1,16 @@
-"""Putting right what a dead process left in workflows: locks, half-written states, jobs taken.
+"""Putting right what is left in workflows: locks, half-written states, jobs taken or failed.
 
 Everything takes the lock, or the reservation, from the one who was seen to hold it and from no
 other, so that two may try at once.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from superionic.cluster.launchpad import SPEC_KEY_FIELD, CampaignLaunchPad, failure_action
+from superionic.cluster.status import read_failures
 from superionic.store.database.owner import is_dead
 
 WORKER_DIED = "worker_died"
@@ -145,3 +146,60 @@ def release(launchpad: CampaignLaunchPad, fw_id: int, holder: str | None) -> boo
             {"$set": {f"fw_states.{fw_id}": "READY"}},
         )
     return released is not None
+
+
+def failed_jobs(launchpad: CampaignLaunchPad, causes: Iterable[str] = ()) -> list[int]:
+    """Return the Fireworks that failed, of given causes or of all.
+
+    Parameters
+    ----------
+    launchpad : CampaignLaunchPad
+        The launchpad.
+    causes : iterable of str
+        Names of causes as 'superionic status' shows them; without any, all.
+    """
+    wanted = set(causes)
+    return [
+        fw_id
+        for group in read_failures(launchpad)
+        if not wanted or group.cause in wanted
+        for fw_id in group.fw_ids
+    ]
+
+
+def all_first_jobs(launchpad: CampaignLaunchPad) -> list[int]:
+    """Return the first job of each workflow of superionic that has ended, whatever its end."""
+    rows = launchpad.workflows.find(
+        {"metadata.superionic": {"$exists": True}, "state": {"$in": ["COMPLETED", "FIZZLED"]}},
+        {"nodes": 1, "parent_links": 1},
+    )
+    return [
+        node
+        for row in rows
+        for node in row["nodes"]
+        if not row.get("parent_links", {}).get(str(node))
+    ]
+
+
+def rerun(
+    launchpad: CampaignLaunchPad,
+    fw_ids: Iterable[int],
+    progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Let Fireworks run again, with a clean record of deaths; return how many will.
+
+    Parameters
+    ----------
+    launchpad : CampaignLaunchPad
+        The launchpad.
+    fw_ids : iterable of int
+        The Fireworks.
+    progress : callable
+        Hears of the number so far.
+    """
+    n_rerun = 0
+    for fw_id in fw_ids:
+        launchpad.fireworks.update_one({"fw_id": fw_id}, {"$unset": {"spec._superionic.deaths": 1}})
+        n_rerun += len(launchpad.rerun_fw(fw_id))
+        progress(n_rerun)
+    return n_rerun

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
+from maggma.utils import grouper
 from pymongo.errors import BulkWriteError
 
 from superionic.cluster.identity import described, potentials_of
@@ -16,7 +17,6 @@ from superionic.errors import InputError
 from superionic.potentials.base import PotentialInfo
 from superionic.store.builders.build import build_screening
 from superionic.store.builders.names import record_names
-from superionic.store.builders.portions import portions
 from superionic.store.database.finished import adopt, finished_keys
 from superionic.store.database.owner import is_dead
 from superionic.structures.candidate import Candidate
@@ -184,7 +184,7 @@ class _OneIon:
             duplicates = same.keys()
             if not self.dry_run:
                 record_names(self.site.database, same, self.maker.mobile_species)
-        for chunk in portions(self.candidates(), CHUNK_SIZE):
+        for chunk in grouper(self.candidates(), CHUNK_SIZE):
             self._submit_chunk(chunk, duplicates, total)
             self.progress(f"{total.n_read} read, {total.n_submitted} new")
 
@@ -212,7 +212,7 @@ class _OneIon:
         members = {keys[i]: chosen.names[i] for i in chosen.repeated() if keys[i]}
         finished: set[str] = set()
         queued: set[str] = set()
-        for chunk in portions(members, CHUNK_SIZE):
+        for chunk in grouper(members, CHUNK_SIZE):
             older = {then: now for key in chunk for then, now in former[key].items()}
             done, waiting = self.known(chunk, older)
             finished |= done

@@ -18,11 +18,16 @@ from superionic.network.card import MEASURES, model_card
 from superionic.network.crossvalidation import FoldResult, FoldTask, Split, run_fold
 from superionic.network.data import LabelledCrystal, LabelSet, TrainingSet
 from superionic.network.ensemble import EnsembleSettings, MemberTask, write_ensemble
-from superionic.network.fold_metrics import fold_metrics, loss_curve, without_conductors
 from superionic.network.inference import Ensemble
 from superionic.network.labels import read_labels
-from superionic.network.metrics import SPLIT_TEXT, metric_cell, metrics
-from superionic.network.processes import in_processes
+from superionic.network.metrics import (
+    SPLIT_TEXT,
+    fold_metrics,
+    loss_curve,
+    metric_cell,
+    metrics,
+    without_conductors,
+)
 from superionic.network.settings import (
     LabelRules,
     NetworkSettings,
@@ -36,6 +41,7 @@ from superionic.network.training_data import TrainingData, TrainingReporter
 from superionic.potentials.base import PotentialInfo
 from superionic.potentials.batched import resolve_device
 from superionic.potentials.registry import load_potential
+from superionic.processes import in_processes
 from superionic.yaml_file import read_yaml
 
 MAIN = "force network"

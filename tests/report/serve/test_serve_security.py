@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from serve_fixtures import SEEN_BY_A_BROWSER
 
 from superionic.errors import SettingsError
-from superionic.report.serve.limits import RateLimiter
-from superionic.report.serve.security import host_name, safe_next
+from superionic.report.serve.security import RateLimiter, host_name, safe_next
 from superionic.report.serve.sessions import SESSION_LASTS_S, Guard
 from superionic.report.serve.settings import TOKEN_VARIABLE, ServeSettings, find_token
 from superionic.store.database.addresses import is_loopback

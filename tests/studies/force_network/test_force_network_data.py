@@ -18,7 +18,7 @@ from superionic.network.settings import (
     LabelRules,
     ShakeSettings,
 )
-from superionic.network.shake_cache import cached_shakes, shake_all
+from superionic.network.training_data import cached_shakes, shake_all
 
 SHAKES = ShakeSettings(n_shakes=2, min_image_distance_A=4.0)
 RULES = LabelRules()

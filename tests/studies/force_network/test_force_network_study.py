@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,15 +34,14 @@ from studies.force_network.summary import (
     repeatability,
     summarise,
 )
-from superionic.errors import NetworkError, SettingsError
+from superionic.errors import SettingsError
 from superionic.network import keys
 from superionic.network.batches import GraphTable
 from superionic.network.crossvalidation import FoldTask
 from superionic.network.ensemble import calibration_of, train_ensemble
-from superionic.network.fold_metrics import without_conductors
 from superionic.network.inference import Ensemble
+from superionic.network.metrics import without_conductors
 from superionic.network.model import ForceNetwork
-from superionic.network.processes import in_processes
 from superionic.network.settings import NetworkSettings, ShakeSettings, TrainingSettings
 from superionic.network.train import MAIN
 from superionic.settings import get_settings
@@ -457,12 +455,6 @@ def test_other_descriptors_are_other_runs(tmp_path, data):
     one, other = places(numbers(0.0)), places(numbers(1.0))
     assert {name for name in one if name.startswith("mean")} == one & other
     assert places(numbers(0.0)) == one
-
-
-def test_a_process_that_dies_is_named():
-    with pytest.raises(NetworkError, match="ended without a word"):
-        in_processes(os._exit, [9, 9], 2)
-    assert in_processes(abs, [-1, 2, -3], 2) == [1, 2, 3]
 
 
 def test_command_from_labels_to_an_ensemble(tmp_path, monkeypatch):

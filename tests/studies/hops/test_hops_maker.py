@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from jobflow import run_locally
+from monty.json import MontyDecoder
 from pymatgen.core import Lattice, Structure
 
 from studies.hops.elastic_band import BandSettings, elastic_band, relax_positions
@@ -82,3 +83,8 @@ def test_a_band_finds_a_known_saddle():
         elastic_band(
             start, Atoms("LiBr", start.positions, cell=start.cell, pbc=True), make, settings
         )
+
+
+def test_documents_of_when_hops_were_in_the_package_are_read():
+    stored = HopMaker(band=True).as_dict() | {"@module": "superionic.jobs.hop"}
+    assert MontyDecoder().process_decoded(stored) == HopMaker(band=True)

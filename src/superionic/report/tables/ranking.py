@@ -8,10 +8,10 @@ from typing import Any
 
 from superionic import defaults
 from superionic.report.tables.intervals import interval_columns, with_interval
-from superionic.report.tables.orderings import orderings_table
 from superionic.report.tables.text_table import html_table, text_table
 from superionic.report.tables.view import View
 from superionic.schemas.failure import FailureDocument
+from superionic.schemas.orderings import Spread
 from superionic.schemas.screening import INTERVAL_FIELDS, Part, ScreeningDocument
 from superionic.store.collection.ranking import ranking_name
 from superionic.text import csv_lines
@@ -265,3 +265,32 @@ def failures_html(failures: Sequence[FailureDocument]) -> str:
         return ""
     cells = [(one.material_id, one.code, f"{one.message} {one.hint}".strip()) for one in failures]
     return html_table([("could not be computed", False), ("", False), ("", False)], cells)
+
+
+def orderings_table(rows: Sequence[ScreeningDocument]) -> str:
+    """Return one line for each disordered crystal: best, mean and spread over its orderings.
+
+    Parameters
+    ----------
+    rows : sequence of ScreeningDocument
+        Those without orderings are passed over.
+    """
+    names = ("n", "barrier (eV)", "3D barrier (eV)", "Xi: best / mean / spread")
+    summaries = {row.parent_id: row.orderings for row in rows if row.orderings is not None}
+    cells = [
+        (
+            str(parent),
+            str(summary.n_orderings),
+            _numbers(summary.mpe_eV),
+            _numbers(summary.barrier_3d_eV),
+            _numbers(summary.xi),
+        )
+        for parent, summary in summaries.items()
+    ]
+    return text_table([("orderings of", False), *((name, True) for name in names)], cells)
+
+
+def _numbers(spread: Spread | None) -> str:
+    if spread is None:
+        return "none"
+    return f"{spread.best:.3g} / {spread.mean:.3g} / {spread.spread:.2g}"

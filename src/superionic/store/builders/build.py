@@ -1,23 +1,23 @@
 """The screening collection kept up to date: by one builder at a time, with several processes."""
 
-import multiprocessing
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from bson import ObjectId
 from maggma.core import Store
+from maggma.utils import grouper
 
+from superionic.processes import in_processes
 from superionic.store.builders.arrays import OrphanedArrays, orphaned_arrays, remove_arrays
 from superionic.store.builders.documents import IDENTITY, OF_ROWS, RowIdentity, identity_and_version
 from superionic.store.builders.names import link_names
-from superionic.store.builders.orphans import orphaned_rows, remove_rows
-from superionic.store.builders.portions import portions
 from superionic.store.builders.screening import (
     ScreeningBuilder,
     changed_rows,
@@ -30,6 +30,7 @@ from superionic.store.database.stores import Database, DatabaseSpec
 
 LEASES_COLLECTION = "builders"
 CHUNK_SIZE = 100
+_QUERY_SIZE = 500
 _LEASE = "screening"
 _OVERLAP_S = 600
 _LOOK_EVERY_S = 0.5
@@ -134,12 +135,20 @@ def _build_all(
     changed, found, newest = changed_materials(outputs, screening, after)
     newest = newest or after
     n_done = 0
-    chunks = list(portions(changed, CHUNK_SIZE))
-    for size in _built(database, chunks, n_processes):
+    chunks = list(grouper(changed, CHUNK_SIZE))
+
+    def built(number: int, chunk: list[str], size: int) -> None:
+        nonlocal n_done
         n_done += size
         if not leases.holds(lease):
             raise _LeaseLostError
         progress(n_done, len(changed))
+
+    if n_processes > 1 and len(chunks) > 1:
+        opened = partial(_open_in_process, database.spec, os.getpid())
+        in_processes(_build_in_process, chunks, n_processes, built, opened)
+    else:
+        in_processes(partial(_build, database), chunks, 1, built)
     orphans = orphaned_rows(outputs, screening, found) if after is None else []
     pruned = prune and bool(orphans)
     if pruned:
@@ -228,16 +237,6 @@ def _build_in_process(materials: list[str]) -> int:
     return _build(_DATABASE, materials)
 
 
-def _built(database: Database, chunks: list[list[str]], n_processes: int) -> Iterator[int]:
-    if n_processes <= 1 or len(chunks) <= 1:
-        for chunk in chunks:
-            yield _build(database, chunk)
-        return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(n_processes, _open_in_process, (database.spec, os.getpid())) as pool:
-        yield from pool.imap_unordered(_build_in_process, chunks)
-
-
 def watch_screening(
     database: Database,
     *,
@@ -277,3 +276,54 @@ def watch_screening(
         say(report)
         if keep_on():
             time.sleep(interval_s)
+
+
+def orphaned_rows(outputs: Store, screening: Store, found: Iterable[RowIdentity]) -> list[str]:
+    """Return the keys of rows that no document stands behind.
+
+    A row of a further name goes with the row of the crystal that was computed.
+
+    Parameters
+    ----------
+    outputs : Store
+        jobflow's document store, connected.
+    screening : Store
+        The screening collection, connected.
+    found : iterable of RowIdentity
+        All rows that documents were found for.
+    """
+    properties = ["key", "duplicate_of", *RowIdentity._fields]
+    computed: set[RowIdentity] = set()
+    copies: dict[RowIdentity, RowIdentity] = {}
+    for row in screening.query({}, properties=properties):
+        of = RowIdentity(*(row.get(name) or "" for name in RowIdentity._fields))
+        if row.get("duplicate_of") is None:
+            computed.add(of)
+        else:
+            copies[of] = of._replace(material_id=row["duplicate_of"])
+    # A landscape whose documents are gone is not lost as long as the row has any document.
+    known = {row.without_settings for row in found}
+    without = [row for row in computed if row.without_settings not in known]
+    # Another command may have written documents and rows since: rows come after their documents.
+    held = _with_documents(outputs, sorted({row.material_id for row in without}))
+    gone = {row for row in without if not held & {row.without_settings, row.material_id}}
+    gone |= {copy for copy, of in copies.items() if of in gone or of not in computed}
+    return sorted(row.key for row in gone)
+
+
+def remove_rows(screening: Store, keys: Iterable[str]) -> None:
+    """Remove rows by their keys; ranks of the others are as they were."""
+    screening.remove_docs({"key": {"$in": list(keys)}})
+
+
+def _with_documents(outputs: Store, materials: list[str]) -> set[RowIdentity | str]:
+    """Return what documents are of, and the materials of those that do not say it."""
+    held: set[RowIdentity | str] = set()
+    for start in range(0, len(materials), _QUERY_SIZE):
+        wanted = {"output.material_id": {"$in": materials[start : start + _QUERY_SIZE]}}
+        for row in outputs.query({**OF_ROWS, **wanted}, properties=IDENTITY):
+            try:
+                held.add(identity_and_version(row["output"])[0].without_settings)
+            except (KeyError, TypeError, ValueError):
+                held.add(str(row["output"]["material_id"]))
+    return held

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from maggma.utils import grouper
 from pymongo import UpdateOne
 
 from superionic.store.builders.documents import joined
-from superionic.store.builders.portions import portions
 from superionic.store.builders.screening import link_duplicates, read_rows
 from superionic.store.database.stores import Database
 
@@ -47,7 +47,7 @@ def record_names(database: Database, same: Mapping[str, str], mobile_species: st
         )
         for name, same_as in sorted(same.items())
     ]
-    for chunk in portions(writes, _CHUNK_SIZE):
+    for chunk in grouper(writes, _CHUNK_SIZE):
         names.bulk_write(chunk, ordered=False)
 
 
@@ -69,13 +69,13 @@ def link_names(database: Database, changed: Collection[str] | None = None) -> in
     else:
         for record in names.find({"linked": False}):
             records[record["_id"]] = record
-        for chunk in portions(changed, _CHUNK_SIZE):
+        for chunk in grouper(changed, _CHUNK_SIZE):
             for record in names.find({"same_as": {"$in": chunk}}):
                 records[record["_id"]] = record
     wanted: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for record in records.values():
         wanted[record["same_as"], record["mobile_species"]].append(record)
-    for chunk in portions(sorted({material for material, _ in wanted}), _CHUNK_SIZE):
+    for chunk in grouper(sorted({material for material, _ in wanted}), _CHUNK_SIZE):
         criteria = {"material_id": {"$in": chunk}, "duplicate_of": None}
         for row in read_rows(database.screening, criteria):
             members = wanted.get((row.material_id, row.mobile_species), ())

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
+from superionic.potentials.base import PotentialInfo
 from superionic.progress import Progress
+from superionic.store.database.stores import Database
 
 LEAST_SHARE = 0.05
 """Share of a crystal that must be done before its own pace is believed."""
@@ -15,6 +17,7 @@ _LONGER = 0.25
 _FEWEST_SAMPLES = 2
 _NEAREST = 3
 _FAR = 10.0
+_SAMPLE = 300
 
 
 @dataclass
@@ -149,3 +152,57 @@ def duration(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.0f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Time of a campaign on one process.
+
+    Parameters
+    ----------
+    seconds : float or None
+        None when nothing of the kind has been computed.
+    n_sample : int
+        Finished materials that the estimate rests on.
+    """
+
+    seconds: float | None
+    n_sample: int
+
+    @property
+    def text(self) -> str:
+        """What to tell the user."""
+        if self.seconds is None:
+            return (
+                "Time: unknown, since no material is finished with this potential; submit a few "
+                "and look at 'superionic status'."
+            )
+        return (
+            f"Time: about {self.seconds / 3600:.1f} hours of one process, judged by "
+            f"{self.n_sample} finished materials (good within a factor of two or three)."
+        )
+
+
+def estimate_time_s(database: Database, info: PotentialInfo, work: float) -> Estimate:
+    """Return the time of a campaign on one process.
+
+    Parameters
+    ----------
+    database : Database
+        Finished materials.
+    info : PotentialInfo
+        The potential.
+    work : float
+        Sum of ``Candidate.work`` of its materials.
+    """
+    criteria = {
+        "output.kind": "descriptors",
+        "output.potential.weights_sha256": info.weights_sha256,
+    }
+    fields = ["output.volume_A3", "output.n_atoms", "output.total_wall_time_s"]
+    rows = database.job_store.docs_store.query(criteria, properties=fields, limit=_SAMPLE)
+    rates = [
+        output["total_wall_time_s"] / (output["volume_A3"] * output["n_atoms"] ** 2)
+        for output in (row["output"] for row in rows)
+    ]
+    return Estimate(median(rates) * work if rates else None, len(rates))

@@ -13,6 +13,7 @@ from superionic.structures.crystals import Crystal, as_candidate
 from superionic.structures.hashing import structure_hash
 from superionic.workflows.jobs.maker import SettingsMaker
 from superionic.workflows.jobs.prepare import PrepareForFlowMaker, PrepareMaker
+from superionic.workflows.jobs.relax import RelaxIfNeededMaker
 from superionic.workflows.keys import task_key
 
 
@@ -40,6 +41,7 @@ class MaterialMaker(SettingsMaker):
     mobile_species: str
     potential: str
     prepare_maker: PrepareMaker
+    relax_maker: RelaxIfNeededMaker | None = None
 
     def make(
         self,
@@ -72,10 +74,7 @@ class MaterialMaker(SettingsMaker):
             When the flow cannot be run as it is set.
         """
         crystal = as_argument(structure, material_id, source, provenance)
-        bound = self.bound()
-        first = bound.first_job(crystal)
-        jobs = [first, *bound.steps(first)]
-        return self.flow_of(jobs, crystal["material_id"])
+        return self.flow_of(self.bound().jobs(crystal), crystal["material_id"])
 
     def bound(self) -> Self:
         """Return the Maker as its jobs are told, whatever way it is written."""
@@ -123,15 +122,25 @@ class MaterialMaker(SettingsMaker):
         """Return the key that the documents of the first jobs carry."""
         return self.key(candidate)
 
-    def steps(self, prepare: Job) -> list[Job]:
-        """Return the jobs after the first one; the output of the last is that of the flow."""
-        raise NotImplementedError
+    def jobs(self, crystal: Mapping[str, Any]) -> list[Job]:
+        """Return the jobs of a crystal: it is prepared, relaxed if the flow does that, and used."""
+        prepare: Job = PrepareForFlowMaker(name=self.prepare_maker.name, flow=self).make(**crystal)
+        if self.relax_maker is None:
+            return [prepare, *self.steps(prepare, prepare)]
+        relax: Job = self.relax_maker.make(prepare.output, self.potential)
+        return [prepare, relax, *self.steps(relax, prepare)]
 
-    def first_job(self, crystal: Mapping[str, Any]) -> Job:
-        """Return the job that prepares a crystal for this flow."""
-        maker = PrepareForFlowMaker(name=self.prepare_maker.name, flow=self)
-        job: Job = maker.make(**crystal)
-        return job
+    def steps(self, crystal: Job, prepare: Job) -> list[Job]:
+        """Return the jobs after preparation and relaxation; the last gives the flow its output.
+
+        Parameters
+        ----------
+        crystal : Job
+            Gives the crystal to be used: the relaxation, or the preparation where there is none.
+        prepare : Job
+            Knows where it came from.
+        """
+        raise NotImplementedError
 
     def flow_of(self, jobs: list[Job], material_id: str | None) -> Flow:
         """Return the flow of some jobs with the name of the material."""

@@ -120,15 +120,9 @@ class LabelMaker(MaterialMaker):
         same.md_maker = content
         return task_key(candidate.material_id, structure_hash(candidate.structure), same)
 
-    def steps(self, prepare: Job) -> list[Job]:
-        """Return the jobs after the first one."""
-        jobs = []
-        crystal = prepare.output
-        if self.relax_maker is not None:
-            relax = self.relax_maker.make(prepare.output, self.potential)
-            jobs.append(relax)
-            crystal = relax.output
-        return [*jobs, self.md_maker.make(crystal, prepared=prepare.output)]
+    def steps(self, crystal: Job, prepare: Job) -> list[Job]:
+        """Return the jobs after preparation and relaxation."""
+        return [self.md_maker.make(crystal.output, prepared=prepare.output)]
 
 
 def n_atoms_supercell(candidate: Candidate) -> float:

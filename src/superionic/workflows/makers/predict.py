@@ -170,8 +170,7 @@ class PredictMaker(MaterialMaker):
         bound = self.bound()
         jobs: list[Any] = []
         if shakes is None:
-            jobs = [bound.first_job(crystal)]
-            jobs += bound.steps(jobs[0])
+            jobs = bound.jobs(crystal)
             shakes = jobs[-1].output
         predict = PredictForFlowMaker(network=bound.network, flow=bound).make(
             shakes,
@@ -181,13 +180,9 @@ class PredictMaker(MaterialMaker):
         )
         return self.flow_of([*jobs, predict], crystal["material_id"])
 
-    def steps(self, prepare: Job) -> list[Job]:
-        """Return the jobs between the first one and the prediction; the last makes the shakes."""
-        jobs = [prepare]
-        if self.relax_maker is not None:
-            jobs.append(self.relax_maker.make(prepare.output, self.potential))
-        shake_maker = self.bound_shake_maker()
-        return [*jobs[1:], shake_maker.make(jobs[-1].output, self.potential, prepare.output)]
+    def steps(self, crystal: Job, prepare: Job) -> list[Job]:
+        """Return the job between relaxation and prediction: it makes the shakes."""
+        return [self.bound_shake_maker().make(crystal.output, self.potential, prepare.output)]
 
     def bound_shake_maker(self) -> ShakeMaker:
         """Return what shakes, with all settings.

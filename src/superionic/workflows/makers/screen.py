@@ -134,16 +134,11 @@ class ScreenMaker(MaterialMaker):
             maker = replace(maker, relax_maker=replace(relax, symmetry_tolerance_A=None))
         return task_key(candidate.material_id, structure_hash(candidate.structure), maker)
 
-    def steps(self, prepare: Job) -> list[Job]:
-        """Return the jobs after the first one."""
-        jobs = []
-        relax = None
-        if self.relax_maker is not None:
-            relax = self.relax_maker.make(prepare.output, self.potential)
-            jobs.append(relax)
-        crystal = prepare.output if relax is None else relax.output
-        landscape = self.landscape_maker.make(crystal, self.potential)
-        descriptors = self.descriptors_maker.make(
-            landscape.output, prepare.output, None if relax is None else relax.output
-        )
-        return [*jobs, landscape, descriptors]
+    def steps(self, crystal: Job, prepare: Job) -> list[Job]:
+        """Return the jobs after preparation and relaxation."""
+        landscape = self.landscape_maker.make(crystal.output, self.potential)
+        relaxed = None if crystal is prepare else crystal.output
+        return [
+            landscape,
+            self.descriptors_maker.make(landscape.output, prepare.output, relaxed),
+        ]

@@ -131,15 +131,9 @@ class ValidateMaker(MaterialMaker):
             changes["relax_maker"] = relax_before_forces(relax)
         return replace(self, engine=runs, **changes)
 
-    def steps(self, prepare: Job) -> list[Job]:
-        """Return the jobs after the first one."""
-        jobs: list[Any] = []
-        crystal, potential = prepare.output, self.potential
-        if self.relax_maker is not None:
-            relax = self.relax_maker.make(prepare.output, self.potential)
-            jobs.append(relax)
-            crystal, potential = relax.output, relax.output.potential
-        cell = self.supercell_maker.make(crystal, prepared=prepare.output)
+    def steps(self, crystal: Job, prepare: Job) -> list[Job]:
+        """Return the jobs after preparation and relaxation."""
+        cell = self.supercell_maker.make(crystal.output, prepared=prepare.output)
         engine = self.bound_engine()
         # The hottest first: it tells soonest of a material that melts or does not conduct.
         order = sorted(self.temperatures_K, reverse=True)
@@ -151,10 +145,11 @@ class ValidateMaker(MaterialMaker):
         ]
         for run, temperature_K in zip(runs, order, strict=True):
             run.update_metadata({"temperature_K": temperature_K})
+        potential = self.potential if crystal is prepare else crystal.output.potential
         confirm = ConfirmForFlowMaker(flow=self).make(
             cell.output, [run.output for run in runs], potential=potential
         )
-        return [*jobs, cell, *runs, confirm]
+        return [cell, *runs, confirm]
 
     def confirm_maker(self) -> ConfirmMaker:
         """Return what judges the runs."""

@@ -4,8 +4,8 @@ import pytest
 from part_documents import prediction
 from screening_helpers import add, descriptors, outputs_store, screening_store
 
+from superionic.store.builders.build import orphaned_rows, remove_rows
 from superionic.store.builders.documents import IDENTITY, OF_ROWS
-from superionic.store.builders.orphans import orphaned_rows, remove_rows
 from superionic.store.builders.run import run_builder
 from superionic.store.builders.screening import (
     ScreeningBuilder,
