@@ -4,7 +4,8 @@ import dataclasses
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -108,7 +109,7 @@ def rebuilt(kind: type[T], value: Any, whole: str) -> T:
     return kind(**content)
 
 
-def nested_fields(kind: type) -> list[tuple[str, type]]:
+def _nested_fields(kind: type) -> tuple[tuple[str, type], ...]:
     """Return the fields of a dataclass that are dataclasses (or None), each with its class."""
     found = []
     for field in dataclasses.fields(kind):
@@ -118,10 +119,10 @@ def nested_fields(kind: type) -> list[tuple[str, type]]:
         nested = [one for one in kinds if dataclasses.is_dataclass(one) and isinstance(one, type)]
         if len(nested) == 1:
             found.append((field.name, nested[0]))
-    return found
+    return tuple(found)
 
 
-def type_of(kind: type, name: str) -> Any:
+def _type_of(kind: type, name: str) -> Any:
     """Return the type of one field.
 
     One alone: atomate2's Makers have fields whose types exist for type checkers only.
@@ -132,6 +133,10 @@ def type_of(kind: type, name: str) -> Any:
         return typing.get_type_hints(field, vars(sys.modules[owner.__module__]))[name]
     except NameError:
         return Any
+
+
+nested_fields: Callable[[type], tuple[tuple[str, type], ...]] = cache(_nested_fields)
+type_of: Callable[[type, str], Any] = cache(_type_of)
 
 
 def _is_instance(value: Any) -> bool:

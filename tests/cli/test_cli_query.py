@@ -89,7 +89,7 @@ def test_a_ranking_is_of_one_potential_ion_and_set_of_settings_and_says_so(fille
     for others in (
         [descriptors("mp-1", xi=0.4, potential="sevennet:0")],
         [descriptors(f"mp-{i}", xi=0.1 * i, step_A=0.4) for i in (1, 2)],
-        [descriptors("mp-9", xi=0.3, mobile_species="Na")],
+        [descriptors("mp-9", xi=0.3, mobile_species="Na", elements=["Cl", "Na"])],
     ):
         rows = ranked(screening_document([DescriptorsDocument.model_validate(o)]) for o in others)
         filled.screening.update([row.model_dump() for row in rows], key="key")
@@ -117,6 +117,12 @@ def test_a_ranking_is_of_one_potential_ion_and_set_of_settings_and_says_so(fille
     rows, said = asked("-m", "Na", "--settings", "0.4 A")
     assert not rows
     assert said.startswith("There is no such ranking.\nLeft out: 3 rows of Li with chgnet")
+    rows, said = asked("--max-barrier", "0.2", "--formula", "Li3PS4")
+    assert not rows
+    assert "Found in" not in said
+    rows, said = asked("--elements", "Na")
+    assert not rows
+    assert "Found in other rankings: Na with chgnet:0.3.0, 0.25 A exact.\n" in said
     rows, said = asked("--all")
     assert len(rows) == 7
     assert not said

@@ -1,6 +1,7 @@
 """``superionic query``: read the screening collection."""
 
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,7 @@ from superionic.cli.options import DatabaseURI, Policy
 from superionic.schemas.indexes import SortField
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from superionic.schemas.screening import ScreeningDocument
 
@@ -98,7 +99,7 @@ def query(
     which others there are.
     """
     from superionic.schemas.indexes import rank_field
-    from superionic.store.collection.ranking import rankings_of_potentials
+    from superionic.store.collection.ranking import elsewhere_note, rankings_of_potentials
     from superionic.store.collection.rows import find_ranking, iter_screening
     from superionic.store.database.reading import screening_rows
 
@@ -109,18 +110,24 @@ def query(
             found, mobile_species=element, potential=potential, settings=of_settings, every=every
         )
         together = rankings_of_potentials(ranking) if across else []
-        rows = iter_screening(
+        read = partial(
+            iter_screening,
             found,
-            ranking=None if across else ranking,
             mobile_species=element,
             potential=potential,
             max_barrier_eV=max_barrier,
             formula=None if formula is None else _reduced_formula(formula),
             elements=[] if elements is None else _elements(elements),
             present=[part.value for part in with_part or []],
-            sort=f"-{field}" if descending else field,
-            limit=0 if across else top,
         )
+        counted = _Counted(
+            read(
+                ranking=None if across else ranking,
+                sort=f"-{field}" if descending else field,
+                limit=0 if across else top,
+            )
+        )
+        rows: Iterator[ScreeningDocument] = counted
         if across:
             from superionic.store.ranking.across import across_potentials
 
@@ -130,12 +137,31 @@ def query(
             for text in _written(rows, output, policy, several=every):
                 echo(text)
         left = list(rows)
+        others = [] if across or counted.n else ranking.others()
+        elsewhere = [one for one in others if next(read(ranking=one, limit=1), None)]
     if output is Format.optimade:
         _write_optimade(left, database)
     for said in [line for one in together for line in one.notes()[:1]] or ranking.notes():
         note(said)
+    if said := elsewhere_note(elsewhere):
+        note(said)
     if ranking.left_out and not across:
         note("--mobile, --potential and --settings choose another; --all shows every row.")
+
+
+class _Counted:
+    """Rows as they are read, and how many there were."""
+
+    def __init__(self, rows: "Iterable[ScreeningDocument]") -> None:
+        self.rows, self.n = iter(rows), 0
+
+    def __iter__(self) -> "Iterator[ScreeningDocument]":
+        return self
+
+    def __next__(self) -> "ScreeningDocument":
+        row = next(self.rows)
+        self.n += 1
+        return row
 
 
 def _write_optimade(rows: "list[ScreeningDocument]", database: str | None) -> None:

@@ -34,7 +34,12 @@ from numpy.typing import NDArray
 
 from superionic.dynamics.msd import mean_squared_displacement
 from superionic.errors import DiffusionError
-from superionic.units import A2_PER_PS_TO_CM2_PER_S, A3_TO_CM3, ELEMENTARY_CHARGE_C
+from superionic.units import (
+    A2_PER_PS_TO_CM2_PER_S,
+    A3_TO_CM3,
+    ELEMENTARY_CHARGE_C,
+    BOLTZMANN_J_per_K,
+)
 
 FloatArray = NDArray[np.float64]
 Window = tuple[int, int]
@@ -455,8 +460,8 @@ def conductivity(
     float
         Conductivity in S/cm.
     """
-    from scipy.constants import k
-
     density_per_cm3 = n_ions / (volume_A3 * A3_TO_CM3)
     charge_C = charge_e * ELEMENTARY_CHARGE_C
-    return density_per_cm3 * charge_C**2 * diffusivity_cm2_per_s / (k * temperature_K)
+    return (
+        density_per_cm3 * charge_C**2 * diffusivity_cm2_per_s / (BOLTZMANN_J_per_K * temperature_K)
+    )

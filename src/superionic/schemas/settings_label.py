@@ -1,16 +1,74 @@
-"""The settings of a landscape in a few words: those that numbers can be compared within."""
+"""The settings of a landscape in a few words: those that numbers can be compared within.
+
+A label hangs on the settings that a row was made with and on nothing else: what it leaves unsaid is
+:data:`UNSAID`, which stays as it is when a default changes. So old rows keep their labels, and rows
+of a new default get another one.
+"""
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
-from superionic import defaults
 from superionic.schemas.document import digest
 
 STEPS = ("prepared", "relaxed", "landscape", "descriptors")
 """Steps of a flow whose settings count."""
+
+UNSAID: dict[str, dict[str, Any]] = {
+    "landscape": {
+        "grid_step_A": 0.25,
+        "symmetry": True,
+        "symprec_A": 1e-3,
+        "symmetry_tolerance_eV": 2e-3,
+        "n_symmetry_checks": 12,
+        "max_grid_growth": 2.0,
+        "fast": True,
+        "seed": 0,
+        "adaptive": {
+            "coarse_spacing_A": 0.6,
+            "refine_below_eV": 0.56,
+            "refine_margin_eV": 0.3,
+            "exact_barrier_below_eV": 1.0,
+            "percolation_tolerance_eV": 0.05,
+        },
+        "learned": {
+            "barrier_tolerance_eV": 0.03,
+            "volume_tolerance": 0.05,
+            "xi_tolerance": 0.02,
+            "max_energies": 2000,
+            "batch_size": 8,
+            "n_draws": 64,
+        },
+    },
+    "descriptors": {
+        "thresholds_eV": [
+            *(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+            *(1.5, 2.0, 2.5, 3.0, 3.5, 4.0),
+        ],
+        "threshold_offsets_eV": [-0.04, -0.02, 0.0, 0.02, 0.04],
+        "xi_threshold_eV": 0.5,
+    },
+    "relaxed": {
+        "max_force_eV_per_A": 0.5,
+        "fmax_eV_per_A": 0.02,
+        "steps": 500,
+        "symmetry_tolerance_A": 0.2,
+    },
+    "prepared": {
+        "symprec_A": 0.01,
+        "min_distance_A": 0.6,
+        "min_radii_fraction": 0.5,
+        "merge_distance_A": 0.01,
+        "max_atoms": 200,
+        "composition_tolerance": 0.05,
+        "ordering_max_atoms": 120,
+        "ordering_max_arrangements": 20_000,
+        "ordering_seed": 0,
+    },
+}
+"""Settings that labels do not name: the defaults of 0.2. A value stays for as long as rows are
+kept; a field that is younger is added with the value that gives the numbers of before."""
 
 _MODES = {"adaptive": "adaptive", "learned": "learned", "flood_to_eV": "flooded"}
 
@@ -18,9 +76,8 @@ _MODES = {"adaptive": "adaptive", "learned": "learned", "flood_to_eV": "flooded"
 def settings_label(settings: Mapping[str, Any], mobile_species: str) -> str:
     """Return the settings of a landscape as a label; equal labels mean equal settings.
 
-    What commands set is said in words. Anything else that is not as the defaults have it adds the
-    first digits of its hash. What a document does not name, since it is younger, is as the defaults
-    have it.
+    What commands set is said in words. Anything else that is not as in :data:`UNSAID` adds the
+    first digits of its hash. What a document does not name, since it is younger, is as there.
 
     Parameters
     ----------
@@ -54,7 +111,7 @@ def _label(text: str, mobile_species: str) -> str:
     landscape = settings["landscape"]
     relaxed = settings.get("relaxed") or {}
     prepared = settings.get("prepared") or {}
-    step_A = landscape.get("grid_step_A", defaults.GRID_STEP_A)
+    step_A = landscape.get("grid_step_A", UNSAID["landscape"]["grid_step_A"])
     modes = [word for name, word in _MODES.items() if landscape.get(name) is not None]
     said = [f"{step_A:g} A {' '.join(modes) or 'exact'}"]
     if (width_A := prepared.get("supercell_min_width_A")) is not None:
@@ -82,9 +139,9 @@ _SAID = {
 
 
 def _unusual(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the other settings that are not as the defaults have them."""
+    """Return the other settings that are not as in :data:`UNSAID`."""
     found = {}
-    for step, usual in _usual(with_prepared=bool(settings.get("prepared"))).items():
+    for step, usual in UNSAID.items():
         for name, value in (settings.get(step) or {}).items():
             inner = usual.get(name)
             if name in _SAID.get(step, ()) or value is None or value == inner:
@@ -95,37 +152,6 @@ def _unusual(settings: Mapping[str, Any]) -> dict[str, Any]:
                     continue
             found[f"{step}.{name}"] = value
     return found
-
-
-@cache
-def _usual(*, with_prepared: bool) -> dict[str, dict[str, Any]]:
-    """Return the defaults of each step."""
-    from superionic.landscape.settings import (
-        AdaptiveSettings,
-        DescriptorSettings,
-        LandscapeSettings,
-        LearnedSettings,
-    )
-
-    landscape = asdict(LandscapeSettings())
-    landscape |= {"adaptive": asdict(AdaptiveSettings()), "learned": asdict(LearnedSettings())}
-    usual = {
-        "landscape": landscape,
-        "descriptors": asdict(DescriptorSettings()),
-        "relaxed": {
-            "max_force_eV_per_A": defaults.SCREEN_MAX_FORCE_eV_per_A,
-            "fmax_eV_per_A": defaults.RELAXED_FORCE_eV_per_A,
-            "steps": defaults.RELAX_STEPS,
-            "symmetry_tolerance_A": defaults.SYMMETRY_TOLERANCE_A,
-        },
-    }
-    if with_prepared:
-        from superionic.structures.prepare import PrepareSettings  # needs pymatgen
-
-        usual["prepared"] = asdict(PrepareSettings())
-    # Documents have lists where settings have tuples.
-    plain: dict[str, dict[str, Any]] = json.loads(json.dumps(usual))
-    return plain
 
 
 def _usual_radius_A(mobile_species: str) -> float | None:

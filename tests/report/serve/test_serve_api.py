@@ -144,6 +144,20 @@ def test_one_ranking_is_shown_and_what_it_left_out_is_said(api):
     assert api.get("/api/count", params={"settings": "0.4 A"}).json()["n"] == 0
 
 
+def test_a_search_that_meets_only_other_rankings_says_which(api):
+    def elsewhere(**asked) -> list[str]:
+        page = api.get("/api/rows", params=asked).json()
+        assert page["data"] == [], asked
+        return [group["potential"] for group in page["meta"]["elsewhere"]]
+
+    assert elsewhere(material_id=REAL) == ["ase:toy_potential.Toy"]
+    assert elsewhere(material_id="mp-not-there") == []
+    largest = api.get("/api/rows", params={"limit": 200}).json()
+    assert largest["meta"]["elsewhere"] == []
+    name = largest["data"][0]["material_id"]
+    assert elsewhere(material_id=name, potential="sevennet:0") == ["chgnet:0.3.0"]
+
+
 def test_the_collection_is_described(api):
     about = api.get("/api/about").json()
     sizes = {(one["mobile_species"], one["potential"]): one["n_rows"] for one in about["groups"]}

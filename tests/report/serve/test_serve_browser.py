@@ -76,6 +76,14 @@ def settled(page, action) -> list[str]:
     return identifiers(page)
 
 
+def test_a_search_leads_to_the_ranking_that_holds_what_is_searched(page, served):
+    opened_table(page, served, "?material_id=licl")
+    cell = page.locator("#rows tbody td")
+    assert "No materials of this ranking meet the filter. Found in " in cell.inner_text()
+    cell.get_by_role("link").click()
+    assert identifiers(page) == ["licl"]
+
+
 def test_load_sort_filter_and_page(page, served):
     first = opened_table(page, served)
     assert len(first) == 50

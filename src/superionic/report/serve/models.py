@@ -101,6 +101,10 @@ class PageMeta(BaseModel):
     notes: list[str] = Field(
         default_factory=list, description="Which ranking it is, and what it left out."
     )
+    elsewhere: list["GroupSize"] = Field(
+        default_factory=list,
+        description="Where no row of the ranking meets the filter: other rankings that have one.",
+    )
 
 
 class Page(BaseModel, Generic[T]):

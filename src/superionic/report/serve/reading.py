@@ -14,6 +14,7 @@ from superionic.report.serve.models import (
     PROPERTIES,
     Count,
     FailuresQuery,
+    GroupSize,
     Neighbour,
     Page,
     PageMeta,
@@ -39,6 +40,7 @@ from superionic.store.ranking.explain import Standing
 logger = logging.getLogger(__name__)
 
 _COUNT_TIMEOUT_S = 1.5
+_ELSEWHERE_TIMEOUT_S = 2.0
 _SLOW_LASTS_S = 600.0
 _FEW_ROWS = 2000
 _EXPORT_PAGE = 500
@@ -50,7 +52,9 @@ def table_page(database: Database, survey: Survey, asked: PageQuery) -> Page[Tab
     order = _order(survey, asked)
     after = None if asked.after is None else Position.decode(asked.after, order)
     start = time.perf_counter()
-    found = _read(database, survey, asked, order, asked.limit + 1, after)
+    ranking = ranking_of(survey, asked)
+    found = _read(database, survey, asked, ranking, order, asked.limit + 1, after)
+    elsewhere = [] if found or after else _elsewhere(database, survey, asked, ranking, order)
     took_ms = 1000 * (time.perf_counter() - start)
     shown = found[: asked.limit]
     more = Position.of(shown[-1], order).encode() if len(found) > asked.limit else None
@@ -60,7 +64,8 @@ def table_page(database: Database, survey: Survey, asked: PageQuery) -> Page[Tab
             n=len(shown),
             next=more,
             took_ms=round(took_ms, 1),
-            notes=ranking_of(survey, asked).notes(),
+            notes=ranking.notes(),
+            elsewhere=elsewhere,
         ),
     )
 
@@ -78,7 +83,8 @@ def table_pages(source: Source, asked: TableQuery, limit: int) -> Iterator[list[
         with source.asking() as database:
             survey = source.survey(database)
             order = order or _order(survey, asked)
-            found = _read(database, survey, asked, order, size, after)
+            ranking = ranking_of(survey, asked)
+            found = _read(database, survey, asked, ranking, order, size, after)
         yield [table_row(row, asked.policy.value) for row in found]
         if len(found) < size:
             return
@@ -205,11 +211,11 @@ def _read(
     database: Database,
     survey: Survey,
     asked: TableQuery,
+    ranking: Ranking,
     order: Order,
     limit: int,
-    after: Position | None,
+    after: Position | None = None,
 ) -> list[dict[str, Any]]:
-    ranking = ranking_of(survey, asked)
     if ranking.is_empty:
         return []
     return read_page(
@@ -221,6 +227,32 @@ def _read(
         properties=PROPERTIES,
         after=after,
     )
+
+
+def _elsewhere(
+    database: Database, survey: Survey, asked: TableQuery, ranking: Ranking, order: Order
+) -> list[GroupSize]:
+    """Return the other rankings that have a row which meets the filter; none if it takes long."""
+    try:
+        with pymongo.timeout(_ELSEWHERE_TIMEOUT_S):
+            found = [
+                other.group
+                for other in ranking.others()
+                if other.group and _read(database, survey, asked, other, order, 1)
+            ]
+    except PyMongoError as error:
+        if not error.timeout:
+            raise
+        return []
+    return [
+        GroupSize(
+            mobile_species=one.mobile_species,
+            potential=one.potential,
+            settings=one.settings or "",
+            n_rows=one.n_rows,
+        )
+        for one in found
+    ]
 
 
 def _failures(stored: Any) -> list[FailureDocument]:

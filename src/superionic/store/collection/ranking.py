@@ -37,6 +37,17 @@ class Ranking:
         """Whether the collection holds rankings, but none of what was asked for."""
         return self.group is None and not self.every and bool(self.left_out)
 
+    def others(self) -> "list[Ranking]":
+        """Return the largest of the rankings that were left out, each by itself.
+
+        None where there is no ranking that leaves them out.
+        """
+        return (
+            []
+            if self.group is None
+            else [Ranking(self.survey, one, ()) for one in self.left_out[:_MOST_NAMED]]
+        )
+
     def criteria(self) -> dict[str, Any]:
         """Return MongoDB criteria that its rows meet."""
         return {} if self.group is None else self.group.criteria()
@@ -161,6 +172,12 @@ def _labels_named(known: Survey, name: str) -> list[str]:
         return [name]
     # Words that begin the label, but no part of a word: 0.2 is not 0.25 A.
     return sorted(one for one in labels if f"{one},".startswith((f"{name} ", f"{name},")))
+
+
+def elsewhere_note(rankings: "Sequence[Ranking]") -> str:
+    """Return in words in which other rankings something is found."""
+    found = _names([one.group for one in rankings if one.group is not None])
+    return f"Found in other rankings: {'; '.join(found.values())}." if found else ""
 
 
 def ranking_name(mobile_species: str, potential: str, settings: str | None) -> str:

@@ -110,11 +110,22 @@ function cell(column, row) {
   return element("td", { class: classes }, column.numeric ? number(value) : value ?? "–");
 }
 
+// A search that meets only what is ranked elsewhere says where, and leads there.
+function found(elsewhere) {
+  return elsewhere.flatMap((group, index) => {
+    const link = element("a", { href: address({ ...state, group: groupValue(group), after: undefined }) }, groupName(group));
+    return [index ? ", " : " Found in ", link];
+  });
+}
+
+const groupValue = (group) => `${group.mobile_species}|${group.settings}|${group.potential}`;
+const groupName = (group) => [group.mobile_species, group.potential, group.settings].filter(Boolean).join(", ");
+
 function draw(page) {
   const body = find("rows").tBodies[0];
   body.replaceChildren(...page.data.map((row) => element("tr", {}, ...COLUMNS.map((column) => cell(column, row)))));
   if (!page.data.length) {
-    body.append(element("tr", {}, element("td", { colspan: COLUMNS.length }, "No materials of this ranking meet the filter.")));
+    body.append(element("tr", {}, element("td", { colspan: COLUMNS.length }, "No materials of this ranking meet the filter.", ...found(page.meta.elsewhere))));
   }
   find("next").disabled = !page.meta.next;
   find("previous").disabled = !visited.length;
@@ -205,9 +216,7 @@ async function start() {
     find("about").textContent = `${about.database} · superionic ${about.version}`;
     usualPolicy = about.policy;
     for (const group of about.groups) {
-      const value = `${group.mobile_species}|${group.settings}|${group.potential}`;
-      const named = [group.mobile_species, group.potential, group.settings].filter(Boolean).join(", ");
-      field("group").append(element("option", { value }, `${named} (${group.n_rows.toLocaleString("en")})`));
+      field("group").append(element("option", { value: groupValue(group) }, `${groupName(group)} (${group.n_rows.toLocaleString("en")})`));
     }
     for (const [name, text] of Object.entries(about.policies)) {
       field("policy").append(element("option", { value: name, title: text }, name));
