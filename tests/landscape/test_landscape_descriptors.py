@@ -172,7 +172,7 @@ class TestConnected:
 class TestInvariance:
     @given(st.integers(0, 10**6))
     @settings(max_examples=25, deadline=None)
-    def test_order_of_ions_zero_of_energy_and_given_levels(self, seed):
+    def test_order_of_ions_and_zero_of_energy(self, seed):
         maps = random_maps(seed)
         lattice = np.diag([2.0, 2.5, 1.5])
         expected = compute_descriptors(maps, lattice)
@@ -182,8 +182,6 @@ class TestInvariance:
         assert_same(replace(backwards, mpe_per_ion_eV=expected.mpe_per_ion_eV), expected)
         assert_same(compute_descriptors(maps - 15.5, lattice), expected)
         assert_same(compute_descriptors((one for one in maps), lattice), expected)
-        levels = [level_map(one, lattice) for one in maps]
-        assert_same(compute_descriptors(maps, lattice, levels_eV=levels), expected)
 
     @given(st.integers(0, 10**6), st.permutations(range(3)))
     @settings(max_examples=25, deadline=None)
@@ -300,10 +298,6 @@ class TestInput:
     def test_nan(self):
         with pytest.raises(LandscapeError, match="1 of 8"):
             compute_descriptors([np.where(np.arange(8) == 3, np.nan, 1.0).reshape(2, 2, 2)], CUBE)
-
-    def test_levels_of_another_map(self):
-        with pytest.raises(LandscapeError, match="level map"):
-            compute_descriptors([np.zeros((2, 2, 2))], CUBE, levels_eV=[np.zeros((4, 4, 4))])
 
     def test_unknown_threshold(self):
         result = compute_descriptors([np.zeros((2, 2, 2))], CUBE)

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from superionic.errors import LandscapeError
-from superionic.landscape.descriptors import connected_window
+from superionic.landscape.descriptors import ConnectedWindows, Cuts
 from superionic.landscape.levels import (
     TIE_eV,
-    flood_into,
     level_map,
     lowest_face,
     minimum_index,
@@ -21,7 +20,11 @@ from superionic.landscape.levels import (
     mpe,
     neighbour_offsets,
 )
-from superionic.landscape.percolation import percolation_barriers, percolation_path
+from superionic.landscape.percolation import (
+    percolation_barriers,
+    percolation_passes,
+    percolation_path,
+)
 
 CUBIC = np.diag([5.0, 5.0, 5.0])
 
@@ -370,21 +373,49 @@ class TestPath:
             percolation_path(np.zeros((1, 1, 1)), CUBIC)
 
 
+def connected_window(energies, levels):
+    """Fold opposite faces onto each other, one axis after the other, and shift by the minimum."""
+    for axis in range(3):
+        along = np.moveaxis(levels, axis, 0)
+        first = np.minimum(along[:1], along[-1:])
+        levels = np.moveaxis(np.concatenate([first, along[1:-1]]), 0, axis)
+    return np.roll(levels, minimum_index(energies), axis=(0, 1, 2))
+
+
 @pytest.mark.parametrize("seed", range(8))
-def test_floods_from_a_heap_are_those_over_ranks(seed):
+def test_windows_that_are_not_laid_out_are_those_of_the_level_map(seed):
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(3, 9, size=3).tolist())
     lattice = rng.normal(size=(3, 3)) + 4 * np.eye(3)
     steps = neighbour_offsets(lattice, shape)
-    union, expected = np.full([2 * n for n in shape], np.inf), np.inf
-    cut = rng.uniform(0.2, 0.9)
-    for _ in range(2):
+    cuts = Cuts(rng.uniform(0.05, 0.9, size=(3, 2)))
+    windows = ConnectedWindows(shape, lattice, cuts)
+    union = np.full([2 * n for n in shape], np.inf)
+    for _ in range(3):
         energies = rng.uniform(size=shape)
-        minimum = minimum_index(energies)
-        exact = minimum_percolation_energy(energies, lattice)
-        assert lowest_face(energies, minimum, steps, np.inf) == exact
-        assert lowest_face(energies, minimum, steps, exact) == np.inf
-        flood_into(union, energies, minimum, steps, cut)
-        window = connected_window(energies, level_map(energies, lattice, cut))
-        expected = np.minimum(expected, np.where(window < cut, window, np.inf))
-    np.testing.assert_array_equal(union, expected)
+        energies -= energies.min()
+        levels = level_map(energies, lattice)
+        exact = mpe(levels)
+        assert lowest_face(energies, minimum_index(energies), steps) == exact
+        assert lowest_face(energies, minimum_index(energies), steps, exact) == np.inf
+        own, below_eV = windows.add(energies)
+        assert below_eV == min([*cuts.ascending_eV[cuts.ascending_eV > exact], np.inf])
+        window = connected_window(energies, levels)
+        np.testing.assert_array_equal(own, cuts.fractions(cuts.counts(window)))
+        union = np.minimum(union, window)
+    np.testing.assert_array_equal(windows.counts, cuts.counts(union))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_passes_are_points_at_the_barriers_and_end_at_a_bound(seed):
+    rng = np.random.default_rng(seed)
+    shape = tuple(rng.integers(2, 7, size=3).tolist())
+    lattice = rng.normal(size=(3, 3)) + 4 * np.eye(3)
+    energies = np.round(rng.uniform(size=shape), 2)
+    steps = neighbour_offsets(lattice, shape)
+    barriers = np.array(percolation_barriers(energies, lattice))
+    passes = percolation_passes(energies, steps)
+    np.testing.assert_array_equal(energies.ravel()[passes] - energies.min(), barriers)
+    bound = rng.uniform(barriers[0], barriers[2] + 0.1) + energies.min()
+    below = percolation_passes(energies, steps, bound)
+    np.testing.assert_array_equal(below >= 0, barriers + energies.min() < bound)

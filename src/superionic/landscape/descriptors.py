@@ -5,9 +5,8 @@ Maevskiy et al., arXiv 2411.06804), and beside them the percolation barriers of 
 mobile ions share, free volumes in A^3 per mobile ion, and the effective diffusivity at 1000 K.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from itertools import repeat
 from math import log10
 
 import numpy as np
@@ -16,7 +15,13 @@ from pymatgen.core import Lattice
 from scipy.special import expit
 
 from superionic.errors import LandscapeError
-from superionic.landscape.levels import checked_energies, level_map, minimum_index, mpe
+from superionic.landscape.levels import (
+    checked_energies,
+    flood_window,
+    lowest_face,
+    minimum_index,
+    neighbour_offsets,
+)
 from superionic.landscape.percolation import percolation_barriers
 from superionic.landscape.settings import DescriptorSettings as DescriptorSettings
 from superionic.landscape.transport import effective_diffusivity
@@ -130,7 +135,6 @@ def compute_descriptors(
     energies_eV: Iterable[ArrayLike],
     lattice: ArrayLike,
     settings: DescriptorSettings | None = None,
-    levels_eV: Iterable[NDArray[np.float64]] | None = None,
     *,
     with_diffusivity: bool = True,
 ) -> Descriptors:
@@ -147,9 +151,6 @@ def compute_descriptors(
         Lattice vectors in A, as rows.
     settings : DescriptorSettings, optional
         Thresholds and averaging; the published ones by default.
-    levels_eV : iterable of ndarray, optional
-        Level maps relative to the ions' minima, in the same order, where they are already known
-        (at least up to the highest threshold with its offset, and to the first face).
     with_diffusivity : bool
         Whether the effective diffusivity is computed, which takes longer than all the rest; NaN
         otherwise.
@@ -172,28 +173,34 @@ def compute_descriptors(
     """
     settings = settings or DescriptorSettings()
     # Rows: thresholds; columns: offsets.
-    cuts = np.add.outer(settings.thresholds_eV, settings.threshold_offsets_eV)
+    cuts = Cuts(np.add.outer(settings.thresholds_eV, settings.threshold_offsets_eV))
 
     shared: NDArray[np.float64] | None = None
-    shared_levels = np.empty(0)
-    disconnected_sum = np.zeros(len(cuts))
-    connected_sum = np.zeros(len(cuts))
+    windows: ConnectedWindows | None = None
+    disconnected_sum = np.zeros(len(settings.thresholds_eV))
+    connected_sum = np.zeros(len(settings.thresholds_eV))
     mpe_per_ion: list[float] = []
-    for energies, levels in _pairs(energies_eV, levels_eV, lattice, cuts.max()):
-        if shared is not None and energies.shape != shared.shape:
+    for one in energies_eV:
+        energies = checked_energies(one)
+        energies = energies - energies.min()
+        if shared is None or windows is None:
+            windows = ConnectedWindows(energies.shape, lattice, cuts)
+            shared = energies
+        elif energies.shape != shared.shape:
             raise LandscapeError(
                 f"The maps of the mobile ions have different shapes, {shared.shape} and "
                 f"{energies.shape}.",
                 hint="All mobile ions of a crystal are evaluated on the same grid.",
             )
-        mpe_per_ion.append(mpe(levels))
-        window = connected_window(energies, levels)
-        disconnected_sum += fractions_below(energies, cuts)
-        connected_sum += fractions_below(window, cuts)
+        connected, below_eV = windows.add(energies)
+        mpe_per_ion.append(
+            lowest_face(energies, minimum_index(energies), windows.offsets, below_eV)
+        )
+        disconnected_sum += cuts.fractions(cuts.counts(energies))
+        connected_sum += connected
         # A point is in the union below t if the smallest of its values is below t.
-        shared = energies if shared is None else np.minimum(shared, energies)
-        shared_levels = window if len(mpe_per_ion) == 1 else np.minimum(shared_levels, window)
-    if shared is None:
+        shared = np.minimum(shared, energies)
+    if shared is None or windows is None:
         raise LandscapeError(
             "There is no energy map to describe.", hint="Evaluate at least one mobile ion."
         )
@@ -203,8 +210,8 @@ def compute_descriptors(
     if with_diffusivity:
         tensor = effective_diffusivity(shared, lattice, TRANSPORT_TEMPERATURE_K)
         slowest, middle, fastest = np.linalg.eigvalsh(tensor).tolist()
-    connected_union = fractions_below(shared_levels, cuts)
-    disconnected_union = fractions_below(shared, cuts)
+    connected_union = cuts.fractions(windows.counts)
+    disconnected_union = cuts.fractions(cuts.counts(shared))
     at_xi = settings.thresholds_eV.index(settings.xi_threshold_eV)
     volume = float(abs(np.linalg.det(np.asarray(lattice, dtype=float))))
     return Descriptors(
@@ -248,67 +255,83 @@ def xi(fv_connected: float, fv_disconnected: float) -> float:
     )
 
 
-def _pairs(
-    energies_eV: Iterable[ArrayLike],
-    levels_eV: Iterable[NDArray[np.float64]] | None,
-    lattice: ArrayLike,
-    max_level_eV: float,
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Yield each ion's energies, relative to their minimum, and its level map."""
-    given = repeat(None) if levels_eV is None else levels_eV
-    for one, levels in zip(energies_eV, given, strict=levels_eV is not None):
-        energies = checked_energies(one)
-        energies = energies - energies.min()
-        if levels is None:
-            levels = level_map(energies, lattice, max_level_eV)
-        elif levels.shape != tuple(2 * n + 1 for n in energies.shape):
-            raise LandscapeError(
-                f"A level map of shape {levels.shape} does not belong to energies of shape "
-                f"{energies.shape}.",
-                hint="Pass what level_map returns for the same map.",
-            )
-        yield energies, levels
-
-
-def connected_window(
-    energies_eV: NDArray[np.float64], levels_eV: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return an ion's levels on two cells along each axis, where they lie in the crystal.
+class Cuts:
+    """The energies at which volumes are cut off, with the mean over some of them.
 
     Parameters
     ----------
-    energies_eV : ndarray, shape (n1, n2, n3)
-        The ion's map.
-    levels_eV : ndarray, shape (2 n1 + 1, 2 n2 + 1, 2 n3 + 1)
-        Its level map.
-
-    Returns
-    -------
-    ndarray, shape (2 n1, 2 n2, 2 n3)
-        Periodic, shifted by the minimum of the map.
+    cuts_eV : ndarray, shape (n_thresholds, n_offsets)
+        Energies in eV; a volume is the mean over a row.
     """
-    return np.roll(_periodic_window(levels_eV), minimum_index(energies_eV), axis=(0, 1, 2))
+
+    def __init__(self, cuts_eV: NDArray[np.float64]) -> None:
+        ascending, places = np.unique(cuts_eV, return_inverse=True)
+        self.ascending_eV: NDArray[np.float64] = ascending
+        self._places = places.reshape(cuts_eV.shape)
+
+    def levels(self, energies_eV: NDArray[np.float64]) -> NDArray[np.int16]:
+        """Return for each energy the first cut above it; their number if there is none."""
+        levels = np.searchsorted(self.ascending_eV, energies_eV.ravel(), side="right")
+        return levels.astype(np.int16)
+
+    def counts(self, energies_eV: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the number of energies at each level."""
+        return np.bincount(self.levels(energies_eV), minlength=len(self.ascending_eV) + 1)
+
+    def fractions(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return for each threshold the fraction of points below it, from numbers at each level."""
+        below = np.cumsum(counts)[:-1][self._places]
+        fractions: NDArray[np.float64] = below.mean(axis=1) / counts.sum()
+        return fractions
 
 
-def _periodic_window(levels_eV: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the level map as two cells along each axis, periodic, shape (2 n1, 2 n2, 2 n3).
+class ConnectedWindows:
+    """Where ions come from their minima below each cut, in a window of two cells along each axis.
 
-    Opposite faces, edges and corners of the window are the same points of it: they take the
-    smallest of their levels.
+    The window lies where the ion does in the crystal, and is periodic: its opposite faces are the
+    same points, which take the smaller of their levels.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Grid points along each axis.
+    lattice : array_like, shape (3, 3)
+        Lattice vectors in A, as rows.
+    cuts : Cuts
+        The cuts.
     """
-    # One axis after the other: an edge is folded twice, a corner three times.
-    for axis in range(3):
-        along = np.moveaxis(levels_eV, axis, 0)
-        folded = along[:-1].copy()
-        np.minimum(along[0], along[-1], out=folded[0])
-        levels_eV = np.moveaxis(folded, 0, axis)
-    return levels_eV
 
+    def __init__(self, shape: tuple[int, int, int], lattice: ArrayLike, cuts: Cuts) -> None:
+        self.shape = shape
+        self.offsets = neighbour_offsets(lattice, shape)
+        self.cuts = cuts
+        n_points, n_cuts = 8 * int(np.prod(shape)), len(cuts.ascending_eV)
+        self._union = np.full(n_points, n_cuts, dtype=np.int16)
+        self.counts = np.zeros(n_cuts + 1, dtype=np.int64)
+        """Points of the union of all ions' windows at each level."""
+        self.counts[n_cuts] = n_points
 
-def fractions_below(values: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return for each row of cuts the fraction of values strictly below, mean over the row."""
-    ascending, back = np.unique(cuts, return_inverse=True)
-    # A value is below every cut after the last one that is not larger than it.
-    places = np.searchsorted(ascending, values[values < ascending[-1]], side="right")
-    counts = np.cumsum(np.bincount(places, minlength=ascending.size + 1))[: ascending.size]
-    return np.mean(counts[back.reshape(cuts.shape)], axis=1) / values.size
+    def add(self, energies_eV: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+        """Add an ion, whose energies are relative to its minimum.
+
+        Returns
+        -------
+        fractions : ndarray, shape (n_thresholds,)
+            Fraction of the ion's own window below each threshold.
+        below_eV : float
+            The ion leaves its window below this energy, but for rounding the lowest such cut.
+        """
+        n_cuts = len(self.cuts.ascending_eV)
+        own = np.full(len(self._union), n_cuts, dtype=np.int16)
+        counts = np.zeros(n_cuts + 1, dtype=np.int64)
+        face = flood_window(
+            self.cuts.levels(energies_eV),
+            np.array(self.shape),
+            minimum_index(energies_eV),
+            self.offsets,
+            n_cuts,
+            (self._union, own, self.counts, counts),
+        )
+        counts[n_cuts] = len(own) - counts.sum()
+        below_eV = float(self.cuts.ascending_eV[face]) if face >= 0 else np.inf
+        return self.cuts.fractions(counts), below_eV

@@ -15,6 +15,9 @@ from superionic.landscape.results import Landscape
 QUANTILES = (0.025, 0.975)
 """Bounds of the intervals: 95 %."""
 
+N_DRAWS = 40
+"""Maps that are looked at: the smallest and the largest of 40 values enclose 95 %."""
+
 N_TRANSPORT_DRAWS = 16
 """Maps of which the effective diffusivity is computed, the costliest of the descriptors."""
 
@@ -58,7 +61,7 @@ def descriptor_intervals(
             settings,
             with_diffusivity=number < N_TRANSPORT_DRAWS,
         )
-        for number in range(landscape.n_draws)
+        for number in range(min(N_DRAWS, landscape.n_draws))
     ]
     if not drawn:
         return {}

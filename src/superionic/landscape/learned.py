@@ -20,8 +20,8 @@ to the features alone as soon as those explain the energies better.
 The draws are kept with the landscape: every descriptor of it, now or later, has its interval.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
 
@@ -53,10 +53,11 @@ PRIOR_BELOW_eV = 2.5
 N_LOOKS = 16
 """Maps that are drawn in each round."""
 
-HIGHEST_THRESHOLD_eV = 4.04
-"""Largest energy that a descriptor asks for by default."""
-MARGIN_eV = 0.3
-"""How far above the highest barrier of the last round maps are drawn."""
+UP_TO_eV = 1.1 * RELEVANT_eV
+"""Maps are drawn and read up to here: barriers that are wide about ``RELEVANT_eV`` are seen to be.
+It is above 4.04 eV, the largest energy that a descriptor asks for by default."""
+MARGIN = 1.15
+"""At the end they are drawn this many times as high as the highest barrier, if that is more."""
 
 MIN_VOLUME = 0.001
 """Tolerance of a volume as a fraction of the cell, where that is more than the relative one."""
@@ -176,7 +177,6 @@ class LandscapeSampler:
         )
         self.unsettled = np.ones(11, dtype=bool)
         self.n_rounds = 0
-        self._highest_eV = HIGHEST_THRESHOLD_eV
         near = [points.nearest(orbit, site) for orbit, site in enumerate(sites)]
         first = [point for point in near if point is not None]
         self._queue = np.array(
@@ -212,9 +212,12 @@ class LandscapeSampler:
     def result(self) -> LearnedMaps:
         """Return what is known; at least one energy must be."""
         self.posterior.update()
-        draws = self.posterior.draws(self.settings.n_draws, self._highest_eV, self.seed)
+        barriers_eV = self.points.read(self.posterior.energies_eV()).barriers_eV
+        highest_eV = float(np.max(barriers_eV[np.isfinite(barriers_eV)], initial=0.0))
+        up_to_eV = max(UP_TO_eV, MARGIN * highest_eV)
+        draws = self.posterior.draws(self.settings.n_draws, up_to_eV, self.seed)
         if self._ending != "settled":
-            self.unsettled = self._wide(self._readings(draws))
+            self._look(draws)
         return LearnedMaps(
             self.posterior, draws, self._ending or "budget", self.unsettled, self.n_rounds
         )
@@ -226,12 +229,11 @@ class LandscapeSampler:
     def _next_batch(self) -> IntArray:
         posterior = self.posterior
         posterior.update()
-        for n_draws, seed in ((N_LOOKS, self.seed + 1), (self.settings.n_draws, self.seed)):
-            draws = posterior.draws(n_draws, self._highest_eV, seed)
+        looks = [(N_LOOKS, self.seed + 1), (self.settings.n_draws, self.seed)]
+        # Where nothing was wide at the last look, the larger set decides at once.
+        for n_draws, seed in looks if self.unsettled.any() else looks[1:]:
+            draws = posterior.draws(n_draws, UP_TO_eV, seed)
             readings = self._look(draws)
-            barriers = np.array([reading.barriers_eV for reading in readings])
-            highest = float(np.max(barriers[np.isfinite(barriers)], initial=0.0))
-            self._highest_eV = max(HIGHEST_THRESHOLD_eV, highest + MARGIN_eV)
             if self.unsettled.any():
                 break
         else:
@@ -254,12 +256,8 @@ class LandscapeSampler:
         doubtful = posterior.mean - CAUTION * posterior.sd
         below = points.minima(doubtful)
         drop_eV = expand(posterior.mean[lowest]) - expand(doubtful[below])
-        reading = points.read(posterior.energies_eV(), with_xi=False)
-        passes = [
-            pair[0]
-            for pair, barrier in zip(reading.passes, reading.barriers_eV, strict=True)
-            if pair is not None and barrier < RELEVANT_eV
-        ]
+        reading = points.read(posterior.energies_eV(), RELEVANT_eV)
+        passes = [pair[0] for pair in reading.passes if pair is not None]
         wanted = [*lowest, *below[drop_eV > self.settings.barrier_tolerance_eV], *passes]
         return np.unique(np.array([one for one in wanted if posterior.open[one]], dtype=np.int64))
 
@@ -286,23 +284,25 @@ class LandscapeSampler:
         self._n_samples += 1
         return chosen
 
-    def _readings(self, draws: Draws, *, with_xi: bool = True) -> list[Reading]:
+    def _maps(self, draws: Draws) -> Iterator[FloatArray]:
+        """Yield the energies of all points in each draw; the array is used again."""
         energies_eV = self.posterior.energies_eV()
-        readings = []
-        for k in range(draws.n_draws):
-            energies_eV[draws.points] = expand(draws.z[:, k])
-            readings.append(self.points.read(energies_eV, with_xi=with_xi))
-        return readings
+        for z in expand(draws.z).T:
+            energies_eV[draws.points] = z
+            yield energies_eV
 
     def _look(self, draws: Draws) -> list[Reading]:
         """Read drawn maps, and note what is not settled.
 
         Xi takes longer than all the rest: it is read once the volume that it is made of is known.
         """
-        readings = self._readings(draws, with_xi=False)
+        readings = [self.points.read(one, UP_TO_eV) for one in self._maps(draws)]
         self.unsettled = self._wide(readings)
         if not self.unsettled[list(OF_XI)].any():
-            readings = self._readings(draws)
+            readings = [
+                replace(reading, xi=self.points.xi(one))
+                for reading, one in zip(readings, self._maps(draws), strict=True)
+            ]
             self.unsettled = self._wide(readings)
         return readings
 

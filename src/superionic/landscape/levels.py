@@ -6,7 +6,6 @@ Levels live on a window of ``2 n + 1`` points along each axis, centred on the mi
 periodic: at its faces the ion has moved by one lattice vector.
 """
 
-import heapq
 from itertools import product
 from typing import Final
 
@@ -125,10 +124,36 @@ def minimum_percolation_energy(energies_eV: ArrayLike, lattice: ArrayLike) -> fl
         When the array is not three-dimensional or holds NaN or no finite energy.
     """
     energies = checked_energies(energies_eV)
-    ranks, ascending = rank_energies(energies)
-    window = tile_window(ranks, minimum_index(energies))
-    rank = _flood(window, ascending, neighbour_offsets(lattice, energies.shape), 0)
-    return float(ascending[rank]) if rank >= 0 else np.inf
+    offsets = neighbour_offsets(lattice, energies.shape)
+    return lowest_face(energies, minimum_index(energies), offsets)
+
+
+def lowest_face(
+    energies_eV: NDArray[np.float64],
+    minimum: tuple[int, int, int],
+    offsets: NDArray[np.int64],
+    below_eV: float = np.inf,
+) -> float:
+    """Return the minimum percolation energy of one ion where it is below a bound, else infinity.
+
+    Parameters
+    ----------
+    energies_eV : ndarray, shape (n1, n2, n3)
+        The ion's map.
+    minimum : tuple of int
+        Grid index of its minimum.
+    offsets : ndarray, shape (m, 3)
+        Steps of a path.
+    below_eV : float
+        Points from here on are closed.
+    """
+    flat = energies_eV.ravel()
+    open_ = np.flatnonzero(flat < below_eV)
+    order = open_[np.argsort(flat[open_])]
+    ranks = np.full(flat.size, len(order), dtype=np.int32)
+    ranks[order] = np.arange(len(order), dtype=np.int32)
+    rank = flood_window(ranks, np.array(energies_eV.shape), minimum, offsets, len(order), None)
+    return float(flat[order[rank]]) if rank >= 0 else np.inf
 
 
 def checked_energies(energies_eV: ArrayLike) -> NDArray[np.float64]:
@@ -267,94 +292,88 @@ def _levels_of(window: NDArray[np.int32], ascending: NDArray[np.float64]) -> NDA
 
 
 @njit(cache=True, nogil=True)
-def lowest_face(
-    energies_eV: NDArray[np.float64],
+def flood_window(
+    ranks: NDArray[np.integer],
+    shape: NDArray[np.int64],
     minimum: tuple[int, int, int],
     offsets: NDArray[np.int64],
-    bound_eV: float,
-) -> float:
-    """Return the minimum percolation energy of one ion where it is below a bound, else infinity.
-
-    The same value as that of :func:`minimum_percolation_energy`. The flood takes points from a
-    heap and sees only what it reaches: it costs a fraction of ranking the whole map.
-    """
-    n1, n2, n3 = energies_eV.shape
-    m2, m3 = 2 * n2 + 1, 2 * n3 + 1
-    seen = np.zeros((2 * n1 + 1) * m2 * m3, dtype=np.bool_)
-    centre = (n1 * m2 + n2) * m3 + n3
-    seen[centre] = True
-    queue = [(energies_eV[minimum], np.int64(centre))]
-    level = -np.inf
-    while len(queue) > 0:
-        energy, point = heapq.heappop(queue)
-        level = max(level, energy)
-        if not level < bound_eV:
-            return np.inf
-        w1, w2, w3 = point // (m2 * m3), (point // m3) % m2, point % m3
-        if w1 == 0 or w2 == 0 or w3 == 0 or w1 == 2 * n1 or w2 == 2 * n2 or w3 == 2 * n3:
-            return level
-        for s in range(len(offsets)):
-            x, y, z = w1 + offsets[s, 0], w2 + offsets[s, 1], w3 + offsets[s, 2]
-            to = (x * m2 + y) * m3 + z
-            if not seen[to]:
-                seen[to] = True
-                i = (minimum[0] + x + n1) % n1
-                j = (minimum[1] + y + n2) % n2
-                k = (minimum[2] + z + n3) % n3
-                heapq.heappush(queue, (energies_eV[i, j, k], np.int64(to)))
-    return np.inf
-
-
-@njit(cache=True, nogil=True)
-def flood_into(
-    union_eV: NDArray[np.float64],
-    energies_eV: NDArray[np.float64],
-    minimum: tuple[int, int, int],
-    offsets: NDArray[np.int64],
-    below_eV: float,
-) -> None:
-    """Lower the levels of a union of ions' windows to those of one more ion, as far as below a cut.
+    n_ranks: int,
+    folded: tuple | None,
+) -> int:
+    """Flood an ion's window from its minimum, level by level, without laying it out.
 
     Parameters
     ----------
-    union_eV : ndarray, shape (2 n1, 2 n2, 2 n3)
-        Changed in place: two cells along each axis, periodic, as the crystal lies.
-    energies_eV : ndarray, shape (n1, n2, n3)
-        The ion's map.
+    ranks : ndarray of int, shape (n_points,)
+        For each grid point the level below which it is closed; closed for good from ``n_ranks`` on.
+    shape : ndarray of int, shape (3,)
+        Grid points along each axis.
     minimum : tuple of int
-        Grid index of its minimum.
+        Grid index of the minimum.
     offsets : ndarray, shape (m, 3)
         Steps of a path.
-    below_eV : float
-        Levels from here on are not sought.
+    n_ranks : int
+        Levels.
+    folded : tuple of four arrays, or None
+        The union of ions' windows and this ion's own, of shape (2 n1 * 2 n2 * 2 n3,): two cells
+        along each axis, periodic, as the crystal lies; and for each the number of points at every
+        level. Points are lowered to the levels that are reached. With None the flood ends at the
+        first face.
+
+    Returns
+    -------
+    int
+        Level at which the first face is reached, or -1.
     """
-    n1, n2, n3 = energies_eV.shape
+    n1, n2, n3 = shape
     m1, m2, m3 = 2 * n1 + 1, 2 * n2 + 1, 2 * n3 + 1
+    # Where a coordinate of the window lies on the grid.
+    first = np.array([(minimum[0] + x) % n1 * n2 * n3 for x in range(m1)])
+    second = np.array([(minimum[1] + x) % n2 * n3 for x in range(m2)])
+    third = np.array([(minimum[2] + x) % n3 for x in range(m3)])
     seen = np.zeros(m1 * m2 * m3, dtype=np.bool_)
+    bucket = np.full(n_ranks, -1, dtype=np.int32)
+    after = np.empty(m1 * m2 * m3, dtype=np.int32)  # next point in the same bucket
+    straight = (offsets[:, 0] * m2 + offsets[:, 1]) * m3 + offsets[:, 2]
     centre = (n1 * m2 + n2) * m3 + n3
     seen[centre] = True
-    queue = [(energies_eV[minimum], np.int64(centre))]
-    level = -np.inf
-    while len(queue) > 0:
-        energy, point = heapq.heappop(queue)
-        level = max(level, energy)
-        if not level < below_eV:
-            return
-        w1, w2, w3 = point // (m2 * m3), (point // m3) % m2, point % m3
-        i, j, k = (
-            (minimum[0] + w1) % (2 * n1),
-            (minimum[1] + w2) % (2 * n2),
-            (minimum[2] + w3) % (2 * n3),
-        )
-        union_eV[i, j, k] = min(union_eV[i, j, k], level)
-        for s in range(len(offsets)):
-            x, y, z = w1 + offsets[s, 0], w2 + offsets[s, 1], w3 + offsets[s, 2]
-            if x < 0 or y < 0 or z < 0 or x >= m1 or y >= m2 or z >= m3:
-                continue
-            to = (x * m2 + y) * m3 + z
-            if not seen[to]:
+    lowest = ranks[first[n1] + second[n2] + third[n3]]
+    if lowest >= n_ranks:
+        return -1
+    after[centre] = -1
+    bucket[lowest] = centre
+    face = -1
+    for level in range(lowest, n_ranks):
+        while bucket[level] >= 0:
+            point = bucket[level]
+            bucket[level] = after[point]
+            x, y, z = point // (m2 * m3), point // m3 % m2, point % m3
+            inside = 0 < x < m1 - 1 and 0 < y < m2 - 1 and 0 < z < m3 - 1
+            if not inside and face < 0:
+                face = level
+            if folded is not None:
+                at = (minimum[0] + x) % (2 * n1) * 2 * n2 + (minimum[1] + y) % (2 * n2)
+                at = at * 2 * n3 + (minimum[2] + z) % (2 * n3)
+                # Levels only rise: the first that comes to a point of an ion is its own.
+                if folded[1][at] == n_ranks:
+                    folded[1][at] = level
+                    folded[3][level] += 1
+                    if level < folded[0][at]:
+                        folded[2][folded[0][at]] -= 1
+                        folded[2][level] += 1
+                        folded[0][at] = level
+            elif face >= 0:
+                return face
+            for s in range(len(offsets)):
+                a, b, c = x + offsets[s, 0], y + offsets[s, 1], z + offsets[s, 2]
+                if not inside and (a < 0 or b < 0 or c < 0 or a >= m1 or b >= m2 or c >= m3):
+                    continue
+                to = point + straight[s]
+                if seen[to]:
+                    continue
                 seen[to] = True
-                i = (minimum[0] + x + n1) % n1
-                j = (minimum[1] + y + n2) % n2
-                k = (minimum[2] + z + n3) % n3
-                heapq.heappush(queue, (energies_eV[i, j, k], np.int64(to)))
+                rank = max(level, ranks[first[a] + second[b] + third[c]])
+                if rank < n_ranks:
+                    after[to] = bucket[rank]
+                    bucket[rank] = to
+    return face

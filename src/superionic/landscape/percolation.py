@@ -2,6 +2,7 @@
 
 import heapq
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numba import njit
@@ -74,11 +75,38 @@ def percolation_barriers(energies_eV: ArrayLike, lattice: ArrayLike) -> tuple[fl
     """
     energies = checked_energies(energies_eV)
     offsets = neighbour_offsets(lattice, energies.shape)
-    order = np.argsort(energies, axis=None, kind="stable")
-    first = _percolation_points(order, energies.ravel(), np.array(energies.shape), offsets)
-    ascending = np.append(energies.ravel()[order], np.inf)
-    one, two, three = (ascending[first] - ascending[0]).tolist()
+    passes = percolation_passes(energies, offsets)
+    lowest_eV = energies.min()
+    one, two, three = (
+        float(energies.flat[at] - lowest_eV) if at >= 0 else np.inf for at in passes.tolist()
+    )
     return one, two, three
+
+
+def percolation_passes(
+    energies_eV: NDArray[np.float64], offsets: NDArray[np.int64], below_eV: float = np.inf
+) -> NDArray[np.int64]:
+    """Return the points at which percolation in one, two and three dimensions begins.
+
+    Parameters
+    ----------
+    energies_eV : ndarray, shape (n1, n2, n3)
+        Energies in eV on the periodic grid; ``inf`` where no ion may go.
+    offsets : ndarray, shape (m, 3)
+        Steps of a path.
+    below_eV : float
+        Only points below this are looked at.
+
+    Returns
+    -------
+    ndarray of int, shape (3,)
+        Flat indices; -1 where it does not begin below the bound.
+    """
+    flat = energies_eV.ravel()
+    low = np.flatnonzero(flat < below_eV)
+    order = low[np.argsort(flat[low])]
+    passes: NDArray[np.int64] = _percolation_points(order, np.array(energies_eV.shape), offsets)
+    return passes
 
 
 def percolation_path(energies_eV: ArrayLike, lattice: ArrayLike) -> Path:
@@ -136,96 +164,114 @@ def percolation_path(energies_eV: ArrayLike, lattice: ArrayLike) -> Path:
     )
 
 
+_DIGIT: Final[int] = 1 << 20
+"""Cells are kept as c1 + c2 _DIGIT + c3 _DIGIT^2, which add and subtract as the cells do."""
+
+
 @njit(cache=True, nogil=True)
-def _find(parent: NDArray[np.int32], cell: NDArray[np.int32], point: int) -> tuple:
+def _unpack(cell: int) -> tuple:
+    """Return the three numbers of a cell."""
+    half = _DIGIT // 2
+    shifted = cell + half + half * _DIGIT + half * _DIGIT * _DIGIT
+    c1, c2 = shifted % _DIGIT - half, shifted // _DIGIT % _DIGIT - half
+    return c1, c2, shifted // (_DIGIT * _DIGIT) - half
+
+
+@njit(cache=True, nogil=True)
+def _find(parent: NDArray[np.int32], cell: NDArray[np.int64], point: int) -> tuple:
     """Return the root of a point and the point's cell in the root's frame, halving the way."""
-    c1, c2, c3 = 0, 0, 0
+    c = np.int64(0)
     while parent[point] != point:
         above = parent[point]
-        for axis in range(3):
-            cell[point, axis] += cell[above, axis]  # a root's own cell is 0
+        cell[point] += cell[above]  # a root's own cell is 0
         parent[point] = parent[above]
-        c1 += cell[point, 0]
-        c2 += cell[point, 1]
-        c3 += cell[point, 2]
+        c += cell[point]
         point = parent[point]
-    return point, c1, c2, c3
+    return point, c
 
 
 @njit(cache=True, nogil=True)
 def _add_translation(
-    basis: NDArray[np.int32], rank: NDArray[np.int8], root: int, c1: int, c2: int, c3: int
+    basis: NDArray[np.int64], rank: NDArray[np.int8], root: int, translation: int
 ) -> None:
     """Add a lattice translation to those of a cluster if it is independent of them."""
-    b = basis[root]
     known = rank[root]
-    if known == 3 or (c1 == 0 and c2 == 0 and c3 == 0):
+    if known == 3 or translation == 0:
         return
-    x = b[0, 1] * c3 - b[0, 2] * c2
-    y = b[0, 2] * c1 - b[0, 0] * c3
-    z = b[0, 0] * c2 - b[0, 1] * c1
-    if known == 1 and x == 0 and y == 0 and z == 0:
-        return
-    if known == 2 and b[1, 0] * x + b[1, 1] * y + b[1, 2] * z == 0:
-        return
-    b[known, 0] = c1
-    b[known, 1] = c2
-    b[known, 2] = c3
+    if known > 0:
+        a1, a2, a3 = _unpack(basis[root, 0])
+        c1, c2, c3 = _unpack(translation)
+        x, y, z = a2 * c3 - a3 * c2, a3 * c1 - a1 * c3, a1 * c2 - a2 * c1
+        if x == 0 and y == 0 and z == 0:
+            return
+        if known == 2:
+            b1, b2, b3 = _unpack(basis[root, 1])
+            if b1 * x + b2 * y + b3 * z == 0:
+                return
+    basis[root, known] = translation
     rank[root] += 1
 
 
 @njit(cache=True, nogil=True)
 def _percolation_points(
-    order: NDArray[np.int64],
-    energies: NDArray[np.float64],
-    shape: NDArray[np.int64],
-    offsets: NDArray[np.int64],
+    order: NDArray[np.int64], shape: NDArray[np.int64], offsets: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return the place in ``order`` of the point that completes each dimension (or its size)."""
+    """Return the points of an ascending list that complete each dimension, or -1."""
     n1, n2, n3 = shape
-    size = order.size
+    size = n1 * n2 * n3
+    n_steps = offsets.shape[0]
+    straight = (offsets[:, 0] * n2 + offsets[:, 1]) * n3 + offsets[:, 2]
     parent = np.full(size, -1, dtype=np.int32)
-    cell = np.zeros((size, 3), dtype=np.int32)
-    members = np.ones(size, dtype=np.int32)
-    basis = np.zeros((size, 3, 3), dtype=np.int32)
+    # Of points that have joined; nothing else is read.
+    cell = np.empty(size, dtype=np.int64)
+    members = np.empty(size, dtype=np.int32)
+    basis = np.empty((size, 3), dtype=np.int64)
     rank = np.zeros(size, dtype=np.int8)
-    first = np.full(3, size, dtype=np.int64)
+    passes = np.full(3, -1, dtype=np.int64)
     reached = 0
-    for place in range(size):
-        point = order[place]
-        if energies[point] == np.inf:
-            break
+    for point in order:
         parent[point] = point
+        cell[point] = 0
+        members[point] = 1
+        root, p = point, np.int64(0)
         i, j, k = point // (n2 * n3), (point // n3) % n2, point % n3
-        for step in range(offsets.shape[0]):
-            x, y, z = i + offsets[step, 0], j + offsets[step, 1], k + offsets[step, 2]
-            w1, w2, w3 = x // n1, y // n2, z // n3  # cell that the step leads to
-            neighbour = ((x - w1 * n1) * n2 + (y - w2 * n2)) * n3 + (z - w3 * n3)
-            if parent[neighbour] < 0:
-                continue
-            root, p1, p2, p3 = _find(parent, cell, point)
-            other, q1, q2, q3 = _find(parent, cell, neighbour)
-            # The other frame's cell 0, seen from this frame; round a loop, its translation.
-            d1, d2, d3 = p1 + w1 - q1, p2 + w2 - q2, p3 + w3 - q3
-            if root == other:
-                _add_translation(basis, rank, root, d1, d2, d3)
+        inside = 0 < i < n1 - 1 and 0 < j < n2 - 1 and 0 < k < n3 - 1
+        for step in range(n_steps):
+            w = np.int64(0)  # cell that the step leads to
+            if inside:
+                neighbour = point + straight[step]
+                if parent[neighbour] < 0:
+                    continue
             else:
+                x, y, z = i + offsets[step, 0], j + offsets[step, 1], k + offsets[step, 2]
+                w1, w2, w3 = x // n1, y // n2, z // n3
+                neighbour = ((x - w1 * n1) * n2 + (y - w2 * n2)) * n3 + (z - w3 * n3)
+                if parent[neighbour] < 0:
+                    continue
+                w = w1 + (w2 + w3 * _DIGIT) * _DIGIT
+            other, q = _find(parent, cell, neighbour)
+            # The other frame's cell 0, seen from this frame; round a loop, its translation.
+            d = p + w - q
+            if root == other:
+                if d != 0:
+                    _add_translation(basis, rank, root, d)
+            else:
+                kept, gone = root, other
                 if members[root] < members[other]:
-                    root, other = other, root
-                    d1, d2, d3 = -d1, -d2, -d3
-                parent[other] = root
-                cell[other, 0] = d1
-                cell[other, 1] = d2
-                cell[other, 2] = d3
-                members[root] += members[other]
-                for b in basis[other, : rank[other]]:
-                    _add_translation(basis, rank, root, b[0], b[1], b[2])
+                    kept, gone = other, root
+                    d = -d
+                parent[gone] = kept
+                cell[gone] = d
+                members[kept] += members[gone]
+                for b in range(rank[gone]):
+                    _add_translation(basis, rank, kept, basis[gone, b])
+                root, p = _find(parent, cell, point)
             while reached < rank[root]:
-                first[reached] = place
+                passes[reached] = point
                 reached += 1
             if reached == 3:
-                return first
-    return first
+                return passes
+    return passes
 
 
 @njit(cache=True, nogil=True)

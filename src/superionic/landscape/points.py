@@ -7,16 +7,11 @@ from itertools import pairwise
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.special import expit
 
-from superionic.landscape.descriptors import (
-    DescriptorSettings,
-    fractions_below,
-    xi,
-)
+from superionic.landscape.descriptors import ConnectedWindows, Cuts, DescriptorSettings, xi
 from superionic.landscape.grid import Grid
-from superionic.landscape.levels import flood_into, lowest_face, minimum_index, neighbour_offsets
-from superionic.landscape.percolation import percolation_barriers
+from superionic.landscape.levels import lowest_face, minimum_index, neighbour_offsets
+from superionic.landscape.percolation import percolation_passes
 from superionic.landscape.plans import OrbitPlan
 
 FloatArray = NDArray[np.float64]
@@ -51,17 +46,17 @@ class Reading:
     volumes : ndarray, shape (6,)
         Fractions of the cell below each of ``VOLUME_THRESHOLDS_eV``: of any ion, then the mean of
         the ions.
-    xi : float
-        The published ranking score.
     passes : list of tuple of int or None
         For each barrier the irreducible point that is its pass, and that of the minimum from
         which it is counted; None where the barrier is infinite.
+    xi : float
+        The published ranking score; NaN where it was not asked for.
     """
 
     barriers_eV: FloatArray
     volumes: FloatArray
-    xi: float
     passes: list[tuple[int, int] | None]
+    xi: float = np.nan
 
     @property
     def values(self) -> FloatArray:
@@ -88,7 +83,7 @@ class IrreduciblePoints:
         self.n = int(self.ends[-1])
         self.orbit = np.repeat(np.arange(len(self.plans)), counts)
         # For each ion and each grid point the irreducible point; n where it is excluded.
-        self.places: list[NDArray[np.int32]] = []
+        places: list[NDArray[np.int32]] = []
         self.owners: list[int] = []
         for number, plan in enumerate(self.plans):
             own = np.full(len(plan.irreducible), self.n, dtype=np.int32)
@@ -97,14 +92,13 @@ class IrreduciblePoints:
             for operation in plan.orbit.generators:
                 image = np.empty_like(on_grid)
                 image[grid.permutation(operation)] = on_grid
-                self.places.append(image)
+                places.append(image)
                 self.owners.append(number)
-        self._table = np.stack(self.places)
-        self.places = list(self._table)
+        self._table = np.stack(places)
         self._offsets = neighbour_offsets(grid.lattice, grid.shape)
         self.windows = self._distinct_windows()
-        counted = np.bincount(np.concatenate(self.places), minlength=self.n + 1)
-        self.weights: FloatArray = counted[: self.n] / (grid.n_points * len(self.places))
+        counted = np.bincount(self._table.ravel(), minlength=self.n + 1)
+        self.weights: FloatArray = counted[: self.n] / self._table.size
         """Share of each point in the mean over the ions of a fraction of the cell."""
 
     def part(self, orbit: int) -> slice:
@@ -119,7 +113,7 @@ class IrreduciblePoints:
         """Return the irreducible point of the grid point next to a position; None if excluded."""
         steps = np.rint((fractional - self.grid.origin) * self.grid.shape).astype(int)
         flat = np.ravel_multi_index(tuple(np.mod(steps, self.grid.shape)), self.grid.shape)
-        place = int(self.places[self.owners.index(orbit)][flat])
+        place = int(self._table[self.owners.index(orbit), flat])
         return place if place < self.n else None
 
     def minima(self, energies_eV: FloatArray) -> IntArray:
@@ -128,44 +122,63 @@ class IrreduciblePoints:
             [start + int(np.argmin(energies_eV[start:end])) for start, end in pairwise(self.ends)]
         )
 
-    def read(self, energies_eV: FloatArray, *, with_xi: bool = True) -> Reading:
+    def read(self, energies_eV: FloatArray, below_eV: float = np.inf) -> Reading:
         """Return what a map says, from energies of all points in eV on a common zero.
 
         As for a landscape that was computed: each ion's map is taken relative to its minimum, and
-        excluded points hold the largest energy. Xi, which takes longer than all the rest, is NaN
-        where it is not wanted.
+        excluded points hold the largest energy. Barriers from a bound on are infinite. Xi, which
+        takes longer than all the rest, is left out (:meth:`xi`).
         """
-        lattice, shape = self.grid.lattice, self.grid.shape
-        minima = self.minima(energies_eV)
-        relative = energies_eV - energies_eV[minima][self.orbit]
+        shape = self.grid.shape
+        minima, relative = self._relative(energies_eV)
         values = np.append(relative, relative.max())
         shared, owners = _shared(values, self._table)
-        passes: list[tuple[int, int] | None] = []
 
         def pass_of(ion: int, at: int) -> tuple[int, int] | None:
-            point = int(self.places[ion][at])
+            point = int(self._table[ion, at])
             return (point, int(minima[self.owners[ion]])) if point < self.n else None
 
-        barriers = list(percolation_barriers(shared.reshape(shape), lattice))
-        for barrier in barriers:
-            at = int(np.argmin(np.abs(shared - barrier)))
-            passes.append(pass_of(int(owners[at]), at) if np.isfinite(barrier) else None)
+        barriers: list[float] = []
+        passes: list[tuple[int, int] | None] = []
+        for at in percolation_passes(shared.reshape(shape), self._offsets, below_eV).tolist():
+            barriers.append(float(shared[at]) if at >= 0 else np.inf)
+            passes.append(pass_of(int(owners[at]), at) if at >= 0 else None)
         best, lowest = self.windows[0], np.inf
         for ion in self.windows:
-            own = values[self.places[ion]].reshape(shape)
-            crossing = lowest_face(own, minimum_index(own), self._offsets, lowest)
+            own = values[self._table[ion]].reshape(shape)
+            bound = min(lowest, below_eV)
+            crossing = lowest_face(own, minimum_index(own), self._offsets, bound)
             if crossing < lowest:
                 best, lowest = ion, crossing
         barriers.append(lowest)
-        at = int(np.argmin(np.abs(values[self.places[best]] - lowest)))
+        at = int(np.argmin(np.abs(values[self._table[best]] - lowest)))
         passes.append(pass_of(best, at) if np.isfinite(lowest) else None)
 
         thresholds = np.array(VOLUME_THRESHOLDS_eV)[:, None]
         volumes = np.concatenate(
             [(shared < thresholds).mean(axis=1), (relative < thresholds) @ self.weights]
         )
-        score = self._xi(values, shared) if with_xi else np.nan
-        return Reading(np.array(barriers), volumes, score, passes)
+        return Reading(np.array(barriers), volumes, passes)
+
+    def xi(self, energies_eV: FloatArray) -> float:
+        """Return the published ranking score of a map, from energies as for :meth:`read`."""
+        settings = DescriptorSettings()
+        cuts = Cuts(np.add.outer([settings.xi_threshold_eV], settings.threshold_offsets_eV))
+        _, relative = self._relative(energies_eV)
+        values = np.append(relative, relative.max())
+        shared, _ = _shared(values, self._table)
+        disconnected = float(cuts.fractions(cuts.counts(shared))[0])
+        if xi(1.0, disconnected) < NEGLIGIBLE_XI:
+            return 0.0
+        windows = ConnectedWindows(self.grid.shape, self.grid.lattice, cuts)
+        for place in self._table:
+            windows.add(values[place].reshape(self.grid.shape))
+        return xi(float(cuts.fractions(windows.counts)[0]), disconnected)
+
+    def _relative(self, energies_eV: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Return each orbit's minimum, and the energies above it."""
+        minima = self.minima(energies_eV)
+        return minima, energies_eV - energies_eV[minima][self.orbit]
 
     def _distinct_windows(self) -> list[int]:
         """Return the ions whose windows of two cells differ by more than a relabelling of axes.
@@ -184,18 +197,6 @@ class IrreduciblePoints:
                     seen.append(np.rint(np.linalg.inv(generator.rotation)).astype(np.int64))
                 ions += 1
         return chosen
-
-    def _xi(self, values: FloatArray, shared: FloatArray) -> float:
-        settings = DescriptorSettings()
-        cuts = settings.xi_threshold_eV + np.array([settings.threshold_offsets_eV])
-        disconnected = float(fractions_below(shared, cuts)[0])
-        if expit(10 * (np.log10(max(disconnected, 1e-9)) + 1.15)) < NEGLIGIBLE_XI:
-            return 0.0
-        union = np.full([2 * n for n in self.grid.shape], np.inf)
-        for place in self.places:
-            own = values[place].reshape(self.grid.shape)
-            flood_into(union, own, minimum_index(own), self._offsets, cuts.max())
-        return xi(float(fractions_below(union, cuts)[0]), disconnected)
 
 
 @njit(cache=True, nogil=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,12 +156,22 @@ class Landscape:
         for _, energies in self._images(orbit.draw(number) for orbit in self.orbits):
             yield energies
 
+    @cached_property
+    def _permutations(self) -> list[list[NDArray[np.int32]]]:
+        """Return for each orbit and each of its ions the image of each grid point."""
+        return [
+            [self.grid.permutation(one).astype(np.int32) for one in orbit.orbit.generators]
+            for orbit in self.orbits
+        ]
+
     def _images(
         self, of_orbits: Iterable[NDArray[np.float64]]
     ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        for orbit, energies in zip(self.orbits, of_orbits, strict=True):
+        for orbit, permutations, energies in zip(
+            self.orbits, self._permutations, of_orbits, strict=True
+        ):
             flat = energies.ravel()
-            for site, operation in zip(orbit.orbit.members, orbit.orbit.generators, strict=True):
+            for site, permutation in zip(orbit.orbit.members, permutations, strict=True):
                 image = np.empty_like(flat)
-                image[self.grid.permutation(operation)] = flat
+                image[permutation] = flat
                 yield site, image.reshape(self.grid.shape)

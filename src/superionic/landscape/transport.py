@@ -15,9 +15,8 @@ which would give it a unit, is left out: the number ranks.
 import itertools
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
-from scipy.sparse.linalg import cg
 
 from superionic.landscape.levels import checked_energies
 from superionic.units import BOLTZMANN_eV_per_K
@@ -28,6 +27,7 @@ HIGHEST_eV = 3.0
 """Points above are closed: at 1000 K they would conduct e^-35 of what a well does."""
 _TOLERANCE = 1e-6
 _MAX_STEPS = 2000
+_ORDERS = tuple(itertools.permutations(range(3)))
 
 
 def effective_diffusivity(
@@ -73,61 +73,146 @@ def effective_diffusivity(
     weights = np.exp(-above / (BOLTZMANN_eV_per_K * temperature_K))
     weights[above > highest_eV] = 0.0
     steps = np.asarray(lattice, dtype=np.float64) / np.array(energies.shape)[:, None]
-    stiffness, load, unperturbed = _assemble(weights, steps)
-    found = unperturbed - _lowered(stiffness, load)
+    metric = np.linalg.inv(steps @ steps.T)
+    difference = np.array([[-1.0, 1, 0, 0], [0, -1, 1, 0], [0, 0, -1, 1]])
+    of_orders = [metric[np.ix_(order, order)] for order in _ORDERS]
+    fields = [steps[list(order)] for order in _ORDERS]
+    elements = np.array([difference.T @ of_order @ difference for of_order in of_orders])
+    forces = np.array(
+        [difference.T @ of_order @ field for of_order, field in zip(of_orders, fields, strict=True)]
+    )
+    lowered, totals = _lowered(weights, np.array(_ORDERS), elements, forces)
+    unperturbed = sum(
+        total * (field.T @ of_order @ field)
+        for total, field, of_order in zip(totals, fields, of_orders, strict=True)
+    )
+    found = unperturbed - lowered
     # What closed pores leave behind is round-off of the subtraction.
     values, axes = np.linalg.eigh(0.5 * (found + found.T) / weights.sum())
     tensor: FloatArray = (axes * np.clip(values, 0.0, 1.0)) @ axes.T
     return tensor
 
 
-def _assemble(
-    weights: FloatArray, steps: FloatArray
-) -> tuple[sparse.csr_matrix, FloatArray, FloatArray]:
-    """Return the matrix of <w grad u . grad v>, the loads of three fields, and <w e.e'>.
+@njit(cache=True, nogil=True)
+def _lowered(
+    weights: FloatArray, orders: NDArray[np.int64], elements: FloatArray, forces: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return by how much the best u lowers <w |e + grad u|^2>, and the weight of each tetrahedron.
 
     In a tetrahedron whose corners are reached one grid step after the other, the differences of
     successive corners are the derivatives along those steps.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n1, n2, n3)
+        Of the points; 0 where they are closed.
+    orders : ndarray, shape (6, 3)
+        The axes of the steps in each tetrahedron.
+    elements : ndarray, shape (6, 4, 4)
+        Its matrix of grad u . grad v.
+    forces : ndarray, shape (6, 4, 3)
+        Its loads of three fields.
+
+    Returns
+    -------
+    lowered : ndarray, shape (3, 3)
+    totals : ndarray, shape (6,)
     """
-    n = weights.size
-    metric = np.linalg.inv(steps @ steps.T)
-    numbers = np.arange(n).reshape(weights.shape)
-    difference = np.array([[-1.0, 1, 0, 0], [0, -1, 1, 0], [0, 0, -1, 1]])
-    stiffness = sparse.csr_matrix((n, n))
-    load, unperturbed = np.zeros((n, 3)), np.zeros((3, 3))
-    root = weights.ravel() ** 0.25
-    for order in itertools.permutations(range(3)):
-        corners = [numbers]
-        for axis in order:
-            corners.append(np.roll(corners[-1], -1, axis=axis))
-        nodes = np.stack([corner.ravel() for corner in corners])
-        weight = np.prod(root[nodes], axis=0)
-        nodes, weight = nodes[:, weight > 0], weight[weight > 0] / 6
-        of_order = metric[np.ix_(order, order)]
-        element = difference.T @ of_order @ difference
-        field = steps[list(order)]
-        forces = difference.T @ of_order @ field
-        rows = np.repeat(nodes, 4, axis=0).ravel()
-        columns = np.tile(nodes, (4, 1)).ravel()
-        values = (element.reshape(16, 1) * weight).ravel()
-        stiffness = stiffness + sparse.csr_matrix((values, (rows, columns)), shape=(n, n))
-        for corner, force in zip(nodes, forces, strict=True):
-            for axis in range(3):
-                load[:, axis] -= np.bincount(corner, weight * force[axis], minlength=n)
-        unperturbed += weight.sum() * (field.T @ of_order @ field)
-    return stiffness, load, unperturbed
-
-
-def _lowered(stiffness: sparse.csr_matrix, load: FloatArray) -> FloatArray:
-    """Return by how much the best u lowers <w |e + grad u|^2>, shape (3, 3)."""
-    diagonal = stiffness.diagonal()
-    open_ = np.flatnonzero(diagonal > 0)
+    n1, n2, n3 = weights.shape
+    number = np.full(weights.shape, -1, dtype=np.int64)
+    n = 0
+    for i in range(n1):
+        for j in range(n2):
+            for k in range(n3):
+                if weights[i, j, k] > 0:
+                    number[i, j, k] = n
+                    n += 1
+    root = weights**0.25
+    # The matrix: its diagonal, and for each point the links to the corners of the parallelepiped
+    # above it, which are counted by their steps along the three axes in base 2.
+    diagonal, links = np.zeros(n), np.zeros((n, 7))
+    ends = np.full((n, 7), -1, dtype=np.int64)
+    load = np.zeros((n, 3))
+    totals = np.zeros(6)
+    nodes = np.empty(4, dtype=np.int64)
+    corner = np.empty(4, dtype=np.int64)
+    at = np.empty(3, dtype=np.int64)
+    for i in range(n1):
+        for j in range(n2):
+            for k in range(n3):
+                if number[i, j, k] < 0:
+                    continue
+                for order in range(6):
+                    at[0], at[1], at[2] = i, j, k
+                    nodes[0], corner[0] = number[i, j, k], 0
+                    weight = root[i, j, k] / 6
+                    for step in range(3):
+                        axis = orders[order, step]
+                        at[axis] = (at[axis] + 1) % weights.shape[axis]
+                        nodes[step + 1] = number[at[0], at[1], at[2]]
+                        corner[step + 1] = corner[step] + (1 << axis)
+                        weight *= root[at[0], at[1], at[2]]
+                    if nodes.min() < 0 or not weight > 0:
+                        continue
+                    totals[order] += weight
+                    for p in range(4):
+                        diagonal[nodes[p]] += weight * elements[order, p, p]
+                        for field in range(3):
+                            load[nodes[p], field] -= weight * forces[order, p, field]
+                        for q in range(p + 1, 4):
+                            value = weight * elements[order, p, q]
+                            if nodes[p] == nodes[q]:
+                                diagonal[nodes[p]] += 2 * value
+                                continue
+                            link = corner[q] - corner[p] - 1
+                            links[nodes[p], link] += value
+                            ends[nodes[p], link] = nodes[q]
     # Scaled to a unit diagonal: weights differ by fifteen orders of magnitude.
-    scale = 1.0 / np.sqrt(diagonal[open_])
-    scaling = sparse.diags(scale)
-    matrix = (scaling @ stiffness[open_][:, open_] @ scaling).tocsr()
-    right = load[open_] * scale[:, None]
-    columns = [cg(matrix, one, rtol=_TOLERANCE, maxiter=_MAX_STEPS)[0] for one in right.T]
-    u = np.stack(columns, axis=1)
-    lowered: FloatArray = u.T @ right + right.T @ u - u.T @ (matrix @ u)
-    return lowered
+    scale = np.zeros(n)
+    for p in range(n):
+        if diagonal[p] > 0:
+            scale[p] = 1.0 / np.sqrt(diagonal[p])
+    for p in range(n):
+        for field in range(3):
+            load[p, field] *= scale[p]
+        for link in range(7):
+            q = ends[p, link]
+            if q >= 0:
+                links[p, link] *= scale[p] * scale[q]
+    found = np.zeros((n, 3))
+    for field in range(3):
+        residual = load[:, field].copy()
+        way = residual.copy()
+        squared = np.dot(residual, residual)
+        enough = _TOLERANCE**2 * squared
+        for _ in range(_MAX_STEPS):
+            if squared <= enough:
+                break
+            image = _times(links, ends, way)
+            length = squared / np.dot(way, image)
+            found[:, field] += length * way
+            residual -= length * image
+            before = squared
+            squared = np.dot(residual, residual)
+            way = residual + squared / before * way
+    lowered = np.zeros((3, 3))
+    for b in range(3):
+        image = _times(links, ends, found[:, b].copy())
+        for a in range(3):
+            lowered[a, b] += np.sum(found[:, a] * load[:, b])
+            lowered[a, b] += np.sum(load[:, a] * found[:, b])
+            lowered[a, b] -= np.sum(found[:, a] * image)
+    return lowered, totals
+
+
+@njit(cache=True, nogil=True)
+def _times(links: FloatArray, ends: NDArray[np.int64], vector: FloatArray) -> FloatArray:
+    """Return a symmetric matrix with a unit diagonal times a vector."""
+    result = vector.copy()
+    for p in range(len(vector)):
+        for link in range(7):
+            q = ends[p, link]
+            if q >= 0:
+                result[p] += links[p, link] * vector[q]
+                result[q] += links[p, link] * vector[p]
+    return result
