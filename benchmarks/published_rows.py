@@ -28,6 +28,7 @@ from superionic.report.tables.labels import read_data_sets
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import LANDSCAPE_FIELDS, PARTS, ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
+from superionic.store.builders.documents import RowIdentity
 from superionic.store.builders.run import run_builder
 from superionic.store.builders.screening import ScreeningBuilder, read_rows
 from superionic.store.collection.query import opened
@@ -36,14 +37,22 @@ from superionic.store.ranking.policies import ranked
 NUMBERS = (*LANDSCAPE_FIELDS, "n_evaluations", "wall_time_s")
 
 
+def identity(row: ScreeningDocument, label: str = "") -> RowIdentity:
+    """Return what a row is of; files of 0.1 have keys of another form."""
+    named = row.material_id, row.mobile_species, row.potential, row.potential_weights_sha256
+    return RowIdentity(*named, label)
+
+
 def with_landscape(row: ScreeningDocument, published: ScreeningDocument) -> ScreeningDocument:
     """Return a row with the numbers of a published landscape, whose documents are elsewhere."""
     present = [part for part in PARTS if part == "landscape" or part in row.present]
     warnings = {(one.code, one.text): one for one in (*published.warnings, *row.warnings)}
-    copied = (*NUMBERS, "task_key", "settings", "source", "relaxed")
+    copied = (*NUMBERS, "task_key", "settings", "settings_label", "source", "relaxed")
     return row.model_copy(
         update={name: getattr(published, name) for name in copied}
         | {
+            "key": identity(row, published.settings_label).key,
+            "ranking_settings": published.settings_label,
             "present": present,
             "missing": [part for part in PARTS if part not in present],
             "warnings": list(warnings.values()),
@@ -92,15 +101,16 @@ def renew(path: Path) -> str:
     """Write a file of rows again with the predictions of the database; return what was done."""
     published = read_rows_file(path)
     with opened() as database:
-        held = {row.key: row for row in read_rows(database.screening, {})}
-    predicted = {key: row for key, row in held.items() if "prediction" in row.present}
+        held = read_rows(database.screening, {})
+    predicted = {identity(row): row for row in held if "prediction" in row.present}
     groups: dict[tuple[str, str], list[ScreeningDocument]] = defaultdict(list)
     for row in published:
-        fresh = with_prediction(row, predicted[row.key]) if row.key in predicted else row
+        of = identity(row)
+        fresh = with_prediction(row, predicted[of]) if of in predicted else row
         groups[row.mobile_species, row.potential].append(fresh)
     complete = {row.key: row for group in groups.values() for row in ranked(group)}
     path.write_text("".join(complete[row.key].model_dump_json() + "\n" for row in published))
-    n_renewed = sum(row.key in predicted for row in published)
+    n_renewed = sum(identity(row) in predicted for row in published)
     return f"{path}: {n_renewed} of {len(published)} rows with the predictions of the database."
 
 
@@ -121,8 +131,13 @@ def merge(
         )
         builder = ScreeningBuilder(docs, database.screening)
         run_builder(builder)
-        held = {row.key: row for row in read_rows(database.screening, {})}
-        pairs = [(held[one.key], one) for one in published if one.key in held]
+        held = {identity(row, row.settings_label): row for row in read_rows(database.screening, {})}
+        pairs = []
+        for one in published:  # its own landscape, else what is known beside landscapes
+            for of in (identity(one, one.settings_label), identity(one)):
+                if of in held:
+                    pairs.append((held[of], one))
+                    break
         own = [pair for pair in pairs if pair[0].descriptors_uuid]
         merged = [with_landscape(*pair) for pair in pairs if not pair[0].descriptors_uuid]
         fresh = [*merged, *(row for row, _ in own)]

@@ -1,7 +1,9 @@
-"""``superionic screen``: what it loads when there is nothing to compute."""
+"""What commands load that compute nothing."""
 
 import pytest
 from campaign_fixtures import modules_and_seconds, rock_salt
+
+HEAVY = {"torch", "chgnet", "numba", "matplotlib", "pandas", "atomate2", "scipy", "sympy"}
 
 pytestmark = [pytest.mark.process, pytest.mark.real_potential]
 
@@ -12,5 +14,13 @@ def test_a_screen_that_computes_nothing_loads_no_potential(run, tmp_path, data_d
     first = run(*asked).out
     output, modules, seconds = modules_and_seconds(*asked)
     assert output == first.rstrip()
-    assert not modules & {"torch", "chgnet", "numba", "matplotlib", "pandas", "atomate2"}
-    assert seconds < 4  # 1.2 on a machine that does nothing else
+    assert not modules & HEAVY
+    assert seconds < 4  # 1.5 on a machine that does nothing else
+
+
+def test_candidates_load_no_maker_of_dynamics(tmp_path):
+    rock_salt("I", 6.0).to(filename=str(tmp_path / "salt.cif"))
+    output, modules, seconds = modules_and_seconds("candidates", str(tmp_path / "salt.cif"))
+    assert "1 crystals read" in output
+    assert not modules & HEAVY
+    assert seconds < 4  # 1.5 on a machine that does nothing else

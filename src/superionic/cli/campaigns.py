@@ -96,7 +96,7 @@ def campaign_asked(context: typer.Context, flow: str | None) -> "Campaign":
             )
         wanted = wanted.model_copy(update=fields)
     else:
-        name = flow or "label"  # which crystals are candidates does not depend on it
+        name = flow or "screen"  # which crystals are candidates does not depend on it
         wanted = campaign_of({"name": name, "flow": name, "crystals": paths or [], **fields})
     known = wanted.kind.option_names()
     for name in options:
