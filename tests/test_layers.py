@@ -19,7 +19,7 @@ LAYERS = (
     "structures",
     "potentials",
     "landscape",
-    *("dynamics", "network"),
+    *("dynamics", "network", "distillation"),
     "schemas",
     *("store.ranking", "store.database", "store.builders", "store.collection"),
     "workflows.makers.table",  # plain data: what there is of each flow, by name
@@ -36,6 +36,7 @@ LAYERS = (
 _COMPUTE = ("workflows.keys", "workflows.jobs", "workflows.makers", "workflows.campaign", "cluster")
 SEPARATE = (
     *({"landscape", "dynamics"}, {"landscape", "network"}),
+    *({one, "distillation"} for one in ("landscape", "dynamics", "network")),
     # What shows results reads documents; what computes them does not know how they are shown.
     *({shown, computes} for shown in LAYERS if "report." in shown for computes in _COMPUTE),
     *({"evaluation", computes} for computes in _COMPUTE),

@@ -201,6 +201,12 @@ class NetworkError(SuperionicError):
     code = "network"
 
 
+class TrainingError(SuperionicError):
+    """A potential cannot be taught."""
+
+    code = "training"
+
+
 class FigureError(SuperionicError):
     """A figure cannot be drawn: data or a package are missing."""
 

@@ -20,6 +20,7 @@ from superionic.cli import (
     compute,
     db,
     descriptors,
+    distill,
     doctor,
     evaluate,
     explain,
@@ -95,7 +96,11 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "rerun": rerun.rerun,
         "recover": recover.recover,
     },
-    "Train and judge": {"train": train.train, "evaluate": evaluate.evaluate},
+    "Train and judge": {
+        "train": train.train,
+        "distill": distill.distill,
+        "evaluate": evaluate.evaluate,
+    },
     "Installation": {"doctor": doctor.doctor},
 }
 for _panel, _commands in _PANELS.items():

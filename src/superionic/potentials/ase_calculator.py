@@ -5,7 +5,8 @@ import importlib
 import inspect
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,16 @@ class AsePotential(BatchedPotential):
         self.info = info
         self.elements = None
         self.max_atoms_per_batch = 1
+
+    @contextmanager
+    def attached(self, atoms: Atoms) -> Iterator[Atoms]:
+        """Give a copy of a configuration that has the calculator, for what else that gives."""
+        copy = atoms.copy()
+        copy.calc = self._calculator
+        try:
+            yield copy
+        finally:
+            copy.calc = None
 
     def _evaluate(
         self, configurations: Sequence[Atoms], *, with_forces: bool

@@ -259,7 +259,14 @@ class GateSum(torch.autograd.Function):
 
 
 def gather_silu(
-    x: Tensor, y: Tensor, z: Tensor, dense: Tensor | None, ix: Tensor, iy: Tensor, iz: Tensor
+    x: Tensor,
+    y: Tensor,
+    z: Tensor,
+    dense: Tensor | None,
+    ix: Tensor,
+    iy: Tensor,
+    iz: Tensor,
+    compiled: bool = True,
 ) -> Tensor:
     """Return silu(x[ix] + y[iy] + z[iz] + dense).
 
@@ -271,13 +278,15 @@ def gather_silu(
         What each edge has for itself.
     ix, iy, iz : Tensor of int64, shape (n_edges,)
         Which rows.
+    compiled : bool
+        Whether compiled code may do it, which can be differentiated once only.
 
     Returns
     -------
     Tensor, shape (2, n_edges, 64)
         Core, then gate.
     """
-    if _compiled(x):
+    if compiled and _compiled(x):
         return GatherSilu.apply(x, y, z, dense, ix, iy, iz)
     hidden = x.index_select(0, ix) + y.index_select(0, iy) + z.index_select(0, iz)
     if dense is not None:
@@ -293,6 +302,7 @@ def gate_sum(
     iw: Tensor,
     owner: Tensor,
     n_owners: int,
+    compiled: bool = True,
 ) -> Tensor:
     """Sum silu(LN(core)) sigmoid(LN(gate)) weight[iw] over the edges of each owner.
 
@@ -311,13 +321,16 @@ def gate_sum(
         Which weight, and whose sum.
     n_owners : int
         Number of sums.
+    compiled : bool
+        Whether compiled code may do it, which gives no gradient of the norm and can be
+        differentiated once only.
 
     Returns
     -------
     Tensor, shape (n_owners, 64)
         The sums.
     """
-    if _compiled(pre):
+    if compiled and _compiled(pre):
         return GateSum.apply(pre, norm, eps, weight, iw, owner, n_owners)
     functional = torch.nn.functional
     core = functional.layer_norm(pre[0], (_WIDTH,), norm[0], norm[1], eps)

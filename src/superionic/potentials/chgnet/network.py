@@ -46,6 +46,7 @@ class _GatedMLP:
             self.second_bias = torch.stack([biases[0][1], biases[1][1]])[:, None, :]
         one, two = module.bn1, module.bn2
         self.norm = torch.stack([one.weight, one.bias, two.weight, two.bias])
+        self.compiled = not self.norm.requires_grad
         self.eps = one.eps
 
 
@@ -93,6 +94,9 @@ class ChgnetNetwork:
         The network; it is not changed.
     device : str or torch.device
         Where to compute.
+    trainable : bool
+        Whether energies are differentiated by the network's own parameters, as they are now, and
+        twice: torch's functions then stand in for compiled ones. It has to be on the device.
 
     Attributes
     ----------
@@ -107,13 +111,14 @@ class ChgnetNetwork:
         When the architecture is not the published one.
     """
 
-    def __init__(self, model: Any, device: Any) -> None:
+    def __init__(self, model: Any, device: Any, *, trainable: bool = False) -> None:
         import copy
 
         import torch
 
         require_published_architecture(model)
-        model = copy.deepcopy(model).to(device).eval().requires_grad_(False)
+        if not trainable:
+            model = copy.deepcopy(model).to(device).eval().requires_grad_(False)
         self.pair_cutoff, self.bond_cutoff = cutoffs_A(model)
         self.reference_energies = reference_energies_eV(model)
         self._model = model
@@ -220,9 +225,11 @@ def _atom_messages(
 
     w_centre, _, w_other = gated.first
     at_centre = torch.addmm(gated.bias, atoms, w_centre)
-    hidden = gather_silu(at_centre, atoms @ w_other, at_pair, None, ends, other, pair)
+    hidden = gather_silu(
+        at_centre, atoms @ w_other, at_pair, None, ends, other, pair, gated.compiled
+    )
     pre = torch.baddbmm(gated.second_bias, hidden, gated.second)
-    return gate_sum(pre, gated.norm, gated.eps, weights, pair, ends, len(atoms))
+    return gate_sum(pre, gated.norm, gated.eps, weights, pair, ends, len(atoms), gated.compiled)
 
 
 def _bond_messages(
@@ -241,10 +248,13 @@ def _bond_messages(
         triple.bond_a,
         triple.bond_b,
         triple.centre,
+        gated.compiled,
     )
     pre = torch.baddbmm(gated.second_bias, hidden, gated.second)
     rows = torch.arange(len(angles), device=angles.device)
-    return gate_sum(pre, gated.norm, gated.eps, triple.weights, rows, triple.bond_a, len(short))
+    return gate_sum(
+        pre, gated.norm, gated.eps, triple.weights, rows, triple.bond_a, len(short), gated.compiled
+    )
 
 
 def _angle_update(
@@ -261,7 +271,7 @@ def _angle_update(
     hidden = hidden + (atoms @ w_centre).index_select(0, triple.centre)
     rows = torch.arange(len(angles), device=angles.device)
     pre = torch.stack(hidden.chunk(2, dim=1))
-    return gate_sum(pre, gated.norm, gated.eps, None, rows, rows, len(angles))
+    return gate_sum(pre, gated.norm, gated.eps, None, rows, rows, len(angles), gated.compiled)
 
 
 def require_published_architecture(model: Any) -> None:

@@ -1,0 +1,1 @@
+"""Own weights of CHGNet's architecture, taught by another potential."""
