@@ -1,11 +1,12 @@
 """Errors of students and of CHGNet 0.3.0 against their teacher, on chemical systems not learned.
 
-    python benchmarks/student_errors.py datasets/frames_nequix_oam_1.npz [STUDENT.pt ...] [--out FILE]
+    python benchmarks/student_errors.py FRAMES.npz [STUDENT.pt ...] [--out FILE]
 
-Prints, for CHGNet 0.3.0 and each student, root mean square and mean error of forces, the slope of
-their forces against the teacher's and errors of energies along a crystal's frames: of all frames, by
-family of crystals and by kind of frame. The frames are those of the validation and test parts of
-``--seed``; ``--part test`` takes the test part alone, which no choice of an epoch has seen.
+FRAMES is ``datasets/frames_nequix_oam_1.npz`` or a folder of ``superionic distill``. Prints, for
+CHGNet 0.3.0 and each student, root mean square and mean error of forces, the slope of their forces
+against the teacher's and errors of energies along a crystal's frames: of all frames, by family of
+crystals and by kind of frame. The frames are those of the validation and test parts of ``--seed``;
+``--part test`` takes the test part alone, which no choice of an epoch has seen.
 """
 
 import argparse
