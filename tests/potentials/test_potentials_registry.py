@@ -138,6 +138,26 @@ def test_a_setting_may_be_a_whole_input_file(tmp_path, monkeypatch):
     assert len(hashes) == 2
 
 
+def test_an_ase_calculator_is_checked_and_has_a_landscape_without_torch():
+    """Loading torch, or all of ase.build and scipy.stats, takes longer than a small landscape."""
+    code = (
+        "import sys, superionic as si\n"
+        "from superionic.potentials.registry import load_potential\n"
+        "from superionic.potentials.selfcheck import reference_crystals, self_check\n"
+        "spec = 'ase:ase.calculators.lj.LennardJones?{%ssigma%s: 2.0}'.replace('%s', chr(34))\n"
+        "potential = load_potential(spec)\n"
+        "assert self_check(potential)\n"
+        "potential.energies_and_forces(list(reference_crystals().values()))\n"
+        "import superionic.landscape.landscape\n"
+        "heavy = ('torch', 'scipy.stats', 'ase.build', 'matplotlib')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert result.stdout.strip() == "[]"
+
+
 def test_the_hash_of_an_ase_calculator_follows_code_settings_and_weights(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     weights = tmp_path / "weights.bin"

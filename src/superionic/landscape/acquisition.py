@@ -23,7 +23,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from superionic.landscape.points import Reading, VOLUME_THRESHOLDS_eV
 from superionic.landscape.posterior import Draws, ENERGY_SCALE_eV, MapPosterior, compress, expand
@@ -63,7 +62,8 @@ def volume_sensitivity(posterior: MapPosterior, threshold_eV: float) -> FloatArr
     sensitivity = np.zeros(points.n)
     open_ = sd > 0
     scaled = (cut[open_] - mean[open_]) / sd[open_]
-    sensitivity[open_] = -points.weights[open_] * norm.pdf(scaled) / sd[open_]
+    density = np.exp(-0.5 * scaled**2) / np.sqrt(2.0 * np.pi)
+    sensitivity[open_] = -points.weights[open_] * density / sd[open_]
     return sensitivity
 
 

@@ -42,7 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
-from scipy.stats import chi2
+from scipy.special import gamma, gammaincinv
 
 FloatArray = NDArray[np.float64]
 
@@ -267,8 +267,9 @@ class PriorFunctions:
         # Student's t: a Gaussian over the root of a chi-square c. What is left between close data
         # is in its tail, so small c are drawn more often than they come, and weigh less.
         quantiles = (np.arange(N_FREQUENCIES) + rng.uniform(size=N_FREQUENCIES)) / N_FREQUENCIES
-        c = chi2.ppf(quantiles, TAIL)
-        importance = chi2.pdf(c, 5.0) / chi2.pdf(c, TAIL)
+        c = 2.0 * gammaincinv(TAIL / 2.0, quantiles)
+        # Ratio of the densities of chi-square with 5 and with TAIL degrees of freedom.
+        importance = (c / 2.0) ** ((5.0 - TAIL) / 2.0) * gamma(TAIL / 2.0) / gamma(2.5)
         frequencies = rng.standard_normal((len(scale), N_FREQUENCIES)) * np.sqrt(5.0 / c)
         loads = rng.standard_normal((N_FREQUENCIES, n_draws))
         loads *= np.sqrt(2.0 * importance / N_FREQUENCIES)[:, None]

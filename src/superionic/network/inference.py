@@ -16,7 +16,8 @@ from superionic.network import keys
 from superionic.network.checkpoint import IntervalCalibration, Member, NetworkHeader, load_ensemble
 from superionic.network.graphs import CrystalGraph, collate, shake_graphs
 from superionic.network.settings import TARGET
-from superionic.network.shakes import Shakes, is_out_of_memory
+from superionic.network.shakes import Shakes
+from superionic.potentials.batch_size import is_out_of_memory
 from superionic.structures.remark import Remark
 
 if TYPE_CHECKING:

@@ -28,6 +28,7 @@ from superionic.errors import (
 )
 from superionic.network.settings import ShakeSettings, settings_to_dict
 from superionic.potentials.base import Potential, PotentialInfo
+from superionic.potentials.batch_size import is_out_of_memory
 from superionic.potentials.force_field import ForceField
 from superionic.units import EV_PER_A_AMU_TO_A_PER_PS2
 
@@ -269,9 +270,3 @@ def _not_finite(message: str) -> SuperionicError:
         hint="Shake less (a smaller amplitude), check the crystal for unphysical distances, or use "
         "another potential.",
     )
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether an error says that memory ran out: torch has no one class for that."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text

@@ -29,7 +29,7 @@ from superionic.network.inference import in_parts
 from superionic.network.lightning_module import STATE_KEYS, RunKeeper, TrainingModule
 from superionic.network.model import ForceNetwork
 from superionic.network.settings import NetworkSettings, TrainingSettings, settings_to_dict
-from superionic.network.shakes import is_out_of_memory
+from superionic.potentials.batch_size import is_out_of_memory
 
 IntArray = NDArray[np.int64]
 MakeNetwork = Callable[[NetworkSettings, tuple[str, ...]], ForceNetwork]

@@ -1,5 +1,6 @@
 """Batches that fit into the memory of a device."""
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -66,22 +67,40 @@ def in_batches(
 
     Raises
     ------
-    torch.OutOfMemoryError
+    MemoryError, torch.OutOfMemoryError
         When there is no memory for a single position.
     """
-    import torch
-
     result = np.empty(len(positions_A))
     start, size = 0, max(1, batch_size)
     while start < len(positions_A):
         chunk = slice(start, start + size)
         try:
             result[chunk] = evaluate(positions_A[chunk])
-        except torch.OutOfMemoryError:
-            if size == 1:
+        except (MemoryError, RuntimeError) as error:
+            if size == 1 or not is_out_of_memory(error):
                 raise
             size = (min(size, len(positions_A) - start) + 1) // 2
-            torch.cuda.empty_cache()
+            free_device_memory()
             continue
         start += size
     return result
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that memory ran out: torch has no one class for that.
+
+    The error is read and torch is not asked, since a potential that does not use torch should not
+    have to load it.
+    """
+    text = f"{type(error).__name__} {error}".lower()
+    return isinstance(error, MemoryError) or any(
+        words in text for words in ("out of memory", "outofmemory", "allocate memory")
+    )
+
+
+def free_device_memory() -> None:
+    """Hand the memory that torch keeps on a GPU back, if torch was loaded at all."""
+    if "torch" in sys.modules:
+        import torch
+
+        torch.cuda.empty_cache()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from superionic.errors import NonFiniteEnergyError, PotentialError
 from superionic.potentials.base import Potential, package_version, require_finite
+from superionic.potentials.batch_size import free_device_memory, is_out_of_memory
 
 __all__ = ["BatchedPotential", "hash_state_dict", "package_version", "resolve_device"]
 
@@ -113,15 +114,13 @@ class BatchedPotential(Potential):
     def _evaluate_or_split(
         self, batch: Sequence[Atoms], with_forces: bool
     ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
-        """Evaluate a batch, in halves where the GPU lacks memory for all of it."""
-        import torch
-
+        """Evaluate a batch, in halves where there is no memory for all of it."""
         try:
             return self._evaluate(batch, with_forces=with_forces)
-        except torch.OutOfMemoryError:
-            if len(batch) == 1:
+        except (MemoryError, RuntimeError) as error:
+            if len(batch) == 1 or not is_out_of_memory(error):
                 raise
-        torch.cuda.empty_cache()
+        free_device_memory()
         middle = len(batch) // 2
         first, second = (
             self._evaluate_or_split(half, with_forces) for half in (batch[:middle], batch[middle:])
