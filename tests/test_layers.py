@@ -24,7 +24,7 @@ LAYERS = (
     *("store.ranking", "store.database", "store.builders", "store.collection"),
     "workflows.makers.table",  # plain data: what there is of each flow, by name
     "evaluation",
-    *("report.tables", "report.documents", "report.numbers"),
+    *("report.numbers", "report.tables", "report.documents"),
     *("report.figures", "report.html", "report.serve"),
     *("workflows.keys", "workflows.jobs", "workflows.makers", "workflows.campaign"),
     "cluster",

@@ -92,3 +92,18 @@ def csv_lines(names: Sequence[str], records: Iterable[Mapping[str, Any]]) -> Ite
 def csv_text(names: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
     """Return what :func:`csv_lines` yields as one text."""
     return "".join(csv_lines(names, records))
+
+
+def duration(seconds: float) -> str:
+    """Return a time as no more than is known of it.
+
+    Examples
+    --------
+    >>> duration(7), duration(95), duration(700), duration(40_000)
+    ('7 s', '2 min', '12 min', '11 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"

@@ -15,6 +15,7 @@ from superionic.cli.cluster_options import (
 )
 from superionic.cli.console import echo
 from superionic.cli.options import DatabaseURI
+from superionic.text import duration
 
 if TYPE_CHECKING:
     from superionic.schemas.jobs import JobsStatus
@@ -82,7 +83,7 @@ def describe(status: "JobsStatus") -> list[str]:
     if status.jobs_per_minute > 0:
         lines.append(f"Rate: {status.jobs_per_minute:.1f} jobs a minute")
     if status.time_left_s:
-        lines.append(f"Time left at this rate: {_duration(status.time_left_s)}")
+        lines.append(f"Time left at this rate: {duration(status.time_left_s)}")
     if status.n_lost:
         lines.append(f"Lost: {status.n_lost} jobs of dead processes. Run 'superionic recover'.")
     if status.refused:
@@ -101,11 +102,3 @@ def describe(status: "JobsStatus") -> list[str]:
 
 def _counts(states: dict[str, int]) -> str:
     return ", ".join(f"{n} {state}" for state, n in states.items())
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.1f} hours"

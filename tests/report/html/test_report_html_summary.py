@@ -39,7 +39,7 @@ from superionic.report.html.summary import (
     verdict_counts,
     warning_counts,
 )
-from superionic.report.numbers import duration, plain, with_error, with_interval
+from superionic.report.numbers import plain, with_error, with_interval
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.label import LabelRow
 from superionic.store.builders.documents import read_document
@@ -292,4 +292,3 @@ def test_numbers_have_the_digits_that_their_errors_leave():
     assert with_interval(0.5, 0.25, 1.0) == "0.500 [0.250, 1.00]"
     assert plain(float("inf")) == "∞"
     assert plain(None) == plain(float("nan")) == "\N{EN DASH}"
-    assert (duration(30), duration(600), duration(90000)) == ("30.0 s", "10.0 min", "25.0 h")

@@ -10,8 +10,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "store" / "builders"))
 
 from screening_helpers import descriptors
 
+from superionic.report.numbers import TEXT, of_row
 from superionic.report.tables.export import rows_frame
-from superionic.report.tables.intervals import with_interval
 from superionic.report.tables.ranking import (
     JSON_FIELDS,
     failures_table,
@@ -91,7 +91,7 @@ def test_learned_numbers_have_their_intervals_beside_them():
 def test_a_bound_that_is_not_known_is_said_so():
     _, learned = learned_rows()
     shown = {
-        name: with_interval(learned, name, digits=2, exact=3)
+        name: of_row(learned, name, TEXT)
         for name in ("barrier_1d_eV", "barrier_3d_eV", "fv_connected")
     }
     assert shown["barrier_1d_eV"] == "0.400"  # known: its interval has no width

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from superionic.progress import Progress
-from superionic.workflows.campaign.forecast import Forecast, duration
+from superionic.text import duration
+from superionic.workflows.campaign.forecast import Forecast
 
 PLANNED = 10_000
 

@@ -28,7 +28,7 @@ from superionic.report.figures.style import (
     plotly_axes,
     plotly_figure,
 )
-from superionic.report.tables.intervals import interval_of
+from superionic.report.numbers import interval_of
 from superionic.report.tables.ranking import rank_of
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument

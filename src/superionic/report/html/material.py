@@ -13,16 +13,15 @@ from superionic.report.html.summary import flat
 from superionic.report.numbers import (
     NOTHING,
     Number,
-    barrier_text,
-    duration,
+    of_row,
     plain,
-    value_text,
     with_error,
     with_interval,
 )
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.screening import LabelSummary, ScreeningDocument
 from superionic.schemas.validation import TemperatureDocument
+from superionic.text import duration
 
 _NO_PATH = "no percolating path"
 _GRID_NOTE = "from one grid: its error is that of potential, grid and frozen framework"
@@ -164,9 +163,9 @@ def same_by_others(
             one.key,
             one is row,
             one.potential,
-            barrier_text(one, "mpe_eV"),
-            barrier_text(one, "barrier_3d_eV"),
-            value_text(one, "free_volume_2eV_A3_per_ion"),
+            of_row(one, "mpe_eV"),
+            of_row(one, "barrier_3d_eV"),
+            of_row(one, "free_volume_2eV_A3_per_ion"),
             plain_name(one.label_verdict or NOTHING),
         )
         for one in ([row, *others] if others else [])
@@ -200,7 +199,7 @@ def _landscape(found: MaterialDocuments) -> NumberGroup:
     if row.xi is None:
         return NumberGroup(title, [], f"None. 'superionic screen {_file_name(row)}' computes it.")
     barriers = [
-        Number(name, barrier_text(row, field, _NO_PATH), _unit(row, field), note)
+        Number(name, of_row(row, field, no_path=_NO_PATH), _unit(row, field), note)
         for name, field, note in (
             ("barrier, as published", "mpe_eV", "lowest of all ions"),
             ("barrier in one dimension", "barrier_1d_eV", ""),
@@ -216,7 +215,7 @@ def _landscape(found: MaterialDocuments) -> NumberGroup:
             barriers.insert(1, Number("barriers of the ions", text, "eV", note))
     volumes = [
         *(
-            Number(name, value_text(row, field), unit)
+            Number(name, of_row(row, field), unit)
             for name, field, unit in (
                 ("connected free volume, 0.5 eV", "fv_connected", "of the window"),
                 ("free volume, 0.5 eV", "fv_disconnected", "of the cell"),

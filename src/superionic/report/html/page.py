@@ -14,10 +14,11 @@ from superionic.report.figures.write import figure_js
 from superionic.report.html.agreement import FEWEST_PAIRS
 from superionic.report.html.links import material_url
 from superionic.report.html.material import DYNAMICS_COLUMNS
-from superionic.report.numbers import NOTHING, duration, plain
+from superionic.report.numbers import NOTHING, plain
 from superionic.report.tables.ranking import rank_of
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.ranking.policies import Policy, policies
+from superionic.text import duration
 
 if TYPE_CHECKING:
     from superionic.report.html.content import Content

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from superionic.report.numbers import (
     NOTHING,
-    barrier_text,
+    of_row,
     plain,
-    value_text,
     with_interval,
 )
 from superionic.report.tables.ranking import rank_of
@@ -130,7 +129,7 @@ def _columns(rows: Sequence[ScreeningDocument], policy: str) -> list[tuple[Colum
         found += [
             (
                 Column("xi", "Xi", "published descriptor, 0 to 1"),
-                lambda row: Cell(value_text(row, "xi"), row.xi),
+                lambda row: Cell(of_row(row, "xi"), row.xi),
             ),
             (
                 Column("barrier", "barrier (eV)", "published percolation barrier"),
@@ -146,7 +145,7 @@ def _columns(rows: Sequence[ScreeningDocument], policy: str) -> list[tuple[Colum
                     is_minor=True,
                 ),
                 lambda row: Cell(
-                    value_text(row, "free_volume_2eV_A3_per_ion"), row.free_volume_2eV_A3_per_ion
+                    of_row(row, "free_volume_2eV_A3_per_ion"), row.free_volume_2eV_A3_per_ion
                 ),
             ),
         ]
@@ -193,7 +192,7 @@ def _barrier(row: ScreeningDocument, field: str) -> Cell:
     value = getattr(row, field)
     if value is None and row.xi is not None:
         value = 1e9  # no percolating path: above all others, below those without a landscape
-    return Cell(barrier_text(row, field), value)
+    return Cell(of_row(row, field), value)
 
 
 def _network(row: ScreeningDocument) -> Cell:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from superionic.report.tables.intervals import with_interval
+from superionic.report.numbers import TEXT, XI_TEXT, between, of_row
 from superionic.report.tables.text_table import text_table
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.builders.relations import orderings_range
@@ -124,14 +124,13 @@ def _parts(row: ScreeningDocument) -> list[str]:
     lines = []
     if row.xi is not None:
         barrier, *texts = (
-            with_interval(row, name, digits=2, exact=3)
+            of_row(row, name, TEXT)
             for name in ("mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV")
         )
         unit = "" if row.mpe_eV is None else " eV"
-        score = with_interval(row, "xi", digits=3, exact=3) if row.intervals else f"{row.xi:.3g}"
         lines.append(
             f"Landscape: barrier {barrier}{unit}; in one, two and three dimensions "
-            f"{', '.join(texts)} eV; Xi {score}."
+            f"{', '.join(texts)} eV; Xi {of_row(row, 'xi', XI_TEXT)}."
         )
         if row.ending is not None:
             origin = "" if row.prior_potential is None else f" from that of {row.prior_potential}"
@@ -143,10 +142,10 @@ def _parts(row: ScreeningDocument) -> list[str]:
         trained = " The network was trained on this chemical system." * bool(
             row.prediction_in_training
         )
+        ends = (row.predicted_log10_msd_slope_low, row.predicted_log10_msd_slope_high)
         lines.append(
             f"Network {row.network}: log10 slope {row.predicted_log10_msd_slope:.2f} "
-            f"[{_bound(row.predicted_log10_msd_slope_low)}, "
-            f"{_bound(row.predicted_log10_msd_slope_high)}].{trained}{flags}"
+            f"{between(*ends, '{:.2f}'.format)}.{trained}{flags}"
         )
     for label in row.labels:
         slope = label.msd_slope_A2_per_ps
@@ -158,7 +157,3 @@ def _parts(row: ScreeningDocument) -> list[str]:
     if row.validation_verdict is not None:
         lines.append(f"Validation: {row.validation_verdict}; {row.validation_reason}.")
     return lines
-
-
-def _bound(value: float | None) -> str:
-    return "?" if value is None else f"{value:.2f}"

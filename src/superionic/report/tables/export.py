@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from superionic import __version__
 from superionic.errors import SettingsError
-from superionic.report.tables.intervals import interval_columns
+from superionic.report.numbers import interval_columns
 from superionic.schemas.screening import LANDSCAPE_FIELDS, ROW_VERSION, ScreeningDocument
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from superionic.dynamics.settings import planned_ps
 from superionic.errors import SettingsError
+from superionic.report.numbers import formatted
 from superionic.report.tables.view import Cells, View
 from superionic.schemas.label import LabelRow
 from superionic.text import csv_text
@@ -35,10 +36,10 @@ def label_cells(rows: Sequence[LabelRow]) -> Cells:
             row.material_id,
             row.formula,
             row.verdict,
-            _number(row.msd_slope_A2_per_ps, ".4f"),
-            _number(row.msd_slope_error_A2_per_ps, ".4f"),
-            _number(row.conductivity_S_per_cm, ".2g"),
-            _number(row.production_ps, ".1f"),
+            formatted(row.msd_slope_A2_per_ps, ".4f"),
+            formatted(row.msd_slope_error_A2_per_ps, ".4f"),
+            formatted(row.conductivity_S_per_cm, ".2g"),
+            formatted(row.production_ps, ".1f"),
             str(row.n_atoms),
             row.status,
         )
@@ -141,7 +142,3 @@ def _replace(path: Path, text: str) -> None:
     fresh = Path(f"{path}.new")
     fresh.write_text(text)
     fresh.replace(path)
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from superionic.report.tables.intervals import with_interval
+from superionic.report.numbers import TEXT, of_row
 from superionic.report.tables.text_table import text_table
 from superionic.schemas.screening import ScreeningDocument
 
@@ -72,4 +72,4 @@ def _cells(row: ScreeningDocument) -> list[str]:
 
 
 def _number(row: ScreeningDocument | None, name: str) -> str:
-    return "-" if row is None else with_interval(row, name, digits=2, exact=3)
+    return "-" if row is None else of_row(row, name, TEXT)

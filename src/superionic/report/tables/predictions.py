@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from superionic.report.numbers import between, formatted
 from superionic.report.tables.view import Cells, View
 from superionic.schemas.prediction import PredictionDocument
 
@@ -19,19 +20,16 @@ def prediction_cells(documents: Sequence[PredictionDocument]) -> Cells:
             one.material_id,
             one.formula,
             f"{one.log10_msd_slope:.2f}",
-            _interval(one),
+            "-"
+            if one.log10_msd_slope_low is None
+            else between(one.log10_msd_slope_low, one.log10_msd_slope_high, "{:.2f}".format),
             f"{one.spread_shakes:.2f}" if one.n_shakes > 1 else "-",
-            "-" if one.spread_ensemble is None else f"{one.spread_ensemble:.2f}",
+            formatted(one.spread_ensemble, ".2f"),
             ", ".join(one.flags),
         )
         for one in documents
     ]
     return [(name, name in _NUMERIC) for name in names], cells
-
-
-def _interval(one: PredictionDocument) -> str:
-    low, high = one.log10_msd_slope_low, one.log10_msd_slope_high
-    return "-" if low is None or high is None else f"[{low:.2f}, {high:.2f}]"
 
 
 VIEW = View(cells=prediction_cells, order=lambda one: (-one.log10_msd_slope, one.material_id))

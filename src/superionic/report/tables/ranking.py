@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from superionic import defaults
-from superionic.report.tables.intervals import interval_columns, with_interval
+from superionic.report.numbers import TEXT, XI_TEXT, formatted, interval_columns, of_row
 from superionic.report.tables.text_table import html_table, text_table
 from superionic.report.tables.view import View
 from superionic.schemas.failure import FailureDocument
@@ -210,15 +210,17 @@ def _columns(
     elif len(potentials) > 1:
         columns.append(("potential", False, lambda row: row.potential))
     if policy not in ("xi", "barrier", "network"):
-        columns.append((policy, True, lambda row: _number(row.scores.get(policy), ".3f")))
+        columns.append((policy, True, lambda row: formatted(row.scores.get(policy), ".3f")))
     columns += [
-        ("barrier (eV)", True, lambda row: with_interval(row, "mpe_eV", digits=2, exact=3)),
-        ("fv conn.", True, lambda row: _number(row.fv_connected, ".4f")),
-        ("fv disc.", True, lambda row: _number(row.fv_disconnected, ".4f")),
-        ("Xi", True, _xi),
+        ("barrier (eV)", True, lambda row: of_row(row, "mpe_eV", TEXT)),
+        ("fv conn.", True, lambda row: formatted(row.fv_connected, ".4f")),
+        ("fv disc.", True, lambda row: formatted(row.fv_disconnected, ".4f")),
+        ("Xi", True, lambda row: of_row(row, "xi", XI_TEXT)),
     ]
     if policy == "network" or "prediction" in parts:
-        columns.append(("network", True, lambda row: _number(row.predicted_log10_msd_slope, ".2f")))
+        columns.append(
+            ("network", True, lambda row: formatted(row.predicted_log10_msd_slope, ".2f"))
+        )
     if "label" in parts:
         columns.append(("dynamics", False, lambda row: row.label_verdict or "-"))
     if "validation" in parts:
@@ -231,12 +233,6 @@ def _columns(
     return columns
 
 
-def _xi(row: ScreeningDocument) -> str:
-    if "xi" in row.intervals:
-        return with_interval(row, "xi", digits=2, exact=3)
-    return _number(row.xi, ".3g")
-
-
 def ranking_of(row: ScreeningDocument) -> str:
     """Return in words which ranking a row is of."""
     return ranking_name(row.mobile_species, row.potential, row.ranking_settings)
@@ -245,10 +241,6 @@ def ranking_of(row: ScreeningDocument) -> str:
 def notes_html(notes: Sequence[str]) -> str:
     """Return notes on a table as HTML."""
     return "".join(f"<p>{escape(note)}</p>" for note in notes)
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
 
 
 def failures_table(failures: Sequence[FailureDocument]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from superionic.report.numbers import between, formatted
 from superionic.report.tables.view import Cells, View
 from superionic.schemas.validation import TemperatureDocument, ValidationDocument
 
@@ -19,10 +20,10 @@ def validation_cells(documents: Sequence[ValidationDocument]) -> Cells:
             one.formula,
             one.verdict,
             f"{one.deciding_temperature_K:g} K",
-            _number(one.conductivity_S_per_cm),
+            formatted(one.conductivity_S_per_cm, ".2g"),
             _interval(one.conductivity_low_S_per_cm, one.conductivity_high_S_per_cm),
             _energy(one),
-            _number(one.conductivity_300K_S_per_cm),
+            formatted(one.conductivity_300K_S_per_cm, ".2g"),
             _interval(one.conductivity_300K_low_S_per_cm, one.conductivity_300K_high_S_per_cm),
             f"{one.n_values} values, {one.n_bounds} bounds",
             f"{sum(run.production_ps for run in one.runs):.0f}",
@@ -96,28 +97,24 @@ def verdict_counts(documents: Sequence[ValidationDocument]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2g}"
-
-
 def _interval(low: float | None, high: float | None) -> str:
     if high is None:
         return "-"
-    return f"< {high:.2g}" if low is None else f"[{low:.2g}, {high:.2g}]"
+    return f"< {high:.2g}" if low is None else between(low, high, "{:.2g}".format)
 
 
 def _with_interval(value: float | None, low: float | None, high: float | None) -> str:
     if value is None:
         return _interval(low, high)
-    return f"{_number(value)} {_interval(low, high)}"
+    return f"{value:.2g} {_interval(low, high)}"
 
 
 def _run(run: TemperatureDocument) -> str:
     if run.evidence == "value" and run.conductivity_S_per_cm is not None:
         error = run.conductivity_error_S_per_cm
-        return _number(run.conductivity_S_per_cm) + (f" ± {error:.1g}" if error else "")
+        return f"{run.conductivity_S_per_cm:.2g}" + (f" ± {error:.1g}" if error else "")
     if run.evidence == "bound" and run.conductivity_upper_bound_S_per_cm is not None:
-        return f"< {_number(run.conductivity_upper_bound_S_per_cm)}"
+        return f"< {run.conductivity_upper_bound_S_per_cm:.2g}"
     return run.verdict.replace("_", " ")
 
 

@@ -139,21 +139,6 @@ def _ratio(ratio: float) -> float:
     return ratio if ratio < _FAR else _FAR * math.sqrt(ratio / _FAR)
 
 
-def duration(seconds: float) -> str:
-    """Return a time as no more than is known of it.
-
-    Examples
-    --------
-    >>> duration(7), duration(95), duration(700), duration(40_000)
-    ('7 s', '2 min', '12 min', '11 h')
-    """
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.0f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"
-
-
 @dataclass(frozen=True)
 class Estimate:
     """Time of a campaign on one process.

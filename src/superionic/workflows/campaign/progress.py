@@ -11,8 +11,8 @@ from rich.progress import Progress as Bars
 from superionic.console import ProgressConsole
 from superionic.progress import Progress
 from superionic.structures.selection import Selection
-from superionic.text import printable
-from superionic.workflows.campaign.forecast import Forecast, duration
+from superionic.text import duration, printable
+from superionic.workflows.campaign.forecast import Forecast
 from superionic.workflows.campaign.outcome import Outcome, Reporter, Task
 
 
