@@ -72,20 +72,21 @@ class Style:
     ----------
     number, exact : callable
         Write a number with its interval, and one without.
-    missing : str
-        Stands where there is no number.
+    missing, unknown : str
+        Stand where there is no number, and for an end of an interval that is not known.
     """
 
     number: Callable[[float], str] = plain
     exact: Callable[[float], str] = plain
     missing: str = NOTHING
+    unknown: str = "∞"
 
 
 PAGE = Style()
 """Of pages and reports."""
-TEXT = Style("{:.2f}".format, "{:.3f}".format, "-")
+TEXT = Style("{:.2f}".format, "{:.3f}".format, "-", "?")
 """Of tables in a terminal."""
-XI_TEXT = Style("{:.2f}".format, "{:.3g}".format, "-")
+XI_TEXT = Style("{:.2f}".format, "{:.3g}".format, "-", "?")
 """Of Xi in a terminal, which may be very small."""
 
 
@@ -121,7 +122,7 @@ def of_row(row: Any, name: str, style: Style = PAGE, *, no_path: str = "none") -
         text = no_path if is_barrier else style.missing
     else:
         text = style.exact(value) if ends is None else style.number(value)
-    return text if ends is None else f"{text} {between(*ends, style.number)}"
+    return text if ends is None else f"{text} {between(*ends, style.number, style.unknown)}"
 
 
 def formatted(value: float | None, form: str, missing: str = "-") -> str:
@@ -129,9 +130,11 @@ def formatted(value: float | None, form: str, missing: str = "-") -> str:
     return missing if value is None else format(value, form)
 
 
-def between(low: float | None, high: float | None, number: Callable[[float], str]) -> str:
-    """Return an interval, with a question mark for an end that is not known."""
-    ends = ("?" if end is None or not isfinite(end) else number(end) for end in (low, high))
+def between(
+    low: float | None, high: float | None, number: Callable[[float], str], unknown: str = "?"
+) -> str:
+    """Return an interval; an end that is not known has its own sign."""
+    ends = (unknown if end is None or not isfinite(end) else number(end) for end in (low, high))
     return f"[{', '.join(ends)}]"
 
 
@@ -146,7 +149,7 @@ def with_interval(
         return NOTHING if high is None else f"< {plain(high, digits)} (95 % bound)"
     if low is None or high is None:
         return plain(value, digits)
-    return f"{plain(value, digits)} {between(low, high, lambda end: plain(end, digits))}"
+    return f"{plain(value, digits)} {between(low, high, lambda end: plain(end, digits), '∞')}"
 
 
 def interval_of(row: Any, field: str) -> tuple[float, float] | None:
