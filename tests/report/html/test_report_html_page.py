@@ -213,14 +213,14 @@ def test_rows_of_several_potentials_are_ranked_apart():
         ("a", "chgnet:0.3.0"),
         ("a", "sevennet:7net-0"),
     ]
-    assert {"ion", "potential"} <= {column.key for column in content.table.columns}
+    assert {"mobile_species", "potential"} <= {column.key for column in content.table.columns}
 
 
 def test_cells_sort_by_values_and_barriers_without_end_come_after_finite_ones():
     rows = [row_of(landscape_parts("a", 0.5, mpe_eV=None)), row_of(landscape_parts("b", 0.4))]
     rows.append(row_of(prediction("c", 0.3)))
     content = content_of(rows)
-    place = [column.key for column in content.table.columns].index("barrier")
+    place = [column.key for column in content.table.columns].index("mpe_eV")
     cells = {line.row.material_id: line.cells[place] for line in content.table.rows}
     assert cells["a"].text == "none"
     assert cells["a"].value > cells["b"].value == 0.5
@@ -231,7 +231,7 @@ def test_intervals_of_learned_landscapes_are_shown_in_table_and_numbers():
     bounds = {"mpe_eV": Interval(low=0.4, high=0.6), "xi": Interval(low=0.45, high=None)}
     row = row_of(landscape_parts("learned", 0.5)).model_copy(update={"intervals": bounds})
     content = content_of([row])
-    place = [column.key for column in content.table.columns].index("barrier")
+    place = [column.key for column in content.table.columns].index("mpe_eV")
     cell = content.table.rows[0].cells[place]
     assert (cell.text, cell.value) == ("0.500 [0.400, 0.600]", 0.5)
     text = Page(render(content)).text

@@ -1,7 +1,7 @@
 """The ranking as a table of cells that a browser sorts and filters."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from superionic.report.numbers import (
     NOTHING,
@@ -9,29 +9,9 @@ from superionic.report.numbers import (
     plain,
     with_interval,
 )
+from superionic.report.tables.columns import COLUMNS, Column
 from superionic.report.tables.ranking import rank_of
 from superionic.schemas.screening import ScreeningDocument
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the ranking.
-
-    Parameters
-    ----------
-    key, title, help : str
-        Short name, heading with its unit, and what it is.
-    is_number : bool
-        Whether it sorts as a number.
-    is_minor : bool
-        Whether narrow screens leave it out.
-    """
-
-    key: str
-    title: str
-    help: str
-    is_number: bool = True
-    is_minor: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,60 +92,40 @@ def ranking_rows(rows: Sequence[ScreeningDocument], policy: str, anchors: dict[s
 
 
 def _columns(rows: Sequence[ScreeningDocument], policy: str) -> list[tuple[Column, _Of]]:
-    found: list[tuple[Column, _Of]] = [
-        (Column("rank", "rank", f"by the policy {policy}"), lambda row: _rank(row, policy)),
-        (Column("formula", "formula", "reduced formula", False), lambda row: _text(row.formula)),
-        (Column("id", "identifier", "of the material", False), lambda row: _text(row.material_id)),
-    ]
+    keys = ["rank", "formula", "material_id"]
     if len({(row.mobile_species, row.potential) for row in rows}) > 1:
-        ion = Column("ion", "ion", "the mobile ion", False)
-        potential = Column("potential", "potential", "that gave the energies", False, is_minor=True)
-        found.append((ion, lambda row: _text(row.mobile_species)))
-        found.append((potential, lambda row: _text(row.potential)))
+        keys += ["mobile_species", "potential"]
     if policy not in ("xi", "barrier", "network"):
-        column = Column("score", policy, f"what the policy {policy} ranks by")
-        found.append((column, lambda row: _number(row.scores.get(policy))))
+        keys.append("score")
     if any(row.xi is not None for row in rows):
-        found += [
-            (
-                Column("xi", "Xi", "published descriptor, 0 to 1"),
-                lambda row: Cell(of_row(row, "xi"), row.xi),
-            ),
-            (
-                Column("barrier", "barrier (eV)", "published percolation barrier"),
-                lambda row: _barrier(row, "mpe_eV"),
-            ),
-            (
-                Column("barrier_3d", "3D barrier (eV)", "in three dimensions", is_minor=True),
-                lambda row: _barrier(row, "barrier_3d_eV"),
-            ),
-            (
-                Column(
-                    *("free_volume", "free volume (Å³/ion)", "below 2 eV, per mobile ion"),
-                    is_minor=True,
-                ),
-                lambda row: Cell(
-                    of_row(row, "free_volume_2eV_A3_per_ion"), row.free_volume_2eV_A3_per_ion
-                ),
-            ),
-        ]
+        keys += ["xi", "mpe_eV", "barrier_3d_eV", "free_volume_2eV_A3_per_ion"]
     if any("prediction" in row.present for row in rows):
-        text = "log10 of the MSD slope at 1000 K in Å²/ps that the force network predicts, 95 %"
-        found.append((Column("network", "network", text), _network))
+        keys.append("predicted_log10_msd_slope")
     if any("label" in row.present for row in rows):
-        verdict = Column("dynamics", "dynamics", "verdict of molecular dynamics", False)
-        slope = Column(
-            "slope", "MSD slope (Å²/ps)", "of the run nearest to 1000 K, 95 %", is_minor=True
-        )
-        found.append((verdict, lambda row: _text(row.label_verdict)))
-        found.append((slope, _slope))
+        keys += ["label_verdict", "msd_slope_A2_per_ps"]
     if any("validation" in row.present for row in rows):
-        verdict = Column("validated", "validated", "verdict of the validation", False)
-        energy = Column("energy", "Eₐ (eV)", "activation energy", is_minor=True)
-        found.append((verdict, lambda row: _text(row.validation_verdict)))
-        found.append((energy, lambda row: _number(row.activation_energy_eV)))
-    found.append((Column("warnings", "warnings", "their codes", False, is_minor=True), _warnings))
-    return found
+        keys += ["validation_verdict", "activation_energy_eV"]
+    own: dict[str, _Of] = {
+        "rank": lambda row: _rank(row, policy),
+        "score": lambda row: _number(row.scores.get(policy)),
+        "mpe_eV": lambda row: _barrier(row, "mpe_eV"),
+        "barrier_3d_eV": lambda row: _barrier(row, "barrier_3d_eV"),
+        "predicted_log10_msd_slope": _network,
+        "msd_slope_A2_per_ps": _slope,
+        "warnings": _warnings,
+    }
+    named = COLUMNS | {
+        "rank": replace(COLUMNS["rank"], help=f"by the policy {policy}"),
+        "score": replace(COLUMNS["score"], title=policy, help=f"what the policy {policy} ranks by"),
+    }
+    return [(named[key], own.get(key) or _field(named[key])) for key in [*keys, "warnings"]]
+
+
+def _field(column: Column) -> _Of:
+    """Return what shows a field as it is."""
+    if column.is_number:
+        return lambda row: Cell(of_row(row, column.key), getattr(row, column.key))
+    return lambda row: _text(getattr(row, column.key))
 
 
 def _search(row: ScreeningDocument) -> str:

@@ -13,6 +13,7 @@ from superionic.report.serve.rendering import render
 from superionic.report.serve.security import cookie_name, safe_next
 from superionic.report.serve.sessions import SESSION_LASTS_S, Guard
 from superionic.report.serve.settings import ServeSettings
+from superionic.report.tables.columns import BROWSED
 
 _LARGEST_FORM = 4096
 
@@ -31,7 +32,7 @@ def create_pages(settings: ServeSettings, guard: Guard | None) -> APIRouter:
 
     @pages.get("/")
     def table(request: Request) -> Response:
-        return render(request, "table.html")
+        return render(request, "table.html", columns=BROWSED)
 
     @pages.get("/material")
     def material(request: Request) -> Response:

@@ -1,22 +1,5 @@
 import { ask, element, formula, materialLink, number, showFault } from "./common.js";
 
-const COLUMNS = [
-  { name: "rank", title: "Rank", sort: "rank", numeric: true },
-  { name: "formula", title: "Formula", sort: "formula" },
-  { name: "material_id", title: "Identifier", sort: "material_id" },
-  { name: "mobile_species", title: "Ion", minor: true },
-  { name: "score", title: "Score", numeric: true },
-  { name: "mpe_eV", title: "Barrier (eV)", sort: "mpe_eV", numeric: true },
-  { name: "barrier_3d_eV", title: "3D barrier (eV)", sort: "barrier_3d_eV", numeric: true, minor: true },
-  { name: "fv_connected", title: "fv connected", sort: "fv_connected", numeric: true, minor: true },
-  { name: "fv_disconnected", title: "fv disconn.", sort: "fv_disconnected", numeric: true, minor: true },
-  { name: "xi", title: "Ξ", sort: "xi", numeric: true, largestFirst: true },
-  { name: "predicted_log10_msd_slope", title: "Network (log Å²/ps)", sort: "predicted_log10_msd_slope", numeric: true, largestFirst: true, minor: true },
-  { name: "label_verdict", title: "Dynamics", minor: true },
-  { name: "msd_slope_A2_per_ps", title: "MSD slope (Å²/ps)", sort: "msd_slope_A2_per_ps", numeric: true, largestFirst: true, minor: true },
-  { name: "validation_verdict", title: "Validated", minor: true },
-  { name: "warnings", title: "Warnings", minor: true },
-];
 const FILTERS = ["formula", "elements", "without_elements", "material_id", "max_barrier_eV", "min_xi", "label_verdict", "validation_verdict"];
 const GOOD = new Set(["diffusing", "confirmed"]);
 const BAD = new Set(["not_diffusing", "melted", "not_confirmed", "melts"]);
@@ -24,6 +7,8 @@ const BAD = new Set(["not_diffusing", "melted", "not_confirmed", "melts"]);
 const find = (id) => document.getElementById(id);
 const form = find("filters");
 const field = (name) => form.querySelector(`[name="${name}"]`);  // "elements" hides form.elements
+const HEADS = [...find("rows").tHead.rows[0].cells];
+const COLUMNS = HEADS.map((head) => ({ name: head.dataset.name, numeric: head.classList.contains("number"), classes: head.className.trim() || null }));
 let state = read(location.search);
 let visited = history.state?.visited ?? [];
 let running = null;
@@ -68,30 +53,25 @@ function go(changes, { keepPlace = false, seen = [] } = {}) {
   show();
 }
 
-function drawHead() {
+function markHead() {
   const current = state.sort || "rank";
-  const down = state.descending === "true";
-  const cells = COLUMNS.map((column) => {
-    const sorted = column.sort === current;
-    const cell = element("th", {
-      scope: "col", class: [column.numeric && "number", column.minor && "minor"].filter(Boolean).join(" ") || null,
-      "aria-sort": column.sort ? (sorted ? (down ? "descending" : "ascending") : "none") : null });
-    if (!column.sort) { cell.append(column.title); return cell; }
-    const button = element("button", { type: "button", "data-sort": column.sort }, column.title);
-    button.addEventListener("click", () => {
-      const next = sorted ? !down : Boolean(column.largestFirst);
-      go({ sort: column.sort, descending: next ? "true" : "" });
-      document.querySelector(`[data-sort="${column.sort}"]`)?.focus();
-    });
-    cell.append(button);
-    return cell;
+  for (const head of HEADS) {
+    const sorted = head.dataset.name === current;
+    head.setAttribute("aria-sort", !sorted ? "none" : state.descending === "true" ? "descending" : "ascending");
+  }
+}
+
+for (const button of find("rows").tHead.querySelectorAll("[data-sort]")) {
+  button.addEventListener("click", () => {
+    const { sort, largest } = button.dataset;
+    const next = sort === (state.sort || "rank") ? state.descending !== "true" : largest !== undefined;
+    go({ sort, descending: next ? "true" : "" });
   });
-  find("rows").tHead.rows[0].replaceChildren(...cells);
 }
 
 function cell(column, row) {
   const value = row[column.name];
-  const classes = [column.numeric && "number", column.minor && "minor"].filter(Boolean).join(" ") || null;
+  const { classes } = column;
   if (column.name === "formula") {
     return element("td", { class: classes }, row.unreadable ? row.key.slice(0, 80) : materialLink(row, ...(value === null ? [row.key] : formula(value))));
   }
@@ -140,7 +120,7 @@ async function show() {
   running?.abort();
   running = new AbortController();
   const { signal } = running;
-  drawHead();
+  markHead();
   const rows = find("rows");
   rows.setAttribute("aria-busy", "true");
   const query = new URLSearchParams();
