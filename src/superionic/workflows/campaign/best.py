@@ -1,14 +1,16 @@
 """The best of the screening collection, as the crystals of a campaign."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from superionic.errors import SettingsError
 from superionic.potentials.base import PotentialInfo
 from superionic.schemas.document import without_monty
 from superionic.schemas.indexes import rank_field
 from superionic.schemas.screening import ScreeningDocument
+from superionic.store.collection.ranking import Ranking
 from superionic.store.collection.rows import find_ranking, iter_screening
 from superionic.store.database.stores import Database
 from superionic.structures.candidate import Candidate
@@ -66,12 +68,7 @@ def best_candidates(
     """
     by_id = None if given is None else {one.material_id: one for one in given}
     wanted = list(best.ids) or (None if by_id is None else list(by_id))
-    ranking = find_ranking(
-        database.screening,
-        mobile_species=mobile_species,
-        potential=info.label,
-        weights_sha256=info.weights_sha256,
-    )
+    ranking = ranking_by(database, mobile_species, info)
     found = iter_screening(
         database.screening,
         mobile_species=mobile_species,
@@ -88,12 +85,10 @@ def best_candidates(
     if best.ids:
         # Of rows with several settings, that of the largest ranking, which comes last.
         rows = list({row.material_id: row for row in sorted(computed, key=ranking.holds)}.values())
-        if missing := sorted(set(best.ids) - {row.material_id for row in rows}):
-            raise SettingsError(
-                f"The screening collection has no row of {', '.join(missing)} for {mobile_species} "
-                f"and {info.label}.",
-                hint="See 'superionic query'; crystals without a row can be named as files.",
-            )
+        require_rows(
+            *(best, rows, f"row for {mobile_species} and {info.label}"),
+            "See 'superionic query'; crystals without a row can be named as files.",
+        )
     else:
         scored = (row for row in computed if best.policy in row.scores)
         rows = list(islice(scored, best.top or None))
@@ -102,16 +97,43 @@ def best_candidates(
     return _prepared(database, rows)
 
 
+def ranking_by(database: Database, mobile_species: str, info: PotentialInfo) -> Ranking:
+    """Return the ranking of the rows of a mobile ion and potential."""
+    return find_ranking(
+        database.screening,
+        mobile_species=mobile_species,
+        potential=info.label,
+        weights_sha256=info.weights_sha256,
+    )
+
+
+def require_rows(best: Best, rows: Sequence[ScreeningDocument], what: str, hint: str) -> None:
+    """Refuse identifiers that none of some rows has.
+
+    Raises
+    ------
+    SettingsError
+        It names them, what they lack, and what to do.
+    """
+    if missing := sorted(set(best.ids) - {row.material_id for row in rows}):
+        raise SettingsError(f"There is no {what} of {', '.join(missing)}.", hint=hint)
+
+
+def outputs_of(
+    database: Database, rows: Iterable[ScreeningDocument], *kinds: str
+) -> Iterator[dict[str, Any]]:
+    """Yield where the crystals of rows came from: the documents of some kinds, without arrays."""
+    keys = sorted({row.task_key for row in rows})
+    criteria = {"output.kind": {"$in": list(kinds)}, "output.task_key": {"$in": keys}}
+    names = ("task_key", "kind", "job_uuid", "structure", "source", "provenance")
+    for stored in database.job_store.docs_store.query(criteria, [f"output.{n}" for n in names]):
+        yield stored["output"]
+
+
 def _prepared(database: Database, rows: list[ScreeningDocument]) -> list[Candidate]:
     """Return the crystals of rows, as they were prepared; of refined rows, as they were refined."""
-    criteria = {
-        "output.kind": {"$in": ["prepared", "landscape"]},
-        "output.task_key": {"$in": sorted({row.task_key for row in rows})},
-    }
-    names = ("task_key", "kind", "structure", "source", "provenance")
     found: dict[str, dict] = {}
-    for stored in database.job_store.docs_store.query(criteria, [f"output.{n}" for n in names]):
-        output = stored["output"]
+    for output in outputs_of(database, rows, "prepared", "landscape"):
         if output["kind"] == "prepared" or output["task_key"] not in found:
             found[output["task_key"]] = output
     if missing := [row.material_id for row in rows if row.task_key not in found]:

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from itertools import islice
 
-from superionic.errors import InputError, SettingsError
+from superionic.errors import InputError
 from superionic.potentials.base import PotentialInfo
 from superionic.potentials.registry import identify_potential
 from superionic.schemas.document import without_monty
 from superionic.schemas.indexes import rank_field
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.builders.arrays import tasks_with_lost_arrays
-from superionic.store.collection.rows import find_ranking, iter_screening
+from superionic.store.collection.rows import query_screening
 from superionic.store.database.stores import Database
 from superionic.structures.candidate import Candidate
 from superionic.structures.plain import structure_from_dict
+from superionic.workflows.campaign.best import outputs_of, ranking_by, require_rows
 from superionic.workflows.campaign.definition import Best
 from superionic.workflows.makers.refine import RefineMaker, ScreenedCandidate, require_other
 
@@ -84,25 +85,17 @@ def screened_rows(
     SettingsError
         When an identifier of ``best`` has no row with a landscape.
     """
-    ranking = find_ranking(
+    rows = query_screening(
         database.screening,
-        mobile_species=mobile_species,
-        potential=info.label,
-        weights_sha256=info.weights_sha256,
-    )
-    found = iter_screening(
-        database.screening,
-        ranking=ranking,
+        ranking=ranking_by(database, mobile_species, info),
         present=["landscape"],
         material_ids=list(best.ids) or names,
         sort=rank_field(best.policy),
     )
-    rows = list(found)
-    if missing := sorted(set(best.ids) - {row.material_id for row in rows}):
-        raise SettingsError(
-            f"There is no landscape of {', '.join(missing)} for {mobile_species} and {info.label}.",
-            hint="Screen the crystals first: 'superionic screen'; see 'superionic query'.",
-        )
+    require_rows(
+        *(best, rows, f"landscape for {mobile_species} and {info.label}"),
+        "Screen the crystals first: 'superionic screen'; see 'superionic query'.",
+    )
     if best.top:
         rows = [row for row in rows if best.policy in row.scores]
     once: dict[str | None, ScreeningDocument] = {}
@@ -116,17 +109,12 @@ def screened_candidates(
     database: Database, rows: Sequence[ScreeningDocument]
 ) -> tuple[list[ScreenedCandidate], list[InputError]]:
     """Return the crystals of rows with where their landscapes are, and those whose are lost."""
-    kinds = ("prepared", "relaxed", "landscape")
-    keys = sorted({row.task_key for row in rows})
-    criteria = {"output.kind": {"$in": list(kinds)}, "output.task_key": {"$in": keys}}
-    names = ("task_key", "kind", "job_uuid", "structure", "source", "provenance")
     stored: dict[tuple[str, str], dict] = {}
     by_uuid: dict[str, dict] = {}
-    for one in database.job_store.docs_store.query(criteria, [f"output.{name}" for name in names]):
-        output = one["output"]
+    for output in outputs_of(database, rows, "prepared", "relaxed", "landscape"):
         stored[output["task_key"], output["kind"]] = output
         by_uuid[output.get("job_uuid") or ""] = output
-    lost = tasks_with_lost_arrays(database.job_store, keys, "landscape")
+    lost = tasks_with_lost_arrays(database.job_store, {row.task_key for row in rows}, "landscape")
     candidates, faults = [], []
     for row in rows:
         landscape = by_uuid.get(row.landscape_uuid or "")
