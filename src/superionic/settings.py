@@ -66,12 +66,12 @@ class SuperionicSettings(BaseSettings):
     calculators: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Modules whose ASE calculators may run when a campaign file or a queued job "
-        "names them, beside the known ones: `my_module`, `ase.calculators.cp2k`. In the "
+        "names them, besides the known ones: `my_module`, `ase.calculators.cp2k`. In the "
         "environment separated by commas.",
     )
     flows: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Flows of your own, beside those of the package: `my_package.my_module:NAME` "
+        description="Flows of your own, besides those of the package: `my_package.my_module:NAME` "
         "of a FlowKind. In the environment separated by commas.",
     )
     workers: int = Field(

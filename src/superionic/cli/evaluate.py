@@ -30,7 +30,7 @@ def evaluate(
             "--labels",
             exists=True,
             dir_okay=False,
-            help="Labels that 'superionic label --export' wrote, beside those of the rows; of "
+            help="Labels that 'superionic label --export' wrote, besides those of the rows; of "
             "several runs of one crystal the longest counts.",
         ),
     ] = None,

@@ -272,7 +272,7 @@ def analyse(
 
 
 def framework_text(found: DiffusionAnalysis) -> str:
-    """Return which elements beside the mobile one leave their places, in words."""
+    """Return which elements other than the mobile one leave their places, in words."""
     parts = [
         f"{element.n_left} of {element.n_atoms} {symbol} ({element.rms_A:.1f} A)"
         for symbol in found.diffusing_framework

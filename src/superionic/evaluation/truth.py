@@ -1,4 +1,4 @@
-"""What is known of materials beside what ranks them: labels and measured conductivities."""
+"""What is known of materials besides what ranks them: labels and measured conductivities."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

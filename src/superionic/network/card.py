@@ -126,7 +126,7 @@ def _length(labels: LabelSet) -> str:
 
 
 def _learned_further(header: NetworkHeader, labels: LabelSet) -> list[str]:
-    """Return what was learned beside the slopes, as rows of a table."""
+    """Return what was learned besides the slopes, as rows of a table."""
     lines, rules = [], header.labels
     if len(header.targets) > 1:
         names = ", ".join(f"`{name}`" for name in header.targets[1:])

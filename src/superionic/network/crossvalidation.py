@@ -115,7 +115,7 @@ def run_fold(
     initial : Path, optional
         File of the weights that networks start from.
     train_only : TrainingSet, optional
-        Crystals that are learned beside those that are tested; by controls, where their slope is
+        Crystals that are learned besides those that are tested; by controls, where their slope is
         known. Those of a chemical system of the fold are left out, however crystals are divided.
     device : str
         Where networks are trained.

@@ -107,7 +107,7 @@ def train_ensemble(
     initial : Path, optional
         File of the weights that members start from.
     train_only : TrainingSet, optional
-        Crystals that members learn beside those that have a label.
+        Crystals that members learn besides those that have a label.
     device : str
         Where they are trained.
     report : callable

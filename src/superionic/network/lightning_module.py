@@ -27,7 +27,7 @@ _LOSSES: dict[str, Callable[..., Tensor]] = {
 
 VALIDATION_SHAKES = 4
 STATE_KEYS = frozenset({"averages", "best_weights", "best_epoch", "best_loss", "history"})
-"""What the state of a run holds beside lightning's own."""
+"""What the state of a run holds besides lightning's own."""
 WARM_UP_EPOCHS = 3
 
 

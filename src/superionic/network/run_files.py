@@ -87,7 +87,7 @@ def check_state(path: Path, expected: Mapping[str, torch.Tensor], own: frozenset
     expected : mapping of str to Tensor
         Weights that it must have.
     own : frozenset of str
-        What it must hold beside lightning's own.
+        What it must hold besides lightning's own.
 
     Raises
     ------

@@ -53,7 +53,7 @@ class _Filter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def fault(self, candidate: Candidate, composition: Composition) -> str | None:
+    def reason_against(self, candidate: Candidate, composition: Composition) -> str | None:
         """Return why a candidate is removed, None if it stays.
 
         Parameters
@@ -96,7 +96,7 @@ class BandGap(_RecordedNumber):
     max_eV: float | None = Field(None, description="Largest gap in eV.")
     key: str = Field("band_gap_eV", description="Name under which the candidate carries it.")
 
-    def fault(self, candidate: Candidate, composition: Composition) -> str | None:
+    def reason_against(self, candidate: Candidate, composition: Composition) -> str | None:
         """See the base class."""
         return self.between(candidate, self.key, self.min_eV, self.max_eV, "eV")
 
@@ -110,7 +110,7 @@ class Hull(_RecordedNumber):
         "energy_above_hull_eV_per_atom", description="Name under which the candidate carries it."
     )
 
-    def fault(self, candidate: Candidate, composition: Composition) -> str | None:
+    def reason_against(self, candidate: Candidate, composition: Composition) -> str | None:
         """See the base class."""
         return self.between(candidate, self.key, None, self.max_eV_per_atom, "eV/atom")
 
@@ -128,7 +128,7 @@ class Elements(_Filter):
         _check_symbols([*self.require, *self.exclude, *self.only])
         return self
 
-    def fault(self, candidate: Candidate, composition: Composition) -> str | None:
+    def reason_against(self, candidate: Candidate, composition: Composition) -> str | None:
         """See the base class."""
         held = _symbols(composition)
         if bad := sorted(held & set(self.exclude)):
@@ -147,7 +147,7 @@ class NumberOfAtoms(_Filter):
     min: float | None = Field(None, description="Fewest atoms.")
     max: float | None = Field(None, description="Most atoms.")
 
-    def fault(self, candidate: Candidate, composition: Composition) -> str | None:
+    def reason_against(self, candidate: Candidate, composition: Composition) -> str | None:
         """See the base class."""
         return _outside(float(composition.num_atoms), self.min, self.max, "it has", "atoms")
 
@@ -158,7 +158,7 @@ class Radioactive(_Filter):
     filter: Literal["radioactive"]
     allow: list[str] = Field(default_factory=list, description="Allowed nevertheless, e.g. Th.")
 
-    def fault(self, candidate: Candidate, composition: Composition) -> str | None:
+    def reason_against(self, candidate: Candidate, composition: Composition) -> str | None:
         """See the base class."""
         found = {s for s in _symbols(composition) if Element(s).Z in (43, 61) or Element(s).Z > 83}
         bad = sorted(found - set(self.allow))
@@ -179,7 +179,7 @@ class Toxic(_Filter):
         _check_symbols(self.elements)
         return self
 
-    def fault(self, candidate: Candidate, composition: Composition) -> str | None:
+    def reason_against(self, candidate: Candidate, composition: Composition) -> str | None:
         """See the base class."""
         bad = sorted(_symbols(composition) & set(self.elements))
         return f"it holds {', '.join(bad)}, toxic" if bad else None
@@ -191,7 +191,7 @@ class Abundance(_Filter):
     filter: Literal["abundance"]
     min_ppm: float = Field(description="Smallest abundance of any element, in mg/kg.")
 
-    def fault(self, candidate: Candidate, composition: Composition) -> str | None:
+    def reason_against(self, candidate: Candidate, composition: Composition) -> str | None:
         """See the base class."""
         rare = {s: CRUST_PPM.get(s, 0.0) for s in _symbols(composition)}
         bad = sorted(s for s, ppm in rare.items() if ppm < self.min_ppm)
@@ -217,7 +217,7 @@ class OxidationStates(_Filter):
                 raise ValueError(f"{self.mobile!r} has no charge; write it as in Li+ or O2-")
         return self
 
-    def fault(self, candidate: Candidate, composition: Composition) -> str | None:
+    def reason_against(self, candidate: Candidate, composition: Composition) -> str | None:
         """See the base class."""
         states = _guessed_states(composition.reduced_formula)
         if not states:
@@ -238,7 +238,7 @@ class CellWidth(_Filter):
     min_A: float | None = Field(None, description="Smallest width in A.")
     max_A: float | None = Field(None, description="Largest width in A.")
 
-    def fault(self, candidate: Candidate, composition: Composition) -> str | None:
+    def reason_against(self, candidate: Candidate, composition: Composition) -> str | None:
         """See the base class."""
         width_A = float(cell_widths(candidate.structure.lattice).min())
         return _outside(width_A, self.min_A, self.max_A, "it is", "A wide")
@@ -369,10 +369,10 @@ class FilterChain:
         except InputError:  # a dummy species; preparation says what is wrong
             return False
         for i, one in enumerate(self.filters):
-            fault = one.fault(candidate, composition)
-            if fault is not None:
+            reason = one.reason_against(candidate, composition)
+            if reason is not None:
                 self._counts[i] += 1
-                self.reasons[candidate.material_id] = f"{one.label()}: {fault}"
+                self.reasons[candidate.material_id] = f"{one.label()}: {reason}"
                 return True
         return False
 

@@ -133,7 +133,7 @@ def task_key(material_id: str, structure_hash: str, maker: Maker) -> str:
     maker : Maker
         The Maker of the flow with its nested Makers and settings, the mobile species and the
         canonical specification of the potential among them. The hash of the potential's weights
-        is compared beside the key.
+        is compared besides the key.
 
     Returns
     -------

@@ -60,7 +60,7 @@ def gather(
     limit : int
         Most materials of a ranking.
     labels : sequence of LabelRow
-        Labels of a data set, beside those of the database.
+        Labels of a data set, besides those of the database.
     selection : Selection, optional
         What became of the crystals before they were computed (pipeline).
     temperature_K : float, optional

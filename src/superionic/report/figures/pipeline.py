@@ -110,7 +110,7 @@ def counts_of(
         What became of the crystals before; rows and failures are then those of its candidates
         alone.
     labels : sequence of LabelRow
-        Labels of a data set, beside those of the rows.
+        Labels of a data set, besides those of the rows.
 
     Raises
     ------

@@ -61,7 +61,7 @@ def ranking_data(
     limit : int
         Most materials that are shown.
     labels : sequence of LabelRow
-        Labels of a data set, beside those of the rows.
+        Labels of a data set, besides those of the rows.
 
     Raises
     ------

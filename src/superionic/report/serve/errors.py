@@ -64,7 +64,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     429: {"model": ErrorAnswer, "description": "Too many requests; see Retry-After."},
     503: {"model": ErrorAnswer, "description": "The database does not answer, or holds no rows."},
 }
-"""What every endpoint may answer beside what it promises."""
+"""What every endpoint may answer besides what it promises."""
 
 
 def nothing_there(message: str, hint: str = "") -> AnswerError:

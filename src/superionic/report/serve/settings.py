@@ -28,7 +28,7 @@ class ServeSettings:
     token : str, optional
         What a client must know; needed unless ``host`` is a loopback address.
     allowed_hosts : tuple of str
-        Names under which it may be asked for, beside those of the loopback.
+        Names under which it may be asked for, besides those of the loopback.
     webgui_url : str, optional
         Address of FireWorks' own web view, for a link.
     launchpad : Path, optional

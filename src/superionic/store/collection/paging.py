@@ -120,7 +120,7 @@ def read_page(
     survey : Survey
         What is known of the collection; it only decides how the question is put.
     properties : sequence of str, optional
-        Fields to read, that of the order, whole, beside them; all by default.
+        Fields to read, that of the order, whole, besides them; all by default.
     after : Position, optional
         Where the page before ended.
     """

@@ -11,7 +11,7 @@ from superionic.store.ranking.policies import Policy, get_policy, ranked
 Row = ScreeningDocument
 
 RULES = ("worst", "best", "mean")
-"""What can be asked for, beside the name of a potential."""
+"""What can be asked for, besides the name of a potential."""
 
 
 def across_potentials(rows: Iterable[Row], rule: str, policy: str = "xi") -> list[Row]:

@@ -99,7 +99,7 @@ class Optimade:
         self._filter = filter_
         self._extra = tuple(extra_fields)
         self._page_size = page_size
-        self._patience = policy or RetryingSession.policy
+        self._policy = policy or RetryingSession.policy
 
     @property
     def query(self) -> dict[str, Any]:
@@ -182,7 +182,7 @@ class Optimade:
                 return
 
     def _session(self) -> type[RetryingSession]:
-        return type("Session", (RetryingSession,), {"policy": self._patience})
+        return type("Session", (RetryingSession,), {"policy": self._policy})
 
     def _record(self, entry: dict[str, Any]) -> dict[str, Any]:
         attributes = entry.get("attributes") or {}

@@ -79,7 +79,7 @@ class FlowKind:
         return found
 
     def option_names(self) -> tuple[str, ...]:
-        """Return the options that the Maker has beside its fields, as its command does."""
+        """Return the options that the Maker has besides its fields, as its command does."""
         parameters = inspect.signature(self.maker_class().with_options).parameters.values()
         return tuple(one.name for one in parameters if one.kind is one.KEYWORD_ONLY)
 
