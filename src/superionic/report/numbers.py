@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import floor, inf, isfinite, log10
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from superionic.schemas.screening import INTERVAL_FIELDS, ScreeningDocument
 
@@ -15,24 +17,14 @@ _KNOWN = 1e-9
 
 @dataclass(frozen=True)
 class Number:
-    """One line of the numbers of a material.
+    """One line of the numbers of a material, as a reader wants them."""
 
-    Parameters
-    ----------
-    name : str
-        What it is.
-    value : str
-        The number with its error or interval, or why there is none.
-    unit : str
-        Its unit, empty for a pure number.
-    note : str
-        What to keep in mind.
-    """
-
-    name: str
-    value: str
-    unit: str = ""
-    note: str = ""
+    name: Annotated[str, Field(description="What it is.")]
+    value: Annotated[
+        str, Field(description="The number with its error or interval, or why there is none.")
+    ]
+    unit: Annotated[str, Field(description="Its unit, empty for a pure number.")] = ""
+    note: Annotated[str, Field(description="What to keep in mind.")] = ""
 
 
 def plain(value: float | None, digits: int = 3, *, missing: str = NOTHING) -> str:

@@ -135,7 +135,8 @@ class DiffusionFindings(Document):
         description="Root mean squared displacement of the slowest framework element in A."
     )
     diffusing_framework: list[str] = Field(
-        default_factory=list, description="Elements other than the mobile one that leave their places."
+        default_factory=list,
+        description="Elements other than the mobile one that leave their places.",
     )
     msd: MSDDocument | None = Field(description="Mean squared displacements, thinned.")
 
@@ -319,7 +320,8 @@ class LabelRow(Document):
         None, description="First and last lag of the fit; None by analysis version 1."
     )
     diffusing_framework: list[str] = Field(
-        default_factory=list, description="Elements other than the mobile one that leave their places."
+        default_factory=list,
+        description="Elements other than the mobile one that leave their places.",
     )
 
     @classmethod

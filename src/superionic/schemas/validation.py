@@ -130,7 +130,8 @@ class TemperatureDocument(Document):
         description="Root mean squared displacement of the slowest framework element in A."
     )
     diffusing_framework: list[str] = Field(
-        default_factory=list, description="Elements other than the mobile one that leave their places."
+        default_factory=list,
+        description="Elements other than the mobile one that leave their places.",
     )
     n_evaluations: int = Field(description="Force evaluations.")
     wall_time_s: float = Field(description="Wall time of the last call in s.")

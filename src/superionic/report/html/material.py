@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from pymatgen.core import Structure
 
 from superionic.report.documents import MaterialDocuments, Problem
@@ -29,21 +30,11 @@ _GRID_NOTE = "from one grid: its error is that of potential, grid and frozen fra
 
 @dataclass(frozen=True)
 class NumberGroup:
-    """Numbers that belong together.
+    """Numbers that belong together."""
 
-    Parameters
-    ----------
-    title : str
-        What they describe.
-    numbers : list of Number
-        The lines.
-    remark : str
-        What is missing, or how to read them.
-    """
-
-    title: str
-    numbers: list[Number]
-    remark: str = ""
+    title: Annotated[str, Field(description="What they describe.")]
+    numbers: Annotated[list[Number], Field(description="The lines.")]
+    remark: Annotated[str, Field(description="What is missing, or how to read them.")] = ""
 
 
 @dataclass(frozen=True)
@@ -143,15 +134,17 @@ def number_groups(found: MaterialDocuments) -> list[NumberGroup]:
 
 @dataclass(frozen=True)
 class ByPotential:
-    """The same material and ion by one potential; numbers as texts."""
+    """The same material and ion by one potential, beside those by others; numbers as texts."""
 
-    key: str
-    this_one: bool
-    potential: str
-    barrier: str
-    barrier_3d: str
-    free_volume: str
-    verdict: str
+    key: Annotated[str, Field(description="Key of the row.")]
+    this_one: Annotated[bool, Field(description="Whether it is the row that is shown.")]
+    potential: Annotated[str, Field(description="The potential.")]
+    barrier: Annotated[
+        str, Field(description="Published barrier in eV, with its interval if it has one.")
+    ]
+    barrier_3d: Annotated[str, Field(description="Barrier in three dimensions in eV.")]
+    free_volume: Annotated[str, Field(description="Free volume below 2 eV in A^3 per ion.")]
+    verdict: Annotated[str, Field(description="Of molecular dynamics.")]
 
 
 def same_by_others(

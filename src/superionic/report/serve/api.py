@@ -7,7 +7,6 @@ without a word, and answers 500 where a database is away.
 """
 
 from collections import Counter
-from dataclasses import asdict
 from itertools import chain
 from typing import Annotated
 
@@ -135,8 +134,8 @@ def create_router(source: Source, campaign: Campaign, settings: ServeSettings) -
             row=row,
             failures=failures,
             figures=[FigureInfo(name=one.name, title=one.title) for one in figures_of(found)],
-            groups=[asdict(group) for group in number_groups(MaterialDocuments(row))],
-            others=[asdict(one) for one in others],
+            groups=number_groups(MaterialDocuments(row)),
+            others=others,
             url=material_url(row.material_id),
         )
 

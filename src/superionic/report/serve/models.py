@@ -5,6 +5,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BaseModel, Field
 
 from superionic import defaults
+from superionic.report.html.material import ByPotential, NumberGroup
 from superionic.schemas.failure import FailureDocument
 from superionic.schemas.indexes import PolicyName, SortField
 from superionic.schemas.screening import Part, ScreeningDocument
@@ -182,43 +183,14 @@ class FigureInfo(BaseModel):
     title: str = Field(description="What it shows.")
 
 
-class NumberAnswer(BaseModel):
-    """One line of the numbers of a material, as a reader wants them."""
-
-    name: str = Field(description="What it is.")
-    value: str = Field(description="The number with its error or interval, or why there is none.")
-    unit: str = Field(description="Its unit, empty for a pure number.")
-    note: str = Field(description="What to keep in mind.")
-
-
-class NumbersAnswer(BaseModel):
-    """Numbers that belong together."""
-
-    title: str = Field(description="What they describe.")
-    numbers: list[NumberAnswer] = Field(description="The lines.")
-    remark: str = Field(description="What is missing, or how to read them.")
-
-
-class OtherAnswer(BaseModel):
-    """The same material and ion by one potential, beside those by others."""
-
-    key: str = Field(description="Key of the row.")
-    this_one: bool = Field(description="Whether it is the row that is shown.")
-    potential: str = Field(description="The potential.")
-    barrier: str = Field(description="Published barrier in eV, with its interval if it has one.")
-    barrier_3d: str = Field(description="Barrier in three dimensions in eV.")
-    free_volume: str = Field(description="Free volume below 2 eV in A^3 per ion.")
-    verdict: str = Field(description="Of molecular dynamics.")
-
-
 class MaterialAnswer(BaseModel):
     """All that is known of a material, arrays left out."""
 
     row: ScreeningDocument = Field(description="Its row.")
     failures: list[FailureDocument] = Field(description="What could not be computed of it.")
     figures: list[FigureInfo] = Field(description="Figures that there are data for.")
-    groups: list[NumbersAnswer] = Field(description="Its numbers, as reports show them.")
-    others: list[OtherAnswer] = Field(
+    groups: list[NumberGroup] = Field(description="Its numbers, as reports show them.")
+    others: list[ByPotential] = Field(
         description="It by all potentials, where there are several; else empty."
     )
     url: str | None = Field(None, description="Its page in the database that it comes from.")
