@@ -86,7 +86,7 @@ def best_candidates(
         # Of rows with several settings, that of the largest ranking, which comes last.
         rows = list({row.material_id: row for row in sorted(computed, key=ranking.holds)}.values())
         require_rows(
-            *(best, rows, f"row for {mobile_species} and {info.label}"),
+            *(best, rows, "row", f"{mobile_species} and {info.label}"),
             "See 'superionic query'; crystals without a row can be named as files.",
         )
     else:
@@ -107,7 +107,9 @@ def ranking_by(database: Database, mobile_species: str, info: PotentialInfo) -> 
     )
 
 
-def require_rows(best: Best, rows: Sequence[ScreeningDocument], what: str, hint: str) -> None:
+def require_rows(
+    best: Best, rows: Sequence[ScreeningDocument], what: str, of: str, hint: str
+) -> None:
     """Refuse identifiers that none of some rows has.
 
     Raises
@@ -116,7 +118,7 @@ def require_rows(best: Best, rows: Sequence[ScreeningDocument], what: str, hint:
         It names them, what they lack, and what to do.
     """
     if missing := sorted(set(best.ids) - {row.material_id for row in rows}):
-        raise SettingsError(f"There is no {what} of {', '.join(missing)}.", hint=hint)
+        raise SettingsError(f"There is no {what} of {', '.join(missing)} for {of}.", hint=hint)
 
 
 def outputs_of(

@@ -93,7 +93,7 @@ def screened_rows(
         sort=rank_field(best.policy),
     )
     require_rows(
-        *(best, rows, f"landscape for {mobile_species} and {info.label}"),
+        *(best, rows, "landscape", f"{mobile_species} and {info.label}"),
         "Screen the crystals first: 'superionic screen'; see 'superionic query'.",
     )
     if best.top:
