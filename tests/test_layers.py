@@ -29,7 +29,7 @@ LAYERS = (
     *("workflows.keys", "workflows.jobs", "workflows.makers", "workflows.campaign"),
     "cluster",
     "api",
-    "cli",
+    *("cli", "__main__"),
 )
 """Packages and modules of :mod:`superionic`, from the ground up."""
 
