@@ -4,7 +4,7 @@ A run lives in a directory: ``run.json`` (what it is), ``state.pt`` (after each 
 minutes), ``metrics.csv``, ``student.pt`` (the running mean of the weights after the best epoch).
 The order of frames depends on seed and epoch alone, and a state holds the place within the epoch:
 chgnet's own trainer and lightning's resume at the start of an epoch only, and chgnet's takes a
-third longer for a step.
+quarter longer for a step.
 """
 
 import csv
