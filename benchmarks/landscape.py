@@ -1,4 +1,4 @@
-"""Cost of a landscape: published protocol, exact mode, adaptive mode, molecular dynamics.
+"""Cost of a landscape: published protocol, exact mode, molecular dynamics.
 
     make benchmark-landscape      (python benchmarks/landscape.py --out benchmarks/results)
 
@@ -9,10 +9,9 @@ For each crystal, in one process on one thread with the same CHGNet weights:
 (b) exact mode: grid with the crystal's symmetry, frozen-framework energies, all descriptors. Above
     ``--exact-limit`` energies, (b) is timed on a sample of 1,000 of its points and extrapolated
     (marked ~ in the table);
-(c) adaptive mode, all descriptors;
-(d) molecular dynamics of 50 ps at 2 fs in the same cell, forces only, timed on a sample of steps
+(c) molecular dynamics of 50 ps at 2 fs in the same cell, forces only, timed on a sample of steps
     and extrapolated: with CHGNet's own network in torch;
-(e) the same with the compiled CHGNet forces of superionic.dynamics.
+(d) the same with the compiled CHGNet forces of superionic.dynamics.
 
 Times are CPU times of the process. Results go to landscape.json, landscape.md and landscape.png and
 are written after each crystal; crystals that are there already are not measured again.
@@ -23,7 +22,6 @@ import json
 import platform
 import statistics
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +35,7 @@ from superionic.landscape.descriptors import compute_descriptors
 from superionic.landscape.grid import Grid, plain_shape
 from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.landscape.levels import level_map, neighbour_offsets
-from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
+from superionic.landscape.settings import LandscapeSettings, LearnedSettings
 from superionic.potentials.chgnet.force_field import CHGNetForceField
 from superionic.potentials.registry import load_potential
 from superionic.structures.candidate import Candidate
@@ -83,6 +81,10 @@ def reference_cost(structure: Structure, model: Any, n_sample: int) -> dict[str,
     return {"n_energies": n_energies, "ms_per_energy": 1e3 * mean_s, "seconds": mean_s * n_energies}
 
 
+FEW = LandscapeSettings(learned=LearnedSettings(max_energies=60))
+"""For a landscape of which only grid, symmetry and the time of descriptors count."""
+
+
 def describe(landscape: Landscape) -> dict[str, Any]:
     found = compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
     return {"mpe_eV": found.mpe_eV, "xi": found.xi, "barrier_3d_eV": found.barrier_3d_eV}
@@ -105,15 +107,15 @@ def mode_cost(
     }, landscape
 
 
-def sampled_exact_cost(structure: Structure, adaptive: Landscape, n_allowed: int) -> dict[str, Any]:
-    """Extrapolate exact mode from a sample of its points; overheads are those of adaptive maps."""
+def sampled_exact_cost(structure: Structure, learned: Landscape, n_allowed: int) -> dict[str, Any]:
+    """Extrapolate exact mode from a sample of its points; overheads are those of learned maps."""
     rng = np.random.default_rng(SEED)
     potential = load_potential("chgnet")
     atoms = AseAtomsAdaptor.get_atoms(structure)
-    site = adaptive.orbits[0].orbit.representative
+    site = learned.orbits[0].orbit.representative
     others = np.delete(np.array(structure.frac_coords), site, axis=0)
-    points = np.flatnonzero(~adaptive.grid.near(others, 1.2).ravel())
-    chosen = adaptive.grid.cartesian(rng.choice(points, min(1000, len(points)), replace=False))
+    points = np.flatnonzero(~learned.grid.near(others, 1.2).ravel())
+    chosen = learned.grid.cartesian(rng.choice(points, min(1000, len(points)), replace=False))
     start = time.process_time()
     framework = potential.frozen_framework(atoms, site)
     set_up_s = time.process_time() - start
@@ -122,11 +124,11 @@ def sampled_exact_cost(structure: Structure, adaptive: Landscape, n_allowed: int
     framework.energies(chosen)
     per_energy_s = (time.process_time() - start) / len(chosen)
     start = time.process_time()
-    describe(adaptive)
+    describe(learned)
     descriptors_s = time.process_time() - start
     return {
         "n_energies": n_allowed,
-        "seconds": n_allowed * per_energy_s + len(adaptive.orbits) * set_up_s + descriptors_s,
+        "seconds": n_allowed * per_energy_s + len(learned.orbits) * set_up_s + descriptors_s,
         "descriptors_s": descriptors_s,
         "extrapolated": True,
     }
@@ -211,7 +213,7 @@ def level_cost(landscape: Landscape) -> dict[str, float]:
 def measure(
     name: str, structure: Structure, model: Any, args: argparse.Namespace
 ) -> dict[str, Any]:
-    adaptive, sparse = mode_cost(structure, LandscapeSettings(adaptive=AdaptiveSettings()))
+    _, sparse = mode_cost(structure, FEW)
     n_exact = exact_energies(sparse)
     if n_exact <= args.exact_limit:
         exact, landscape = mode_cost(structure, LandscapeSettings())
@@ -227,7 +229,6 @@ def measure(
         "grid_shape": landscape.grid.shape,
         "reference": reference_cost(structure, model, args.sample),
         "exact": exact,
-        "adaptive": adaptive,
         "md": md_cost(structure, model, args.md_steps, compiled=False),
         "md_compiled": md_cost(structure, model, args.md_steps, compiled=True),
         "levels": level_cost(landscape) if len(structure) <= 20 else None,
@@ -249,21 +250,17 @@ def table(results: dict[str, Any]) -> str:
     rows = results["crystals"]
     lines = [
         "| crystal | id | atoms | Li | group | (a) energies | (a) s | (b) energies | (b) s "
-        "| (c) energies | (c) s | (d) s | (e) s | a/b | a/c | d/b | d/c | e/b | e/c |",
-        "|" + " --- |" * 19,
+        "| (c) s | (d) s | a/b | c/b | d/b |",
+        "|" + " --- |" * 14,
     ]
     for r in rows:
-        a, b, c, d, e = (
-            r[k]["seconds"] for k in ("reference", "exact", "adaptive", "md", "md_compiled")
-        )
+        a, b, c, d = (r[k]["seconds"] for k in ("reference", "exact", "md", "md_compiled"))
         mark = "~" if r["exact"]["extrapolated"] else ""
         lines.append(
             f"| {r['formula']} | {r['id']} | {r['n_atoms']} | {r['n_mobile']} | {r['spacegroup']} "
             f"| {r['reference']['n_energies']} | {a:.0f} "
             f"| {r['exact']['n_energies']} | {mark}{b:.1f} "
-            f"| {r['adaptive']['n_energies']} | {c:.1f} | {d:.0f} | {e:.0f} "
-            f"| {a / b:.0f} | {a / c:.0f} | {d / b:.1f} | {d / c:.1f} "
-            f"| {e / b:.1f} | {e / c:.1f} |"
+            f"| {c:.0f} | {d:.0f} | {a / b:.0f} | {c / b:.1f} | {d / b:.1f} |"
         )
 
     def median(over: str, under: str, rows: list[dict[str, Any]]) -> float:
@@ -273,11 +270,9 @@ def table(results: dict[str, Any]) -> str:
     levels = [r["levels"]["python_s"] / r["levels"]["compiled_s"] for r in rows if r["levels"]]
     lines += [
         "",
-        f"Medians: a/b {median('reference', 'exact', rows):.0f}, "
-        f"a/c {median('reference', 'adaptive', rows):.0f}; up to 20 atoms "
-        f"d/b {median('md', 'exact', small):.1f}, d/c {median('md', 'adaptive', small):.1f}, "
-        f"e/b {median('md_compiled', 'exact', small):.1f}, "
-        f"e/c {median('md_compiled', 'adaptive', small):.1f}; "
+        f"Medians: a/b {median('reference', 'exact', rows):.0f}; up to 20 atoms "
+        f"c/b {median('md', 'exact', small):.1f}, "
+        f"d/b {median('md_compiled', 'exact', small):.1f}; "
         f"exact levels, plain Python over compiled {statistics.median(levels):.0f}.",
         "",
         f"Machine: {results['machine']}; torch {torch.__version__}, one thread; single-precision "
@@ -299,7 +294,6 @@ def plot(results: dict[str, Any], path: Path) -> None:
         "md": ("MD, 50 ps", "^", "#999999"),
         "md_compiled": ("MD, 50 ps, compiled", "v", "#56B4E9"),
         "exact": ("exact mode", "o", "#0072B2"),
-        "adaptive": ("adaptive mode", "D", "#009E73"),
     }
     for key, (label, marker, colour) in styles.items():
         x = [r["n_atoms"] for r in rows]
@@ -308,10 +302,9 @@ def plot(results: dict[str, Any], path: Path) -> None:
     sizes = [4, 8, 16, 32, 64]
     axes[0].set(xlabel="atoms in the cell", ylabel="CPU time (s)")
     axes[0].legend(frameon=False, fontsize=8)
-    for key in ("exact", "adaptive"):
-        label, marker, colour = styles[key]
-        per = [1e3 * r[key]["seconds"] / r[key]["n_energies"] for r in rows]
-        axes[1].loglog([r["n_atoms"] for r in rows], per, marker, color=colour, label=label)
+    label, marker, colour = styles["exact"]
+    per = [1e3 * r["exact"]["seconds"] / r["exact"]["n_energies"] for r in rows]
+    axes[1].loglog([r["n_atoms"] for r in rows], per, marker, color=colour, label=label)
     axes[1].loglog(
         [r["n_atoms"] for r in rows],
         [r["reference"]["ms_per_energy"] for r in rows],
@@ -331,7 +324,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--sample", type=int, default=100, help="points of (a)")
-    parser.add_argument("--md-steps", type=int, default=100, help="steps of (d)")
+    parser.add_argument("--md-steps", type=int, default=100, help="steps of (c) and (d)")
     parser.add_argument("--exact-limit", type=int, default=30_000)
     parser.add_argument("--ids", help="only these, separated by commas")
     args = parser.parse_args()
@@ -341,12 +334,11 @@ def main() -> None:
     store = args.out / "landscape.json"
     results = json.loads(store.read_text()) if store.exists() else {"crystals": []}
     results["machine"] = f"{platform.processor() or platform.machine()}, {platform.system()}"
-    results["adaptive_settings"] = asdict(AdaptiveSettings())
     results["matmul_gflops"] = matmul_gflops()
     done = {row["id"] for row in results["crystals"]}
     chosen = [one for one in crystals() if args.ids is None or one[0] in args.ids.split(",")]
     # Compilation and first-time allocations are not what is measured.
-    mode_cost(chosen[0][1], LandscapeSettings(grid_step_A=0.6, adaptive=AdaptiveSettings()))
+    mode_cost(chosen[0][1], LandscapeSettings(grid_step_A=0.6))
     for name, structure in chosen:
         if name in done:
             continue

@@ -1,12 +1,12 @@
 """A second potential's landscape from thirty energies, where CHGNet's is known.
 
-    python benchmarks/second_potential.py --structures FILE.jsonl [--potential sevennet] [--n 5]
+    python benchmarks/second_potential.py --structures DIR [--potential sevennet] [--n 5]
 
-The crystals are those of learned_landscape.py, the ones of fewest grid points first. CHGNet's
-landscape is computed at every point, the second potential's at every point, too, as the oracle, and
-then from at most thirty energies that learn the difference. Results: second_potential.json and
-second_potential.md, written after each crystal; crystals that are there already are not computed
-again.
+The crystals are those of learned_landscape.py --first, the ones of fewest grid points first.
+CHGNet's landscape is computed at every point, the second potential's at every point, too, as the
+oracle, and then from at most thirty energies that learn the difference. Results:
+second_potential.json and second_potential.md, written after each crystal; crystals that are there
+already are not computed again.
 """
 
 import argparse
@@ -18,11 +18,13 @@ import numpy as np
 import torch
 from pymatgen.core import Structure
 
-from adaptive_error import chosen
+from exact_landscapes import RESULTS, crystal, read
 from learned_landscape import BARRIERS, VOLUMES, close, described, error, held, percent
 from superionic.landscape.landscape import compute_landscape
 from superionic.landscape.settings import LandscapeSettings, LearnedSettings
 from superionic.potentials.registry import load_potential
+from superionic.structures.candidate import Candidate
+from superionic.structures.prepare import prepare
 
 N_ENERGIES = 30
 SETTINGS = LearnedSettings(max_energies=N_ENERGIES, batch_size=4)
@@ -98,15 +100,17 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    store, sizes = args.out / "second_potential.json", args.out / "adaptive_error.json"
+    store = args.out / "second_potential.json"
+    sizes = RESULTS / "learned_landscape_first_exact.json"
     rows = json.loads(store.read_text()) if store.exists() else []
     points = {row["id"]: row["exact"]["n_energies"] for row in json.loads(sizes.read_text())}
+    records = {record["id"]: record for record in read(args.structures)}
     label = load_potential(args.potential).info.label
     done = {row["id"] for row in rows if row["potential"] == label}
-    wanted = sorted(chosen(args.structures, 40), key=lambda one: points[one[0]])[: args.n]
-    for name, structure in wanted:
+    for name in sorted(points, key=lambda one: points[one])[: args.n]:
         if name in done:
             continue
+        structure = prepare(Candidate(name, crystal(records[name])), "Li").structure
         rows.append(
             {
                 "id": name,

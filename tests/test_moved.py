@@ -17,9 +17,9 @@ GONE = {
     *("diffusion.elastic_band", "evaluation.paths"),
     *(f"surrogate.{name}" for name in ("controls", "descriptors", "pretraining", "run_study")),
     *(f"surrogate.{name}" for name in ("study", "study_data", "study_settings", "summary")),
-    *("surrogate.unlabelled", "cluster.portions"),
+    *("surrogate.unlabelled", "cluster.portions", "landscape.adaptive"),
 }
-"""Modules of studies and of a helper, which no campaign has ever stored anything of."""
+"""Modules of studies and helpers, which no campaign has ever stored anything of."""
 
 
 @pytest.fixture

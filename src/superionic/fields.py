@@ -73,8 +73,8 @@ def rebuilt(kind: type[T], value: Any, whole: str) -> T:
     Examples
     --------
     >>> from superionic.landscape.settings import LandscapeSettings
-    >>> rebuilt(LandscapeSettings, {"adaptive": {"coarse_spacing_A": 0.5}}, "settings").adaptive
-    AdaptiveSettings(coarse_spacing_A=0.5, ...)
+    >>> rebuilt(LandscapeSettings, {"learned": {"max_energies": 50}}, "settings").learned
+    LearnedSettings(..., max_energies=50, ...)
     """
     if not isinstance(value, Mapping):
         if not _is_instance(value):

@@ -48,8 +48,8 @@ def test_options_do_what_they_say(crystal):
     assert (one == one.max()).sum() < (other == other.max()).sum()
     with pytest.raises(NoMobileIonError, match="salt"):
         si.landscape(crystal, "Na", material_id="salt", **COARSE)
-    with pytest.raises(SettingsError, match="not adaptive"):
-        si.landscape(crystal, reference=True, adaptive=True, **COARSE)
+    with pytest.raises(SettingsError, match="not learned"):
+        si.landscape(crystal, reference=True, learned=True, **COARSE)
 
 
 def test_it_shows_itself(crystal):

@@ -72,7 +72,6 @@ SAME = {
     "mobile": "mobile",
     "policy": "policy",
     "step": "step_A",
-    "adaptive": "adaptive",
     "relax": "relax",
     "min_width": "min_width_A",
     "exclusion_radius": "radius_A",

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from superionic.cli import campaigns, candidates, compute, refine, submit
 from superionic.cli.app import app
 from superionic.errors import PotentialNotFoundError, SettingsError
-from superionic.landscape.settings import AdaptiveSettings, LearnedSettings
+from superionic.landscape.settings import LearnedSettings
 from superionic.workflows.campaign.definition import Best, campaign_of
 from superionic.workflows.makers.table import FLOWS
 
@@ -28,7 +28,6 @@ OF_FLOWS = [
     # Flow, option, its value, what the file says, and what is to be in the Maker: also where the
     # value is the option's default.
     ("screen", "step", "0.25", {f"{SAMPLER}.grid_step_A": 0.3}, f"{SAMPLER}.grid_step_A", 0.25),
-    ("screen", "adaptive", None, {}, f"{SAMPLER}.adaptive", AdaptiveSettings()),
     ("screen", "learned", None, {}, f"{SAMPLER}.learned", LearnedSettings()),
     (
         *("screen", "max_energies", "50", {f"{SAMPLER}.learned": {"max_energies": 9}}),
@@ -85,8 +84,9 @@ OF_ALL = {
 OWN = {
     *("context", "paths", "campaign", "flow", "policy", "database", "launchpad", "dry_run"),
     *("workers", "known", "export", "collect", "write", "json_file", "out", "reasons", "show"),
+    "adaptive",
 }
-"""What belongs to a command and not to the campaign."""
+"""What belongs to a command and not to the campaign, or is refused."""
 
 
 class HeardError(Exception):

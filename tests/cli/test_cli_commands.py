@@ -40,7 +40,7 @@ def test_help_is_quick_and_needs_no_heavy_package(arguments):
         (["screen", "{folder}", "--potential", "chargenet"], "chargenet"),
         (["screen", "{folder}", "--potential", "ase:no.such.Thing"], "no.such.Thing"),
         (["screen", "{folder}", "--potential", "chgnet?3"], "JSON"),
-        (["screen", "{folder}", "--learned", "--adaptive"], "adaptive or learned"),
+        (["screen", "{folder}", "--adaptive"], "Choose --learned"),
         (["screen", "{folder}", "--max-energies", "50"], "--learned"),
         (["descriptors", "not-there.cif"], "not-there.cif"),
         (["descriptors", "{folder}"], "is a directory"),

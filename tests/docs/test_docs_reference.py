@@ -88,7 +88,7 @@ def test_settings_are_found_through_the_makers_of_flows():
     where = {kind.__name__: places for kind, places in setting_classes().items()}
     assert where["LandscapeSettings"] == {"landscape_maker.settings": ["the flow `screen`"]}
     assert len(where["PrepareSettings"]["prepare_maker.settings"]) > 2
-    assert {"VerdictRules", "AdaptiveSettings", "NetworkSettings", "VaspEngine"} <= set(where)
+    assert {"VerdictRules", "LearnedSettings", "NetworkSettings", "VaspEngine"} <= set(where)
 
 
 def test_every_public_name_is_on_its_page_with_a_docstring():

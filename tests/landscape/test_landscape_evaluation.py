@@ -23,7 +23,6 @@ from superionic.errors import (
     SettingsError,
     UnknownElementError,
 )
-from superionic.landscape import evaluation
 from superionic.landscape.descriptors import DescriptorSettings, compute_descriptors
 from superionic.landscape.grid import plain_shape
 from superionic.landscape.landscape import compute_landscape
@@ -328,21 +327,14 @@ class TestProgress:
         assert {planned for _, planned in calls} == {landscape.n_evaluations}
         assert done[-1] == landscape.n_evaluations == potential.n_energies - before
 
-    def test_a_guess_is_raised_before_it_is_reached(self, monkeypatch):
-        monkeypatch.setattr(evaluation, "CHUNK", 16)
-        settings = replace(COARSE, adaptive=AdaptiveSettings())
-        calls = []
-        landscape = compute_landscape(
-            PYRITE,
-            "Li",
-            pair_potential(),
-            settings,
-            progress=lambda *call: calls.append(call),
-        )
-        assert calls[-1][0] == landscape.n_evaluations
-        assert max(done for done, _ in calls) > 2 * calls[0][1], "the first guess is too low here"
-        for done, planned in calls:
-            assert done < 0.8 * planned or planned == calls[-1][1]
+
+@pytest.mark.parametrize("former", [{"adaptive": AdaptiveSettings()}, {"flood_to_eV": 1.0}])
+def test_modes_of_earlier_versions_are_refused_before_any_energy(former):
+    potential = pair_potential()
+    with pytest.raises(SettingsError, match=next(iter(former))) as refused:
+        compute_landscape(PYRITE, "Li", potential, replace(COARSE, **former))
+    assert "--learned" in refused.value.hint
+    assert potential.n_energies == 0
 
 
 @pytest.mark.real_potential

@@ -42,12 +42,12 @@ def makers() -> dict[str, type]:
 
 def roots() -> list[type]:
     """Return classes of settings that no flow reaches, or only by name."""
-    from superionic.landscape.settings import AdaptiveSettings, LearnedSettings
+    from superionic.landscape.settings import LearnedSettings
     from superionic.network.train import TrainSettings
     from superionic.workflows.jobs.engines.vasp import VaspEngine
     from superionic.workflows.jobs.shakes import ShakeMaker
 
-    return [AdaptiveSettings, LearnedSettings, ShakeMaker, VaspEngine, TrainSettings]
+    return [LearnedSettings, ShakeMaker, VaspEngine, TrainSettings]
 
 
 def setting_classes() -> dict[type, dict[str, list[str]]]:

@@ -80,7 +80,6 @@ def screen(
     *,
     policy: str = defaults.POLICY,
     step_A: float = defaults.GRID_STEP_A,
-    adaptive: bool = False,
     learned: bool = False,
     max_energies: int | None = None,
     relax: Relaxation = defaults.RELAX,
@@ -110,8 +109,6 @@ def screen(
         What ranks: xi (published), barrier, free_volume, network, consensus, calibrated.
     step_A : float
         Largest grid step.
-    adaptive : bool
-        Evaluate a fraction of the grid, where the landscape is low.
     learned : bool
         Evaluate about a hundred points, learn the others, and give every descriptor an interval.
     max_energies : int, optional
@@ -156,7 +153,6 @@ def screen(
     """
     options = {
         "step_A": step_A,
-        "adaptive": adaptive,
         "learned": learned,
         "max_energies": max_energies,
         "relax": relax,

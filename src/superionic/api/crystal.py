@@ -248,7 +248,6 @@ def landscape(
     potential: str | None = None,
     *,
     step_A: float = defaults.GRID_STEP_A,
-    adaptive: bool = False,
     learned: bool = False,
     max_energies: int | None = None,
     min_width_A: float | None = None,
@@ -273,8 +272,6 @@ def landscape(
         Specification of the potential; by default the setting ``potential``, which is chgnet.
     step_A : float
         Largest grid step.
-    adaptive : bool
-        Evaluate a fraction of the grid, where the landscape is low, and interpolate the rest.
     learned : bool
         Evaluate about a hundred points, learn the others, and give every descriptor an interval.
     max_energies : int, optional
@@ -308,16 +305,13 @@ def landscape(
     if isinstance(crystal, ScreeningDocument):
         return _stored(crystal, database_uri)
     candidate = as_candidate(crystal, material_id)
-    if reference and (adaptive or learned):
-        raise SettingsError(
-            "The published protocol is not adaptive, and not learned.", hint="Choose one of them."
-        )
+    if reference and learned:
+        raise SettingsError("The published protocol is not learned.", hint="Choose one of them.")
     maker: Any = maker_of(
         "screen",
         mobile,
         potential,
         step_A=step_A,
-        adaptive=adaptive,
         learned=learned,
         max_energies=max_energies,
         min_width_A=min_width_A,

@@ -16,7 +16,6 @@ EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
 OPTIONS = {
     "step": "step_A",
-    "adaptive": "adaptive",
     "learned": "learned",
     "max_energies": "max_energies",
     "min_width": "min_width_A",

@@ -50,7 +50,6 @@ def descriptors(
         mobile,
         potential,
         step_A=step,
-        adaptive=adaptive,
         learned=learned,
         max_energies=max_energies,
         min_width_A=min_width,

@@ -168,14 +168,18 @@ Policy = Annotated[
     ),
 ]
 Step = Annotated[float, typer.Option("--step", help="Largest grid step in A.", min=0.03, max=2.0)]
-Adaptive = Annotated[
-    bool,
-    typer.Option(
-        "--adaptive",
-        help="Evaluate a fraction of the grid, where the landscape is low, and interpolate the "
-        "rest; the documentation bounds the error.",
-    ),
-]
+
+
+def _refused(value: bool) -> bool:
+    if value:
+        raise typer.BadParameter(
+            "there is no adaptive mode any more. Choose --learned, which takes fewer energies and "
+            "gives every number an interval."
+        )
+    return value
+
+
+Adaptive = Annotated[bool, typer.Option("--adaptive", hidden=True, callback=_refused)]
 Learned = Annotated[
     bool,
     typer.Option(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +9,12 @@ from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic.errors import DisorderError, LandscapeError, SettingsError
-from superionic.landscape.adaptive import Sampler, flood, refine_shared_map, sample_adaptively
 from superionic.landscape.grid import Grid, plain_shape, symmetric_grid
 from superionic.landscape.learned import LandscapeSampler, LearnedMaps, learn_maps
 from superionic.landscape.plans import OrbitPlan, irreducible_points
 from superionic.landscape.points import IrreduciblePoints
 from superionic.landscape.results import Landscape, OrbitLandscape
-from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings, LearnedSettings
+from superionic.landscape.settings import LandscapeSettings, LearnedSettings, refuse_former_modes
 from superionic.landscape.surroundings import Surroundings
 from superionic.landscape.symmetry import (
     IDENTITY,
@@ -109,6 +107,7 @@ class Evaluation:
                 f"{structure.composition.reduced_formula} has partially occupied sites.",
                 hint="Order the crystal first (superionic.structures.prepare).",
             )
+        refuse_former_modes(settings)
         if prior is not None and settings.learned is None:
             raise SettingsError(
                 "Only a learned landscape starts from another potential's.",
@@ -268,12 +267,8 @@ class Evaluation:
         NonFiniteEnergyError
             When an energy is NaN or infinite.
         """
-        if self.settings.adaptive is not None:
-            return self._evaluate_adaptively(sampling, self.settings.adaptive)
         if self.settings.learned is not None:
             return self._learn(sampling, self.settings.learned)
-        if self.settings.flood_to_eV is not None:
-            return self._flood(sampling, self.settings.flood_to_eV)
         planned = self.n_evaluations + self.count(sampling)
         return [
             plan.place(sampling.grid, self.at_points(sampling.grid, plan, plan.points, planned))
@@ -314,72 +309,13 @@ class Evaluation:
         if not len(points):
             return np.empty(0)
         framework = self.framework(plan.orbit.representative)
-        return self._in_chunks(framework, grid, points, planned, planned)
-
-    def _in_chunks(
-        self,
-        framework: FrozenFramework,
-        grid: Grid,
-        points: NDArray[np.int64],
-        planned: int,
-        most: int,
-    ) -> NDArray[np.float64]:
-        """Return energies at grid points: of ``planned`` in all, a guess, and ``most`` at most."""
         energies_eV = np.empty(len(points))
         for first in range(0, len(points), CHUNK):
             part = slice(first, first + CHUNK)
             energies_eV[part] = self.energies(framework, grid.cartesian(points[part]))
             if self.progress is not None:
-                # A guess that was too low is raised before it is reached.
-                done = self.n_evaluations
-                self.progress(done, max(done, min(most, max(planned, done + done // 3))))
+                self.progress(self.n_evaluations, max(planned, self.n_evaluations))
         return energies_eV
-
-    def _sampler(
-        self, grid: Grid, plan: OrbitPlan, n_orbits_left: int
-    ) -> tuple[Sampler, int, list[NDArray[np.int64]]]:
-        """Return what a search needs: energies, the ion's own grid point, its equivalents' maps."""
-        framework = self.framework(plan.orbit.representative)
-        # How many energies it will take is not known beforehand; a tenth is common.
-        most = n_orbits_left * int(plan.allowed.sum())
-        evaluate = partial(
-            self._in_chunks,
-            framework,
-            grid,
-            planned=self.n_evaluations + most // 10,
-            most=self.n_evaluations + most,
-        )
-        sampler = Sampler(grid, plan.irreducible, plan.inverse, plan.allowed, evaluate)
-        site = self.fractional[plan.orbit.representative] - grid.origin
-        nearest = np.mod(np.rint(site * grid.shape).astype(int), grid.shape)
-        permutations = [grid.permutation(operation) for operation in plan.orbit.generators]
-        return sampler, int(np.ravel_multi_index(nearest, grid.shape)), permutations
-
-    def _flood(self, sampling: Sampling, up_to_eV: float) -> list[OrbitLandscape]:
-        results, best_eV = [], np.inf
-        for n_orbits_left, plan in zip(_down_from(sampling), self.plans(sampling), strict=True):
-            sampler, start, permutations = self._sampler(sampling.grid, plan, n_orbits_left)
-            best_eV = min(best_eV, flood(sampler, start, permutations, up_to_eV, best_eV))
-            reached = sampler.totals_eV - sampler.minimum_eV
-            results.append(sampler.place(plan.orbit, np.where(sampler.known, reached, np.inf)))
-        return results
-
-    def _evaluate_adaptively(
-        self, sampling: Sampling, settings: AdaptiveSettings
-    ) -> list[OrbitLandscape]:
-        samplers, images = [], []
-        for n_orbits_left, plan in zip(_down_from(sampling), self.plans(sampling), strict=True):
-            sampler, start, permutations = self._sampler(sampling.grid, plan, n_orbits_left)
-            sample_adaptively(sampler, start, permutations, settings)
-            samplers.append(sampler)
-            images.append(permutations)
-        refine_shared_map(samplers, images)
-        results = []
-        for orbit, sampler in zip(sampling.orbits, samplers, strict=True):
-            values = sampler.interpolate().copy()
-            values[~sampler.allowed] = values[sampler.allowed].max()
-            results.append(sampler.place(orbit, values))
-        return results
 
     def _learn(self, sampling: Sampling, settings: LearnedSettings) -> list[OrbitLandscape]:
         sampler = self.sampler(sampling, settings)
@@ -497,7 +433,3 @@ def moved_ions(
     ions = np.array([plan.orbit.representative for plan in points.plans])
     flat = np.concatenate([plan.points for plan in points.plans])
     return ions[points.orbit[wanted]], points.grid.cartesian(flat[wanted])
-
-
-def _down_from(sampling: Sampling) -> range:
-    return range(len(sampling.orbits), 0, -1)

@@ -9,21 +9,20 @@ from superionic.errors import SettingsError
 
 @dataclass(frozen=True)
 class AdaptiveSettings:
-    """Where an adaptive landscape is evaluated.
+    """Settings of the adaptive mode that versions before this one had: documents still hold them.
 
     Parameters
     ----------
     coarse_spacing_A : float
         Distance between points of the sparse sample, in A.
     refine_below_eV : float
-        Energy below which the landscape is evaluated rather than interpolated. The free volumes at
-        0.5 eV need 0.54 eV.
+        Energy below which the landscape was evaluated rather than interpolated.
     refine_margin_eV : float
-        How far above that an interpolated energy may lie and still be checked.
+        How far above that an interpolated energy was still checked.
     exact_barrier_below_eV : float
-        Barriers below this are checked by evaluating everything connected below them.
+        Barriers below this were checked by evaluating everything connected below them.
     percolation_tolerance_eV : float
-        Ions whose barrier is this much above the best one are not refined further.
+        Ions whose barrier was this much above the best one were not refined further.
     """
 
     coarse_spacing_A: float = 0.6
@@ -112,15 +111,14 @@ class LandscapeSettings:
     fast : bool
         Use the potential's frozen-framework path; otherwise evaluate complete configurations.
     adaptive : AdaptiveSettings or None
-        Evaluate where it matters and interpolate elsewhere; None evaluates every point.
+        Of documents of earlier versions, which evaluated where it matters and interpolated
+        elsewhere. Nothing is computed with it any more.
     learned : LearnedSettings or None
         Evaluate what tells most of the descriptors, learn the rest and say how surely; None
         evaluates every point.
     flood_to_eV : float or None
-        For the published percolation barrier alone: evaluate only what an ion reaches from its own
-        site, up to this level or to the best barrier of the ions before it; the rest counts as out
-        of reach. The barrier is exact below the level, as long as the site lies in the deepest
-        basin; free volumes are lower bounds.
+        Of documents of earlier versions, which evaluated only what an ion reaches below this.
+        Nothing is computed with it any more.
     seed : int
         Seed of the random sample of the symmetry check.
 
@@ -169,17 +167,6 @@ class LandscapeSettings:
                 f"{self.n_symmetry_checks} symmetry checks for each ion are not possible.",
                 hint="Choose 0 to trust the symmetry, or about 12.",
             )
-        if self.flood_to_eV is not None and not self.flood_to_eV > 0:
-            raise SettingsError(
-                f"A flood up to {self.flood_to_eV} eV is not possible.",
-                hint="Choose a level above 0.",
-            )
-        modes = (self.adaptive, self.learned, self.flood_to_eV)
-        if sum(mode is not None for mode in modes) > 1:
-            raise SettingsError(
-                "A landscape is either adaptive or learned or flooded.",
-                hint="Choose one of adaptive, learned and flood_to_eV.",
-            )
         if not 1 <= self.max_grid_growth < inf:
             raise SettingsError(
                 f"A grid cannot be limited to {self.max_grid_growth} times the plain one.",
@@ -190,6 +177,23 @@ class LandscapeSettings:
     def reference(cls, grid_step_A: float = defaults.GRID_STEP_A) -> "LandscapeSettings":
         """Return the published protocol: every point, no symmetry, complete configurations."""
         return cls(grid_step_A=grid_step_A, symmetry=False, fast=False)
+
+
+def refuse_former_modes(settings: LandscapeSettings) -> None:
+    """Refuse settings with which only earlier versions computed landscapes.
+
+    Raises
+    ------
+    SettingsError
+        When they are adaptive or flooded.
+    """
+    for name in ("adaptive", "flood_to_eV"):
+        if getattr(settings, name) is not None:
+            raise SettingsError(
+                f"Landscapes are no longer computed with the setting '{name}'.",
+                hint="Choose learned mode (--learned, learned=True), which takes fewer energies "
+                "and gives every number an interval.",
+            )
 
 
 DEFAULT_THRESHOLDS_eV: tuple[float, ...] = (

@@ -57,7 +57,7 @@ def evaluate_part(
     structure, mobile_species, potential
         As for :func:`~superionic.landscape.landscape.compute_landscape`.
     settings : LandscapeSettings
-        From :func:`settle_symmetry`; every point is evaluated, so neither adaptive nor learned.
+        From :func:`settle_symmetry`; every point is evaluated, so not learned.
     part : int
         Which part, from 0.
     n_parts : int
@@ -70,10 +70,9 @@ def evaluate_part(
     list of ndarray
         For each orbit total energies in eV of this part's points.
     """
-    if settings.adaptive is not None or settings.learned is not None:
+    if settings.learned is not None:
         raise LandscapeError(
-            "An adaptive or learned landscape cannot be split into parts: each energy decides on "
-            "the next.",
+            "A learned landscape cannot be split into parts: each energy decides on the next.",
             hint="Leave out one of the two.",
         )
     evaluation = Evaluation(structure, mobile_species, potential, settings, progress)

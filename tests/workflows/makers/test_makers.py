@@ -20,7 +20,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from tiny_network import write_network
 
 from superionic.errors import InputError, SettingsError
-from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
+from superionic.landscape.settings import LandscapeSettings, LearnedSettings
 from superionic.potentials.registry import load_potential
 from superionic.store.builders.documents import read_document
 from superionic.structures.candidate import Candidate
@@ -181,12 +181,12 @@ def test_an_update_of_a_flow_is_in_its_key_and_in_its_document(maker, crystal, s
 
 
 def test_a_dictionary_of_settings_works_as_the_settings_do(crystal):
-    adaptive = {"grid_step_A": 0.5, "adaptive": {"coarse_spacing_A": 0.7}}
-    expected = LandscapeSettings(grid_step_A=0.5, adaptive=AdaptiveSettings(coarse_spacing_A=0.7))
-    updated = SCREEN.update_kwargs({"settings": adaptive}, class_filter=LandscapeMaker)
+    learned = {"grid_step_A": 0.5, "learned": {"max_energies": 70}}
+    expected = LandscapeSettings(grid_step_A=0.5, learned=LearnedSettings(max_energies=70))
+    updated = SCREEN.update_kwargs({"settings": learned}, class_filter=LandscapeMaker)
     assert updated.landscape_maker.settings == expected
     flow = SCREEN.make(crystal)
-    flow.update_maker_kwargs({"settings": adaptive}, class_filter=LandscapeMaker)
+    flow.update_maker_kwargs({"settings": learned}, class_filter=LandscapeMaker)
     landscape = next(job for job in flow.jobs if job.name == "landscape")
     assert landscape.maker.settings == expected
     flow.update_maker_kwargs(
@@ -211,7 +211,7 @@ def test_a_dictionary_of_settings_works_as_the_settings_do(crystal):
         ({"settings": {"step_A": 0.5}}, LandscapeMaker, "no setting 'settings.step_A'"),
         ({"settings": {"grid_step_A": "fine"}}, LandscapeMaker, "grid_step_A' cannot be 'fine'"),
         ({"settings": {"grid_step_A": -1.0}}, LandscapeMaker, "grid step of -1.0"),
-        ({"settings": {"adaptive": {"x": 1}}}, LandscapeMaker, "settings.adaptive.x"),
+        ({"settings": {"learned": {"x": 1}}}, LandscapeMaker, "settings.learned.x"),
         ({"settings": 7}, PrepareMaker, "'settings' cannot be 7"),
         ({"potential": "chgnet"}, ScreenMaker, "made already: potential"),
         ({"mobile_species": "Cl"}, ScreenMaker, "made already: mobile_species"),

@@ -15,10 +15,11 @@ from superionic.cluster.task import workflow_of
 from superionic.errors import InputError, LandscapeError, SettingsError
 from superionic.landscape.settings import LandscapeSettings, LearnedSettings
 from superionic.potentials.registry import identify_potential
+from superionic.schemas.screen import LandscapeDocument
 from superionic.structures.candidate import Candidate
 from superionic.workflows.jobs.landscape import LandscapeMaker
 from superionic.workflows.jobs.points import AsePointMaker, VaspPointMaker
-from superionic.workflows.jobs.refine import RefineLandscapeMaker
+from superionic.workflows.jobs.refine import RefineLandscapeMaker, starting_point
 from superionic.workflows.makers.refine import RefineMaker, ScreenedCandidate, require_other
 from superionic.workflows.makers.screen import ScreenMaker
 
@@ -164,11 +165,10 @@ def test_what_cannot_be_refined_is_refused(store):
         require_other(replace(refiner(), potential=TOY), identify_potential(TOY))
     with pytest.raises(SettingsError, match="engine"):
         refiner().with_options(engine="abinit")
-    flooded = LandscapeSettings(grid_step_A=0.8, flood_to_eV=1.0)
-    maker = replace(SCREEN, landscape_maker=LandscapeMaker(settings=flooded))
-    _, candidate = screened(store, maker)
+    flooded = LandscapeDocument.model_construct(material_id="s", settings={"flood_to_eV": 1.0})
     with pytest.raises(LandscapeError, match="flood_to_eV"):
-        run(refiner().make(candidate), store)
+        starting_point(flooded, LearnedSettings())
+    _, candidate = screened(store)
     with pytest.raises(LandscapeError, match="cannot be read"):
         run(refiner().make(replace(candidate, landscape_uuid="gone")), store)
 

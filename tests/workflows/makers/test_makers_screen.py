@@ -12,10 +12,10 @@ from jobflow import Maker, run_locally
 from pymatgen.core import Structure
 
 from superionic import __version__
-from superionic.errors import PotentialNotFoundError
+from superionic.errors import PotentialNotFoundError, SettingsError
 from superionic.landscape.descriptors import DescriptorSettings, compute_descriptors
 from superionic.landscape.landscape import compute_landscape
-from superionic.landscape.settings import LandscapeSettings
+from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
 from superionic.potentials.registry import load_potential
 from superionic.schemas.common import SCHEMA_VERSION
 from superionic.schemas.screen import (
@@ -367,3 +367,10 @@ def test_only_noisy_crystals_have_the_tolerance_in_their_key(candidate):
         for one in (MAKER, without)
     )
     assert never.key(noisy) == never_without.key(noisy)
+
+
+def test_modes_of_earlier_versions_are_refused_before_a_campaign_begins():
+    former = LandscapeSettings(adaptive=AdaptiveSettings())
+    maker = ScreenMaker(landscape_maker=LandscapeMaker(settings=former))
+    with pytest.raises(SettingsError, match="adaptive"):
+        maker.with_options(relax="never")

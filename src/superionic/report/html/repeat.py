@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from superionic import defaults
-from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings, LearnedSettings
+from superionic.landscape.settings import LandscapeSettings, LearnedSettings
 from superionic.report.documents import MaterialDocuments
 from superionic.report.html.summary import flat
 from superionic.schemas.label import DiffusionDocument, LabelRow
@@ -106,13 +106,7 @@ def _screen_options(settings: Mapping[str, Any]) -> tuple[list[str], list[tuple[
         options += ["--step", f"{step:g}"]
     if radius is not None:
         options += ["--exclusion-radius", f"{radius:g}"]
-    adaptive = landscape.pop("adaptive", None)
     beyond: dict[str, Any] = {}
-    if adaptive is not None:
-        options.append("--adaptive")
-        usual = vars(AdaptiveSettings())
-        different = {name: value for name, value in adaptive.items() if usual.get(name) != value}
-        beyond["landscape_maker.settings.adaptive"] = different
     learned = landscape.pop("learned", None)
     if learned is not None:
         options.append("--learned")

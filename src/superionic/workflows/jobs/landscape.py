@@ -84,8 +84,7 @@ class LandscapeMaker(SettingsMaker):
         """
         crystal = self._prepared(structure, potential, mobile_species, material_id)
         report_stage("landscape")
-        chooses = self.settings.adaptive is not None or self.settings.learned is not None
-        if self.energies_per_job is not None and not chooses:
+        if self.energies_per_job is not None and self.settings.learned is None:
             split = self._split(crystal, potential, self.energies_per_job)
             if split is not None:
                 return split

@@ -7,7 +7,7 @@ from jobflow import Job
 
 from superionic import defaults
 from superionic.errors import SettingsError
-from superionic.landscape.settings import AdaptiveSettings, LearnedSettings
+from superionic.landscape.settings import LearnedSettings, refuse_former_modes
 from superionic.structures.candidate import Candidate
 from superionic.structures.hashing import structure_hash
 from superionic.structures.mobile_ions import exclusion_radius_A
@@ -69,7 +69,6 @@ class ScreenMaker(MaterialMaker):
         self,
         *,
         step_A: float | None = None,
-        adaptive: bool | None = None,
         learned: bool | None = None,
         max_energies: int | None = None,
         relax: str | None = None,
@@ -87,8 +86,6 @@ class ScreenMaker(MaterialMaker):
         changes: dict[str, Any] = {}
         if step_A is not None:
             changes["grid_step_A"] = step_A
-        if adaptive is not None:
-            changes["adaptive"] = AdaptiveSettings() if adaptive else None
         if learned is not None:
             changes["learned"] = LearnedSettings() if learned else None
         if max_energies is not None:
@@ -106,6 +103,7 @@ class ScreenMaker(MaterialMaker):
             settings = replace(self.landscape_maker.settings, **changes)
             landscape = replace(self.landscape_maker, settings=settings)
             found = replace(found, landscape_maker=landscape)
+        refuse_former_modes(found.landscape_maker.settings)
         if relax is not None:
             relax_maker = replace(
                 relax_before_landscape(),
