@@ -179,7 +179,12 @@ def _refused(value: bool) -> bool:
     return value
 
 
-Adaptive = Annotated[bool, typer.Option("--adaptive", hidden=True, callback=_refused)]
+Adaptive = Annotated[
+    bool,
+    typer.Option(
+        "--adaptive", hidden=True, callback=_refused, help="Refused: choose --learned in its place."
+    ),
+]
 Learned = Annotated[
     bool,
     typer.Option(
