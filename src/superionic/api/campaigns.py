@@ -106,7 +106,8 @@ def screen(
     potential : str, optional
         Specification of the potential; by default the setting ``potential``, which is chgnet.
     policy : str
-        What ranks: xi (published), barrier, free_volume, network, consensus, calibrated.
+        What ranks: xi (published), barrier, free_volume, network, consensus, calibrated,
+        conductivity.
     step_A : float
         Largest grid step.
     learned : bool

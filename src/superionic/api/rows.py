@@ -108,7 +108,7 @@ def query(
     ----------
     policy : str
         Ranking policy that orders the rows: xi, barrier, free_volume, network, consensus or
-        calibrated.
+        calibrated, conductivity.
     mobile_species, potential : str, optional
         Ion and potential of the ranking, such as ``"Li"`` and ``"chgnet:0.3.0"``, or ``"chgnet"``.
     settings : str, optional

@@ -10,6 +10,7 @@ from superionic.cli.options import DatabaseURI, JsonFile
 
 if TYPE_CHECKING:
     from superionic.evaluation.evaluate import EvaluationSettings
+    from superionic.evaluation.truth import Measurement
     from superionic.schemas.label import LabelRow
     from superionic.schemas.screening import ScreeningDocument
 
@@ -108,6 +109,20 @@ def evaluate(
             "'package': where the installed package reads them.",
         ),
     ] = None,
+    fit_conductivity: Annotated[
+        Path | None,
+        typer.Option(
+            "--fit-conductivity",
+            help="Fit the policy 'conductivity' on the measurements of --obelix, write it here "
+            "('package': where the package reads it), and print its table.",
+        ),
+    ] = None,
+    conductivity_csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--conductivity-csv", dir_okay=False, help="File for the table of that fit, as CSV."
+        ),
+    ] = None,
     database: DatabaseURI = None,
 ) -> None:
     """Say how well each descriptor, the network and the policies find conductors.
@@ -124,7 +139,7 @@ def evaluate(
         read_matches,
         read_obelix,
     )
-    from superionic.evaluation.scorers import with_held_out
+    from superionic.evaluation.scorers import group_of, with_held_out
     from superionic.report.tables.evaluation import (
         WRITTEN_BY,
         evaluation_csv,
@@ -161,6 +176,19 @@ def evaluate(
         *(read_obelix(obelix) if obelix is not None else []),
         *(read_matches(matches) if matches is not None else []),
     ]
+    if fit_conductivity is not None:
+        barriers = read_bond_valence(*bond_valence) if bond_valence else None
+        table = _fit_conductivities(
+            group_of(rows, mobile_species, potential).rows,
+            obelix,
+            measurements,
+            barriers,
+            fit_conductivity,
+        )
+        if conductivity_csv is not None:
+            conductivity_csv.write_text(table)
+        echo(table)
+        return
     found = evaluated(
         rows,
         labels=known,
@@ -220,3 +248,40 @@ def _fit(
             f"conductors; cross-validated ROC-AUC {auc[0]} [{auc[1]}, {auc[2]}]"
         )
     return "\n".join(said)
+
+
+def _fit_conductivities(
+    rows: "list[ScreeningDocument]",
+    obelix: Path | None,
+    measurements: "list[Measurement]",
+    bond_valence: dict[str, dict[int, float]] | None,
+    path: Path,
+) -> str:
+    """Fit the model of conductivities, write it, and return what nested folds say of it."""
+    from superionic.errors import SettingsError
+    from superionic.evaluation.conductivity import (
+        conductivity_csv,
+        held_out_conductivities,
+        read_samples,
+    )
+    from superionic.evaluation.conductivity import fit_conductivity as fitted
+    from superionic.store.ranking.conductivity import conductivity_path, load_conductivity
+
+    if obelix is None:
+        raise SettingsError(
+            "There are no measured conductivities to fit on.", hint="Name them with --obelix FILE."
+        )
+    samples = read_samples(obelix, rows, measurements)
+    by_group = {
+        "chemical system": held_out_conductivities(samples, lambda one: one.system, bond_valence),
+        "family": held_out_conductivities(samples, lambda one: one.family, bond_valence),
+    }
+    model = fitted(
+        samples,
+        by_group["chemical system"],
+        "OBELiX, training part (F. Therrien et al., arXiv:2502.14234), CC BY 4.0",
+    )
+    target = conductivity_path() if str(path) == "package" else path
+    target.write_text(model.to_json() + "\n")
+    load_conductivity.cache_clear()
+    return conductivity_csv(by_group)

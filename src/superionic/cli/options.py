@@ -163,7 +163,8 @@ Policy = Annotated[
     str,
     typer.Option(
         "--policy",
-        help="What ranks: xi (published), barrier, free_volume, network, consensus, calibrated.",
+        help="What ranks: xi (published), barrier, free_volume, network, consensus, calibrated, "
+        "conductivity.",
         callback=_known_policy,
     ),
 ]

@@ -17,6 +17,7 @@ class PolicyName(StrEnum):
     network = "network"
     consensus = "consensus"
     calibrated = "calibrated"
+    conductivity = "conductivity"
 
 
 POLICY_NAMES = tuple(one.value for one in PolicyName)

@@ -10,6 +10,7 @@ _QUANTITIES = {
     "barrier": "percolation barrier (eV)",
     "network": "predicted slope (log₁₀ Å²/ps)",
     "calibrated": "probability (no unit)",
+    "conductivity": "conductivity at 300 K (log₁₀ S/cm)",
 }
 LOGARITHMIC = frozenset({"xi"})
 SMALLEST = 1e-8

@@ -10,7 +10,7 @@ from superionic.report.numbers import (
     with_interval,
 )
 from superionic.report.tables.columns import COLUMNS, Column
-from superionic.report.tables.ranking import rank_of
+from superionic.report.tables.ranking import conductivity_text, rank_of
 from superionic.schemas.screening import ScreeningDocument
 
 
@@ -107,7 +107,11 @@ def _columns(rows: Sequence[ScreeningDocument], policy: str) -> list[tuple[Colum
         keys += ["validation_verdict", "activation_energy_eV"]
     own: dict[str, _Of] = {
         "rank": lambda row: _rank(row, policy),
-        "score": lambda row: _number(row.scores.get(policy)),
+        "score": (
+            _conductivity
+            if policy == "conductivity"
+            else lambda row: _number(row.scores.get(policy))
+        ),
         "mpe_eV": lambda row: _barrier(row, "mpe_eV"),
         "barrier_3d_eV": lambda row: _barrier(row, "barrier_3d_eV"),
         "predicted_log10_msd_slope": _network,
@@ -159,6 +163,10 @@ def _network(row: ScreeningDocument) -> Cell:
     low, high = row.predicted_log10_msd_slope_low, row.predicted_log10_msd_slope_high
     value = row.predicted_log10_msd_slope
     return Cell(with_interval(value, low, high), value)
+
+
+def _conductivity(row: ScreeningDocument) -> Cell:
+    return Cell(conductivity_text(row), row.scores.get("conductivity"))
 
 
 def _slope(row: ScreeningDocument) -> Cell:

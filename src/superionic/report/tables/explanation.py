@@ -9,6 +9,7 @@ from superionic.report.numbers import TEXT, XI_TEXT, between, of_row
 from superionic.report.tables.text_table import text_table
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.builders.relations import orderings_range
+from superionic.store.ranking.conductivity import estimate_conductivity
 from superionic.store.ranking.explain import Standing
 
 if TYPE_CHECKING:
@@ -146,6 +147,15 @@ def _parts(row: ScreeningDocument) -> list[str]:
         lines.append(
             f"Network {row.network}: log10 slope {row.predicted_log10_msd_slope:.2f} "
             f"{between(*ends, '{:.2f}'.format)}.{trained}{flags}"
+        )
+    expected = estimate_conductivity(row)
+    if expected is not None:
+        strange = ", ".join(expected.strange)
+        lines.append(
+            f"Conductivity at 300 K to be expected, from the {expected.model}: 10^"
+            f"{expected.log10_S_per_cm:.1f} S/cm [10^{expected.low:.1f}, 10^{expected.high:.1f}]."
+            + f" No sample that it learned has {strange}."
+            * bool(strange)
         )
     for label in row.labels:
         slope = label.msd_slope_A2_per_ps

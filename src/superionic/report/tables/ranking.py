@@ -14,6 +14,7 @@ from superionic.schemas.failure import FailureDocument
 from superionic.schemas.orderings import Spread
 from superionic.schemas.screening import INTERVAL_FIELDS, Part, ScreeningDocument
 from superionic.store.collection.ranking import ranking_name
+from superionic.store.ranking.conductivity import estimate_conductivity
 from superionic.text import csv_lines
 
 _FIRST_PART, _PART = 50, 500
@@ -58,6 +59,10 @@ JSON_FIELDS = (
     "duplicate_of",
     "ending",
     "prior_potential",
+    "estimated_log10_conductivity_300K",
+    "estimated_log10_conductivity_300K_low",
+    "estimated_log10_conductivity_300K_high",
+    "estimated_from",
     *(f"{name}_{end}" for name in INTERVAL_FIELDS for end in ("low", "high")),
 )
 """Fields of the machine-readable ranking."""
@@ -79,8 +84,19 @@ def ranking_records(
     for row in rows:
         own = {"policy": policy, "score": row.scores.get(policy), "rank": rank_of(row, policy)}
         record = row.model_dump(include=set(JSON_FIELDS)) | own | interval_columns(row)
+        record |= conductivity_columns(row)
         records.append({name: record[name] for name in JSON_FIELDS})
     return records
+
+
+def conductivity_columns(row: ScreeningDocument) -> dict[str, float | str | None]:
+    """Return the conductivity that is to be expected of a row, with its interval."""
+    found = estimate_conductivity(row)
+    name = "estimated_log10_conductivity_300K"
+    if found is None:
+        return {name: None, f"{name}_low": None, f"{name}_high": None, "estimated_from": None}
+    ends = {f"{name}_low": round(found.low, 3), f"{name}_high": round(found.high, 3)}
+    return {name: round(found.log10_S_per_cm, 3), **ends, "estimated_from": found.model}
 
 
 def rank_of(row: ScreeningDocument, policy: str) -> int | None:
@@ -209,7 +225,9 @@ def _columns(
         columns.append(("ranking", False, ranking_of))
     elif len(potentials) > 1:
         columns.append(("potential", False, lambda row: row.potential))
-    if policy not in ("xi", "barrier", "network"):
+    if policy == "conductivity":
+        columns.append(("log10 S/cm, 300 K", True, conductivity_text))
+    elif policy not in ("xi", "barrier", "network"):
         columns.append((policy, True, lambda row: formatted(row.scores.get(policy), ".3f")))
     columns += [
         ("barrier (eV)", True, lambda row: of_row(row, "mpe_eV", TEXT)),
@@ -231,6 +249,14 @@ def _columns(
         ("warnings", False, lambda row: ", ".join(dict.fromkeys(w.code for w in row.warnings))),
     ]
     return columns
+
+
+def conductivity_text(row: ScreeningDocument) -> str:
+    """Return the logarithm of the conductivity that is to be expected, with its interval."""
+    found = estimate_conductivity(row)
+    if found is None:
+        return "-"
+    return f"{found.log10_S_per_cm:.1f} [{found.low:.1f}, {found.high:.1f}]"
 
 
 def ranking_of(row: ScreeningDocument) -> str:

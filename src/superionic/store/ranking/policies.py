@@ -19,6 +19,7 @@ from superionic.errors import SettingsError
 from superionic.schemas.indexes import POLICY_NAMES
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.ranking.calibration import Calibration, load_calibration
+from superionic.store.ranking.conductivity import Conductivity, load_conductivity
 from superionic.store.ranking.parts import ScorePart
 
 Row = ScreeningDocument
@@ -302,6 +303,37 @@ class CalibratedPolicy(Policy):
         return [] if model is None else model.parts(row)
 
 
+@dataclass(frozen=True)
+class ConductivityPolicy(Policy):
+    """Highest conductivity that is to be expected first, by a model of measured conductivities.
+
+    Parameters
+    ----------
+    load : callable
+        Returns the model, or None where there is none.
+    """
+
+    name: ClassVar[str] = "conductivity"
+    summary: ClassVar[str] = (
+        "the conductivity at 300 K that is to be expected, by boosted trees on composition, "
+        "structure and landscape that were fitted on measurements"
+    )
+    quantity: ClassVar[str] = "(log10 of S/cm)"
+
+    load: Callable[[], Conductivity | None] = field(default=load_conductivity)
+
+    def lacks(self, row: Row) -> str | None:
+        """Return what the row, or the installation, lacks."""
+        model = self.load()
+        return "no model of conductivities" if model is None else model.lacks(row)
+
+    def scores(self, rows: Sequence[Row]) -> list[float]:
+        """Return logarithms of conductivities."""
+        model = self.load()
+        assert model is not None or not rows
+        return [] if model is None else [model.estimate(row).log10_S_per_cm for row in rows]
+
+
 @cache
 def policies() -> dict[str, Policy]:
     """Return all policies by name."""
@@ -312,6 +344,7 @@ def policies() -> dict[str, Policy]:
         NetworkPolicy(),
         ConsensusPolicy(),
         CalibratedPolicy(),
+        ConductivityPolicy(),
     ]
     by_name = {policy.name: policy for policy in known}
     return {name: by_name[name] for name in POLICY_NAMES}
