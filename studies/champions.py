@@ -1,0 +1,129 @@
+"""Well measured conductors and poor conductors of lithium, and where each stands by each policy.
+
+The list is a rule over OBELiX's training part: one crystal for each composition that has a
+landscape, conductors of 1e-5 S/cm and more, and poor ones of 1e-7 S/cm and less. These landscapes
+were known before the rule was made: it is a summary, no test of anything.
+
+    python -m studies.champions DIR/data
+"""
+
+import argparse
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from superionic.evaluation.readers import read_matches, read_obelix
+from superionic.evaluation.truth import one_crystal_each
+from superionic.report.tables.export import read_rows_file
+from superionic.schemas.screening import ScreeningDocument
+from superionic.store.ranking.policies import policies
+
+ROOT = Path(__file__).parents[1]
+LIST = ROOT / "datasets" / "champions.csv"
+RESULT = ROOT / "benchmarks" / "results" / "champions.md"
+FAST, POOR = 1e-5, 1e-7
+COLUMNS = (
+    *("material_id", "formula", "mobile_species", "role", "conductivity_S_per_cm"),
+    *("is_upper_bound", "temperature_K", "sample", "doi", "crystal", "licence"),
+)
+
+
+def ranked_rows() -> list[ScreeningDocument]:
+    """Return the rows of both published sets, one for each crystal."""
+    found: dict[str, ScreeningDocument] = {}
+    for name in ("screening_1000K", "screening_obelix"):
+        for row in read_rows_file(ROOT / "datasets" / f"{name}.jsonl"):
+            if row.xi is not None and row.duplicate_of is None:
+                found[row.material_id] = row
+    return list(found.values())
+
+
+def champions(data: Path, rows: Sequence[ScreeningDocument]) -> list[dict[str, str]]:
+    """Return the list that the rule gives, conductors first, the best of each first."""
+    names = {row.material_id: row for row in rows}
+    file = data / "labels_obelix_conductivity.csv"
+    measured = [*read_obelix(file), *read_matches(data / "labels_obelix_to_mp_match.csv")]
+    known = [one for one in measured if one.material_id in names]
+    with file.open(newline="") as stream:
+        dois = {line["obelix_id"]: line["doi"] for line in csv.DictReader(stream)}
+    found: dict[str, dict[str, str]] = {}
+    chosen = one_crystal_each(known, ("matched", "ordered", "approximant"))
+    for one in sorted(chosen, key=lambda one: (-one.conductivity_S_per_cm, one.material_id)):
+        value = one.conductivity_S_per_cm
+        role = "conductor" if value >= FAST and not one.is_upper_bound else "poor"
+        if role == "poor" and value > POOR:
+            continue
+        row = names[one.material_id]
+        # Of one composition the best measurement counts: a poor sample of it proves nothing.
+        found.setdefault(
+            row.formula,
+            dict(
+                zip(
+                    COLUMNS,
+                    (
+                        *(one.material_id, row.formula, row.mobile_species, role, f"{value:.3g}"),
+                        *(str(one.is_upper_bound), "298", one.entry, dois.get(one.entry, "")),
+                        *(one.crystal, "CC BY 4.0"),
+                    ),
+                    strict=True,
+                )
+            ),
+        )
+    return list(found.values())
+
+
+def table(listed: Sequence[dict[str, str]], rows: Sequence[ScreeningDocument]) -> str:
+    """Return where the listed crystals stand among all rows, by each policy, as Markdown."""
+    roles = {line["material_id"]: line["role"] for line in listed}
+    percent: dict[str, dict[str, float]] = {}
+    for name, policy in policies().items():
+        places = [one for one in policy.places(rows) if one.score is not None]
+        percent[name] = {
+            one.row.material_id: 100 * (len(places) - one.rank) / (len(places) - 1)
+            for one in places
+        }
+    text = [
+        f"Among {len(rows)} lithium crystals. Percentile: percentage of the others that stand "
+        "below. `conductivity` has learned these measurements, `network` the dynamics of some.",
+        "",
+        "| | crystals | " + " | ".join(f"`{name}`" for name in percent) + " |",
+        "| --- | --- |" + " --- |" * len(percent),
+    ]
+    for role in ("conductor", "poor"):
+        own = [name for name, found in roles.items() if found == role]
+        cells = [f"{median(found[n] for n in own if n in found):.0f}" for found in percent.values()]
+        text.append(f"| {role}, median | {len(own)} | {' | '.join(cells)} |")
+    text += [
+        "",
+        "| formula | id | role | S/cm | " + " | ".join(f"`{name}`" for name in percent) + " |",
+        "| --- | --- | --- | --- |" + " --- |" * len(percent),
+    ]
+    for line in listed:
+        cells = [
+            f"{found[line['material_id']]:.0f}" if line["material_id"] in found else "-"
+            for found in percent.values()
+        ]
+        bound = "< " if line["is_upper_bound"] == "True" else ""
+        text.append(
+            f"| {line['formula']} | {line['material_id']} | {line['role']} | {bound}"
+            f"{line['conductivity_S_per_cm']} | {' | '.join(cells)} |"
+        )
+    return "\n".join(text) + "\n"
+
+
+def main() -> None:
+    """Write the list and the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder of the reference tables")
+    rows = ranked_rows()
+    listed = champions(parser.parse_args().data, rows)
+    with LIST.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(listed)
+    RESULT.write_text(table(listed, rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The list of conductors and poor conductors, and the groups of similar samples."""
+
+import csv
+import json
+from collections import Counter
+
+from studies.champions import FAST, LIST, POOR, RESULT, ROOT, champions, ranked_rows, table
+from studies.obelix_splits import joined
+
+
+def test_the_list_is_what_the_rule_gives_and_the_table_what_the_rows_give(shared):
+    rows = ranked_rows()
+    with LIST.open(newline="") as stream:
+        listed = list(csv.DictReader(stream))
+    assert champions(shared / "data", rows) == listed
+    assert table(listed, rows) == RESULT.read_text()
+
+
+def test_every_crystal_of_the_list_has_a_source_a_structure_and_its_role():
+    with LIST.open(newline="") as stream:
+        listed = list(csv.DictReader(stream))
+    roles = Counter(line["role"] for line in listed)
+    assert roles["conductor"] >= 25
+    assert roles["poor"] >= 40
+    files = ("obelix_crystals", "obelix_crystals_larger", "label_1000K_crystals")
+    known = {
+        json.loads(line)["material_id"]
+        for name in files
+        for line in (ROOT / "workflows" / f"{name}.jsonl").read_text().splitlines()
+    }
+    for line in listed:
+        value = float(line["conductivity_S_per_cm"])
+        assert value >= FAST if line["role"] == "conductor" else value <= POOR
+        assert line["material_id"] in known
+        assert line["licence"] == "CC BY 4.0"
+    assert sum(bool(line["doi"]) for line in listed) > 0.9 * len(listed)
+    assert len({line["formula"] for line in listed}) == len(listed)
+
+
+def test_samples_that_share_a_key_are_one_group_however_long_the_chain():
+    assert joined([["a"], ["b"], ["c", "a"], ["c", "b"], ["d"]]) == [0, 0, 0, 0, 4]
+    assert joined([["a"], ["b"], ["a", "c"], ["c"]]) == [0, 1, 0, 0]
+    assert joined([[], []]) == [0, 1]
