@@ -91,7 +91,7 @@ def population(n: int = 60, seed: int = 0) -> list[ScreeningDocument]:
                 labels=[
                     label(float(np.exp(rng.normal())), "diffusing")
                     if fast
-                    else label(0.05, "not_diffusing")
+                    else label(0.05, "not_diffusing", msd_slope_upper_bound_A2_per_ps=0.5)
                 ],
             )
         )

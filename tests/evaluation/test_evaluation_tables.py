@@ -47,6 +47,12 @@ def test_labels_say_what_their_verdicts_allow():
     assert open_.value is None
     assert open_.exceeds(math.log10(0.01)) is None
     assert open_.exceeds(math.log10(1.0)) is False
+    bounded = {"upper_bound_A2_per_ps": 0.7, "by_bounds": True}
+    short_run = label_truth("a", "not_diffusing", 0.0, -0.1, 0.1, **bounded)
+    assert short_run.exceeds(math.log10(1.0)) is False
+    assert short_run.exceeds(math.log10(0.1)) is None  # the run was too short to tell
+    assert label_truth("a", "not_diffusing", 0.0, -0.1, 0.1, by_bounds=True) is None
+    assert label_truth("a", "diffusing", 0.5, 0.3, 0.7, **bounded) == diffusing
     assert label_truth("a", "melted", 0.5, 0.3, 0.7) is None
     assert label_truth("a", "melted", 0.5, 0.3, 0.7, melted_fails=True) == still
     assert label_truth("a", "diffusing", 0.5, 0.3, 0.7, melted_fails=True) == diffusing
@@ -195,7 +201,10 @@ def test_the_whole_evaluation_and_its_page(tmp_path):
     assert any("network" in note for note in found.notes)
     page = tmp_path / "page.md"
     short = evaluation_markdown(found)
-    assert "dynamics, above 0.01 A^2/ps | dynamics, above 1 A^2/ps | measured, above" in short
+    assert (
+        "dynamics, above 0.01 A^2/ps | dynamics by bounds, above 1 A^2/ps | measured, above"
+        in short
+    )
     write_page(page, short, WRITTEN_BY)
     page.write_text("# Words\n\n" + page.read_text() + "\nMore words.\n")
     write_page(page, "fresh", WRITTEN_BY)
@@ -216,7 +225,7 @@ def test_melted_crystals_stand_as_failures_beside_those_that_leave_them_out():
     melted = best.model_copy(update={"labels": [label(9.0, "melted")]})
     rows = [melted if one is best else one for one in rows]
     found = evaluate(rows, settings=EvaluationSettings(n_resamples=10))
-    left_out, _, failures, _ = columns_of(found)
+    left_out, failures, bounds, failures_by_bounds = columns_of(found)
     assert failures.title == "dynamics, melted as failures, above 0.01 A^2/ps"
     assert failures.table.n == left_out.table.n + 1
     assert failures.table.n_positive == left_out.table.n_positive
@@ -226,7 +235,10 @@ def test_melted_crystals_stand_as_failures_beside_those_that_leave_them_out():
     ]
     assert aucs[1].value < aucs[0].value
     headline = headline_markdown(found)
-    assert headline.count("above 0.01 A^2/ps") == 2
+    # The headline is where upper bounds support the answers.
+    assert "0.01" not in headline.splitlines()[0]
+    assert headline.count("above 1 A^2/ps") == 2
+    assert (bounds.table.n_open, failures_by_bounds.table.n) == (0, bounds.table.n + 1)
     rows_of_csv = list(csv.DictReader(StringIO(evaluation_csv(found))))
     assert len(rows_of_csv) == sum(len(table.lines) for table in found.tables)
     one = next(

@@ -121,8 +121,13 @@ def evaluate(
     scorers = scorers_of(group, conductors, bond_valence, settings.fit)
     systems = group.systems()
     as_failures = label_truths(group, labels, settings.temperature_K, melted_fails=True)
+    by_bounds = label_truths(group, labels, settings.temperature_K, by_bounds=True)
+    failures_by_bounds = label_truths(
+        group, labels, settings.temperature_K, melted_fails=True, by_bounds=True
+    )
     tasks = [
         *_label_tasks(truths, as_failures, settings),
+        *_label_tasks(by_bounds, failures_by_bounds, settings, by_bounds=True),
         *_conductivity_tasks(group, measurements, settings),
     ]
     tables = [
@@ -149,6 +154,7 @@ def label_truths(
     temperature_K: float = 1000.0,
     *,
     melted_fails: bool = False,
+    by_bounds: bool = False,
 ) -> dict[str, Truth]:
     """Return what dynamics says of a group's materials: its rows' own labels, then the data set's.
 
@@ -160,10 +166,13 @@ def label_truths(
         potential=group.potential,
         temperature_K=temperature_K,
         melted_fails=melted_fails,
+        by_bounds=by_bounds,
     )
     # The data set may know a crystal under another of its names.
     known = {group.names.get(name, name): truth for name, truth in of_data_set.items()}
-    return known | labels_of_rows(group.rows, temperature_K, melted_fails=melted_fails)
+    return known | labels_of_rows(
+        group.rows, temperature_K, melted_fails=melted_fails, by_bounds=by_bounds
+    )
 
 
 def conductors_of(truths: Mapping[str, Truth], threshold: float) -> dict[str, bool]:
@@ -173,15 +182,26 @@ def conductors_of(truths: Mapping[str, Truth], threshold: float) -> dict[str, bo
 
 
 def _label_tasks(
-    truths: Mapping[str, Truth], as_failures: Mapping[str, Truth], settings: EvaluationSettings
+    truths: Mapping[str, Truth],
+    as_failures: Mapping[str, Truth],
+    settings: EvaluationSettings,
+    *,
+    by_bounds: bool = False,
 ) -> list[Task]:
+    """Return the questions that labels answer; by bounds, at the last threshold alone.
+
+    Bounds of short runs lie far above the first thresholds.
+    """
+    end = ", negatives by their upper bounds" if by_bounds else ""
+    short = "dynamics by bounds" if by_bounds else "dynamics"
     name = f"diffusion in molecular dynamics at {settings.temperature_K:g} K"
-    melted = f"{name}, melted crystals as failures"
-    thresholds = settings.slopes_A2_per_ps
-    found = [Task(name, "dynamics", truths, thresholds, "A^2/ps")] if truths else []
+    thresholds = settings.slopes_A2_per_ps[-1:] if by_bounds else settings.slopes_A2_per_ps
+    found = [Task(f"{name}{end}", short, truths, thresholds, "A^2/ps")] if truths else []
     if len(as_failures) > len(truths):
-        short = "dynamics, melted as failures"
-        found.append(Task(melted, short, as_failures, thresholds, "A^2/ps"))
+        melted = f"{name}, melted crystals as failures{end}"
+        found.append(
+            Task(melted, f"{short}, melted as failures", as_failures, thresholds, "A^2/ps")
+        )
     return found
 
 

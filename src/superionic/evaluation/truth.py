@@ -47,7 +47,9 @@ def label_truth(
     low_A2_per_ps: float | None,
     high_A2_per_ps: float | None,
     *,
+    upper_bound_A2_per_ps: float | None = None,
     melted_fails: bool = False,
+    by_bounds: bool = False,
 ) -> Truth | None:
     """Return what molecular dynamics says of a material's diffusion.
 
@@ -64,14 +66,21 @@ def label_truth(
         diffusing, not_diffusing, unconverged or melted.
     slope_A2_per_ps, low_A2_per_ps, high_A2_per_ps : float or None
         Slope of the mean squared displacement in A^2/ps with its interval.
+    upper_bound_A2_per_ps : float or None
+        95 % upper bound of the slope.
     melted_fails : bool
         Whether a melted crystal has the smallest slope, in place of no truth.
+    by_bounds : bool
+        Whether a crystal in which no ion hopped is only known to lie below its upper bound.
 
     Returns
     -------
     Truth or None
         Of the decimal logarithm of the slope in A^2/ps.
     """
+    if verdict == "not_diffusing" and by_bounds:
+        bound = upper_bound_A2_per_ps
+        return None if bound is None else Truth(material_id, -inf, _log(bound))
     if verdict == "not_diffusing" or (melted_fails and verdict == "melted"):
         return Truth(material_id, _log(None), _log(None))
     if verdict == "diffusing" and slope_A2_per_ps is not None:
@@ -86,6 +95,7 @@ def labels_of_rows(
     temperature_K: float = 1000.0,
     *,
     melted_fails: bool = False,
+    by_bounds: bool = False,
 ) -> dict[str, Truth]:
     """Return the labels that rows of the screening collection hold, the lowest seed first."""
     found: dict[str, Truth] = {}
@@ -98,7 +108,9 @@ def labels_of_rows(
                     label.msd_slope_A2_per_ps,
                     label.msd_slope_low_A2_per_ps,
                     label.msd_slope_high_A2_per_ps,
+                    upper_bound_A2_per_ps=label.msd_slope_upper_bound_A2_per_ps,
                     melted_fails=melted_fails,
+                    by_bounds=by_bounds,
                 )
                 if truth is not None:
                     found[row.material_id] = truth
@@ -112,6 +124,7 @@ def labels_of_data_set(
     potential: str,
     temperature_K: float = 1000.0,
     melted_fails: bool = False,
+    by_bounds: bool = False,
 ) -> dict[str, Truth]:
     """Return the labels of a published data set for one species, potential and temperature."""
     wanted = (mobile_species, potential, temperature_K)
@@ -125,7 +138,9 @@ def labels_of_data_set(
             label.msd_slope_A2_per_ps,
             label.msd_slope_low_A2_per_ps,
             label.msd_slope_high_A2_per_ps,
+            upper_bound_A2_per_ps=label.msd_slope_upper_bound_A2_per_ps,
             melted_fails=melted_fails,
+            by_bounds=by_bounds,
         )
         if truth is not None:
             found.setdefault(label.material_id, truth)

@@ -72,19 +72,16 @@ class Column:
 def columns_of(evaluation: Evaluation) -> list[Column]:
     """Return the questions of the short tables.
 
-    Of dynamics the first and the last threshold; of measurements the first one, of the last task,
-    which has one crystal for each sample.
+    Of dynamics the first threshold, and the last one where upper bounds support the answers; of
+    measurements the first one, of the last task, which has one crystal for each sample.
     """
     tasks: dict[str, list[Table]] = {}
     for table in evaluation.tables:
         tasks.setdefault(table.task, []).append(table)
     chosen = []
     for name, tables in tasks.items():
-        thresholds = list(dict.fromkeys(table.threshold for table in tables))
-        if tables[0].short != "measured":
-            chosen += [(name, one) for one in dict.fromkeys((thresholds[0], thresholds[-1]))]
-        elif name == list(tasks)[-1]:
-            chosen.append((name, thresholds[0]))
+        if tables[0].short != "measured" or name == list(tasks)[-1]:
+            chosen.append((name, tables[0].threshold))
     found = []
     for name, threshold in chosen:
         own = [table for table in tasks[name] if table.threshold == threshold]
@@ -112,7 +109,7 @@ def evaluation_markdown(evaluation: Evaluation) -> str:
 
 
 def headline_markdown(evaluation: Evaluation) -> str:
-    """Return the scores that matter most, for the first threshold of each truth.
+    """Return the scores that matter most: of dynamics where upper bounds support the answers.
 
     Raises
     ------
@@ -120,13 +117,14 @@ def headline_markdown(evaluation: Evaluation) -> str:
         When no label says which materials conduct.
     """
     columns = [column for column in columns_of(evaluation) if column.table.lines]
-    firsts = {column.table.short: column for column in reversed(columns)}
-    if "dynamics" not in firsts:
+    supported = [column for column in columns if "by bounds" in column.table.short]
+    shown = supported or [one for one in columns if one.table.short.startswith("dynamics")]
+    if not shown:
         raise SettingsError(
             "There is no table of labels for a headline.",
             hint="Give rows with labels, or --labels; conductors and others must be among them.",
         )
-    shown = [column for column in columns if firsts[column.table.short] is column]
+    shown += [column for column in columns if column.table.short == "measured"]
     text = f"{evaluation.mobile_species}, {evaluation.potential}."
     costs = "; ".join(f"{cost.name} {cost.core_s_median:.3g}" for cost in evaluation.costs[:3])
     if costs:
