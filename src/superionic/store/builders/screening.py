@@ -43,7 +43,7 @@ _RANKED_BY = [
     *("fv_connected", "fv_disconnected", "fv_disconnected_2eV"),
     *("free_volume_A3_per_ion", "free_volume_2eV_A3_per_ion"),
     *("predicted_log10_msd_slope", "predicted_log10_msd_slope_low"),
-    *("volume_A3_per_atom", "mobile_fraction"),
+    *("formula", "elements", "volume_A3_per_atom", "mobile_fraction"),
 ]
 
 

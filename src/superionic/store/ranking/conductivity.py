@@ -166,8 +166,7 @@ class Conductivity:
         """Return why there is no estimate for a row, or None if there is."""
         if row.mobile_species != self.mobile_species:
             return f"not known for {row.mobile_species}: fitted on {self.mobile_species} only"
-        known = inputs_of(row)
-        if all(name in known for name in self.models[-1].features):
+        if composition_inputs(row.formula or "", row.mobile_species):
             return None
         return f"no composition that can be read ({row.formula})"
 
@@ -182,7 +181,7 @@ class Conductivity:
         )
         value = model.estimate([known[name] for name in model.features])
         width = model.half_width(value)
-        strange = sorted(set(row.elements) - self._elements())
+        strange = sorted(set(row.elements or ()) - self._elements())
         return ConductivityEstimate(value, value - width, value + width, model.name, strange)
 
     def _elements(self) -> frozenset[str]:
@@ -245,7 +244,7 @@ def estimate_conductivity(row: ScreeningDocument) -> ConductivityEstimate | None
 
 def inputs_of(row: ScreeningDocument) -> dict[str, float]:
     """Return what models may ask of a row, as far as it is known."""
-    found = dict(composition_inputs(row.formula, row.mobile_species))
+    found = dict(composition_inputs(row.formula or "", row.mobile_species))
     volume, fraction = row.volume_A3_per_atom, row.mobile_fraction
     if volume is not None and fraction is not None and 0 < fraction < 1:
         per = (volume, volume / fraction, volume / (1 - fraction))
