@@ -5,16 +5,15 @@ file; nothing of what fitted them is needed to apply them.
 """
 
 import json
+import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
-from math import log10, sqrt
+from math import isfinite, log10, sqrt
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from pymatgen.core import Composition, Element
 
 from superionic.errors import SettingsError
 from superionic.schemas.screening import ScreeningDocument
@@ -103,7 +102,7 @@ class TreeModel:
     def estimate(self, inputs: Sequence[float]) -> float:
         """Return the logarithm of the conductivity in S/cm."""
         # Thresholds are of numbers in single precision.
-        single = [float(np.float32(value)) for value in inputs]
+        single = struct.unpack(f"{len(inputs)}f", struct.pack(f"{len(inputs)}f", *inputs))
         return self.start + self.rate * sum(tree(single) for tree in self.trees)
 
     def half_width(self, estimate: float) -> float:
@@ -173,16 +172,25 @@ class Conductivity:
     def estimate(self, row: ScreeningDocument) -> ConductivityEstimate:
         """Return the estimate of a row that lacks nothing."""
         known = inputs_of(row)
-        model = next(
-            model
-            for model in self.models
-            if (model.name == "composition" or row.potential == self.potential)
-            and all(name in known for name in model.features)
-        )
-        value = model.estimate([known[name] for name in model.features])
+        model = self._model_for(row)
+        return self.around(row, model.estimate([known[name] for name in model.features]))
+
+    def around(self, row: ScreeningDocument, value: float) -> ConductivityEstimate:
+        """Return an estimate of a row with its interval; this takes no composition apart."""
+        model = self._model_for(row)
         width = model.half_width(value)
         strange = sorted(set(row.elements or ()) - self._elements())
         return ConductivityEstimate(value, value - width, value + width, model.name, strange)
+
+    def _model_for(self, row: ScreeningDocument) -> TreeModel:
+        known = _numbers_of(row).keys()
+        needed = {*STRUCTURE, *DESCRIPTORS}
+        return next(
+            model
+            for model in self.models
+            if (model.name == "composition" or row.potential == self.potential)
+            and all(name in known for name in model.features if name in needed)
+        )
 
     def _elements(self) -> frozenset[str]:
         return _elements_of(tuple(self.formulas))
@@ -237,14 +245,19 @@ def load_conductivity() -> Conductivity | None:
 
 
 def estimate_conductivity(row: ScreeningDocument) -> ConductivityEstimate | None:
-    """Return the conductivity that is to be expected of a row; None where it is not known."""
-    model = load_conductivity()
-    return None if model is None or model.lacks(row) is not None else model.estimate(row)
+    """Return the conductivity that is to be expected of a ranked row; None where it has none."""
+    value, model = row.scores.get("conductivity"), load_conductivity()
+    return None if value is None or model is None else model.around(row, value)
 
 
 def inputs_of(row: ScreeningDocument) -> dict[str, float]:
     """Return what models may ask of a row, as far as it is known."""
-    found = dict(composition_inputs(row.formula or "", row.mobile_species))
+    return dict(composition_inputs(row.formula or "", row.mobile_species)) | _numbers_of(row)
+
+
+def _numbers_of(row: ScreeningDocument) -> dict[str, float]:
+    """Return what is known of a row beside its composition."""
+    found: dict[str, float] = {}
     volume, fraction = row.volume_A3_per_atom, row.mobile_fraction
     if volume is not None and fraction is not None and 0 < fraction < 1:
         per = (volume, volume / fraction, volume / (1 - fraction))
@@ -269,6 +282,8 @@ def composition_inputs(formula: str, mobile_species: str) -> Mapping[str, float]
     mobile_species : str
         Element symbol of the mobile ion.
     """
+    from pymatgen.core import Composition
+
     try:
         amounts = Composition(formula).fractional_composition.get_el_amt_dict()
         mobile = amounts.pop(mobile_species, 0.0)
@@ -290,15 +305,15 @@ def composition_inputs(formula: str, mobile_species: str) -> Mapping[str, float]
 
 
 def _property(element: str, name: str) -> float:
+    from pymatgen.core import Element
+
     try:
         value = float(getattr(Element(element), name))
     except (TypeError, ValueError):
         return _UNKNOWN
-    return value if np.isfinite(value) else _UNKNOWN
+    return value if isfinite(value) else _UNKNOWN
 
 
 @cache
 def _elements_of(formulas: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(
-        name for formula in formulas for name in Composition(formula).get_el_amt_dict()
-    )
+    return frozenset(re.findall("[A-Z][a-z]?", " ".join(formulas)))
