@@ -17,7 +17,7 @@ SCRIPT = textwrap.dedent(
     import os, signal, sys
     from pymatgen.core import Lattice, Structure
     from superionic.landscape import evaluation
-    from superionic.landscape.settings import LearnedSettings, LandscapeSettings
+    from superionic.landscape.settings import LandscapeSettings
     from superionic.potentials import registry
     from superionic.potentials.base import FrozenFramework
     from superionic.workflows.jobs import landscape
@@ -48,7 +48,6 @@ SCRIPT = textwrap.dedent(
     salt.translate_sites([1], [0.03, 0.05, 0.02])
     MODES = {
         "exact": {},
-        "learned": {"learned": LearnedSettings()},
     }
 
     def compute(mode):
@@ -68,13 +67,6 @@ KILLED = "end_at, end = 45, lambda: os.kill(os.getpid(), signal.SIGKILL)\ncomput
 GOES_ON = textwrap.dedent(
     """
     found = {"exact": [compute("exact"), compute("exact")]}
-    whole = compute("learned")
-    end_at, end = whole[0] - 1, stop
-    try:
-        compute("learned")
-    except KeyboardInterrupt:
-        end_at = None
-    found["learned"] = [compute("learned"), whole]
     print(found)
     """
 )
