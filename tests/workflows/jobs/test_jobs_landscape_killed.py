@@ -17,7 +17,7 @@ SCRIPT = textwrap.dedent(
     import os, signal, sys
     from pymatgen.core import Lattice, Structure
     from superionic.landscape import evaluation
-    from superionic.landscape.settings import LandscapeSettings
+    from superionic.landscape.settings import LandscapeSettings, LearnedSettings
     from superionic.potentials import registry
     from superionic.potentials.base import FrozenFramework
     from superionic.workflows.jobs import landscape
@@ -47,14 +47,15 @@ SCRIPT = textwrap.dedent(
     salt = salt.get_primitive_structure()
     salt.translate_sites([1], [0.03, 0.05, 0.02])
     MODES = {
-        "exact": {},
+        "exact": {"grid_step_A": 0.8},
+        "learned": {"grid_step_A": 0.3, "learned": LearnedSettings()},
     }
 
     def compute(mode):
         "Return energies that were asked of the potential, those of the document, and their sum."
         global n_asked
         n_asked = 0
-        maker = LandscapeMaker(settings=LandscapeSettings(grid_step_A=0.8, **MODES[mode]))
+        maker = LandscapeMaker(settings=LandscapeSettings(**MODES[mode]))
         found = maker.make.original(maker, salt, spec, "Li", "salt")
         total = sum(float(one.unpack().sum()) for one in found.arrays.energies_eV)
         return n_asked, found.n_evaluations, total
@@ -63,18 +64,13 @@ SCRIPT = textwrap.dedent(
         raise KeyboardInterrupt
     """
 )
-KILLED = "end_at, end = 45, lambda: os.kill(os.getpid(), signal.SIGKILL)\ncompute('exact')"
-GOES_ON = textwrap.dedent(
-    """
-    found = {"exact": [compute("exact"), compute("exact")]}
-    print(found)
-    """
-)
+KILLED = "end_at, end = 45, lambda: os.kill(os.getpid(), signal.SIGKILL)\ncompute(mode)"
+GOES_ON = "print([compute(mode), compute(mode)])"
 
 
-def run(code, cache_dir):
+def run(code, mode, cache_dir):
     return subprocess.run(
-        [sys.executable, "-c", SCRIPT + code],
+        [sys.executable, "-c", f"{SCRIPT}mode = {mode!r}\n{code}"],
         capture_output=True,
         text=True,
         env={**os.environ, "SUPERIONIC_CACHE_DIR": str(cache_dir)},
@@ -83,17 +79,18 @@ def run(code, cache_dir):
 
 
 @pytest.mark.process
-def test_what_was_evaluated_is_not_evaluated_again(tmp_path):
-    done = run(KILLED, tmp_path)
+@pytest.mark.parametrize("mode", ["exact", "learned"])
+def test_what_was_evaluated_is_not_evaluated_again(mode, tmp_path):
+    done = run(KILLED, mode, tmp_path)
     assert done.returncode == -signal.SIGKILL, done.stderr
     (kept,) = (tmp_path / "unfinished").iterdir()
     assert kept.stat().st_size > 0
-    done = run(GOES_ON, tmp_path)
+    done = run(GOES_ON, mode, tmp_path)
     assert done.returncode == 0, done.stderr
-    for again, whole in ast.literal_eval(done.stdout).values():
-        assert 0 < again[0] < whole[0]
-        assert whole[0] == whole[1]
-        assert again[1:] == whole[1:]  # to the last bit, and as many in the document
+    again, whole = ast.literal_eval(done.stdout)
+    assert 0 < again[0] < whole[0]
+    assert whole[0] == whole[1]
+    assert again[1:] == whole[1:]  # to the last bit, and as many in the document
     assert not list((tmp_path / "unfinished").iterdir())
 
 
