@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from ase.calculators.lj import LennardJones
 
 from superionic.errors import PotentialError, PotentialNotFoundError
 from superionic.potentials import identities, registry
-from superionic.potentials.base import PotentialInfo, same_release
+from superionic.potentials.base import PotentialInfo, package_version, same_release
 from superionic.potentials.identities import files_of, known_identity
 from superionic.potentials.registry import (
     MODELS,
@@ -322,3 +323,12 @@ def test_the_doctor_names_them_and_leaves_out_what_is_not_installed(monkeypatch)
 
     monkeypatch.setattr(importlib.util, "find_spec", without)
     assert "sevennet" not in diagnose_models().text
+
+
+def test_the_version_is_that_of_the_package_that_has_the_module(tmp_path, monkeypatch):
+    assert package_version("numpy") == f"numpy {version('numpy')}"
+    assert package_version("yaml") == f"PyYAML {version('PyYAML')}"
+    assert package_version("dateutil") == f"python-dateutil {version('python-dateutil')}"
+    (tmp_path / "module_of_mine.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert package_version("module_of_mine") == "module_of_mine unknown"

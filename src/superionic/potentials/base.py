@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,9 +58,14 @@ def package_version(package: str) -> str:
     """
     with suppress(PackageNotFoundError):
         return f"{package} {version(package)}"
-    for name in packages_distributions().get(package, ()):
-        with suppress(PackageNotFoundError):
-            return f"{name} {version(name)}"
+    # As importlib.metadata.packages_distributions, which parses all that is installed (0.7 s).
+    for found in distributions():
+        modules = found.read_text("top_level.txt")
+        record = "" if modules else "\n" + (found.read_text("RECORD") or "")
+        if package in (modules or "").split() or any(
+            f"\n{package}{end}" in record for end in ("/", ".py,")
+        ):
+            return f"{found.metadata['Name']} {found.version}"
     return f"{package} unknown"
 
 
