@@ -83,6 +83,16 @@ def test_what_is_said_is_near_what_comes(n_workers):
     assert good > 0.85 * n
 
 
+def test_what_loading_and_compiling_take_is_not_multiplied():
+    """The first crystal of each process waits for them; large ones would not take longer for it."""
+    small = [Crystal(1e3, prepare_s=1, landscape_s=2) for _ in range(4)]
+    large = [Crystal(1e6, prepare_s=1, landscape_s=60) for _ in range(8)]
+    for one in small[:2]:
+        one.prepare_s = 100
+    end, seen = run([*small, *large], 2)
+    assert all(left < 2 * end for _, left, _ in seen if left is not None)
+
+
 @pytest.mark.parametrize("n_workers", [1, 3])
 def test_the_share_does_not_stand_at_its_end_while_a_crystal_runs(n_workers):
     # The last one takes twenty times what its work promises, and four times the energies.
@@ -107,8 +117,12 @@ def test_nothing_is_said_before_something_is_known():
     forecast.progress("b", Progress("landscape", 0, 100))
     now = 60.0
     forecast.progress("b", Progress("landscape", 50, 100))
-    # b needs another 20 s; the work of c is between those of a and b.
-    assert 40 < forecast.left_s < 80
+    assert forecast.left_s is None, "nor is it known what c takes on a process that is warm"
+    now = 80.0
+    forecast.finished("b")
+    forecast.started("c")
+    # The work of c is between those of a and b; b has taken 50 s.
+    assert 20 < forecast.left_s < 60
     assert Forecast({}).share == 1.0
 
 

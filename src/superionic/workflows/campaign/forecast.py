@@ -33,7 +33,9 @@ class Forecast:
     A crystal is expected to take what its work costs, judged by those that are finished and whose
     work is nearest, or, when a part of its evaluations is done, what the rest of them needs at its
     own pace. One that takes longer than expected goes on for a quarter of its time at least: so the
-    share that is done does not stand at 99 % while a crystal runs.
+    share that is done does not stand at 99 % while a crystal runs. The first crystal of each process
+    waits for models that are loaded and code that is compiled, which is taken off before others are
+    judged by it.
 
     Parameters
     ----------
@@ -50,12 +52,15 @@ class Forecast:
         self._clock = clock
         self._running: dict[str, _Running] = {}
         self._taken_s: dict[str, float] = {}
+        self._first: set[str] = set()
         self._most_running = 1
 
     def started(self, key: str) -> None:
         """Note that a task runs."""
         now = self._clock()
         self._running[key] = _Running(now, now, Progress(""))
+        if len(self._running) > len(self._first):  # a process more than ever before
+            self._first.add(key)
         self._most_running = max(self._most_running, len(self._running))
 
     def progress(self, key: str, progress: Progress) -> None:
@@ -96,7 +101,7 @@ class Forecast:
         now = self._clock()
         own_s = {key: self._own_total_s(one, now) for key, one in self._running.items()}
         known_s = self._taken_s | {key: s for key, s in own_s.items() if s is not None}
-        samples = [(self._works[key], total_s) for key, total_s in known_s.items()]
+        samples = self._samples(known_s)
         left_s: dict[str, float] = {}
         for key in self._works.keys() - self._taken_s.keys():
             by_itself_s = own_s.get(key)
@@ -110,6 +115,18 @@ class Forecast:
             else:
                 left_s[key] = by_itself_s - passed_s
         return left_s
+
+    def _samples(self, known_s: Mapping[str, float]) -> list[tuple[float, float]]:
+        """Return works and the times that they take on a process that is warm."""
+        cold_s = [s for key, s in self._taken_s.items() if key in self._first]
+        warm_s = [s for key, s in self._taken_s.items() if key not in self._first]
+        if not warm_s and len(self._taken_s) + len(self._running) < len(self._works):
+            return []  # what they take cannot be told from what starting takes
+        start_s = min(cold_s) - min(warm_s) if cold_s and warm_s else 0.0
+        return [
+            (self._works[key], s - max(start_s, 0.0) if key in self._first else s)
+            for key, s in known_s.items()
+        ]
 
     @staticmethod
     def _own_total_s(one: _Running, now: float) -> float | None:
