@@ -202,12 +202,10 @@ def in_processes(
                 hint="It may have run out of memory: use fewer workers. The same command goes on.",
             ) from None
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            ours = [one for one in multiprocessing.active_children() if one not in others]
-            for process in ours:
-                process.terminate()
-            for process in ours:
-                process.join()
+            for process in multiprocessing.active_children():
+                if process not in others:
+                    process.terminate()
+            pool.shutdown(cancel_futures=True)  # which waits for them
             raise
     return [found[number] for number in range(len(items))]
 

@@ -180,7 +180,8 @@ def _gate_backward(
             d_gate[k] = q * (vp[k] - gate[k] * dot_v)
 
 
-_NONE = torch.zeros((0, 2 * _WIDTH))
+with torch.inference_mode(False):  # whoever loads this module first, gradients are computed later
+    _NONE = torch.zeros((0, 2 * _WIDTH))
 
 
 class GatherSilu(torch.autograd.Function):
