@@ -78,7 +78,9 @@ def test_without_a_job_store_nothing_is_computed(server, tmp_path, database_name
     for i in range(2 if counts_right(server) else 1):
         folder = site.folder / f"rlaunch-{i}"
         folder.mkdir()
-        command = [PROGRAMS / "rlaunch", "-l", str(site.launchpad_file), "rapidfire"]
+        # Where another has the last ready job, it would look again a minute later.
+        look = ["rapidfire", "--sleep", "1"]
+        command = [PROGRAMS / "rlaunch", "-l", str(site.launchpad_file), *look]
         plain.append(
             subprocess.Popen(command, env=site.environment, cwd=folder, stdout=subprocess.DEVNULL)
         )

@@ -33,9 +33,9 @@ class Forecast:
     A crystal is expected to take what its work costs, judged by those that are finished and whose
     work is nearest, or, when a part of its evaluations is done, what the rest of them needs at its
     own pace. One that takes longer than expected goes on for a quarter of its time at least: so the
-    share that is done does not stand at 99 % while a crystal runs. The first crystal of each process
-    waits for models that are loaded and code that is compiled, which is taken off before others are
-    judged by it.
+    share that is done does not stand at 99 % while a crystal runs. The first crystal of each
+    process waits for models that are loaded and code that is compiled, which is taken off before
+    others are judged by it.
 
     Parameters
     ----------
