@@ -3,8 +3,6 @@
 import re
 from typing import TYPE_CHECKING, Any
 
-from docutils.nodes import SkipNode
-
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
@@ -29,12 +27,16 @@ def mathml(tex: str, *, display: bool) -> str:
 
 def inline(translator: Any, node: Any) -> None:
     """Write a formula in a line."""
+    from docutils.nodes import SkipNode
+
     translator.body.append(mathml(node.astext(), display=False))
     raise SkipNode
 
 
 def block(translator: Any, node: Any) -> None:
     """Write a formula in a line of its own."""
+    from docutils.nodes import SkipNode
+
     translator.body.append(f'<div class="formula">{mathml(node.astext(), display=True)}</div>')
     raise SkipNode
 

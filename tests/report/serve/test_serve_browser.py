@@ -209,6 +209,9 @@ def test_a_material_with_its_landscape(page, served):
     assert page.evaluate(FITS)
 
 
+DRAWING = "document.querySelector('#figure-landscape .main-svg')"
+
+
 def legend_and_scene(page) -> tuple[dict, dict]:
     """Return where the legend of the landscape and its scene are."""
     box = "#figure-landscape .plot"
@@ -233,10 +236,8 @@ def test_landscape_fills_a_desktop_and_a_phone(page, served):
     until(page, f"String({shown}) !== '{','.join(str(one).lower() for one in first)}'")
     for size, least in (({"width": 1280, "height": 900}, 400), (PHONE, 280)):
         page.set_viewport_size(size)
-        until(
-            page,
-            f"document.querySelector('#figure-landscape .main-svg').clientWidth < {size['width']}",
-        )
+        until(page, f"{DRAWING}.clientWidth < {size['width']}")
+        until(page, f"{DRAWING}.clientHeight === {DRAWING}.closest('.plot').clientHeight")
         page.locator(DRAWN).scroll_into_view_if_needed()
         until(page, lambda: apart(*legend_and_scene(page)))
         legend, scene = legend_and_scene(page)
