@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from superionic.cli.app import main
-from superionic.cli.console import echo
+from superionic.cli.console import EXIT_INTERRUPTED, echo
 from superionic.cli.options import JsonFile
-from superionic.cli.train import EXIT_INTERRUPTED, require_network_extra
+from superionic.cli.train import require_network_extra
 
 app = typer.Typer(add_completion=False)
 

@@ -38,12 +38,10 @@ from superionic.cli import (
     train,
     worker,
 )
-from superionic.cli.console import echo
+from superionic.cli.console import EXIT_INTERRUPTED, echo
 from superionic.console import saying
 from superionic.errors import SuperionicError
 from superionic.text import PrintableFormatter
-
-EXIT_INTERRUPTED = 130
 
 _SHARED = ("--quiet", "-q", "--verbose", "-v")
 

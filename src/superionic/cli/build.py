@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from superionic.cli.cluster_options import settings_with
-from superionic.cli.console import echo
+from superionic.cli.console import EXIT_INTERRUPTED, echo
 from superionic.cli.options import DatabaseURI
 
 if TYPE_CHECKING:
     from superionic.store.builders.build import BuildReport
 
-EXIT_INTERRUPTED = 130
 MOST_NAMED = 20
 """Rows that are named; of more there is the number."""
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from superionic.cli.console import echo, note
+from superionic.cli.console import EXIT_INTERRUPTED, echo, note
 
 if TYPE_CHECKING:
     from superionic.workflows.campaign.definition import Campaign
     from superionic.workflows.campaign.local import CampaignResult
 
 EXIT_SOME_FAILED = 3
-EXIT_INTERRUPTED = 130
 OPTIONS = {
     "step": "step_A",
     "learned": "learned",

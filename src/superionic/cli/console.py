@@ -5,6 +5,9 @@ import typer
 from superionic.console import saying
 from superionic.text import printable
 
+EXIT_INTERRUPTED = 130
+"""Of a command that Ctrl-C has stopped, as shells have it."""
+
 
 def echo(text: str, *, err: bool = False) -> None:
     """Write text and a line break, with escapes for what a terminal would obey and not show.

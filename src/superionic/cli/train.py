@@ -5,10 +5,8 @@ from typing import Annotated
 
 import typer
 
-from superionic.cli.console import echo
+from superionic.cli.console import EXIT_INTERRUPTED, echo
 from superionic.cli.options import JsonFile
-
-EXIT_INTERRUPTED = 130
 
 
 def train(

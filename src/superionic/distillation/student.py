@@ -42,9 +42,7 @@ def predict(network: ChgnetNetwork, graph: Batch, *, twice: bool = False) -> Pre
         Whether the result can be differentiated by the weights; the network has to be trainable.
     """
     vectors = graph.vectors.clone().requires_grad_(True)
-    ends = torch.cat([graph.first, graph.second])
-    other = torch.cat([graph.second, graph.first])
-    site = network.site_energies(graph.species, vectors, ends, other, graph.bonds)
+    site = _site_energies(network, graph, vectors)
     energies = site.new_zeros(graph.n_frames).index_add(0, graph.owner, site)
     (gradient,) = torch.autograd.grad(site.sum(), vectors, create_graph=twice)
     forces = gradient.new_zeros((len(graph.species), 3))
@@ -57,6 +55,13 @@ def predict(network: ChgnetNetwork, graph: Batch, *, twice: bool = False) -> Pre
     if not twice:
         energies = energies.detach()
     return Prediction(energies / graph.counts, forces, stresses)
+
+
+def _site_energies(network: ChgnetNetwork, graph: Batch, vectors: Tensor) -> Tensor:
+    """Return the energy of each atom; the network reads each pair from both of its ends."""
+    ends = torch.cat([graph.first, graph.second])
+    other = torch.cat([graph.second, graph.first])
+    return network.site_energies(graph.species, vectors, ends, other, graph.bonds)
 
 
 def load_student(start: str) -> "CHGNet":
@@ -114,10 +119,8 @@ def _energies(model: "CHGNet", frames: list[Frame]) -> list[float]:
     found = []
     for frame in frames:
         graph = batch([frame], reference, *cutoffs_A(model))
-        ends = torch.cat([graph.first, graph.second])
-        other = torch.cat([graph.second, graph.first])
         with torch.no_grad():
-            site = network.site_energies(graph.species, graph.vectors, ends, other, graph.bonds)
+            site = _site_energies(network, graph, graph.vectors)
         found.append(float(site.double().sum()) + float(reference[frame.numbers - 1].sum()))
     return found
 
