@@ -19,7 +19,7 @@ DRAWN = "#figure-landscape .plot[data-drawn]"
 CAMERA = "document.querySelector('#figure-landscape .plot')._fullLayout.scene.camera.eye"
 UP = CAMERA.removesuffix("eye") + "up"
 PHONE = {"width": 375, "height": 740}
-FITS = "document.documentElement.scrollWidth <= window.innerWidth"
+FITS = "document.documentElement.scrollWidth <= window.innerWidth"  # once all is drawn
 OF_REAL = "?material_id=licl&group=all"  # its ranking is not the largest
 VERTICES = "document.querySelector('#figure-landscape .plot')._fullData[0].x.length"
 
@@ -206,7 +206,7 @@ def test_a_material_with_its_landscape(page, served):
     page.set_viewport_size(PHONE)
     until(page, "document.querySelector('#figure-landscape .main-svg').clientWidth <= 375")
     assert page.evaluate("document.querySelector('#figure-landscape .main-svg').clientWidth") > 250
-    assert page.evaluate(FITS)
+    until(page, FITS)
 
 
 DRAWING = "document.querySelector('#figure-landscape .main-svg')"
@@ -243,7 +243,7 @@ def test_landscape_fills_a_desktop_and_a_phone(page, served):
         legend, scene = legend_and_scene(page)
         assert scene["height"] > least
         assert legend["x"] + legend["width"] <= size["width"]
-        assert page.evaluate(FITS)
+        until(page, FITS)
 
 
 def test_a_point_of_the_crystal_marks_its_energy(page, served):
@@ -334,18 +334,18 @@ def test_by_keyboard_alone(page, served):
 def test_on_a_phone(page, served):
     page.set_viewport_size(PHONE)
     opened_table(page, served)
-    assert page.evaluate(FITS)
+    until(page, FITS)
     assert not page.is_visible("#filters")
     page.click("summary")
     assert page.is_visible("[name=formula]")
-    assert page.evaluate(FITS)
+    until(page, FITS)
     page.click("#rows tbody a")
     page.wait_for_url("**/material?key=*")
     page.wait_for_selector("#standings table")
-    assert page.evaluate(FITS)
+    until(page, FITS)
     page.goto(served.url + "/campaign")
     page.wait_for_selector("#jobs table")
-    assert page.evaluate(FITS)
+    until(page, FITS)
 
 
 def test_markup_is_shown_as_text(page, served):
@@ -422,7 +422,7 @@ def test_the_api_can_be_tried_out(page, served):
     assert rows.locator("pre").inner_text().startswith("200")
     address = rows.locator("p a").get_attribute("href")
     assert address == "/api/rows?elements=Li%2CS&present=landscape&limit=1"
-    assert page.evaluate(FITS)
+    until(page, FITS)
 
 
 def test_a_missing_collection_says_what_to_do(page, server_uri):
