@@ -14,8 +14,8 @@ SOURCE = Path(superionic.__file__).parent
 LAYERS = (
     # Each line knows those above it, and within a line those before it.
     *("moved", "front", "units", "errors", "text", "console", "yaml_file", "fields"),
-    *("settings", "defaults", "cache"),
-    *("cores", "directories", "diagnosis", "processes", "progress", "statistics"),
+    *("settings", "defaults", "files"),
+    *("cores", "diagnosis", "processes", "progress", "statistics"),
     "structures",
     "potentials",
     "landscape",

@@ -75,6 +75,12 @@ class UnreadableFileError(InputError):
     code = "unreadable_file"
 
 
+class UnwritableFileError(SuperionicError):
+    """A file cannot be written: there is no room, or no right to."""
+
+    code = "unwritable_file"
+
+
 class NoCrystalsError(UnreadableFileError):
     """A file of a known format holds no crystals at all."""
 

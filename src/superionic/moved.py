@@ -14,6 +14,7 @@ from types import ModuleType
 
 MOVED: dict[str, str] = {
     "superionic.builders": "superionic.store.builders",
+    "superionic.cache": "superionic.files",
     "superionic.campaign": "superionic.workflows.campaign",
     "superionic.campaign.worker": "superionic.workflows.campaign.local_worker",
     "superionic.cli.progress": "superionic.workflows.campaign.progress",
@@ -30,6 +31,7 @@ MOVED: dict[str, str] = {
     "superionic.collection": "superionic.store.collection",
     "superionic.database": "superionic.store.database",
     "superionic.database.engines": "superionic.store.database.programs",
+    "superionic.directories": "superionic.files",
     "superionic.diffusion": "superionic.dynamics",
     "superionic.diffusion.chgnet_forces": "superionic.potentials.chgnet.force_field",
     "superionic.diffusion.dynamics": "superionic.dynamics.runner",

@@ -59,7 +59,7 @@ def study(
     """
     from superionic.cli.training_progress import TrainingProgress
     from superionic.cores import usable_cores
-    from superionic.directories import made_private
+    from superionic.files import made_private
     from superionic.report.tables.page import write_page
     from superionic.settings import get_settings
 

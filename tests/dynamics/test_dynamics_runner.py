@@ -21,7 +21,7 @@ from superionic.dynamics.runner import MDTask, run_md, run_md_batch
 from superionic.dynamics.settings import MDSettings
 from superionic.dynamics.stopping import StopRules
 from superionic.dynamics.trajectory import chunk_path, read_chunk, read_frames, read_run
-from superionic.errors import DiffusionError
+from superionic.errors import DiffusionError, UnwritableFileError
 from superionic.potentials.force_field import CalculatorForceField
 
 NO_EARLY_STOP = StopRules(early=False)
@@ -173,7 +173,7 @@ def test_killed_processes_lose_and_double_nothing(tmp_path):
     assert_same(
         assert_whole(tmp_path / "whole", settings), assert_whole(tmp_path / "killed", settings)
     )
-    assert not list((tmp_path / "killed").glob(".*.tmp"))
+    assert not list((tmp_path / "killed").glob(".*.tmp*"))
 
 
 @pytest.mark.parametrize("damage", ["truncate", "empty", "flip", "missing", "swap"])
@@ -233,10 +233,10 @@ def test_full_disk_is_a_clear_error_and_keeps_what_is_finished(tmp_path, monkeyp
         real_fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(DiffusionError, match="No space left") as caught:
+    with pytest.raises(UnwritableFileError, match="No space left") as caught:
         run_md(task(directory), Springs)
     assert "room" in caught.value.hint
-    assert not list(directory.glob(".*.tmp"))
+    assert not list(directory.glob(".*.tmp*"))
     monkeypatch.undo()
     kept = len(list(directory.glob("chunk_*.npz")))
     resumed = run_md(task(directory), Springs)
@@ -259,9 +259,9 @@ def test_a_file_size_limit_is_a_clear_error_too(tmp_path):
         [sys.executable, "-B", "-c", script], preexec_fn=limit, capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert "DiffusionError" in done.stderr
+    assert "UnwritableFileError" in done.stderr
     assert "File too large" in done.stderr
-    assert not list((tmp_path / "a").glob(".*.tmp"))
+    assert not list((tmp_path / "a").glob(".*.tmp*"))
 
 
 def test_an_exploding_crystal_is_stopped_and_flagged(tmp_path):

@@ -51,7 +51,7 @@ def train(
         raise typer.BadParameter("Name files of labels, or a file with --campaign.")
     from superionic.cli.training_progress import TrainingProgress
     from superionic.cores import usable_cores
-    from superionic.directories import made_private
+    from superionic.files import made_private
     from superionic.settings import get_settings
 
     require_network_extra()

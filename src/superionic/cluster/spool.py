@@ -23,8 +23,8 @@ from jobflow import JobStore
 from maggma.core import Store
 
 from superionic.cluster.retry import RetryPolicy
-from superionic.directories import made_private
 from superionic.errors import DatabaseError
+from superionic.files import made_private
 from superionic.store.database.owner import is_dead, this_process
 
 if TYPE_CHECKING:

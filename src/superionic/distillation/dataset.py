@@ -118,7 +118,7 @@ def read_frames(paths: Iterable[Path]) -> list[Frame]:
     for path in paths:
         files = sorted(path.glob("*.npz")) if path.is_dir() else [path]
         for file in files:
-            if file.name.endswith(".tmp.npz"):
+            if file.name.startswith("."):  # not yet whole
                 continue
             try:
                 frames += _read(file)

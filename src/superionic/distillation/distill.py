@@ -13,6 +13,7 @@ from superionic.distillation.quality import Errors, errors_of, evaluate, kind_of
 from superionic.distillation.student import load_student
 from superionic.distillation.training import StudentSettings, split, train_student
 from superionic.errors import SettingsError, SuperionicError
+from superionic.files import write_whole
 from superionic.potentials.base import Potential, PotentialInfo
 from superionic.potentials.registry import load_potential
 
@@ -96,8 +97,8 @@ def distill(
         "best_epoch": taught.best_epoch,
         "explorer": asdict(walker.info),
     }
-    _write(directory / CARD_JSON, json.dumps(card, indent=1) + "\n")
-    _write(directory / CARD, card_text(card))
+    write_whole(directory / CARD_JSON, json.dumps(card, indent=1) + "\n")
+    write_whole(directory / CARD, card_text(card))
     return Distilled(taught.path, card)
 
 
@@ -210,9 +211,3 @@ def card_text(card: dict[str, Any]) -> str:
         elif by == "all":
             lines += ["No chemical system was left out: nothing is known of its errors.", ""]
     return "\n".join(lines)
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(text)
-    fresh.replace(path)

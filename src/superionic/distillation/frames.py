@@ -9,7 +9,6 @@ frames are labelled, so that whatever ends a run costs one crystal at most.
 import hashlib
 import json
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic.errors import TrainingError
+from superionic.files import whole_file
 from superionic.potentials.ase_calculator import AsePotential
 from superionic.potentials.base import Potential
 
@@ -222,31 +222,30 @@ def _make(
         reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items())
         raise TrainingError(f"No frame is left ({reasons}).")
     columns = list(zip(*rows, strict=True))
-    fresh = path.with_name(f"{path.stem}.tmp.npz")
-    np.savez(
-        fresh,
-        name=crystal.name,
-        source=crystal.source,
-        ion=crystal.ion,
-        teacher=json.dumps(
-            {
-                "format": FORMAT,
-                "teacher": asdict(teacher.info),
-                "explorer": asdict(explorer.info),
-                "settings": asdict(settings),
-                "left_out": left_out,
-            }
-        ),
-        numbers=np.asarray(numbers),
-        kind=np.array(columns[0]),
-        par=np.array(columns[1]),
-        cell=np.array(columns[2], dtype=np.float32),
-        pos=np.array(columns[3], dtype=np.float32),
-        energy=np.array(columns[4]),
-        forces=np.array(columns[5], dtype=np.float32),
-        stress=np.array(columns[6], dtype=np.float32),
-    )
-    os.replace(fresh, path)
+    with whole_file(path) as fresh:
+        np.savez(
+            fresh,
+            name=crystal.name,
+            source=crystal.source,
+            ion=crystal.ion,
+            teacher=json.dumps(
+                {
+                    "format": FORMAT,
+                    "teacher": asdict(teacher.info),
+                    "explorer": asdict(explorer.info),
+                    "settings": asdict(settings),
+                    "left_out": left_out,
+                }
+            ),
+            numbers=np.asarray(numbers),
+            kind=np.array(columns[0]),
+            par=np.array(columns[1]),
+            cell=np.array(columns[2], dtype=np.float32),
+            pos=np.array(columns[3], dtype=np.float32),
+            energy=np.array(columns[4]),
+            forces=np.array(columns[5], dtype=np.float32),
+            stress=np.array(columns[6], dtype=np.float32),
+        )
     out = "".join(f", {n} left out: {reason}" for reason, n in left_out.items())
     return f"{len(rows)} frames of {len(numbers) if numbers is not None else 0} atoms{out}"
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from superionic.distillation.dataset import Batch, Frame, batch
+from superionic.files import whole_file
 from superionic.potentials.chgnet.network import ChgnetNetwork, cutoffs_A, reference_energies_eV
 
 FloatArray = NDArray[np.float64]
@@ -128,9 +129,8 @@ def _energies(model: "CHGNet", frames: list[Frame]) -> list[float]:
 def write_student(model: "CHGNet", state: dict[str, Tensor], path: Path) -> None:
     """Write weights as a CHGNet checkpoint, in one step; plain numbers, which load everywhere."""
     arguments: dict[str, Any] = {k: v for k, v in model.model_args.items() if k != "version"}
-    fresh = path.with_name(f"{path.name}.new")
-    torch.save({"model": {"state_dict": state, "model_args": arguments}}, fresh)
-    fresh.replace(path)
+    with whole_file(path) as fresh:
+        torch.save({"model": {"state_dict": state, "model_args": arguments}}, fresh)
 
 
 def copy_of(model: "CHGNet", state: dict[str, Tensor]) -> "CHGNet":

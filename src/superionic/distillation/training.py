@@ -35,6 +35,7 @@ from superionic.distillation.student import (
     write_student,
 )
 from superionic.errors import TrainingError
+from superionic.files import write_whole
 from superionic.potentials.chgnet.network import ChgnetNetwork, cutoffs_A, reference_energies_eV
 
 logger = logging.getLogger(__name__)
@@ -347,6 +348,4 @@ def _claim(directory: Path, frames: Sequence[Frame], settings: StudentSettings) 
             hint="Use another directory, or remove it.",
         )
     directory.mkdir(parents=True, exist_ok=True)
-    fresh = directory / f"{RUN}.new"
-    fresh.write_text(json.dumps(known, indent=1) + "\n")
-    fresh.replace(path)
+    write_whole(path, json.dumps(known, indent=1) + "\n")

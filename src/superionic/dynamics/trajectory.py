@@ -10,7 +10,6 @@ in a chunk has a CRC-32 (that of the zip format), checked before a chunk is beli
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from superionic.dynamics.integrators import State
 from superionic.errors import DiffusionError
+from superionic.files import write_whole
 
 FloatArray = NDArray[np.float64]
 
@@ -89,48 +89,13 @@ def chunk_path(directory: Path, index: int) -> Path:
     return directory / f"chunk_{index:05d}.npz"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either whole or not there, also after a power cut.
-
-    Raises
-    ------
-    DiffusionError
-        When it cannot be written; nothing is left behind.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            with open(temporary, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-            _sync_directory(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise DiffusionError(
-            f"{path} ({len(content)} bytes) cannot be written: {error.strerror or error}.",
-            hint="Make room or choose another directory and start the run again: it goes on from "
-            "the last finished chunk.",
-        ) from error
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def write_chunk(directory: Path, index: int, chunk: Chunk) -> None:
     """Write one chunk.
 
     Raises
     ------
-    DiffusionError
-        When it cannot be written.
+    UnwritableFileError
+        When the disk does not take it.
     """
     state, forces = chunk.state, chunk.frames.forces_eV_per_A
     optional: dict[str, Any] = (
@@ -153,7 +118,7 @@ def write_chunk(directory: Path, index: int, chunk: Chunk) -> None:
         rng_state=np.array(json.dumps(chunk.rng_state)),
         **optional,
     )
-    write_atomically(chunk_path(directory, index), buffer.getvalue())
+    write_whole(chunk_path(directory, index), buffer.getvalue())
 
 
 def read_chunk(directory: Path, index: int) -> Chunk | None:
@@ -217,7 +182,7 @@ def recover(directory: Path) -> tuple[int, Chunk | None, list[str]]:
         if int(path.stem.removeprefix("chunk_")) >= n_chunks:
             path.unlink()
             warnings.append(f"{path.name} was damaged or followed a damaged chunk; computed again.")
-    for path in directory.glob(".*.tmp"):
+    for path in directory.glob(".*.tmp*"):
         path.unlink(missing_ok=True)
     return n_chunks, last, warnings
 
@@ -272,4 +237,4 @@ def read_run(directory: Path) -> dict[str, Any] | None:
 
 def write_run(directory: Path, content: dict[str, Any]) -> None:
     """Write ``run.json``."""
-    write_atomically(directory / RUN_FILE, (json.dumps(content, indent=1) + "\n").encode())
+    write_whole(directory / RUN_FILE, json.dumps(content, indent=1) + "\n")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from superionic import __version__
 from superionic.errors import NetworkError, SuperionicError
+from superionic.files import whole_file
 from superionic.network.settings import (
     TARGET,
     LabelRules,
@@ -144,9 +145,8 @@ def save_ensemble(path: Path, members: "list[Member]", header: NetworkHeader) ->
             for member in members
         ],
     }
-    fresh = path.with_name(path.name + ".new")
-    torch.save(content, fresh)
-    fresh.replace(path)
+    with whole_file(path) as fresh:
+        torch.save(content, fresh)
 
 
 def load_ensemble(path: Path, device: str = "cpu") -> "tuple[list[Member], NetworkHeader]":

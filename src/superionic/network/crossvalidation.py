@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from superionic.files import write_whole
 from superionic.network.data import TrainingSet
 from superionic.network.folds import hold_out, make_folds
 from superionic.network.settings import NetworkSettings, ShakeSettings, TrainingSettings
@@ -139,9 +140,7 @@ def run_fold(
         **found,
     )
     directory.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(vars(result)) + "\n")
-    fresh.replace(path)
+    write_whole(path, json.dumps(vars(result)) + "\n")
     return result
 
 

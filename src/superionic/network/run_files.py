@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from superionic.errors import NetworkError
+from superionic.files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +64,7 @@ def claim(directory: Path, content: Mapping[str, Any]) -> None:
                 hint="Use another directory, or remove it.",
             )
     directory.mkdir(parents=True, exist_ok=True)
-    fresh = directory / f"{RUN}.new"
-    fresh.write_text(json.dumps({"format": FORMAT, **content}) + "\n")
-    fresh.replace(path)
+    write_whole(path, json.dumps({"format": FORMAT, **content}) + "\n")
 
 
 def start_again(directory: Path, reason: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from superionic import __version__
 from superionic.errors import SettingsError
+from superionic.files import write_whole
 from superionic.network.card import MEASURES, model_card
 from superionic.network.crossvalidation import FoldResult, FoldTask, Split, run_fold
 from superionic.network.data import LabelledCrystal, LabelSet, TrainingSet
@@ -312,15 +313,15 @@ def write_results(
         Which of the models the ensemble is of.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    _write(directory / SUMMARY_FILE, json.dumps(summary, allow_nan=False) + "\n")
+    write_whole(directory / SUMMARY_FILE, json.dumps(summary, allow_nan=False) + "\n")
     if ensemble is not None:
         header = Ensemble.load(ensemble).header
         digest = hashlib.sha256(ensemble.read_bytes()).hexdigest()
         source = " and ".join(Path(name).name for name in settings.label_files)
         learned = labels_of(header.shakes, header.labels)
         card = model_card(header, summary, variant, digest, source, learned)
-        _write(directory / CARD_FILE, card)
-    _write(directory / TABLE_FILE, tables)
+        write_whole(directory / CARD_FILE, card)
+    write_whole(directory / TABLE_FILE, tables)
     return TrainResult(summary, ensemble, directory)
 
 
@@ -465,9 +466,3 @@ def _table(summary: dict[str, Any]) -> str:
         lines.append(f"| {SPLIT_TEXT[row['split']]} | {' | '.join(cells)} |")
     lines += ["", "Intervals: 95 %, bootstrap over chemical systems."]
     return "\n".join(lines) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text)
-    fresh.replace(path)

@@ -1,6 +1,5 @@
 """Labels and shakes, kept on disk: a bad crystal is left out by name, and the rest goes on."""
 
-import os
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from superionic.errors import NetworkError, SuperionicError
+from superionic.files import whole_file
 from superionic.network.data import LabelledCrystal, LabelSet, TrainingSet
 from superionic.network.settings import LabelRules, ShakeSettings
 from superionic.network.shakes import Shakes, shake_crystal, shakes_key
@@ -148,10 +148,8 @@ def cached_shakes(
         pass
     shakes = shake_crystal(atoms, potential, settings)
     directory.mkdir(parents=True, exist_ok=True)
-    # Two studies at once may shake the same crystal.
-    fresh = path.with_suffix(f".{os.getpid()}.new.npz")
-    np.savez_compressed(fresh, **shakes.to_arrays())  # type: ignore[arg-type]
-    fresh.replace(path)
+    with whole_file(path) as fresh:  # two studies at once may shake the same crystal
+        np.savez_compressed(fresh, **shakes.to_arrays())  # type: ignore[arg-type]
     return shakes
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from superionic.cache import cache_file, keep
+from superionic.files import cache_file, keep
 from superionic.potentials.base import PotentialInfo, package_version
 
 IDENTITY_VERSION: Final = 1

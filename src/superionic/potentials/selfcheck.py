@@ -41,8 +41,8 @@ from ase import Atoms
 from pydantic import BaseModel, Field
 from scipy.spatial.transform import Rotation
 
-from superionic.cache import cache_file, keep
 from superionic.errors import SelfCheckError, SuperionicError, UnknownElementError
+from superionic.files import cache_file, keep
 from superionic.potentials.base import Potential
 
 CHECK_VERSION: Final = 1

@@ -24,7 +24,13 @@ from superionic.dynamics.slope import SlopeSettings
 from superionic.dynamics.stopping import StopRules
 from superionic.dynamics.trajectory import chunk_path, read_frames
 from superionic.dynamics.verdict import ANALYSIS_VERSION
-from superionic.errors import DiffusionError, NoMobileIonError, SettingsError, UnknownElementError
+from superionic.errors import (
+    DiffusionError,
+    NoMobileIonError,
+    SettingsError,
+    UnknownElementError,
+    UnwritableFileError,
+)
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.workflows.jobs.diffusion import DiffusionMDMaker, judged_again
 
@@ -173,7 +179,7 @@ def test_a_full_disk_is_a_clear_error_from_which_it_goes_on(surroundings, tmp_pa
 
     folder = tmp_path / "run"
     monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(DiffusionError, match="No space left") as caught:
+    with pytest.raises(UnwritableFileError, match="No space left") as caught:
         run(maker, crystal, folder)
     assert "Make room" in caught.value.hint
     monkeypatch.undo()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from superionic.errors import FigureError
+from superionic.files import write_whole
 from superionic.report.figures.style import DPI
 
 if TYPE_CHECKING:
@@ -60,12 +61,10 @@ def write_figure(figure: "PlotlyFigure | Figure", path: Path, *, dpi: float = DP
             f"This figure cannot be written as '{path.suffix}'.",
             hint="Interactive figures are written as .html, static ones as .png, .pdf or .svg.",
         )
-    fresh = path.with_name(f"{path.name}.new")
     if interactive:
-        fresh.write_text(page(figure))  # type: ignore[arg-type]
+        write_whole(path, page(figure))  # type: ignore[arg-type]
     else:
-        fresh.write_bytes(image_bytes(figure, path.suffix.lower()[1:], dpi=dpi))  # type: ignore[arg-type]
-    fresh.replace(path)
+        write_whole(path, image_bytes(figure, path.suffix.lower()[1:], dpi=dpi))  # type: ignore[arg-type]
 
 
 def page(figure: "PlotlyFigure") -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superionic.errors import FigureError
+from superionic.files import write_whole
 from superionic.report.figures.write import figure_js
 from superionic.report.html.agreement import FEWEST_PAIRS
 from superionic.report.html.links import material_url
@@ -105,9 +106,7 @@ def write_report(content: "Content", path: Path) -> int:
         When a package that reports need is missing.
     """
     data = render(content).encode("utf-8", errors="replace")
-    fresh = Path(f"{path}.new")
-    fresh.write_bytes(data)
-    fresh.replace(path)
+    write_whole(path, data)
     return len(data)
 
 

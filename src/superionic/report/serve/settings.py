@@ -7,8 +7,8 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from superionic.directories import made_private
 from superionic.errors import SettingsError
+from superionic.files import made_private
 from superionic.store.database.addresses import is_loopback
 
 TOKEN_VARIABLE = "SUPERIONIC_SERVE_TOKEN"

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from superionic.dynamics.settings import planned_ps
 from superionic.errors import SettingsError
+from superionic.files import write_whole
 from superionic.report.numbers import formatted
 from superionic.report.tables.view import Cells, View
 from superionic.schemas.label import LabelRow
@@ -68,9 +69,9 @@ def write_data_set(rows: Iterable[LabelRow], path: Path) -> None:
     """
     ordered = sorted(rows, key=lambda row: (row.material_id, row.temperature_K, row.task_key))
     lines = [json.dumps(_published(row), allow_nan=False) for row in ordered]
-    _replace(path, "".join(f"{line}\n" for line in lines))
+    write_whole(path, "".join(f"{line}\n" for line in lines))
     records = (row.model_dump(mode="json", include=set(CSV_FIELDS)) for row in ordered)
-    _replace(path.with_suffix(".csv"), csv_text(CSV_FIELDS, records))
+    write_whole(path.with_suffix(".csv"), csv_text(CSV_FIELDS, records))
 
 
 def read_data_sets(paths: Iterable[Path]) -> list[LabelRow]:
@@ -136,9 +137,3 @@ def _published(row: LabelRow) -> dict[str, Any]:
     if name.startswith("/"):
         content["settings"]["potential"] = f"{family}:{Path(name).name}"
     return content
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = Path(f"{path}.new")
-    fresh.write_text(text)
-    fresh.replace(path)

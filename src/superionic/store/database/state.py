@@ -20,8 +20,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from superionic.directories import made_private
 from superionic.errors import DatabaseError
+from superionic.files import made_private, write_whole
 from superionic.store.database.locks import is_locked
 
 HOST = "127.0.0.1"
@@ -119,9 +119,7 @@ class ServerState:
 
     def write(self, files: ServerFiles) -> None:
         """Replace the state file, so that a reader sees the old one or the new one."""
-        temporary = files.state.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(asdict(self)))
-        temporary.replace(files.state)
+        write_whole(files.state, json.dumps(asdict(self)))
 
 
 class UnreadableRecordError(DatabaseError):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from superionic.errors import FetchError, SettingsError
+from superionic.files import write_whole
 
 STATE_FORMAT = 1
 
@@ -140,7 +141,7 @@ def download(
         state |= {"n_records": 0, "n_repeated": 0, "left_out": {}}
         state |= {"format": STATE_FORMAT, "complete": False}
     result = Download(path, version, state["n_records"], state["n_records"], state["left_out"])
-    stamp = {"database_version": version, "query": json.dumps(source.query, sort_keys=True)}
+    origin = {"database_version": version, "query": json.dumps(source.query, sort_keys=True)}
     total: int | None = None
     seen = _cut(part, state["n_bytes"])
     with part.open("ab") as stream:
@@ -152,7 +153,7 @@ def download(
                     state["n_repeated"] += 1
                     continue
                 seen.add(record["material_id"])
-                line = {**record, **stamp, "retrieved": now}
+                line = {**record, **origin, "retrieved": now}
                 stream.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
                 result.n_records += 1
             result.left_out |= page.left_out
@@ -161,7 +162,7 @@ def download(
             os.fsync(stream.fileno())
             state |= {"cursor": page.cursor, "n_bytes": stream.tell(), "left_out": result.left_out}
             state |= {"n_records": result.n_records, "complete": page.cursor is None}
-            _replace(state_file, state)
+            write_whole(state_file, json.dumps(state))
             report(result.n_records, total)
     n_given = result.n_records + len(result.left_out) + state["n_repeated"]
     if total is not None and n_given < total:
@@ -200,12 +201,3 @@ def _cut(part: Path, n_bytes: int) -> set[str]:
     with part.open("r+b") as stream:
         stream.truncate(n_bytes)
         return {json.loads(line)["material_id"] for line in stream}
-
-
-def _replace(state_file: Path, state: dict[str, Any]) -> None:
-    fresh = Path(f"{state_file}.new")
-    with fresh.open("w") as stream:
-        json.dump(state, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(state_file)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from superionic import defaults
 from superionic.errors import InputError, NoMobileIonError, UnreadableFileError
+from superionic.files import whole_file
 from superionic.structures.candidate import Candidate
 from superionic.structures.crystals import each_candidate
 from superionic.structures.duplicates import PackedCrystals, find_duplicates
@@ -184,8 +185,7 @@ def write_candidates(selections: Sequence[Selection], path: Path) -> None:
         for candidate in chosen.candidates:
             if candidate.material_id not in duplicates:
                 wanted[candidate.material_id] = candidate
-    fresh = Path(f"{path}.new")
-    with fresh.open("w") as stream:
+    with whole_file(path) as fresh, fresh.open("w") as stream:
         for candidate in wanted.values():
             known = str(candidate.provenance.get("aliases", "")).split(",")
             aliases = [name for name in [*known, *names[candidate.material_id]] if name]
@@ -198,7 +198,6 @@ def write_candidates(selections: Sequence[Selection], path: Path) -> None:
             if aliases:
                 record["aliases"] = ",".join(dict.fromkeys(aliases))
             stream.write(json.dumps(record) + "\n")
-    fresh.replace(path)
 
 
 def _holds(candidate: Candidate, element: str) -> bool:

@@ -17,7 +17,6 @@ from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic import defaults
-from superionic.directories import made_private
 from superionic.dynamics import trajectory
 from superionic.dynamics.crystal import crystal_of
 from superionic.dynamics.files import read_trajectory
@@ -29,6 +28,7 @@ from superionic.dynamics.supercell import make_supercell, shortest_vector
 from superionic.dynamics.verdict import ANALYSIS_VERSION, DiffusionAnalysis, analyse, framework_text
 from superionic.errors import NoMobileIonError, SettingsError
 from superionic.fields import rebuilt
+from superionic.files import made_private
 from superionic.potentials.force_field import (
     CalculatorForceField,
     ForceField,

@@ -10,7 +10,7 @@ from jobflow import Flow, Response, job
 from pymatgen.core import Structure
 
 from superionic import __version__
-from superionic.cache import cache_file
+from superionic.files import cache_file
 from superionic.landscape.settings import LandscapeSettings
 from superionic.potentials.base import PotentialInfo
 from superionic.potentials.registry import load_potential, parse_spec

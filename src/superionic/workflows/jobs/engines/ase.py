@@ -5,12 +5,12 @@ from typing import Any, Self
 
 from jobflow import job
 
-from superionic.directories import made_private
 from superionic.dynamics.integrators import Thermostat
 from superionic.dynamics.runner import MDTask, run_md
 from superionic.dynamics.settings import MDSettings
 from superionic.dynamics.trajectory import read_frames
 from superionic.errors import DiffusionError
+from superionic.files import made_private
 from superionic.potentials.ase_calculator import load_ase
 from superionic.potentials.base import Potential
 from superionic.potentials.registry import load_potential, parse_spec

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
-from superionic.directories import made_private
-from superionic.dynamics.trajectory import write_atomically
 from superionic.errors import DiffusionError
+from superionic.files import made_private, write_whole
 from superionic.structures.plain import structure_from_dict
 from superionic.units import BOLTZMANN_eV_per_K
 
@@ -230,7 +229,7 @@ def keep_segment(folder: Path, index: int, segment: Segment) -> None:
         structure_after=np.array(segment.structure_after.to_json()),
         about=np.array(json.dumps([segment.uuid, segment.version, segment.wall_time_s])),
     )
-    write_atomically(_path(folder, index), buffer.getvalue())
+    write_whole(_path(folder, index), buffer.getvalue())
 
 
 def read_segments(folder: Path) -> list[Segment]:
