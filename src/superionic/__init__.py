@@ -8,52 +8,17 @@
 
 from typing import TYPE_CHECKING, Any
 
+from superionic import api
 from superionic.moved import install
 
 if TYPE_CHECKING:
-    from superionic.api import (
-        Analysis,
-        CrystalLandscape,
-        Dynamics,
-        Results,
-        Rows,
-        analyse,
-        explain,
-        label,
-        landscape,
-        md,
-        predict,
-        query,
-        read_structures,
-        refine,
-        screen,
-        submit,
-        validate,
-    )
+    from superionic.api import *  # noqa: F403
 
     __version__: str
 
 install()
-__all__ = [
-    "Analysis",
-    "CrystalLandscape",
-    "Dynamics",
-    "Results",
-    "Rows",
-    "__version__",
-    "analyse",
-    "explain",
-    "label",
-    "landscape",
-    "md",
-    "predict",
-    "query",
-    "read_structures",
-    "refine",
-    "screen",
-    "submit",
-    "validate",
-]
+__all__ = ["__version__"]
+__all__ += api.__all__
 
 
 def __getattr__(name: str) -> Any:

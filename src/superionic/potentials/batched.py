@@ -40,51 +40,13 @@ class BatchedPotential(Potential):
         """Return energies in eV and forces in eV/A (an empty list without ``with_forces``)."""
 
     def energies(self, configurations: Sequence[Atoms]) -> NDArray[np.float64]:
-        """Return total energies.
-
-        Parameters
-        ----------
-        configurations : sequence of ase.Atoms
-            Periodic configurations; they may differ in size and composition.
-
-        Returns
-        -------
-        ndarray, shape (n_configurations,)
-            Total energies in eV.
-
-        Raises
-        ------
-        UnknownElementError
-            When a configuration holds an element that the potential was not trained on.
-        NonFiniteEnergyError
-            When an energy is NaN or infinite.
-        """
+        """Return total energies."""
         return self._run(configurations, with_forces=False)[0]
 
     def energies_and_forces(
         self, configurations: Sequence[Atoms]
     ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
-        """Return total energies and forces.
-
-        Parameters
-        ----------
-        configurations : sequence of ase.Atoms
-            Periodic configurations; they may differ in size and composition.
-
-        Returns
-        -------
-        energies : ndarray, shape (n_configurations,)
-            Total energies in eV.
-        forces : list of ndarray, shape (n_atoms, 3)
-            Forces in eV/A, one array a configuration.
-
-        Raises
-        ------
-        UnknownElementError
-            When a configuration holds an element that the potential was not trained on.
-        NonFiniteEnergyError
-            When an energy or a force is NaN or infinite.
-        """
+        """Return total energies and forces."""
         return self._run(configurations, with_forces=True)
 
     def _run(

@@ -206,18 +206,7 @@ class FrozenGraphFramework(FrozenFramework):
         _keep_freed_memory()
 
     def energies(self, positions_A: Float) -> Float:
-        """Return total energies with the mobile ion at each position.
-
-        Parameters
-        ----------
-        positions_A : ndarray, shape (m, 3)
-            Cartesian positions of the mobile ion in A, anywhere in space.
-
-        Returns
-        -------
-        ndarray, shape (m,)
-            Total energies in eV; not checked for NaN, which positions that are not finite give.
-        """
+        """Return total energies, NaN where a position is not finite."""
         positions = np.asarray(positions_A, dtype=np.float64).reshape(-1, 3)
         result = np.full(len(positions), np.nan)
         finite = np.flatnonzero(np.isfinite(positions).all(axis=1))

@@ -73,18 +73,7 @@ class ChgnetDeviceFramework(FrozenFramework):
         self._owner = self._indices(graph.image_owner)
 
     def energies(self, positions_A: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return total energies with the mobile ion at each position.
-
-        Parameters
-        ----------
-        positions_A : ndarray, shape (m, 3)
-            Cartesian positions of the mobile ion in A, anywhere in space.
-
-        Returns
-        -------
-        ndarray, shape (m,)
-            Total energies in eV; not checked for NaN, which positions that are not finite give.
-        """
+        """Return total energies, NaN where a position is not finite."""
         positions = np.asarray(positions_A, dtype=np.float64).reshape(-1, 3)
         result = np.full(len(positions), np.nan)
         finite = np.flatnonzero(np.isfinite(positions).all(axis=1))

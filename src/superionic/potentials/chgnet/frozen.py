@@ -71,18 +71,7 @@ class ChgnetFrozenFramework(FrozenFramework):
         self._workspaces = [workspace]
 
     def energies(self, positions_A: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return total energies with the mobile ion at each position.
-
-        Parameters
-        ----------
-        positions_A : ndarray, shape (m, 3)
-            Cartesian positions of the mobile ion in A, anywhere in space.
-
-        Returns
-        -------
-        ndarray, shape (m,)
-            Total energies in eV; not checked for NaN.
-        """
+        """Return total energies with the mobile ion at each position."""
         positions = np.ascontiguousarray(positions_A, dtype=np.float64).reshape(-1, 3)
         result = np.empty(len(positions))
         n_threads = max(1, min(torch.get_num_threads(), len(positions)))

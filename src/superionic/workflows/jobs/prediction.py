@@ -106,14 +106,8 @@ class PredictForFlowMaker(PredictDiffusionMaker):
 
         Parameters
         ----------
-        shakes : ShakesDocument
-            The shaken crystal, arrays included.
         structure : Structure, or an object with a structure
             The crystal as the flow was given it; the key is made from it.
-        material_id : str, optional
-            Its identifier.
-        network_sha256 : str, optional
-            What the network's file has to be.
         """
         key = self.flow.key(as_candidate(structure, material_id))
         plain = PredictDiffusionMaker(network=self.network)

@@ -144,19 +144,7 @@ class PrepareForFlowMaker(PrepareMaker):
         source: str = "",
         provenance: dict[str, Any] | None = None,
     ) -> PreparedDocument:
-        """Prepare one crystal.
-
-        Parameters
-        ----------
-        structure : Structure, or an object with a structure
-            The crystal as it comes from a file or from the job before.
-        material_id : str, optional
-            Its identifier.
-        source : str
-            File or database that it came from.
-        provenance : dict, optional
-            What else is known of its origin.
-        """
+        """Prepare one crystal, as it comes from a file or from the job before."""
         candidate = as_candidate(structure, material_id, source=source, provenance=provenance)
         flow: MaterialFlow = self.flow
         maker = flow.prepare_maker

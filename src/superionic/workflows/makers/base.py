@@ -105,6 +105,11 @@ class MaterialMaker(SettingsMaker):
         """Return the Maker with the options that commands and functions of its flow have.
 
         Each is a keyword argument, None where it is not given; there are none here.
+
+        Raises
+        ------
+        SettingsError, DiffusionError
+            When a number makes no sense, or options exclude each other.
         """
         return self
 

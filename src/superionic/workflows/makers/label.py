@@ -65,13 +65,7 @@ class LabelMaker(MaterialMaker):
         seed: int | None = None,
         relax: str | None = None,
     ) -> Self:
-        """Return the Maker with the options of ``superionic label``; None leaves what is set.
-
-        Raises
-        ------
-        SettingsError, DiffusionError
-            When a number makes no sense.
-        """
+        """Return the Maker with the options of ``superionic label``; None leaves what is set."""
         changes: dict[str, Any] = {"temperature": temperature_K, "mb_velocity_seed": seed}
         changes = {name: value for name, value in changes.items() if value is not None}
         dynamics = replace(self.md_maker, **changes)
@@ -85,15 +79,7 @@ class LabelMaker(MaterialMaker):
         return replace(self, md_maker=dynamics, relax_maker=relax_maker)
 
     def bound(self) -> Self:
-        """Return the Maker as its jobs are told: the dynamics know potential and mobile ion.
-
-        Raises
-        ------
-        SettingsError
-            When the dynamics are to use another potential than the flow.
-        SettingsError, DiffusionError
-            When they cannot be run as they are set.
-        """
+        """Return the Maker as its jobs are told: the dynamics know potential and mobile ion."""
         potential = str(parse_spec(self.potential))
         own = self.md_maker.potential
         if own is not None and str(parse_spec(own)) != potential:
@@ -106,15 +92,7 @@ class LabelMaker(MaterialMaker):
         return replace(self, potential=potential, md_maker=dynamics)
 
     def key(self, candidate: Candidate) -> str:
-        """Return the key under which the label of a candidate is found again.
-
-        Raises
-        ------
-        PotentialError
-            When ``potential`` is not a specification.
-        SettingsError, DiffusionError
-            When the dynamics cannot be run as they are set.
-        """
+        """Return the key under which the label of a candidate is found again."""
         same = copy(self.bound())
         content: Any = same.md_maker.key_content()
         same.md_maker = content

@@ -72,13 +72,7 @@ class PredictMaker(MaterialMaker):
         n_shakes: int | None = None,
         relax: str | None = None,
     ) -> Self:
-        """Return the Maker with the options of ``superionic predict``; None leaves what is set.
-
-        Raises
-        ------
-        SettingsError
-            When the relaxation is none that there is.
-        """
+        """Return the Maker with the options of ``superionic predict``; None leaves what is set."""
         return replace(
             self,
             network=self.network if network is None else str(network),
@@ -87,15 +81,7 @@ class PredictMaker(MaterialMaker):
         )
 
     def bound(self) -> Self:
-        """Return the Maker as its jobs are told: what shakes is settled, and where the network is.
-
-        Raises
-        ------
-        PotentialError
-            When ``potential`` is not a specification.
-        NetworkError
-            When the network cannot be loaded.
-        """
+        """Return the Maker as its jobs are told: what shakes, and where the network is."""
         # Jobs run in another directory, where a relative path would lead nowhere.
         return replace(
             self,
@@ -106,17 +92,7 @@ class PredictMaker(MaterialMaker):
         )
 
     def key(self, candidate: Candidate) -> str:
-        """Return the key under which the prediction for a candidate is found again.
-
-        It changes with the content of the network's file and not with its place.
-
-        Raises
-        ------
-        PotentialError
-            When ``potential`` is not a specification.
-        NetworkError
-            When the network cannot be loaded.
-        """
+        """Return the key of a prediction; the network counts by the content of its file."""
         return self._key(candidate, load_network(self.network).sha256)
 
     def first_key(self, candidate: Candidate) -> str:
@@ -124,15 +100,7 @@ class PredictMaker(MaterialMaker):
         return self.shakes_key(candidate)
 
     def shakes_key(self, candidate: Candidate) -> str:
-        """Return the key under which the shakes of a candidate are found again.
-
-        It is the same for all networks that are asked about the same shakes.
-
-        Raises
-        ------
-        PotentialError, NetworkError
-            As :meth:`key` does.
-        """
+        """Return the key of the shakes, the same for all networks that are asked about them."""
         return self._key(candidate, None)
 
     def make(
@@ -144,27 +112,12 @@ class PredictMaker(MaterialMaker):
         source: str = "",
         provenance: Mapping[str, Any] | None = None,
     ) -> Flow:
-        """Return the flow of one material.
+        """Return the flow of one material, see :meth:`MaterialMaker.make`.
 
         Parameters
         ----------
-        structure : Structure, Atoms, path, Candidate or OutputReference
-            The crystal, as for :meth:`MaterialMaker.make`.
-        material_id : str, optional
-            Its identifier.
         shakes : ShakesDocument or OutputReference, optional
             Its shakes, where they are known; otherwise the flow makes them.
-        source : str
-            File or database that it came from.
-        provenance : mapping, optional
-            What else is known of its origin.
-
-        Raises
-        ------
-        InputError
-            When it is no crystal.
-        NetworkError, PotentialError
-            When the flow cannot be run as it is set.
         """
         crystal = as_argument(structure, material_id, source, provenance)
         bound = self.bound()

@@ -95,13 +95,7 @@ class RefineMaker(MaterialMaker):
         max_energies: int | None = None,
         engine: str | None = None,
     ) -> Self:
-        """Return the Maker with the options of ``superionic refine``; None leaves what is set.
-
-        Raises
-        ------
-        SettingsError
-            When a number makes no sense, or there is no such engine.
-        """
+        """Return the Maker with the options of ``superionic refine``; None leaves what is set."""
         refine = self.refine_maker
         if max_energies is not None:
             refine = replace(refine, settings=replace(refine.settings, max_energies=max_energies))
@@ -132,13 +126,7 @@ class RefineMaker(MaterialMaker):
         return PotentialInfo(**engine.identity().model_dump())
 
     def key(self, candidate: Candidate) -> str:
-        """Return the key under which the result of a candidate is found again.
-
-        Raises
-        ------
-        InputError
-            When its landscape is not known.
-        """
+        """Return the key under which the result of a candidate is found again."""
         found = _screened(candidate)
         return refined_key(found.material_id, found.task_key, found.weights_sha256, self._in_key())
 
@@ -150,24 +138,13 @@ class RefineMaker(MaterialMaker):
         source: str = "",
         provenance: Mapping[str, Any] | None = None,
     ) -> Flow:
-        """Return the flow of one material.
+        """Return the flow of one material, see :meth:`MaterialMaker.make`.
 
         Parameters
         ----------
         structure : ScreenedCandidate, LandscapeDocument or OutputReference
             A crystal whose landscape is in the database, as ``superionic refine`` finds them; a
-            landscape; or the output of a job that gives one.
-        material_id : str, optional
-            Its identifier, for the name of the flow.
-        source, provenance
-            Not used: the landscape knows.
-
-        Raises
-        ------
-        InputError
-            When it is none of these.
-        SettingsError, PotentialError
-            When the flow cannot be run as it is set.
+            landscape; or the output of a job that gives one. It knows where it came from.
         """
         bound = self.bound()
         landscape: Any = structure

@@ -75,13 +75,7 @@ class ScreenMaker(MaterialMaker):
         min_width_A: float | None = None,
         radius_A: float | None = None,
     ) -> Self:
-        """Return the Maker with the options of ``superionic screen``; None leaves what is set.
-
-        Raises
-        ------
-        SettingsError
-            When a number makes no sense, or options exclude each other.
-        """
+        """Return the Maker with the options of ``superionic screen``; None leaves what is set."""
         found = self
         changes: dict[str, Any] = {}
         if step_A is not None:
@@ -118,13 +112,7 @@ class ScreenMaker(MaterialMaker):
         return found
 
     def key(self, candidate: Candidate) -> str:
-        """Return the key under which the result of a candidate is found again.
-
-        Raises
-        ------
-        PotentialError
-            When ``potential`` is not a specification.
-        """
+        """Return the key under which the result of a candidate is found again."""
         maker = self.bound()
         relax = maker.relax_maker
         if relax is not None and not (relax.symmetrises and is_noisy(candidate.structure)):

@@ -103,13 +103,7 @@ class ValidateMaker(MaterialMaker):
         seed: int | None = None,
         relax: str | None = None,
     ) -> Self:
-        """Return the Maker with the options of ``superionic validate``; None leaves what is set.
-
-        Raises
-        ------
-        SettingsError
-            When a number makes no sense, or options exclude each other.
-        """
+        """Return the Maker with the options of ``superionic validate``; None leaves what is set."""
         changes: dict[str, Any] = {}
         if temperatures_K is not None:
             changes["temperatures_K"] = _temperatures_K(temperatures_K)
