@@ -33,7 +33,7 @@ from superionic.potentials.registry import load_potential
 from superionic.report.tables.labels import read_data_sets
 from superionic.structures import Candidate, read_candidates
 from superionic.structures.prepare import prepare
-from superionic.workflows.jobs.network import load_network
+from superionic.workflows.jobs.prediction import load_network
 from superionic.workflows.jobs.relax import largest_force, relax_maker
 from superionic.workflows.makers.predict import PredictMaker
 

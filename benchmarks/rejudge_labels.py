@@ -25,7 +25,7 @@ import numpy as np
 
 from superionic.dynamics.crystal import Crystal
 from superionic.dynamics.framework import groups
-from superionic.dynamics.hops import hop_length
+from superionic.dynamics.msd import hop_length
 from superionic.dynamics.slope import (
     SlopeSettings,
     choose_window,

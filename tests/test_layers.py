@@ -15,7 +15,7 @@ LAYERS = (
     # Each line knows those above it, and within a line those before it.
     *("moved", "front", "units", "errors", "text", "console", "yaml_file", "fields"),
     *("settings", "defaults", "files"),
-    *("cores", "diagnosis", "processes", "progress", "statistics"),
+    *("diagnosis", "processes", "progress", "statistics"),
     "structures",
     "potentials",
     "landscape",

@@ -57,9 +57,9 @@ def study(
     labels. Whatever ends the command, the same command goes on where it was. Results: summary.json,
     table.md and force_network.pt, which 'superionic predict' reads.
     """
-    from superionic.cli.training_progress import TrainingProgress
-    from superionic.cores import usable_cores
+    from superionic.cli.bars import TrainingProgress
     from superionic.files import made_private
+    from superionic.processes import usable_cores
     from superionic.report.tables.page import write_page
     from superionic.settings import get_settings
 

@@ -19,13 +19,12 @@ from superionic.network import keys
 from superionic.network.batches import GraphTable
 from superionic.network.data import TrainingSet
 from superionic.network.model import ForceNetwork
-from superionic.network.run_files import UNREADABLE
 from superionic.network.settings import (
     NetworkSettings,
     ShakeSettings,
     TrainingSettings,
 )
-from superionic.network.training import fit_network, read_weights, weights_hash
+from superionic.network.training import UNREADABLE, fit_network, read_weights, weights_hash
 
 ATOM_TARGETS = ("log10_mass", "mobile")
 _KEPT = ("embedding.", "layers.", "readout.")

@@ -28,8 +28,7 @@ from studies.force_network.data import StudyData
 from studies.force_network.plan import Run, plan, run_all
 from studies.force_network.settings import StudySettings, read_study
 from studies.force_network.summary import difference
-from superionic.cli.training_progress import TrainingProgress
-from superionic.cores import usable_cores
+from superionic.cli.bars import TrainingProgress
 from superionic.errors import SuperionicError
 from superionic.network.batches import GraphTable
 from superionic.network.crossvalidation import divide, fit_fold
@@ -43,6 +42,7 @@ from superionic.network.training import predict_crystals
 from superionic.network.training_data import TrainingReporter, shake_all
 from superionic.potentials.base import Potential
 from superionic.potentials.registry import load_potential
+from superionic.processes import usable_cores
 from superionic.structures import Candidate, read_candidates
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from superionic.dynamics.calculator import ForceFieldCalculator
 from superionic.errors import InputError
+from superionic.potentials.calculator import ForceFieldCalculator
 from superionic.potentials.force_field import MakeForceField
 
 

@@ -9,7 +9,7 @@ import yaml
 from campaign_fixtures import write_crystals
 from typer.testing import CliRunner
 
-from superionic.cli import campaigns, candidates, compute, refine, submit
+from superionic.cli import campaigns, candidates, compute, submit
 from superionic.cli.app import app
 from superionic.errors import PotentialNotFoundError, SettingsError
 from superionic.landscape.settings import LearnedSettings
@@ -18,7 +18,7 @@ from superionic.workflows.makers.table import FLOWS
 
 COMMANDS = {
     **{flow: getattr(compute, flow) for flow in FLOWS if hasattr(compute, flow)},
-    "refine": refine.refine,
+    "refine": compute.refine,
     "run": compute.run,
     "submit": submit.submit,
     "candidates": candidates.candidates,

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from superionic.cli.app import app
 from superionic.errors import FigureError
 from superionic.report.html import page as page_module
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.schemas.screen import DescriptorsDocument
 from superionic.store.builders.rows import screening_document
 from superionic.store.ranking.policies import ranked

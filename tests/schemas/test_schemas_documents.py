@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from pydantic import BaseModel, ValidationError
 
 from superionic.schemas.common import Document, PackedArray, utc_now
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.schemas.screen import (
     DescriptorsDocument,
     LandscapeDocument,

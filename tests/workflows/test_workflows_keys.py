@@ -16,8 +16,8 @@ from superionic.workflows import keys
 from superionic.workflows.jobs.diffusion import DiffusionMDMaker, _about
 from superionic.workflows.jobs.engines.ase import AseEngine
 from superionic.workflows.jobs.landscape import LandscapeMaker
+from superionic.workflows.jobs.prediction import ShakeMaker
 from superionic.workflows.jobs.prepare import PrepareMaker
-from superionic.workflows.jobs.shakes import ShakeMaker
 from superionic.workflows.keys import PARTS, Part, former_keys, key_fields, task_key, versions
 from superionic.workflows.makers.label import LabelMaker
 from superionic.workflows.makers.predict import PredictMaker

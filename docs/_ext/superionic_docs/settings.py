@@ -45,7 +45,7 @@ def roots() -> list[type]:
     from superionic.landscape.settings import LearnedSettings
     from superionic.network.train import TrainSettings
     from superionic.workflows.jobs.engines.vasp import VaspEngine
-    from superionic.workflows.jobs.shakes import ShakeMaker
+    from superionic.workflows.jobs.prediction import ShakeMaker
 
     return [LearnedSettings, ShakeMaker, VaspEngine, TrainSettings]
 

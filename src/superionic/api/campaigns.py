@@ -10,7 +10,7 @@ from superionic.api.rows import Rows
 from superionic.defaults import Relaxation
 from superionic.errors import SettingsError
 from superionic.report.tables.view import view_of
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.schemas.label import LabelRow
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.validation import ValidationDocument

@@ -12,7 +12,7 @@ from superionic.front import CallableModule
 from superionic.report.tables.export import rows_frame
 from superionic.report.tables.ranking import failures_html, notes_html, ranking_cells
 from superionic.report.tables.text_table import html_table
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.schemas.indexes import rank_field
 from superionic.schemas.screening import PARTS, Part, ScreeningDocument
 from superionic.store.collection.filters import reduced_formula

@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superionic.cli.cluster_options import settings_with
 from superionic.cli.console import EXIT_INTERRUPTED, echo
-from superionic.cli.options import DatabaseURI
+from superionic.cli.options import DatabaseURI, settings_with
 
 if TYPE_CHECKING:
     from superionic.store.builders.build import BuildReport

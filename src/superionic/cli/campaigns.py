@@ -150,7 +150,7 @@ def compute(
         Returns a result as a table, where the flow's own view is not meant.
     """
     from superionic import defaults
-    from superionic.cli.cluster_options import settings_with
+    from superionic.cli.options import settings_with
     from superionic.report.tables.ranking import failures_table
     from superionic.report.tables.view import view_of
     from superionic.workflows.campaign.local import run_campaign

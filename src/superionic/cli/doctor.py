@@ -44,11 +44,10 @@ def doctor(
 
 
 def _diagnose_settings(potentials: list[str] | None) -> "list[Finding]":
-    from superionic.cluster.diagnosis import diagnose_launchpad
+    from superionic.cluster.diagnosis import diagnose_database, diagnose_launchpad
     from superionic.diagnosis import is_installed
     from superionic.potentials.registry import diagnose_models, diagnose_potentials
     from superionic.settings import get_settings
-    from superionic.store.database.diagnosis import diagnose_database
 
     settings = get_settings()
     there = ["chgnet"] + ["sevennet"] * is_installed("sevenn")

@@ -57,7 +57,7 @@ def report(
 
     require_packages()  # before anything is read
 
-    from superionic.cli.counting import counting
+    from superionic.cli.bars import counting
     from superionic.cluster.status import failures_beside
     from superionic.report.html.content import gather_from
     from superionic.report.html.page import write_report

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superionic.cli.cluster_options import LaunchpadFile, settings_with
 from superionic.cli.console import echo
-from superionic.cli.options import DatabaseURI
+from superionic.cli.options import DatabaseURI, LaunchpadFile, settings_with
 
 if TYPE_CHECKING:
     from superionic.report.serve.jobs import Campaign

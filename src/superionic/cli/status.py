@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superionic.cli.cluster_options import (
+from superionic.cli.console import echo
+from superionic.cli.options import (
+    DatabaseURI,
     LaunchpadFile,
     SpoolDirectory,
     settings_with,
     spool_directory,
 )
-from superionic.cli.console import echo
-from superionic.cli.options import DatabaseURI
 from superionic.text import duration
 
 if TYPE_CHECKING:

@@ -5,11 +5,10 @@ from typing import Annotated
 import typer
 
 from superionic import defaults
+from superionic.cli.bars import counting
 from superionic.cli.campaigns import EXIT_SOME_FAILED, campaign_asked, given
-from superionic.cli.cluster_options import LaunchpadFile, settings_with
 from superionic.cli.compute import TEMPERATURES
 from superionic.cli.console import echo
-from superionic.cli.counting import counting
 from superionic.cli.options import (
     Adaptive,
     Calculator,
@@ -21,6 +20,7 @@ from superionic.cli.options import (
     ExclusionRadius,
     FilterFile,
     Ids,
+    LaunchpadFile,
     Learned,
     Length,
     MaxEnergies,
@@ -37,6 +37,7 @@ from superionic.cli.options import (
     Step,
     Temperature,
     Top,
+    settings_with,
 )
 
 _SHOWN = 10

@@ -49,9 +49,9 @@ def train(
     """
     if (campaign is None) == (not labels):
         raise typer.BadParameter("Name files of labels, or a file with --campaign.")
-    from superionic.cli.training_progress import TrainingProgress
-    from superionic.cores import usable_cores
+    from superionic.cli.bars import TrainingProgress
     from superionic.files import made_private
+    from superionic.processes import usable_cores
     from superionic.settings import get_settings
 
     require_network_extra()

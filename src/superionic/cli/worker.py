@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superionic.cli.cluster_options import (
+from superionic.cli.console import echo
+from superionic.cli.options import (
+    DatabaseURI,
     LaunchpadFile,
     SpoolDirectory,
     settings_with,
     spool_directory,
 )
-from superionic.cli.console import echo
-from superionic.cli.options import DatabaseURI
 
 if TYPE_CHECKING:
     from fireworks.core.fworker import FWorker
@@ -72,7 +72,7 @@ def worker(
     from superionic.cluster.retry import RetryPolicy
     from superionic.cluster.site import open_site
     from superionic.cluster.worker import Limits, run_worker
-    from superionic.cores import threads_per_process, usable_cores
+    from superionic.processes import threads_per_process, usable_cores
 
     settings = settings_with(database)
     described = _fworker(fworker)

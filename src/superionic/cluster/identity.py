@@ -83,7 +83,7 @@ def described(
     ]
     found: dict[str, Any] = {"potentials": wanted, "numerics": numerics}
     if hasattr(maker, "network") and hasattr(job.maker, "flow"):  # it makes a key, or predicts
-        from superionic.workflows.jobs.network import load_network
+        from superionic.workflows.jobs.prediction import load_network
 
         sha256 = load_network(maker.network).sha256
         found["network"] = {"path": job.maker.flow.network, "sha256": sha256}
@@ -109,7 +109,7 @@ def reason_to_refuse(details: Mapping[str, Any]) -> SuperionicError | None:
                 hint="Install the same superionic on all machines, or submit again from here.",
             )
     if (network := details.get("network")) is not None:
-        from superionic.workflows.jobs.network import load_network
+        from superionic.workflows.jobs.prediction import load_network
 
         try:
             found = load_network(network["path"])

@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superionic.dynamics.crystal import Crystal
-from superionic.dynamics.hops import farthest_displacements, hop_length
-from superionic.dynamics.msd import mean_squared_displacement
+from superionic.dynamics.msd import farthest_displacements, hop_length, mean_squared_displacement
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]

@@ -32,8 +32,13 @@ from superionic.dynamics.framework import (
     has_melted,
     judge_framework,
 )
-from superionic.dynamics.hops import count_jumps, farthest_displacements, hop_length
-from superionic.dynamics.msd import mean_squared_displacement, remove_drift
+from superionic.dynamics.msd import (
+    count_jumps,
+    farthest_displacements,
+    hop_length,
+    mean_squared_displacement,
+    remove_drift,
+)
 from superionic.dynamics.slope import Slope, SlopeSettings, fit_slope
 from superionic.dynamics.transport import collective_slope
 from superionic.errors import DiffusionError

@@ -11,8 +11,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from superionic.errors import DisorderError, LandscapeError, SettingsError
 from superionic.landscape.grid import Grid, plain_shape, symmetric_grid
 from superionic.landscape.learned import LandscapeSampler, LearnedMaps, learn_maps
-from superionic.landscape.plans import OrbitPlan, irreducible_points
-from superionic.landscape.points import IrreduciblePoints
+from superionic.landscape.points import IrreduciblePoints, OrbitPlan, irreducible_points
 from superionic.landscape.results import Landscape, OrbitLandscape
 from superionic.landscape.settings import LandscapeSettings, LearnedSettings, refuse_former_modes
 from superionic.landscape.surroundings import Surroundings

@@ -17,7 +17,7 @@ from superionic.network.checkpoint import IntervalCalibration, Member, NetworkHe
 from superionic.network.graphs import CrystalGraph, collate, shake_graphs
 from superionic.network.settings import TARGET
 from superionic.network.shakes import Shakes
-from superionic.potentials.batch_size import is_out_of_memory
+from superionic.potentials.batched import is_out_of_memory
 from superionic.structures.remark import Remark
 
 if TYPE_CHECKING:

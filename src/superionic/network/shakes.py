@@ -28,7 +28,7 @@ from superionic.errors import (
 )
 from superionic.network.settings import ShakeSettings, settings_to_dict
 from superionic.potentials.base import Potential, PotentialInfo
-from superionic.potentials.batch_size import is_out_of_memory
+from superionic.potentials.batched import is_out_of_memory
 from superionic.potentials.force_field import ForceField
 from superionic.units import EV_PER_A_AMU_TO_A_PER_PS2
 

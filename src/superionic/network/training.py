@@ -8,7 +8,9 @@ was not.
 
 import csv
 import hashlib
+import json
 import logging
+import pickle
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,13 +25,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from superionic.errors import CellTooLargeError, NetworkError
-from superionic.network import run_files
+from superionic.files import write_whole
 from superionic.network.batches import GraphTable
 from superionic.network.inference import in_parts
 from superionic.network.lightning_module import STATE_KEYS, RunKeeper, TrainingModule
 from superionic.network.model import ForceNetwork
 from superionic.network.settings import NetworkSettings, TrainingSettings, settings_to_dict
-from superionic.potentials.batch_size import is_out_of_memory
+from superionic.potentials.batched import is_out_of_memory
 
 IntArray = NDArray[np.int64]
 MakeNetwork = Callable[[NetworkSettings, tuple[str, ...]], ForceNetwork]
@@ -109,7 +111,7 @@ def fit_network(
     if initial is not None:
         identity += weights_hash(initial)
     known = _identity(table, learned, held_out, network_settings, settings, identity)
-    run_files.claim(directory, known)
+    claim(directory, known)
     done = _finished(directory, lambda: make_network(network_settings, targets), device)
     if done is not None:
         return done
@@ -119,13 +121,13 @@ def fit_network(
         _load_fitting(network, initial)
     _standardise(network, table, learned)
     module = TrainingModule(network, table, learned, held_out, settings)
-    last = directory / run_files.STATE
+    last = directory / STATE
     if last.exists():
         try:
-            run_files.check_state(last, module.state_dict(), STATE_KEYS)
-        except run_files.UNREADABLE as error:
+            check_state(last, module.state_dict(), STATE_KEYS)
+        except UNREADABLE as error:
             reason = f"{last} cannot be gone on from ({_first_line(error)})"
-            run_files.start_again(directory, reason)
+            start_again(directory, reason)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lightning's advice on loaders of data
         trainer = _trainer(settings, directory, len(held_out) > 0, progress, device)
@@ -141,8 +143,8 @@ def fit_network(
                 f"A batch of {settings.batch_size} shakes does not fit in memory.",
                 hint="Lower batch_size, or max_atoms of the shakes.",
             ) from error
-    finished = directory / run_files.WEIGHTS
-    fresh = directory / f"{run_files.WEIGHTS}.new"
+    finished = directory / WEIGHTS
+    fresh = directory / f"{WEIGHTS}.new"
     best = {name: value.cpu() for name, value in module.best_weights.items()}
     torch.save({"weights": best, "best_epoch": module.best_epoch}, fresh)
     fresh.replace(finished)
@@ -264,16 +266,16 @@ def _finished(
     directory: Path, make: Callable[[], ForceNetwork], device: str
 ) -> FittedNetwork | None:
     """Return the network that a directory holds; None where there is none that can be read."""
-    path = directory / run_files.WEIGHTS
+    path = directory / WEIGHTS
     if not path.exists():
         return None
     network = make()
     try:
         stored = torch.load(path, weights_only=True, map_location="cpu")
         network.load_state_dict(stored["weights"])
-        best_epoch, history = int(stored["best_epoch"]), read_history(directory / run_files.METRICS)
-    except run_files.UNREADABLE as error:
-        run_files.start_again(directory, f"{path} cannot be read ({_first_line(error)})")
+        best_epoch, history = int(stored["best_epoch"]), read_history(directory / METRICS)
+    except UNREADABLE as error:
+        start_again(directory, f"{path} cannot be read ({_first_line(error)})")
         return None
     return FittedNetwork(network.to(device).eval(), best_epoch, history)
 
@@ -289,3 +291,97 @@ def weights_hash(weights: Mapping[str, Tensor]) -> str:
         digest.update(name.encode())
         digest.update(weights[name].cpu().numpy().tobytes())
     return digest.hexdigest()
+
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Of the directory of a training; one without a number is of the first format."""
+
+RUN = "run.json"
+STATE = "last.ckpt"
+WEIGHTS = "network.pt"
+METRICS = "metrics.csv"
+
+# What torch and Python raise on files that are cut off, of another kind, or of other content.
+UNREADABLE = (
+    *(OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError),
+    pickle.PickleError,
+)
+
+
+def claim(directory: Path, content: Mapping[str, Any]) -> None:
+    """Write what a training is into its directory, or check that it is the same one.
+
+    Parameters
+    ----------
+    directory : Path
+        Of the training; made if it is not there. What another version wrote, or cannot be read, is
+        put aside.
+    content : mapping
+        Settings and data, as plain as JSON.
+
+    Raises
+    ------
+    NetworkError
+        When the directory holds another training.
+    """
+    path = directory / RUN
+    if path.exists():
+        stored = _stored(path)
+        if stored is None:
+            start_again(directory, f"{path} cannot be read")
+        elif stored["format"] != FORMAT:
+            start_again(directory, f"{path} is of format {stored['format']}, not {FORMAT}")
+        elif stored == {"format": FORMAT, **content}:
+            return
+        else:
+            raise NetworkError(
+                f"{directory} holds a training with other settings or data.",
+                hint="Use another directory, or remove it.",
+            )
+    directory.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps({"format": FORMAT, **content}) + "\n")
+
+
+def start_again(directory: Path, reason: str) -> None:
+    """Warn, and put aside (``.unreadable``) what a training has left in its directory."""
+    logger.warning("%s: this training starts again.", reason)
+    for name in (STATE, WEIGHTS, METRICS):
+        path = directory / name
+        if path.exists():
+            path.replace(path.with_name(f"{name}.unreadable"))
+
+
+def check_state(path: Path, expected: Mapping[str, torch.Tensor], own: frozenset[str]) -> None:
+    """Check that a state can be gone on from.
+
+    Parameters
+    ----------
+    path : Path
+        What was written after an epoch.
+    expected : mapping of str to Tensor
+        Weights that it must have.
+    own : frozenset of str
+        What it must hold besides lightning's own.
+
+    Raises
+    ------
+    Exception
+        One of :data:`UNREADABLE`, when it cannot be read or is of something else.
+    """
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    shapes = {name: value.shape for name, value in state["state_dict"].items()}
+    if shapes != {name: value.shape for name, value in expected.items()}:
+        raise ValueError("other weights")
+    if state["superionic"].keys() != own:
+        raise ValueError("another state")
+
+
+def _stored(path: Path) -> dict[str, Any] | None:
+    """Return what a directory says it is of; None where that cannot be read."""
+    try:
+        stored = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return {"format": 1, **stored} if isinstance(stored, dict) else None

@@ -18,7 +18,7 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from superionic.potentials.base import FrozenFramework
-from superionic.potentials.batch_size import in_batches, memory_per_batch
+from superionic.potentials.batched import in_batches, memory_per_batch
 
 if TYPE_CHECKING:
     import torch

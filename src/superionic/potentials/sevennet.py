@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from superionic.errors import PotentialError, PotentialNotFoundError
 from superionic.potentials.base import FrozenFramework, PotentialInfo
-from superionic.potentials.batch_size import atoms_per_batch
 from superionic.potentials.batched import (
     BatchedPotential,
+    atoms_per_batch,
     hash_state_dict,
     package_version,
 )

@@ -16,8 +16,7 @@ from superionic import defaults
 from superionic.errors import FigureError
 from superionic.report.tables.ranking import rank_of
 from superionic.schemas.common import MaterialDocument
-from superionic.schemas.document import without_monty
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument, without_monty
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument, PreparedDocument

@@ -92,7 +92,7 @@ PARTS = _parts(
     Part("AdaptiveSettings", "superionic.landscape.settings.AdaptiveSettings"),
     Part("DescriptorsMaker", "superionic.workflows.jobs.descriptors.DescriptorsMaker"),
     Part("DescriptorSettings", "superionic.landscape.settings.DescriptorSettings"),
-    Part("ShakeMaker", "superionic.workflows.jobs.shakes.ShakeMaker"),
+    Part("ShakeMaker", "superionic.workflows.jobs.prediction.ShakeMaker"),
     Part("ShakeSettings", "superionic.network.settings.ShakeSettings"),
     Part("DiffusionMDMaker", "superionic.workflows.jobs.diffusion.DiffusionMDMaker"),
     Part("MDSettings", "superionic.dynamics.settings.MDSettings"),

@@ -6,8 +6,12 @@ import torch
 from ase import Atoms
 from test_chgnet_frozen import CRYSTALS, random_positions
 
-from superionic.potentials import batch_size
-from superionic.potentials.batch_size import atoms_per_batch, in_batches, memory_per_batch
+from superionic.potentials.batched import (
+    CPU_ATOMS_PER_BATCH,
+    atoms_per_batch,
+    in_batches,
+    memory_per_batch,
+)
 from superionic.potentials.chgnet.device import ChgnetDeviceFramework, find_bonds
 from superionic.potentials.chgnet.neighbours import find_angles, find_pairs
 from superionic.potentials.registry import load_potential
@@ -119,7 +123,7 @@ def test_batches_follow_the_memory_of_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (80_000_000_000, 85_000_000_000))
     gpu, cpu = torch.device("cuda"), torch.device("cpu")
     assert memory_per_batch(gpu) == 32_000_000_000
-    assert atoms_per_batch(gpu) > 1000 > atoms_per_batch(cpu) == batch_size.CPU_ATOMS_PER_BATCH
+    assert atoms_per_batch(gpu) > 1000 > atoms_per_batch(cpu) == CPU_ATOMS_PER_BATCH
 
 
 @pytest.mark.real_potential

@@ -31,8 +31,7 @@ from superionic.report.figures import (
 from superionic.report.figures.printed import printed
 from superionic.report.figures.sources import read_sources
 from superionic.report.figures.style import VERMILLION
-from superionic.schemas.document import Interval
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument, Interval
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screen import OrderingsSummary, Spread
 from superionic.store.ranking.policies import ranked

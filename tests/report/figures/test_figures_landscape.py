@@ -23,9 +23,9 @@ from superionic.landscape.grid import Grid
 from superionic.report.figures import landscape, path, style, volume
 from superionic.report.figures.crystal import Crystal, ball, blocks_of, repeated, tube
 from superionic.report.figures.isosurface import surface
+from superionic.report.figures.path import wrapped
 from superionic.report.figures.printed import printed
 from superionic.report.figures.scene import scene_of, scene_of_landscape
-from superionic.report.figures.wrapping import wrapped
 from superionic.report.figures.write import plotly_json
 
 PUBLISHED_BARRIER_eV = 0.22191810607910156

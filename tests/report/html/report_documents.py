@@ -19,7 +19,7 @@ from superionic.landscape.settings import LandscapeSettings
 from superionic.report.documents import MaterialDocuments
 from superionic.report.html.content import Content, Stored, gather
 from superionic.schemas.common import PotentialDocument
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.schemas.label import MSDDocument
 from superionic.schemas.screen import LandscapeDocument
 from superionic.schemas.screening import ScreeningDocument

@@ -40,7 +40,7 @@ from superionic.report.html.summary import (
     warning_counts,
 )
 from superionic.report.numbers import plain, with_error, with_interval
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.schemas.label import LabelRow
 from superionic.store.builders.documents import read_document
 from superionic.store.builders.relations import duplicate_row

@@ -20,7 +20,7 @@ from superionic.landscape.settings import LandscapeSettings
 from superionic.potentials.ase_calculator import load_ase
 from superionic.report.serve.settings import ServeSettings
 from superionic.schemas.common import PotentialDocument, Warning_
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument
 from superionic.store.builders.rows import screening_document
 from superionic.store.database.stores import Database, DatabaseSpec, ensure_indexes, spec_from_uri

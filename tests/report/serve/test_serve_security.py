@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 from serve_fixtures import SEEN_BY_A_BROWSER
 
 from superionic.errors import SettingsError
-from superionic.report.serve.security import RateLimiter, host_name, safe_next
-from superionic.report.serve.sessions import SESSION_LASTS_S, Guard
+from superionic.report.serve.security import (
+    SESSION_LASTS_S,
+    Guard,
+    RateLimiter,
+    host_name,
+    safe_next,
+)
 from superionic.report.serve.settings import TOKEN_VARIABLE, ServeSettings, find_token
 from superionic.store.database.addresses import is_loopback
 from superionic.store.database.stores import spec_from_uri

@@ -20,8 +20,7 @@ from superionic.report.tables.ranking import (
     ranking_table,
     ranking_tables,
 )
-from superionic.schemas.document import Interval
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument, Interval
 from superionic.schemas.screen import DescriptorsDocument
 from superionic.store.builders.rows import screening_document
 from superionic.store.ranking.policies import ranked

@@ -17,11 +17,11 @@ from jobflow import job, run_locally
 from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError
 
+from superionic.cluster.diagnosis import diagnose_database
 from superionic.cluster.site import launchpad_in
 from superionic.errors import DatabaseError, SettingsError
 from superionic.settings import SuperionicSettings
 from superionic.store.database.addresses import hosts_of
-from superionic.store.database.diagnosis import diagnose_database
 from superionic.store.database.jobflow_config import EXAMPLE
 from superionic.store.database.programs import find_program
 from superionic.store.database.server import local_server, server_status, start_server

@@ -29,8 +29,8 @@ from superionic.workflows.jobs.descriptors import DescriptorsMaker
 from superionic.workflows.jobs.diffusion import DiffusionMDMaker
 from superionic.workflows.jobs.engines.ase import AseEngine
 from superionic.workflows.jobs.landscape import LandscapeMaker
+from superionic.workflows.jobs.prediction import ShakeMaker
 from superionic.workflows.jobs.prepare import PrepareMaker
-from superionic.workflows.jobs.shakes import ShakeMaker
 from superionic.workflows.jobs.validation import SupercellMaker
 from superionic.workflows.makers.label import LabelMaker
 from superionic.workflows.makers.predict import PredictMaker

@@ -31,10 +31,12 @@ from superionic.store.builders.documents import read_document
 from superionic.store.builders.rows import screening_document
 from superionic.structures.candidate import Candidate
 from superionic.workflows.campaign.definition import Campaign
-from superionic.workflows.jobs import network as networks
-from superionic.workflows.jobs.network import load_network
-from superionic.workflows.jobs.prediction import PredictDiffusionMaker
-from superionic.workflows.jobs.shakes import ShakeMaker
+from superionic.workflows.jobs.prediction import (
+    PredictDiffusionMaker,
+    ShakeMaker,
+    load_network,
+    network_path,
+)
 from superionic.workflows.makers.predict import PredictMaker
 
 
@@ -137,7 +139,7 @@ def test_documents_say_what_the_ensemble_says(maker, candidate, store):
         {name: value for name, value in found["shakes"].items() if not name.startswith("@")}
         | {"structure": crystal}
     )
-    expected = Ensemble.load(networks.network_path(maker.network)).predict(stored.shakes())
+    expected = Ensemble.load(network_path(maker.network)).predict(stored.shakes())
     assert document.log10_msd_slope == pytest.approx(expected.log10_msd_slope, abs=1e-6)
     assert document.log10_msd_slope_low == pytest.approx(document.log10_msd_slope - 0.7)
     assert document.log10_msd_slope_high == pytest.approx(document.log10_msd_slope + 0.7)

@@ -14,7 +14,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from superionic.potentials.base import FrozenFramework
-from superionic.potentials.batch_size import in_batches, memory_per_batch
+from superionic.potentials.batched import in_batches, memory_per_batch
 from superionic.potentials.chgnet.network import Bonds, ChgnetNetwork
 from superionic.potentials.frozen_graph import FrozenGraph
 

@@ -18,7 +18,7 @@ from superionic.report.figures.crystal import (
     tube,
 )
 from superionic.report.figures.isosurface import simplified, surface
-from superionic.report.figures.path import add_profile
+from superionic.report.figures.path import add_profile, wrapped
 from superionic.report.figures.scene import LandscapeScene, PathProfile
 from superionic.report.figures.style import (
     BLACK,
@@ -32,7 +32,6 @@ from superionic.report.figures.style import (
     plain,
     plotly_figure,
 )
-from superionic.report.figures.wrapping import wrapped
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as PlotlyFigure

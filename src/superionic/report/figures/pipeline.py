@@ -24,7 +24,7 @@ from superionic.report.figures.style import (
     plotly_axes,
     plotly_figure,
 )
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
 

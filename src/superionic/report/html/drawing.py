@@ -13,7 +13,7 @@ from superionic.report.figures.kinds import KINDS
 from superionic.report.html.agreement import METHODS, Distribution
 from superionic.report.html.payload import Payloads, Slot
 from superionic.report.html.scope import Scope
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.schemas.screening import ScreeningDocument
 
 if TYPE_CHECKING:

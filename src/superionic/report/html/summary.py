@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from superionic.report.html.scope import COMMAND_OF_PART
-from superionic.schemas.document import digest
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument, digest
 from superionic.schemas.screening import PARTS, RunSummary, ScreeningDocument
 
 

@@ -39,7 +39,7 @@ from superionic.report.serve.models import (
 )
 from superionic.report.serve.settings import ServeSettings
 from superionic.report.serve.source import Source
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.store.collection.filters import Filters, Key
 from superionic.store.collection.query import failures_of
 from superionic.store.ranking.policies import policies

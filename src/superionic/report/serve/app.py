@@ -52,8 +52,7 @@ def create_app(spec: DatabaseSpec, settings: ServeSettings, campaign: "Campaign"
     from superionic.report.serve.errors import install_handlers
     from superionic.report.serve.pages import create_pages
     from superionic.report.serve.rendering import HERE
-    from superionic.report.serve.security import SecurityMiddleware
-    from superionic.report.serve.sessions import Guard
+    from superionic.report.serve.security import Guard, SecurityMiddleware
     from superionic.report.serve.source import Source, for_reading
 
     timeouts_s = (settings.query_timeout_s, settings.connection_timeout_s)

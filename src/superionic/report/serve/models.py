@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from superionic import defaults
 from superionic.report.html.material import ByPotential, NumberGroup
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.schemas.indexes import PolicyName, SortField
 from superionic.schemas.screening import Part, ScreeningDocument
 from superionic.store.collection.filters import Filters

@@ -10,8 +10,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from superionic.report.figures.write import figure_js
 from superionic.report.serve.errors import AnswerError
 from superionic.report.serve.rendering import render
-from superionic.report.serve.security import cookie_name, safe_next
-from superionic.report.serve.sessions import SESSION_LASTS_S, Guard
+from superionic.report.serve.security import SESSION_LASTS_S, Guard, cookie_name, safe_next
 from superionic.report.serve.settings import ServeSettings
 from superionic.report.tables.columns import BROWSED
 

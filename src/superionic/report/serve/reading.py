@@ -25,8 +25,7 @@ from superionic.report.serve.models import (
     TableRow,
 )
 from superionic.report.serve.source import Source, rows_of
-from superionic.schemas.document import without_monty
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument, without_monty
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.builders.screening import read_rows
 from superionic.store.collection.filters import LONGEST_KEY, Filters, Key, Order, order_of

@@ -10,7 +10,7 @@ from superionic import defaults
 from superionic.report.numbers import TEXT, XI_TEXT, formatted, interval_columns, of_row
 from superionic.report.tables.text_table import html_table, text_table
 from superionic.report.tables.view import View
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.schemas.orderings import Spread
 from superionic.schemas.screening import INTERVAL_FIELDS, Part, ScreeningDocument
 from superionic.store.collection.ranking import ranking_name

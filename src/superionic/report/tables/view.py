@@ -34,7 +34,7 @@ class View:
 
     Examples
     --------
-    >>> from superionic.schemas.failure import FailureDocument
+    >>> from superionic.schemas.document import FailureDocument
     >>> one = {"key": "k", "source": "s", "message": "m", "hint": "h", "last_updated": ""}
     >>> rows = [FailureDocument(material_id="LiI", code="disorder", **one)]
     >>> print(View(("material_id", "code")).table(rows))

@@ -10,8 +10,7 @@ from pydantic import ValidationError
 from pymatgen.core import Structure
 
 from superionic.errors import InputError, SettingsError
-from superionic.schemas.document import without_monty
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument, without_monty
 from superionic.schemas.indexes import POLICY_NAMES, rank_field
 from superionic.schemas.screening import ScreeningDocument
 from superionic.settings import get_settings

@@ -10,8 +10,7 @@ from typing import Any
 
 from superionic.errors import SettingsError
 from superionic.schemas.screening import ScreeningDocument
-from superionic.store.ranking.features import FEATURES
-from superionic.store.ranking.parts import ScorePart
+from superionic.store.ranking.features import FEATURES, ScorePart
 
 CALIBRATION_FILE = "calibration.json"
 FORMAT = 1

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from superionic.schemas.screening import ScreeningDocument
-from superionic.store.ranking.parts import ScorePart
+from superionic.store.ranking.features import ScorePart
 from superionic.store.ranking.policies import Policy, policies
 
 

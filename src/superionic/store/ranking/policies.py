@@ -20,7 +20,7 @@ from superionic.schemas.indexes import POLICY_NAMES
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.ranking.calibration import Calibration, load_calibration
 from superionic.store.ranking.conductivity import Conductivity, load_conductivity
-from superionic.store.ranking.parts import ScorePart
+from superionic.store.ranking.features import ScorePart
 
 Row = ScreeningDocument
 FloatArray = NDArray[np.float64]

@@ -8,7 +8,7 @@ from superionic import defaults
 from superionic.errors import InputError
 from superionic.potentials.base import PotentialInfo
 from superionic.schemas.common import utc_now
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.settings import SuperionicSettings
 from superionic.store.builders.arrays import tasks_with_lost_arrays
 from superionic.store.builders.build import build_screening

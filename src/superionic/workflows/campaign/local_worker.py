@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from superionic.errors import SuperionicError
 from superionic.progress import Progress, progress_to
 from superionic.schemas.common import utc_now
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.store.database.stores import Database, DatabaseSpec
 from superionic.workflows.campaign.outcome import Task
 from superionic.workflows.makers.base import FlowMaker

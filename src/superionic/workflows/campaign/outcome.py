@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from superionic.progress import Progress
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument
 from superionic.structures.candidate import Candidate
 from superionic.structures.selection import Selection
 

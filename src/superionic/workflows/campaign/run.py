@@ -6,13 +6,18 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from superionic.cores import threads_per_process, usable_cores
 from superionic.errors import DatabaseError
-from superionic.processes import Child, Children, Gone, ProcessDiedError
+from superionic.processes import (
+    Child,
+    Children,
+    Gone,
+    ProcessDiedError,
+    threads_per_process,
+    usable_cores,
+)
 from superionic.progress import Progress
 from superionic.schemas.common import utc_now
-from superionic.schemas.document import without_monty
-from superionic.schemas.failure import FailureDocument
+from superionic.schemas.document import FailureDocument, without_monty
 from superionic.store.builders.build import build_screening
 from superionic.store.database.answers import lost
 from superionic.store.database.lease import Lease, Leases

@@ -1,19 +1,165 @@
-"""The job that predicts the diffusion of a shaken crystal."""
+"""The jobs that shake a crystal and read the diffusion of its ions from how it answers."""
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from jobflow import Maker, job
 
 from superionic.errors import NetworkError, SettingsError
+from superionic.network.inference import Ensemble, shipped_ensemble
+from superionic.network.settings import ShakeSettings, settings_to_dict
+from superionic.network.shakes import atoms_of, shake_crystal
+from superionic.potentials.registry import load_potential
 from superionic.progress import report_stage
 from superionic.schemas.common import LABEL_TEMPERATURE_K, Warning_
 from superionic.schemas.prediction import PredictionDocument
+from superionic.schemas.screen import PreparedDocument, RelaxedDocument
 from superionic.schemas.shakes import ShakesDocument
+from superionic.settings import get_settings
 from superionic.structures.crystals import as_candidate
-from superionic.workflows.jobs.network import NamedNetwork, load_network
+from superionic.workflows.jobs.maker import SettingsMaker
+
+
+@dataclass(frozen=True)
+class NamedNetwork:
+    """An ensemble with what identifies it.
+
+    Parameters
+    ----------
+    name : str
+        Name of its file, without the ending.
+    sha256 : str
+        Hash of its file.
+    ensemble : Ensemble
+        The networks.
+    """
+
+    name: str
+    sha256: str
+    ensemble: Ensemble
+
+
+def network_path(network: str | None = None) -> Path:
+    """Return the file of a network.
+
+    Parameters
+    ----------
+    network : str or None
+        A path; None means the ensemble that comes with the package.
+
+    Raises
+    ------
+    NetworkError
+        When there is no such file, or the package comes without one.
+    """
+    if network is None:
+        return shipped_ensemble()
+    path = Path(network).expanduser().resolve()
+    if not path.is_file():
+        raise NetworkError(f"There is no file {path}.", hint="Name a trained network.")
+    return path
+
+
+def load_network(network: str | None = None) -> NamedNetwork:
+    """Load a network, once per process as long as its file does not change.
+
+    Parameters
+    ----------
+    network : str or None
+        A path; None means the ensemble that comes with the package.
+
+    Raises
+    ------
+    NetworkError
+        When there is no such file, it is none of ours, of another version, or damaged.
+    """
+    path = network_path(network)
+    stat = path.stat()
+    return _load(path, stat.st_mtime_ns, stat.st_size, get_settings().device)
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path, modified_ns: int, size: int, device: str) -> NamedNetwork:
+    from superionic.potentials.batched import resolve_device
+
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return NamedNetwork(path.stem, sha256, Ensemble.load(path, resolve_device(device)))
+
+
+@dataclass
+class ShakeMaker(SettingsMaker):
+    """Displace all atoms of a crystal at random, a few times, and evaluate the forces.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    settings : ShakeSettings
+        Amplitude, number, seed, size of the supercell.
+    """
+
+    name: str = "shakes"
+    settings: ShakeSettings = field(default_factory=ShakeSettings)
+
+    @job(data=["arrays"], output_schema=ShakesDocument)
+    def make(
+        self,
+        crystal: RelaxedDocument | PreparedDocument,
+        potential: str,
+        prepared: PreparedDocument | None = None,
+    ) -> ShakesDocument:
+        """Shake one crystal.
+
+        Parameters
+        ----------
+        crystal : RelaxedDocument or PreparedDocument
+            The crystal, at equilibrium under the potential or near it.
+        potential : str
+            Specification of the potential.
+        prepared : PreparedDocument, optional
+            How it was prepared, where ``crystal`` is relaxed: it knows where it came from.
+
+        Raises
+        ------
+        UnknownElementError
+            When the potential does not know an element.
+        NonFiniteEnergyError
+            When a force is NaN or infinite. One that is merely enormous is kept.
+        CellTooLargeError
+            When the supercell is larger than the settings or the memory allow.
+        """
+        report_stage("shakes")
+        start = time.perf_counter()
+        shakes = shake_crystal(
+            atoms_of(crystal.structure), load_potential(potential), self.settings
+        )
+        if prepared is None and isinstance(crystal, PreparedDocument):
+            prepared = crystal
+        steps = [prepared] if prepared is not None else []
+        relaxed = crystal if isinstance(crystal, RelaxedDocument) else None
+        before = [*steps, relaxed] if relaxed is not None else steps
+        elapsed = time.perf_counter() - start
+        return ShakesDocument.from_shakes(
+            shakes,
+            material_id=crystal.material_id,
+            formula=crystal.formula,
+            mobile_species=crystal.mobile_species,
+            task_key=crystal.task_key,
+            settings={step.kind: step.settings for step in before}
+            | {"shakes": settings_to_dict(self.settings)},
+            wall_time_s=elapsed,
+            warnings=[warning for step in before for warning in step.warnings],
+            source=prepared.source if prepared is not None else "",
+            provenance=prepared.provenance if prepared is not None else {},
+            structure=crystal.structure,
+            relaxed=relaxed is not None and relaxed.relaxed,
+            n_evaluations_before=sum(step.n_evaluations for step in before),
+            total_wall_time_s=elapsed + sum(step.wall_time_s for step in before),
+        )
 
 
 @dataclass

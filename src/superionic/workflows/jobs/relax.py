@@ -39,7 +39,7 @@ def relax_maker(potential: str, *, relax_cell: bool, fmax_eV_per_A: float, steps
     }
     if not relax_cell:
         calculator = {
-            "@module": "superionic.dynamics.calculator",
+            "@module": "superionic.potentials.calculator",
             "@callable": "fixed_cell_calculator",
         }
     return ForceFieldRelaxMaker(

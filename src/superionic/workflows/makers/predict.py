@@ -13,11 +13,14 @@ from superionic.schemas.shakes import ShakesDocument
 from superionic.structures.candidate import Candidate
 from superionic.structures.crystals import Crystal
 from superionic.structures.hashing import structure_hash
-from superionic.workflows.jobs.network import load_network, network_path
-from superionic.workflows.jobs.prediction import PredictForFlowMaker
+from superionic.workflows.jobs.prediction import (
+    PredictForFlowMaker,
+    ShakeMaker,
+    load_network,
+    network_path,
+)
 from superionic.workflows.jobs.prepare import PrepareMaker
 from superionic.workflows.jobs.relax import RelaxIfNeededMaker, relax_before_forces
-from superionic.workflows.jobs.shakes import ShakeMaker
 from superionic.workflows.keys import task_key
 from superionic.workflows.makers.base import MaterialMaker, as_argument
 

@@ -5,8 +5,8 @@ import pytest
 from ase.build import bulk
 from ase.calculators.lj import LennardJones
 
-from superionic.dynamics.calculator import fixed_cell_calculator
 from superionic.errors import NonFiniteEnergyError
+from superionic.potentials.calculator import fixed_cell_calculator
 from superionic.workflows.jobs.relax import relax_maker
 
 SPEC = 'ase:ase.calculators.lj.LennardJones?{"sigma": 2.6, "epsilon": 0.1, "rc": 7.0}'

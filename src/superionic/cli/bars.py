@@ -1,5 +1,7 @@
-"""Progress of a training: a bar for each step on a terminal, plain lines in a log."""
+"""What shows on a terminal how far a command is: a line that counts, bars of a training."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -7,6 +9,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    SpinnerColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -14,6 +17,7 @@ from rich.progress import (
 )
 
 from superionic.console import ProgressConsole
+from superionic.text import printable
 
 
 class TrainingProgress:
@@ -60,3 +64,17 @@ class TrainingProgress:
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total)
         self._bars.update(self._tasks[name], completed=done, total=total)
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[str], None]]:
+    """Show one line of text that may change often, and the time."""
+    console = ProgressConsole()
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("")
+
+        def say(text: str) -> None:
+            bar.update(task, description=printable(text))
+
+        yield say
