@@ -29,8 +29,7 @@ from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import LANDSCAPE_FIELDS, PARTS, ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
 from superionic.store.builders.documents import RowIdentity
-from superionic.store.builders.run import run_builder
-from superionic.store.builders.screening import ScreeningBuilder, read_rows
+from superionic.store.builders.screening import ScreeningBuilder, read_rows, run_builder
 from superionic.store.collection.query import opened
 from superionic.store.ranking.policies import ranked
 

@@ -96,6 +96,7 @@ MOVED: dict[str, str] = {
     "superionic.schemas.hop": "studies.hops.document",
     "superionic.serve": "superionic.report.serve",
     "superionic.store.builders.orphans": "superionic.store.builders.build",
+    "superionic.store.builders.run": "superionic.store.builders.screening",
     "superionic.store.database.diagnosis": "superionic.cluster.diagnosis",
     "superionic.store.database.engines": "superionic.store.database.programs",
     "superionic.store.ranking.parts": "superionic.store.ranking.features",

@@ -13,8 +13,7 @@ from superionic.api.rows import query
 from superionic.cli.app import app
 from superionic.errors import SettingsError
 from superionic.store.builders.build import build_screening
-from superionic.store.builders.run import run_builder
-from superionic.store.builders.screening import ScreeningBuilder
+from superionic.store.builders.screening import ScreeningBuilder, run_builder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "store" / "builders"))
 

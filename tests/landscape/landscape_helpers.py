@@ -100,3 +100,39 @@ def direct_map(
     energies = np.full(len(f), values.max() - values.min())
     energies[free] = values - values.min()
     return energies.reshape(landscape.grid.shape)
+
+
+def allowed_steps(lattice, shape):
+    """Steps of the "sqrt3" connectivity, straight from its definition."""
+    a, b, c = (np.asarray(lattice[i]) / shape[i] for i in range(3))
+    longest = np.sqrt(a @ a + b @ b + c @ c)
+    return [
+        (i, j, k)
+        for i, j, k in product((-1, 0, 1), repeat=3)
+        if (i, j, k) != (0, 0, 0) and np.linalg.norm(i * a + j * b + k * c) < longest + 1e-6
+    ]
+
+
+def brute_force_levels(energies, lattice):
+    """Relax level = max(E, smallest neighbouring level) on the tiled window until nothing moves."""
+    n = energies.shape
+    minimum = np.unravel_index(np.argmin(energies), n)
+    axes = [(minimum[a] + np.arange(2 * n[a] + 1) - n[a]) % n[a] for a in range(3)]
+    window = energies[np.ix_(*axes)]
+    levels = np.full(window.shape, np.inf)
+    levels[n] = energies[minimum]
+    while True:
+        padded = np.pad(levels, 1, constant_values=np.inf)
+        best = levels.copy()
+        for step in allowed_steps(lattice, n):
+            sides = zip(step, levels.shape, strict=True)
+            shifted = padded[tuple(slice(1 + s, 1 + s + m) for s, m in sides)]
+            best = np.minimum(best, np.maximum(window, shifted))
+        if np.array_equal(best, levels):
+            return levels
+        levels = best
+
+
+def lowest_on_a_face(levels):
+    """Return the minimum percolation energy of the levels of a window."""
+    return min(levels.take(end, axis).min() for axis in range(3) for end in (0, -1))

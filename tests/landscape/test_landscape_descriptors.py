@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from landscape_helpers import brute_force_levels, lowest_on_a_face
 from pymatgen.core import Lattice
 
 from superionic.errors import LandscapeError, SettingsError
@@ -20,7 +21,6 @@ from superionic.landscape.descriptors import (
     narrow_cell_remarks,
     xi,
 )
-from superionic.landscape.levels import level_map, mpe
 
 CUBE = np.diag([6.0, 6.0, 6.0])
 
@@ -147,7 +147,7 @@ class TestConnected:
         )
         shape = maps.shape[1:]
         window = tuple(2 * n for n in shape)
-        levels = [level_map(one, CUBE) for one in maps]
+        levels = [brute_force_levels(one, CUBE) for one in maps]
         for number, threshold in enumerate(thresholds):
             union, total, cell_union, cell_total = [], [], [], []
             for cut in threshold + np.array(offsets):
@@ -283,7 +283,7 @@ class TestPercolation:
         energies[1, 1, 2:] = 7.25
         energies[1, 1, 0] = 6.5
         result = compute_descriptors([energies], CUBE)
-        assert result.mpe_eV == 7.25 == mpe(level_map(energies, CUBE))
+        assert result.mpe_eV == 7.25 == lowest_on_a_face(brute_force_levels(energies, CUBE))
 
 
 class TestInput:

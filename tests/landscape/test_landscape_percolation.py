@@ -1,23 +1,22 @@
 """Levels, percolation barriers and paths against brute force and against analytic landscapes."""
 
 import warnings
-from itertools import permutations, product
+from itertools import permutations
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from landscape_helpers import allowed_steps, brute_force_levels, lowest_on_a_face
 from numpy.typing import NDArray
 
 from superionic.errors import LandscapeError
 from superionic.landscape.descriptors import ConnectedWindows, Cuts
 from superionic.landscape.levels import (
     TIE_eV,
-    level_map,
     lowest_face,
     minimum_index,
     minimum_percolation_energy,
-    mpe,
     neighbour_offsets,
 )
 from superionic.landscape.percolation import (
@@ -27,37 +26,6 @@ from superionic.landscape.percolation import (
 )
 
 CUBIC = np.diag([5.0, 5.0, 5.0])
-
-
-def allowed_steps(lattice, shape):
-    """Steps of the "sqrt3" connectivity, straight from its definition."""
-    a, b, c = (np.asarray(lattice[i]) / shape[i] for i in range(3))
-    longest = np.sqrt(a @ a + b @ b + c @ c)
-    return [
-        (i, j, k)
-        for i, j, k in product((-1, 0, 1), repeat=3)
-        if (i, j, k) != (0, 0, 0) and np.linalg.norm(i * a + j * b + k * c) < longest + 1e-6
-    ]
-
-
-def brute_force_levels(energies, lattice):
-    """Relax level = max(E, smallest neighbouring level) on the tiled window until nothing moves."""
-    n = energies.shape
-    minimum = np.unravel_index(np.argmin(energies), n)
-    axes = [(minimum[a] + np.arange(2 * n[a] + 1) - n[a]) % n[a] for a in range(3)]
-    window = energies[np.ix_(*axes)]
-    levels = np.full(window.shape, np.inf)
-    levels[n] = energies[minimum]
-    while True:
-        padded = np.pad(levels, 1, constant_values=np.inf)
-        best = levels.copy()
-        for step in allowed_steps(lattice, n):
-            sides = zip(step, levels.shape, strict=True)
-            shifted = padded[tuple(slice(1 + s, 1 + s + m) for s, m in sides)]
-            best = np.minimum(best, np.maximum(window, shifted))
-        if np.array_equal(best, levels):
-            return levels
-        levels = best
 
 
 def brute_force_rank(inside, lattice):
@@ -150,41 +118,12 @@ class TestNeighbourOffsets:
         assert offsets == {tuple(-x for x in o) for o in offsets}
 
 
-class TestLevels:
-    @given(landscapes())
-    @settings(max_examples=80, deadline=None)
-    def test_equal_to_brute_force(self, landscape):
-        energies, lattice = landscape
-        np.testing.assert_array_equal(
-            level_map(energies, lattice), brute_force_levels(energies, lattice)
-        )
-
-    @given(landscapes(), st.floats(-1, 1))
-    @settings(max_examples=60, deadline=None)
-    def test_cap_leaves_what_is_below_it_and_the_percolation_energy(self, landscape, cap):
-        energies, lattice = landscape
-        full = level_map(energies, lattice)
-        capped = level_map(energies, lattice, max_level_eV=cap)
-        np.testing.assert_array_equal(capped < cap, full < cap)
-        finite = np.isfinite(capped)
-        np.testing.assert_array_equal(capped[finite], full[finite])
-        assert mpe(capped) == mpe(full)
-
-    def test_cap_spares_most_of_the_window(self):
-        energies = cosine_landscape((12, 12, 12), (1.0, 5.0, 5.0))
-        capped = level_map(energies, CUBIC, max_level_eV=0.5)
-        assert mpe(capped) == pytest.approx(1.0)
-        assert np.isfinite(capped).mean() < 0.5
-
+class TestPercolationEnergy:
     @given(landscapes())
     @settings(max_examples=80, deadline=None)
     def test_percolation_energy_is_the_lowest_level_on_a_face(self, landscape):
         energies, lattice = landscape
-        levels = brute_force_levels(energies, lattice)
-        inner = np.zeros(levels.shape, dtype=bool)
-        inner[1:-1, 1:-1, 1:-1] = True
-        expected = levels[~inner].min()
-        assert mpe(level_map(energies, lattice)) == expected
+        expected = lowest_on_a_face(brute_force_levels(energies, lattice))
         assert minimum_percolation_energy(energies, lattice) == expected
 
     @pytest.mark.parametrize("amplitudes", permutations((0.3, 0.7, 1.1)))
@@ -192,18 +131,10 @@ class TestLevels:
         energies = cosine_landscape((8, 12, 10), amplitudes)
         assert minimum_percolation_energy(energies, CUBIC) == pytest.approx(0.3, abs=1e-12)
 
-    def test_levels_along_an_axis_are_the_running_maximum(self):
-        # One point across: the only way is along the axis (or its periodic images beside it).
-        energies = np.array([0.0, 0.2, 0.1, 0.5, 0.3]).reshape(1, 1, 5)
-        levels = level_map(energies, np.diag([0.3, 0.3, 1.5]))
-        expected = [0.5, 0.5, 0.5, 0.5, 0.3, 0.0, 0.2, 0.2, 0.5, 0.5, 0.5]
-        np.testing.assert_array_equal(levels[1, 1], expected)
-
     def test_energies_keep_their_zero(self):
         energies = cosine_landscape((6, 6, 6), (1.0, 2.0, 3.0))
-        np.testing.assert_allclose(
-            level_map(energies - 17.5, CUBIC), level_map(energies, CUBIC) - 17.5, atol=1e-12
-        )
+        expected = minimum_percolation_energy(energies, CUBIC) - 17.5
+        assert minimum_percolation_energy(energies - 17.5, CUBIC) == pytest.approx(expected)
 
     @given(landscapes(), st.integers(0, 4), st.integers(0, 4), st.integers(0, 4))
     @settings(max_examples=40, deadline=None)
@@ -213,7 +144,8 @@ class TestLevels:
         energies = energies + 2e-4 * np.arange(energies.size).reshape(energies.shape)
         assume((energies <= energies.min() + TIE_eV).sum() == 1)
         moved = np.roll(energies, (i, j, k), axis=(0, 1, 2))
-        np.testing.assert_array_equal(level_map(moved, lattice), level_map(energies, lattice))
+        expected = minimum_percolation_energy(energies, lattice)
+        assert minimum_percolation_energy(moved, lattice) == expected
 
     def test_minima_equal_within_rounding_share_one_centre(self):
         energies = cosine_landscape((6, 6, 6), (1.0, 2.0, 3.0))
@@ -234,7 +166,7 @@ class TestLevels:
     )
     @pytest.mark.parametrize(
         "function",
-        [level_map, minimum_percolation_energy, percolation_barriers, percolation_path],
+        [minimum_percolation_energy, percolation_barriers, percolation_path],
     )
     def test_bad_maps_are_refused(self, function, energies):
         with pytest.raises(LandscapeError, match=r"\d"):
@@ -383,7 +315,7 @@ def connected_window(energies, levels):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_windows_that_are_not_laid_out_are_those_of_the_level_map(seed):
+def test_windows_that_are_not_laid_out_are_those_of_brute_force(seed):
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(3, 9, size=3).tolist())
     lattice = rng.normal(size=(3, 3)) + 4 * np.eye(3)
@@ -394,8 +326,8 @@ def test_windows_that_are_not_laid_out_are_those_of_the_level_map(seed):
     for _ in range(3):
         energies = rng.uniform(size=shape)
         energies -= energies.min()
-        levels = level_map(energies, lattice)
-        exact = mpe(levels)
+        levels = brute_force_levels(energies, lattice)
+        exact = lowest_on_a_face(levels)
         assert lowest_face(energies, minimum_index(energies), steps) == exact
         assert lowest_face(energies, minimum_index(energies), steps, exact) == np.inf
         own, below_eV = windows.add(energies)

@@ -5,7 +5,7 @@ from pymatgen.core import Lattice, Structure
 
 from superionic.errors import SettingsError
 from superionic.structures import Candidate
-from superionic.structures.filters import apply_filters, parse_filters, read_filters
+from superionic.structures.filters import FilterChain, parse_filters, read_filters
 
 
 def salt(name, cation="Li", anion="Cl", a_A=5.0, **provenance):
@@ -16,7 +16,7 @@ def salt(name, cation="Li", anion="Cl", a_A=5.0, **provenance):
 
 
 def kept(candidates, *entries):
-    return [c.material_id for c in apply_filters(candidates, parse_filters(list(entries))).kept]
+    return [c.material_id for c in FilterChain(parse_filters(list(entries))).pass_on(candidates)]
 
 
 def test_the_gap_and_the_hull_of_the_database_are_limits():
@@ -80,15 +80,15 @@ def test_the_number_of_atoms_counts_partial_ones():
 
 def test_each_removed_crystal_counts_once_with_its_reason():
     crystals = [salt("a"), salt("b", "Cd"), salt("c", "Cd", "Br"), salt("d", anion="Br")]
-    result = apply_filters(
-        crystals,
-        parse_filters([{"filter": "toxic"}, {"filter": "elements", "exclude": ["Br"]}]),
+    result = FilterChain(
+        parse_filters([{"filter": "toxic"}, {"filter": "elements", "exclude": ["Br"]}])
     )
+    passed = list(result.pass_on(crystals))
     assert [count for _, count in result.removed] == [2, 1]
     assert set(result.reasons) == {"b", "c", "d"}
     assert "Cd" in result.reasons["c"]
     assert "Br" in result.reasons["d"]
-    assert len(result.kept) + sum(count for _, count in result.removed) == len(crystals)
+    assert len(passed) + sum(count for _, count in result.removed) == len(crystals)
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,9 @@ def test_the_users_own_value_wins_and_is_checked():
         exclusion_radius_A(parse_mobile_species("H"))
 
 
-def test_charges_are_the_usual_ones_unless_named():
+def test_charges_are_the_usual_ones_unless_given():
     for ion, charge in (("Na", 1), ("Mg", 2), ("Ag", 1), ("F", -1), ("O", -2)):
-        assert charge_of(parse_mobile_species(ion)) == charge
-    assert charge_of(parse_mobile_species("Cu2+")) == 2
-    assert charge_of(parse_mobile_species("O-")) == -1
-    with pytest.raises(SettingsError, match="charge of Fe"):
-        charge_of(parse_mobile_species("Fe"))
+        assert charge_of(None, ion) == charge
+        assert charge_of(3.0, ion) == 3.0
+    assert charge_of(None, "Fe") == 1.0
     assert all(ion.charge != 0 for ion in MOBILE_IONS.values())

@@ -18,7 +18,7 @@ from superionic.schemas.analysis import AnalysisDocument
 from superionic.schemas.common import Warning_
 from superionic.schemas.label import findings_of
 from superionic.structures.crystals import Crystal, read_structures
-from superionic.structures.mobile_ions import MOBILE_IONS
+from superionic.structures.mobile_ions import charge_of
 from superionic.structures.species import parse_mobile_species
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def analyse(
         run.positions_A, run.frame_interval_ps, crystal_of(run.atoms, ion.element), slope, rules
     )
     crystal = AseAtomsAdaptor.get_structure(_bare(run))
-    charge_e = float(MOBILE_IONS[ion.element].charge) if ion.element in MOBILE_IONS else 1.0
+    charge_e = charge_of(None, ion.element)
     document = AnalysisDocument(
         material_id=path.name,
         formula=crystal.composition.reduced_formula,

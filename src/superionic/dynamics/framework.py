@@ -25,7 +25,6 @@ from superionic.dynamics.crystal import Crystal
 from superionic.dynamics.msd import farthest_displacements, hop_length, mean_squared_displacement
 
 FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 # Covalent radii times this: longer than any bond, shorter than a distance between groups.
 _BOND_FACTOR = 1.15

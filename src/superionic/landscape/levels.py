@@ -50,61 +50,8 @@ def neighbour_offsets(lattice: ArrayLike, shape: tuple[int, int, int]) -> NDArra
     return steps[np.linalg.norm(steps @ vectors, axis=1) <= longest * (1 + STEP_TOLERANCE)]
 
 
-def level_map(
-    energies_eV: ArrayLike, lattice: ArrayLike, max_level_eV: float = np.inf
-) -> NDArray[np.float64]:
-    """Return the exact minimax level of every point of the window.
-
-    A flood from the minimum over integer ranks of the energies, with one bucket a rank: levels
-    only rise, so that each point enters and leaves a bucket once and nothing is sorted but the
-    grid itself.
-
-    Parameters
-    ----------
-    energies_eV : array_like, shape (n1, n2, n3)
-        Energies of the mobile ion in eV; ``inf`` where it may not go. The flood starts from the
-        first point of lowest energy.
-    lattice : array_like, shape (3, 3)
-        Lattice vectors in A, as rows.
-    max_level_eV : float
-        Levels from here on are not sought, except that the flood always goes on until it reaches
-        a face of the window.
-
-    Returns
-    -------
-    ndarray, shape (2 n1 + 1, 2 n2 + 1, 2 n3 + 1)
-        Levels in eV, on the energies' own zero. Window index ``w`` is grid index
-        ``(minimum + w - n) mod n``. Every finite value is exact; ``inf`` where the flood did not
-        come.
-
-    Raises
-    ------
-    LandscapeError
-        When the array is not three-dimensional or holds NaN or no finite energy.
-    """
-    energies = checked_energies(energies_eV)
-    ranks, ascending = rank_energies(energies)
-    stop = int(np.searchsorted(ascending, max_level_eV, side="left"))
-    window = tile_window(ranks, minimum_index(energies))
-    _flood(window, ascending, neighbour_offsets(lattice, energies.shape), stop)
-    return _levels_of(window, ascending)
-
-
-def mpe(levels_eV: NDArray[np.float64]) -> float:
-    """Return the minimum percolation energy of a level map: the lowest level on any face, in eV.
-
-    Parameters
-    ----------
-    levels_eV : ndarray, shape (2 n1 + 1, 2 n2 + 1, 2 n3 + 1)
-        As :func:`level_map` returns it.
-    """
-    return float(min(levels_eV.take(end, axis).min() for axis in range(3) for end in (0, -1)))
-
-
 def minimum_percolation_energy(energies_eV: ArrayLike, lattice: ArrayLike) -> float:
-    """Return the minimum percolation energy of one ion without its whole level map.
-
-    Same value as ``mpe(level_map(energies_eV, lattice))``; the flood stops at the first face.
+    """Return the minimum percolation energy of one ion: the lowest level on a face of its window.
 
     Parameters
     ----------
@@ -228,67 +175,6 @@ def tile_window(ranks: NDArray[np.int32], minimum: tuple[int, int, int]) -> NDAr
                 if k == n3:
                     k = 0
     return window
-
-
-@njit(cache=True, nogil=True)
-def _flood(
-    window: NDArray[np.int32],
-    ascending: NDArray[np.float64],
-    offsets: NDArray[np.int64],
-    stop: int,
-) -> int:
-    """Flood the window in place from its centre and return the rank at which a face is reached.
-
-    A point that was reached at rank r holds ``~r``, one that was not keeps its own rank. The flood
-    ends when a face was reached and the level's rank is at least ``stop``. Returns -1 if there is
-    no way to a face over finite energies.
-    """
-    m1, m2, m3 = window.shape
-    state = window.reshape(-1)
-    steps = (offsets[:, 0] * m2 + offsets[:, 1]) * m3 + offsets[:, 2]
-    bucket = np.full(ascending.size, -1, dtype=np.int32)
-    below = np.empty(state.size, dtype=np.int32)  # next point in the same bucket
-
-    centre = ((m1 // 2) * m2 + m2 // 2) * m3 + m3 // 2
-    start = state[centre]
-    state[centre] = ~start
-    below[centre] = -1
-    bucket[start] = centre
-    face = -1
-    for level in range(ascending.size):
-        if ascending[level] == np.inf:
-            break
-        while bucket[level] >= 0:
-            point = bucket[level]
-            bucket[level] = below[point]
-            for step in steps:
-                neighbour = point + step
-                rank = state[neighbour]
-                if rank >= 0:
-                    # Reached first from the lowest level possible, so this is final.
-                    if rank < level:
-                        rank = np.int32(level)
-                    state[neighbour] = ~rank
-                    below[neighbour] = bucket[rank]
-                    bucket[rank] = neighbour
-                elif rank == BORDER and face < 0:
-                    face = level
-            if face >= 0 and level >= stop:
-                return face
-    return face
-
-
-@njit(cache=True, nogil=True)
-def _levels_of(window: NDArray[np.int32], ascending: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the levels in eV of a flooded window, without its border."""
-    m1, m2, m3 = window.shape
-    levels = np.empty((m1 - 2, m2 - 2, m3 - 2))
-    for i in range(m1 - 2):
-        for j in range(m2 - 2):
-            for k in range(m3 - 2):
-                state = window[i + 1, j + 1, k + 1]
-                levels[i, j, k] = ascending[~state] if state < 0 else np.inf
-    return levels
 
 
 @njit(cache=True, nogil=True)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FloatArray = NDArray[np.float64]
 Split = Literal["random", "chemical_system"]
 Learn = Callable[..., dict[str, Any]]
 TRAINED_ON_SEED = 1000

@@ -10,7 +10,6 @@ In a campaign file::
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -261,26 +260,6 @@ AnyFilter = Annotated[
 _ADAPTER: TypeAdapter[list[AnyFilter]] = TypeAdapter(list[AnyFilter])
 
 
-@dataclass
-class Filtered:
-    """What a list of filters left.
-
-    Parameters
-    ----------
-    kept : list of Candidate
-        Those that passed all filters, in their order.
-    removed : list of tuple
-        For each filter its label and how many it removed; a candidate counts at the first filter
-        that it does not pass.
-    reasons : dict of str to str
-        For each candidate that was removed, why.
-    """
-
-    kept: list[Candidate]
-    removed: list[tuple[str, int]]
-    reasons: dict[str, str] = field(default_factory=dict)
-
-
 def parse_filters(entries: Any, where: str = "filters") -> list[AnyFilter]:
     """Return the filters of a list as it stands in a campaign file.
 
@@ -321,21 +300,6 @@ def read_filters(path: Path) -> list[AnyFilter]:
     if not isinstance(content, dict) or "filters" not in content:
         raise SettingsError(f"{path} holds no list 'filters'.", hint="Write one, or leave it out.")
     return parse_filters(content["filters"], str(path))
-
-
-def apply_filters(candidates: Iterable[Candidate], filters: Sequence[AnyFilter]) -> Filtered:
-    """Apply filters to candidates, one after the other.
-
-    Parameters
-    ----------
-    candidates : iterable of Candidate
-        The crystals as they were read.
-    filters : sequence of filters
-        From :func:`parse_filters`.
-    """
-    chain = FilterChain(filters)
-    kept = [one for one in chain.pass_on(candidates) if isinstance(one, Candidate)]
-    return Filtered(kept, chain.removed, chain.reasons)
 
 
 class FilterChain:

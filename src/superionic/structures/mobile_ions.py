@@ -103,20 +103,14 @@ def exclusion_radius_A(mobile: MobileSpecies, given_A: float | None = None) -> f
     return ion.exclusion_radius_A
 
 
-def charge_of(mobile: MobileSpecies) -> int:
-    """Return the charge of a mobile ion in elementary charges: as named, else its usual one.
+def charge_of(given_e: float | None, mobile: str) -> float:
+    """Return the charge of an ion in elementary charges: as given, or the usual one of the element.
 
-    Raises
-    ------
-    SettingsError
-        When neither is known.
+    Examples
+    --------
+    >>> charge_of(None, "Mg"), charge_of(1.5, "Mg")
+    (2.0, 1.5)
     """
-    if mobile.charge is not None:
-        return mobile.charge
-    ion = MOBILE_IONS.get(mobile.element)
-    if ion is None:
-        raise SettingsError(
-            f"The charge of {mobile.element} is not known.",
-            hint=f"Name it with the ion, such as {mobile.element}+ or {mobile.element}2-.",
-        )
-    return ion.charge
+    if given_e is not None:
+        return given_e
+    return float(MOBILE_IONS[mobile].charge) if mobile in MOBILE_IONS else 1.0

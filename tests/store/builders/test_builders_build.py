@@ -6,12 +6,12 @@ from screening_helpers import add, descriptors, outputs_store, screening_store
 
 from superionic.store.builders.build import orphaned_rows, remove_rows
 from superionic.store.builders.documents import IDENTITY, OF_ROWS
-from superionic.store.builders.run import run_builder
 from superionic.store.builders.screening import (
     ScreeningBuilder,
     found_runs,
     link_duplicates,
     read_rows,
+    run_builder,
 )
 
 

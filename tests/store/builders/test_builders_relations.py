@@ -3,8 +3,12 @@
 import pytest
 from screening_helpers import add, descriptors, outputs_store, screening_store
 
-from superionic.store.builders.run import run_builder
-from superionic.store.builders.screening import ScreeningBuilder, link_duplicates, read_rows
+from superionic.store.builders.screening import (
+    ScreeningBuilder,
+    link_duplicates,
+    read_rows,
+    run_builder,
+)
 
 
 def ordering(index, **fields):

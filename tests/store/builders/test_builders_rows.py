@@ -8,7 +8,6 @@ from part_documents import label, prediction, validation
 from screening_helpers import add, descriptors, outputs_store, screening_store
 
 from superionic.schemas.screening import INTERVAL_FIELDS
-from superionic.store.builders.run import run_builder
 from superionic.store.builders.screening import (
     _RANKED_BY,
     ScreeningBuilder,
@@ -18,6 +17,7 @@ from superionic.store.builders.screening import (
     read_rows,
     rename_rows,
     rows_of_tasks,
+    run_builder,
 )
 from superionic.store.collection.rows import query_screening
 from superionic.store.ranking.features import FEATURES

@@ -10,8 +10,7 @@ from screening_helpers import add, descriptors, outputs_store, screening_store
 
 from superionic.schemas.screen import DescriptorsDocument
 from superionic.store.builders.rows import screening_document
-from superionic.store.builders.run import run_builder
-from superionic.store.builders.screening import ScreeningBuilder, rows_of_tasks
+from superionic.store.builders.screening import ScreeningBuilder, rows_of_tasks, run_builder
 from superionic.store.ranking.policies import ranked
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from superionic.store.builders.run import run_builder
-from superionic.store.builders.screening import ScreeningBuilder
+from superionic.store.builders.screening import ScreeningBuilder, run_builder
 from superionic.store.collection.rows import iter_screening, query_screening
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "builders"))

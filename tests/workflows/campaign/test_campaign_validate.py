@@ -13,11 +13,11 @@ from superionic.dynamics.trajectory import chunk_path, read_frames
 from superionic.errors import SettingsError
 from superionic.landscape.settings import LandscapeSettings
 from superionic.potentials.registry import load_potential
-from superionic.store.builders.run import run_builder
 from superionic.store.builders.screening import (
     ScreeningBuilder,
     link_duplicates,
     read_rows,
+    run_builder,
 )
 from superionic.store.collection.rows import query_screening
 from superionic.structures.candidate import Candidate

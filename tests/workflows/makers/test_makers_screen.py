@@ -24,8 +24,7 @@ from superionic.schemas.screen import (
     PreparedDocument,
     RelaxedDocument,
 )
-from superionic.store.builders.run import run_builder
-from superionic.store.builders.screening import ScreeningBuilder, rows_of_tasks
+from superionic.store.builders.screening import ScreeningBuilder, rows_of_tasks, run_builder
 from superionic.structures.candidate import Candidate
 from superionic.structures.prepare import PrepareSettings
 from superionic.workflows.jobs.descriptors import DescriptorsMaker

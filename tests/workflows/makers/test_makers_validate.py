@@ -12,8 +12,7 @@ from jobflow import run_locally
 from superionic.dynamics.confirmation import ConfirmationRules
 from superionic.errors import SettingsError
 from superionic.potentials.registry import load_potential
-from superionic.store.builders.run import run_builder
-from superionic.store.builders.screening import ScreeningBuilder
+from superionic.store.builders.screening import ScreeningBuilder, run_builder
 from superionic.structures.candidate import Candidate
 from superionic.workflows.campaign.definition import read_campaign
 from superionic.workflows.campaign.results import Asked, documents

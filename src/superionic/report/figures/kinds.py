@@ -140,7 +140,6 @@ _ALL = (
 KINDS: dict[str, FigureKind] = {kind.name: kind for kind in _ALL}
 """All kinds by name."""
 
-MATERIAL_KINDS = tuple(kind.name for kind in _ALL if kind.scope == "material")
 """Names of those that are of one material."""
 
 

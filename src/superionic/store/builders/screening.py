@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 from maggma.core import Builder, Store
+from maggma.utils import grouper
 from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError
 
@@ -408,3 +409,12 @@ def _log_left_out(output: Mapping[str, Any], error: Exception) -> None:
         type(error).__name__,
         error,
     )
+
+
+def run_builder(builder: Builder) -> None:
+    """Run a builder as ``Builder.run`` does, without its progress bar and its logging set-up."""
+    builder.connect()
+    for chunk in grouper(builder.get_items(), builder.chunk_size):
+        processed = [builder.process_item(item) for item in chunk]
+        builder.update_targets([item for item in processed if item is not None])
+    builder.finalize()

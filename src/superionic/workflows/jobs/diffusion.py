@@ -41,7 +41,7 @@ from superionic.schemas.document import digest
 from superionic.schemas.label import DiffusionDocument, findings_of
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
 from superionic.settings import get_settings
-from superionic.structures.mobile_ions import MOBILE_IONS
+from superionic.structures.mobile_ions import charge_of
 from superionic.workflows.jobs.descriptors import finite
 from superionic.workflows.jobs.given import about_structure
 from superionic.workflows.jobs.maker import rebuild_settings
@@ -469,13 +469,6 @@ def bare_atoms(structure: Structure) -> Atoms:
     """Return an ASE crystal with nothing but species, positions and cell."""
     atoms = AseAtomsAdaptor.get_atoms(structure)
     return Atoms(atoms.get_chemical_symbols(), positions=atoms.positions, cell=atoms.cell, pbc=True)
-
-
-def charge_of(given_e: float | None, mobile: str) -> float:
-    """Return the charge of the ion: as given, or the usual one."""
-    if given_e is not None:
-        return given_e
-    return float(MOBILE_IONS[mobile].charge) if mobile in MOBILE_IONS else 1.0
 
 
 def _is_nan(value: Any) -> bool:
