@@ -93,3 +93,7 @@ def test_the_page_of_the_installation_names_this_version_and_every_extra():
 
 def test_the_changelog_has_this_version():
     assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_readme_names_completion_in_the_shell():
+    assert "superionic --install-completion" in (ROOT / "README.md").read_text()

@@ -9,6 +9,7 @@ from campaign_fixtures import TOY, rock_salt, write_crystals
 from tiny_network import write_network
 
 import superionic as si
+from superionic.errors import UnreadableFileError
 from superionic.potentials.registry import load_potential
 
 SCRIPT = """
@@ -106,3 +107,11 @@ def test_dynamics_of_one_crystal(data_dir):
     assert chunks
     si.md(crystal, 700.0, material_id="salt", **options)
     assert {file: file.stat().st_mtime_ns for file in chunks} == chunks
+
+
+@pytest.mark.parametrize("function", [si.screen, si.predict, si.label])
+def test_a_file_that_is_not_there_is_refused_before_anything_begins(function, data_dir):
+    crystal = rock_salt("Cl", 5.1)
+    with pytest.raises(UnreadableFileError, match="no file or folder my_cifs"):
+        function([crystal, "my_cifs/"], potential=TOY)
+    assert not data_dir.exists()

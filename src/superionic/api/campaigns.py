@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, overload
 from superionic import defaults
 from superionic.api.rows import Rows
 from superionic.defaults import Relaxation
-from superionic.errors import SettingsError
+from superionic.errors import SettingsError, UnreadableFileError
 from superionic.report.tables.view import view_of
 from superionic.schemas.document import FailureDocument
 from superionic.schemas.label import LabelRow
@@ -141,7 +141,7 @@ def screen(
     Raises
     ------
     UnreadableFileError
-        When there is no crystal.
+        When there is no crystal, or not the file that is named.
     SettingsError, PotentialError, DatabaseError
         When nothing can be computed.
 
@@ -521,12 +521,16 @@ def _campaign(
     options: dict[str, Any],
     **fields: Any,
 ) -> Campaign:
-    """Return the campaign that a function's arguments ask for."""
+    """Return the campaign that arguments ask for; files that are named must be there."""
+    named = as_list(crystals)
+    for one in named:
+        if isinstance(one, str | Path) and not Path(one).exists():
+            raise UnreadableFileError(f"There is no file or folder {one}.", hint="Check the path.")
     return campaign_of(
         {
             "name": flow,
             "flow": flow,
-            "crystals": as_list(crystals),
+            "crystals": named,
             "mobile_species": mobile,
             "potential": potential,
             "options": {name: value for name, value in options.items() if value is not None},

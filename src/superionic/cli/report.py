@@ -58,7 +58,7 @@ def report(
     require_packages()  # before anything is read
 
     from superionic.cli.bars import counting
-    from superionic.cluster.status import failures_beside
+    from superionic.cluster.status import launchpad_failures
     from superionic.report.html.content import gather_from
     from superionic.report.html.page import write_report
     from superionic.report.tables.labels import read_data_sets
@@ -74,7 +74,7 @@ def report(
             labels=known,
             policy=policy,
             top=top,
-            failed_jobs=failures_beside,
+            failed_jobs=launchpad_failures,
             progress=lambda done, total: say(f"{done} of {total} materials drawn"),
         )
     size = write_report(content, out)

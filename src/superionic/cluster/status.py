@@ -97,7 +97,7 @@ def look_at(spec: LaunchpadSpec, timeout_s: float) -> JobsStatus:
         opened.client.close()
 
 
-def failures_beside(database: Database, flow: str | None) -> list[FailedJobs]:
+def launchpad_failures(database: Database, flow: str | None) -> list[FailedJobs]:
     """Return the failed jobs of the launchpad that belongs to a results database.
 
     Raises

@@ -140,7 +140,7 @@ class LabelRules:
         Rows with these verdicts are left out. A melted framework has no diffusion coefficient of
         its lithium to speak of.
     targets : tuple of str
-        What is learned: ``log10_msd_slope`` first. Beside it may be learned ``diffusing`` (1 or 0,
+        What is learned: ``log10_msd_slope`` first. Besides, there may be ``diffusing`` (1 or 0,
         by the verdict), ``log10_msd`` (at 2 ps) and numbers of the study's file of descriptors, by
         their names there. They teach the network what it looks for; only the slope is predicted.
     temperature_K : float or None

@@ -162,7 +162,9 @@ def _of_object(crystal: Any) -> Candidate:
     else:
         structure = getattr(crystal, "structure", None)
         if not isinstance(structure, Structure):
-            raise InputError(f"A {type(crystal).__name__} is no crystal.", hint=_HINT)
+            raise InputError(
+                f"An object of type {type(crystal).__name__} is no crystal.", hint=_HINT
+            )
         known = {key: getattr(crystal, key, None) for key in _ID_KEYS} | {
             key: value for key, value in structure.properties.items() if value is not None
         }
