@@ -80,3 +80,51 @@ def test_that_none_holds_the_ion_is_one_error(folder):
     assert found.exit_code == 3
     assert "None of the 3 crystals holds K." in found.output
     assert "-3 without the mobile ion" in found.output
+
+
+CIF = """data_x
+_chemical_formula_sum '{formula}'
+_cell_length_a {a}
+_cell_length_b {a}
+_cell_length_c {a}
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_space_group_name_H-M_alt 'P 1'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+{rows}
+"""
+
+
+def test_a_conductor_whose_hydrogen_has_no_row(tmp_path):
+    rows = "Li1 Li 0 0 0 1\nLi2 Li 0.5 0.5 0 1\nO1 O 0.5 0 0.5 1\nCl1 Cl 0 0.5 0.5 1"
+    (tmp_path / "Li2OHCl.cif").write_text(CIF.format(formula="Li2 O H Cl", a=3.9, rows=rows))
+    found = run(tmp_path)
+    assert found.exit_code == 3
+    assert "Li2OHCl.cif: The stated formula is Li2 O H Cl" in found.output
+    assert "(no H). Give the positions of the hydrogens." in found.output
+    assert "0 candidates" in found.output
+
+
+def test_a_conductor_with_split_sites_has_one_ion_on_each_pair(tmp_path):
+    rows = "Li1 Li 0.45 0 0 0.5\nLi2 Li 0.55 0 0 0.5\nCl1 Cl 0.5 0.5 0.5 1"
+    (tmp_path / "split.cif").write_text(CIF.format(formula="Li Cl", a=4.0, rows=rows))
+    found = run(tmp_path)
+    assert found.exit_code == 0
+    row = next(line for line in found.output.splitlines() if line.startswith("split "))
+    assert row.split()[:4] == ["split", "LiCl", "P4mm", "2"]
+    assert "computed is an ordered approximant, LiCl" in found.output
+
+
+def test_a_conductor_with_two_mobile_ions_is_a_candidate_of_each(tmp_path):
+    rows = "Li1 Li 0 0 0 1\nNa1 Na 0.5 0.5 0 1\nCl1 Cl 0.5 0 0.5 1\nCl2 Cl 0 0.5 0.5 1"
+    (tmp_path / "both.cif").write_text(CIF.format(formula="Li Na Cl2", a=5.2, rows=rows))
+    found = run(tmp_path, "--mobile", "Li,Na")
+    rows = [line.split() for line in found.output.splitlines() if line.startswith("both ")]
+    assert [(row[0], row[4]) for row in rows] == [("both", "Li:"), ("both", "Na:")]

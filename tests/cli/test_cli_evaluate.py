@@ -116,3 +116,37 @@ def test_too_few_labels_for_a_calibration_end_with_an_error(tmp_path):
     assert isinstance(result.exception, SettingsError)
     assert "12 labelled rows" in result.exception.message
     assert not (tmp_path / "fit.json").exists()
+
+
+def test_a_users_own_measurements(tmp_path):
+    """The example of the how-to: a contradiction, a wrong unit, other temperatures, an overlap."""
+    root = Path(__file__).parents[2]
+    table, numbers = tmp_path / "table.csv", tmp_path / "all.json"
+    broken = tmp_path / "mp-985582.cif"
+    broken.write_text("no crystal")
+    arguments = ["evaluate", "--rows", str(root / "datasets/screening_1000K.jsonl")]
+    arguments += ["--conductivities", str(root / "tests/data/measured_conductivities.csv")]
+    arguments += [str(root / "workflows/example_crystals"), str(broken)]
+    outputs = ["--csv", str(table), "--json", str(numbers), "--resamples", "20"]
+    result = CliRunner().invoke(app, arguments + outputs)
+    assert result.exit_code == 0, result.output
+    assert "11 measurements, 5 crystals" in result.stdout
+    for said in (
+        "- mp-18640: measured values from 1e-09 to 0.0001 S/cm, 5.0 decades apart",
+        "- mp-985582: temperature_K is 25, outside 150 to 1000 K",
+        "- mp-22983: measured at 573 K",
+        "- mp-736: in the training set of 'conductivity', by its identifier",
+    ):
+        assert said in result.stdout
+    lines = {(one["threshold_S_per_cm"], one["score"]): one for one in csv.DictReader(table.open())}
+    assert lines["1e-05", "free_volume"]["roc_auc"]
+    assert lines["0.0001", "composition"]["mae"]
+    assert json.loads(numbers.read_text())["n_crystals"] == 5
+
+
+def test_crystals_without_measurements_to_compare_with_are_refused(rows_file):
+    root = Path(__file__).parents[2]
+    arguments = ["evaluate", "--rows", str(rows_file), str(root / "workflows/example_crystals")]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, SettingsError)
+    assert "--conductivities" in result.exception.hint

@@ -31,9 +31,9 @@ from superionic.report.tables.evaluation import (
     WRITTEN_BY,
     columns_of,
     evaluation_csv,
-    evaluation_json,
     evaluation_markdown,
     headline_markdown,
+    numbers_json,
 )
 from superionic.report.tables.page import END, begin_mark, write_page
 
@@ -216,7 +216,7 @@ def test_the_whole_evaluation_and_its_page(tmp_path):
     page.write_text("no marks")
     with pytest.raises(SettingsError, match="no place"):
         write_page(page, "x", WRITTEN_BY)
-    assert "NaN" not in evaluation_json(found)
+    assert "NaN" not in numbers_json(found)
 
 
 def test_melted_crystals_stand_as_failures_beside_those_that_leave_them_out():
@@ -259,8 +259,8 @@ def test_rows_of_an_older_version_are_noted():
 def test_the_same_numbers_come_out_twice_and_in_any_order():
     rows = population(45)
     settings = EvaluationSettings(n_resamples=20)
-    first = evaluation_json(evaluate(rows, settings=settings))
-    assert evaluation_json(evaluate(rows[::-1], settings=settings)) == first
+    first = numbers_json(evaluate(rows, settings=settings))
+    assert numbers_json(evaluate(rows[::-1], settings=settings)) == first
 
 
 def test_reference_tables_are_read_and_wrong_ones_named(tmp_path):

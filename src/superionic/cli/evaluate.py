@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from superionic.cli.console import echo
-from superionic.cli.options import DatabaseURI, JsonFile
+from superionic.cli.options import CrystalPaths, DatabaseURI, JsonFile
 
 if TYPE_CHECKING:
     from superionic.evaluation.evaluate import EvaluationSettings
@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    paths: CrystalPaths = None,
+    measured: Annotated[
+        Path | None,
+        typer.Option(
+            "--conductivities",
+            exists=True,
+            dir_okay=False,
+            help="Your own measured conductivities, as CSV (material_id, conductivity_S_per_cm, "
+            "temperature_K): say how well every policy finds these, and nothing else. Name the "
+            "crystals, too, so that they are looked up as they were published.",
+        ),
+    ] = None,
     rows_file: Annotated[
         list[Path] | None,
         typer.Option(
@@ -127,10 +139,12 @@ def evaluate(
 ) -> None:
     """Say how well each descriptor, the network and the policies find conductors.
 
-    Against the labels of molecular dynamics, and against measured conductivities where they are
+    With --conductivities: against your own measurements, of crystals that were screened. Else
+    against the labels of molecular dynamics, and against measured conductivities where they are
     given; with bootstrap intervals, and the cost of each. Prints the scores that matter most; --csv
     and --json have all.
     """
+    from superionic.errors import SettingsError
     from superionic.evaluation.evaluate import EvaluationSettings
     from superionic.evaluation.evaluate import evaluate as evaluated
     from superionic.evaluation.readers import (
@@ -143,9 +157,9 @@ def evaluate(
     from superionic.report.tables.evaluation import (
         WRITTEN_BY,
         evaluation_csv,
-        evaluation_json,
         evaluation_markdown,
         headline_markdown,
+        numbers_json,
     )
     from superionic.report.tables.export import read_rows_file
     from superionic.report.tables.labels import read_data_sets
@@ -167,6 +181,26 @@ def evaluate(
         rows = query(mobile_species=mobile_species, potential=potential, database_uri=database)
     if held_out:
         rows = with_held_out(rows, read_held_out(held_out))
+    if measured is not None:
+        of_crystals = read_bond_valence(*bond_valence) if bond_valence else None
+        _measured(
+            rows,
+            measured,
+            paths or [],
+            of_crystals,
+            mobile_species,
+            potential,
+            conductivities,
+            resamples,
+            csv_file,
+            json_file,
+        )
+        return
+    if paths:
+        raise SettingsError(
+            "Crystals are compared with measurements only.",
+            hint="Name the table of measurements with --conductivities FILE.",
+        )
     known = read_data_sets(labels or [])
     if fit_calibrated is not None:
         names = [file.name for file in labels or []] or ["the rows' own labels"]
@@ -207,8 +241,57 @@ def evaluate(
         csv_file.write_text(evaluation_csv(found))
     to_stdout = json_file is not None and str(json_file) == "-"
     if json_file is not None and not to_stdout:
-        json_file.write_text(evaluation_json(found) + "\n")
-    echo(evaluation_json(found) if to_stdout else text)
+        json_file.write_text(numbers_json(found) + "\n")
+    echo(numbers_json(found) if to_stdout else text)
+
+
+def _measured(
+    rows: "list[ScreeningDocument]",
+    path: Path,
+    crystals: list[Path],
+    bond_valence: dict[str, dict[int, float]] | None,
+    mobile_species: str | None,
+    potential: str | None,
+    thresholds: list[float] | None,
+    n_resamples: int,
+    csv_file: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Say what scores are worth on a user's measurements."""
+    from superionic.errors import InputError
+    from superionic.evaluation.measured import evaluate_measured, read_measured
+    from superionic.report.tables.evaluation import numbers_json
+    from superionic.report.tables.measured import measured_csv, measured_markdown
+    from superionic.structures.readers import read_candidates
+
+    samples, left_out = read_measured(path)
+    formulas, unreadable = {}, {}
+    for one in read_candidates(crystals):
+        if isinstance(one, InputError):
+            unreadable[Path(one.material_id or "").stem] = (
+                f"the crystal cannot be read: {one.message}"
+            )
+        else:
+            formulas[one.material_id] = one.structure.composition.formula
+    found = evaluate_measured(
+        samples,
+        rows,
+        formulas=formulas,
+        bond_valence=bond_valence,
+        mobile_species=mobile_species,
+        potential=potential,
+        thresholds_S_per_cm=tuple(thresholds or (1e-5, 1e-4)),
+        n_resamples=n_resamples,
+        left_out=left_out,
+        unreadable=unreadable,
+    )
+    if csv_file is not None:
+        csv_file.write_text(measured_csv(found))
+    if json_file is not None and str(json_file) != "-":
+        json_file.write_text(numbers_json(found) + "\n")
+    named = " ".join(map(str, crystals)) or "CRYSTALS"
+    to_stdout = json_file is not None and str(json_file) == "-"
+    echo(numbers_json(found) if to_stdout else measured_markdown(found, named))
 
 
 def _fit(

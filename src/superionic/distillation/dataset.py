@@ -23,6 +23,7 @@ from torch import Tensor
 from superionic.errors import TrainingError
 from superionic.potentials.chgnet.neighbours import find_angles, find_pairs
 from superionic.potentials.chgnet.network import Bonds
+from superionic.structures.species import anion_family
 
 logger = logging.getLogger(__name__)
 
@@ -31,18 +32,6 @@ Part: TypeAlias = Literal["train", "validation", "test"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
 _UP_TO: Final = {"train": 0.8, "validation": 0.9, "test": 1.0}
-_ANIONS: Final = {
-    "H": "hydrides",
-    "N": "nitrides",
-    "O": "oxides",
-    "S": "sulphides",
-    "Se": "selenides",
-    "F": "fluorides",
-    "Cl": "chlorides",
-    "Br": "bromides",
-    "I": "iodides",
-}
-_ORDER: Final = ("O", "F", "S", "Cl", "N", "Se", "Br", "I", "H")
 
 
 @dataclass(frozen=True)
@@ -85,8 +74,7 @@ class Frame:
     @property
     def family(self) -> str:
         """Return its name by its first anion, oxygen before others."""
-        elements = set(self.system.split("-"))
-        return next((_ANIONS[one] for one in _ORDER if one in elements), "others")
+        return anion_family(self.system.split("-"))
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -267,10 +267,26 @@ def fit_conductivity(samples: Sequence[Sample], held_out: HeldOut, source: str) 
         temperature_K=300.0,
         level=LEVEL,
         models=[landscape, composition],
-        formulas=sorted({one.formula for one in samples}),
+        **training_set(samples),
         source=source,
         fitted_with=__version__,
     )
+
+
+def training_set(samples: Sequence[Sample]) -> dict[str, list[str]]:
+    """Return compositions and identifiers by which a sample is known again: theirs, and crystals'.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        All samples.
+    """
+    rows = [one.row for one in samples if one.row is not None]
+    formulas = {one.formula for one in samples} | {row.formula for row in rows}
+    return {
+        "formulas": sorted(formulas),
+        "material_ids": sorted({one.entry for one in samples} | {row.material_id for row in rows}),
+    }
 
 
 def measures_of(held_out: HeldOut, score: str, kind: str | None = None) -> dict[str, Any]:

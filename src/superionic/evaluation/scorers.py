@@ -8,8 +8,9 @@ from typing import Literal
 from superionic.errors import SettingsError
 from superionic.evaluation.fitting import FitSettings, held_out_scores
 from superionic.schemas.screening import ScreeningDocument
+from superionic.store.ranking.conductivity import Conductivity
 from superionic.store.ranking.features import FEATURES, HIGHEST_BARRIER_eV
-from superionic.store.ranking.policies import get_policy
+from superionic.store.ranking.policies import get_policy, policies
 
 Need = Literal["landscape", "network", "bond valence"]
 
@@ -36,6 +37,8 @@ class Scorer:
         What a material must have, so that tables compare scores on the same materials.
     scores : dict of str to float
         Higher speaks for a conductor.
+    unit : str
+        ``log10 S/cm`` where they are conductivities; empty of others.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Scorer:
     kind: str
     needs: Need
     scores: dict[str, float]
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,16 +177,7 @@ def scorers_of(
     found.append(Scorer("calibrated", calibrated, "policy", "landscape", probabilities))
     found.append(_policy("network", "network", "network", group))
     found += [_feature(name, "baseline", group) for name in _BASELINES]
-    for dimension in (1, 3):
-        values = {
-            name: -barriers[dimension]
-            for name, barriers in (bond_valence or {}).items()
-            if name in group.names
-        }
-        text = f"bond-valence barrier in {dimension}D (eV)"
-        found.append(
-            Scorer(f"bond_valence_{dimension}d_eV", text, "baseline", "bond valence", values)
-        )
+    found += _bond_valences(group, bond_valence)
     # A further name of a crystal has its scores.
     return [
         Scorer(
@@ -200,6 +195,53 @@ def scorers_of(
     ]
 
 
+def package_scorers(
+    group: Group,
+    model: Conductivity | None,
+    bond_valence: Mapping[str, Mapping[int, float]] | None = None,
+) -> list[Scorer]:
+    """Return the scores of a group by every policy of the package, and those of baselines.
+
+    Parameters
+    ----------
+    group : Group
+        Its rows.
+    model : Conductivity or None
+        Model of conductivities, for what the composition alone says.
+    bond_valence : mapping, optional
+        Bond-valence barriers in eV, by identifier and number of dimensions.
+    """
+    found = [_policy(name, "policy", "landscape", group) for name in policies()]
+    if model is not None:
+        alone = {
+            row.material_id: model.of_composition(row)
+            for row in group.rows
+            if model.lacks(row) is None
+        }
+        text = "composition alone, by boosted trees that were fitted on measurements"
+        found.append(Scorer("composition", text, "baseline", "landscape", alone, "log10 S/cm"))
+    found.append(_feature("volume_A3_per_atom", "baseline", group))
+    found += _bond_valences(group, bond_valence)
+    return [one for one in found if one.scores]
+
+
+def _bond_valences(
+    group: Group, bond_valence: Mapping[str, Mapping[int, float]] | None
+) -> list[Scorer]:
+    found = []
+    for dimension in (1, 3):
+        values = {
+            name: -barriers[dimension]
+            for name, barriers in (bond_valence or {}).items()
+            if name in group.names
+        }
+        text = f"bond-valence barrier in {dimension}D (eV)"
+        found.append(
+            Scorer(f"bond_valence_{dimension}d_eV", text, "baseline", "bond valence", values)
+        )
+    return found
+
+
 def _feature(name: str, kind: str, group: Group) -> Scorer:
     feature = FEATURES[name]
     pairs = [(row.material_id, feature.oriented(row)) for row in group.rows]
@@ -215,4 +257,5 @@ def _policy(name: str, kind: str, needs: Need, group: Group) -> Scorer:
         for place in policy.places(group.rows)
         if place.score is not None
     }
-    return Scorer(name, policy.summary, kind, needs, scores)
+    unit = "log10 S/cm" if name == "conductivity" else ""
+    return Scorer(name, policy.summary, kind, needs, scores, unit)

@@ -1,6 +1,7 @@
 """Names of ions and elements: what a user types and what a file holds."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pymatgen.core import Composition, DummySpecies, Element, Species
@@ -95,3 +96,29 @@ def element_composition(composition: Composition) -> Composition:
         symbol = element_symbol(species)
         amounts[symbol] = amounts.get(symbol, 0.0) + amount
     return Composition(amounts)
+
+
+_ANIONS = {
+    "O": "oxides",
+    "F": "fluorides",
+    "S": "sulphides",
+    "Cl": "chlorides",
+    "N": "nitrides",
+    "Se": "selenides",
+    "Br": "bromides",
+    "I": "iodides",
+    "H": "hydrides",
+}
+"""Families by anion; of several in a crystal the first decides."""
+
+
+def anion_family(elements: Iterable[str]) -> str:
+    """Return the family of a crystal by its first anion, oxygen before others.
+
+    Examples
+    --------
+    >>> anion_family(["Li", "P", "S", "Cl"]), anion_family(["Li", "As"])
+    ('sulphides', 'others')
+    """
+    own = set(elements)
+    return next((name for anion, name in _ANIONS.items() if anion in own), "others")

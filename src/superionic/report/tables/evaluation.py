@@ -10,6 +10,7 @@ from typing import Any
 
 from superionic.errors import SettingsError
 from superionic.evaluation.evaluate import Evaluation
+from superionic.evaluation.measured import MeasuredEvaluation
 from superionic.evaluation.tables import Cost, Line, Table
 from superionic.statistics import Interval
 
@@ -56,11 +57,11 @@ class Column:
             return "-"
         own = self._line(self.table, scorer)
         if own is not None:
-            return _interval(getattr(own.measures, measure))
+            return interval_text(getattr(own.measures, measure))
         other = self._line(self.with_network, scorer)
         if other is None:
             return "-"
-        found = _interval(getattr(other.measures, measure))
+        found = interval_text(getattr(other.measures, measure))
         same = other.measures.n == self.table.n
         return found if same else f"{found} (of {other.measures.n})"
 
@@ -151,7 +152,7 @@ def evaluation_csv(evaluation: Evaluation) -> str:
     return file.getvalue()
 
 
-def evaluation_json(evaluation: Evaluation) -> str:
+def numbers_json(evaluation: Evaluation | MeasuredEvaluation) -> str:
     """Return all numbers as JSON; what is not defined is null."""
     return json.dumps(_plain(asdict(evaluation)), indent=2, allow_nan=False)
 
@@ -196,7 +197,8 @@ def _costs(costs: Sequence[Cost]) -> str:
     return "\n".join(rows)
 
 
-def _interval(found: Interval | None) -> str:
+def interval_text(found: Interval | None) -> str:
+    """Return a measure with its interval, or a dash where it is not defined."""
     if found is None or not math.isfinite(found.value):
         return "-"
     if not (math.isfinite(found.low) and math.isfinite(found.high)):

@@ -8,7 +8,7 @@ import json
 import re
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache, lru_cache
 from importlib.resources import files
 from math import isfinite, log10, sqrt
@@ -26,6 +26,8 @@ _FRACTIONS = ("O", "S", "Se", "F", "Cl", "Br", "I", "N", "H", "P")
 _PROPERTIES = ("X", "mendeleev_no", "row", "atomic_mass", "atomic_radius", "group")
 _UNKNOWN = 2.0
 """Stands for a property that an element does not have in the table."""
+_SAME = 0.002
+"""Largest difference of an element's amounts in an atom, by which two compositions are the same."""
 STRUCTURE = ("log10_volume_per_atom", "log10_volume_per_ion", "log10_volume_per_framework_atom")
 DESCRIPTORS = (
     *("log10_fv_disconnected_2eV", "log10_free_volume_2eV_A3_per_ion"),
@@ -145,11 +147,13 @@ class Conductivity:
     models : list of TreeModel
         The one with most inputs first.
     formulas : list of str
-        Compositions of the training set.
+        Compositions of the training set: of its samples, and of the crystals that stand for them.
     source : str
         Where the measurements are from, with their licence.
     fitted_with : str
         Version of superionic.
+    material_ids : list of str
+        Identifiers of its samples and of the crystals that stand for them.
     """
 
     mobile_species: str
@@ -160,6 +164,7 @@ class Conductivity:
     formulas: list[str]
     source: str
     fitted_with: str
+    material_ids: list[str] = field(default_factory=list)
 
     def lacks(self, row: ScreeningDocument) -> str | None:
         """Return why there is no estimate for a row, or None if there is."""
@@ -175,12 +180,42 @@ class Conductivity:
         model = self._model_for(row)
         return self.around(row, model.estimate([known[name] for name in model.features]))
 
+    def of_composition(self, row: ScreeningDocument) -> float:
+        """Return what the composition of a row that lacks nothing says alone, in log10 of S/cm."""
+        model, known = self.models[-1], composition_inputs(row.formula, row.mobile_species)
+        return model.estimate([known[name] for name in model.features])
+
     def around(self, row: ScreeningDocument, value: float) -> ConductivityEstimate:
         """Return an estimate of a row with its interval; this takes no composition apart."""
         model = self._model_for(row)
         width = model.half_width(value)
         strange = sorted(set(row.elements or ()) - self._elements())
         return ConductivityEstimate(value, value - width, value + width, model.name, strange)
+
+    def knows(self, material_id: str, *formulas: str) -> str | None:
+        """Return by what a crystal is one of the training set, or None if it is none of them.
+
+        Parameters
+        ----------
+        material_id : str
+            Its identifier.
+        *formulas : str
+            Its compositions: as it was published, and as it was ordered. A crystal of the training
+            set under another name has its composition, so that none of them is missed.
+        """
+        if material_id in self.material_ids:
+            return "by its identifier"
+        known = _fractions_of(tuple(self.formulas))
+        for one in filter(None, map(_fractions, formulas)):
+            for other in known.get(tuple(one), ()):
+                if all(abs(other[name] - amount) <= _SAME for name, amount in one.items()):
+                    return "by its composition"
+        return None
+
+    def kin(self, chemical_system: str) -> bool:
+        """Return whether a training sample has the same elements."""
+        own = tuple(sorted(chemical_system.split("-")))
+        return own in _fractions_of(tuple(self.formulas))
 
     def _model_for(self, row: ScreeningDocument) -> TreeModel:
         known = _numbers_of(row).keys()
@@ -317,3 +352,22 @@ def _property(element: str, name: str) -> float:
 @cache
 def _elements_of(formulas: tuple[str, ...]) -> frozenset[str]:
     return frozenset(re.findall("[A-Z][a-z]?", " ".join(formulas)))
+
+
+def _fractions(formula: str) -> dict[str, float]:
+    """Return the amount of each element in an atom of a composition, in alphabetical order."""
+    from pymatgen.core import Composition
+
+    try:
+        amounts = Composition(formula).fractional_composition.get_el_amt_dict()
+    except (ValueError, ZeroDivisionError):
+        return {}
+    return dict(sorted(amounts.items()))
+
+
+@cache
+def _fractions_of(formulas: tuple[str, ...]) -> dict[tuple[str, ...], list[dict[str, float]]]:
+    found: dict[tuple[str, ...], list[dict[str, float]]] = {}
+    for one in map(_fractions, formulas):
+        found.setdefault(tuple(one), []).append(one)
+    return found
