@@ -213,11 +213,9 @@ def package_scorers(
     """
     found = [_policy(name, "policy", "landscape", group) for name in policies()]
     if model is not None:
-        alone = {
-            row.material_id: model.of_composition(row)
-            for row in group.rows
-            if model.lacks(row) is None
-        }
+        known = [row for row in group.rows if model.lacks(row) is None]
+        said = model.of_compositions(known) if known else []
+        alone = {row.material_id: value for row, value in zip(known, said, strict=True)}
         text = "composition alone, by boosted trees that were fitted on measurements"
         found.append(Scorer("composition", text, "baseline", "landscape", alone, "log10 S/cm"))
     found.append(_feature("volume_A3_per_atom", "baseline", group))

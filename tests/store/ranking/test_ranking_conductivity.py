@@ -1,5 +1,6 @@
 """The conductivity that is to be expected: its file, what it answers, and what it does not."""
 
+import numpy as np
 import pytest
 
 from superionic.errors import SettingsError
@@ -137,3 +138,29 @@ def test_inputs_of_a_composition_are_those_of_its_framework():
     assert composition_inputs("Li4O2", "Li") == pytest.approx(found)
     assert "xi" not in inputs_of(row())
     assert inputs_of(row(**LANDSCAPE))["xi"] == 0.5
+
+
+def test_many_rows_have_the_estimates_that_each_has_alone():
+    """The walk of the file's own trees, node by node, says the same to the last digit."""
+    model = load_conductivity()
+    formulas = ("Li3PS4", "Li6PS5Cl", "Li7La3Zr2O12", "LiTi2(PO4)3")
+    rows = []
+    for i, formula in enumerate(formulas * 5):
+        given = LANDSCAPE | {"mpe_eV": 0.1 * i, "barrier_3d_eV": 0.15 * i, "xi": 0.04 * i}
+        rows.append(row(f"m{i}", formula, **(given if i % 3 else {})))
+    many = model.estimates(rows)
+    assert len(set(many)) > 10
+    assert [model.estimate(one).log10_S_per_cm for one in rows] == many
+    for one, value in zip(rows, many, strict=True):
+        chosen = model.models[0 if one.xi is not None else 1]
+        known = inputs_of(one)
+        inputs = np.array([known[name] for name in chosen.features]).astype(np.float32)
+        total = 0.0
+        for tree in chosen.trees:
+            node = 0
+            while tree.feature[node] >= 0:
+                left = inputs[tree.feature[node]] <= tree.threshold[node]
+                node = (tree.left if left else tree.right)[node]
+            total += tree.value[node]
+        assert value == chosen.start + chosen.rate * total
+    assert model.estimates([]) == []

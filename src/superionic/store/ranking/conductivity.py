@@ -6,18 +6,22 @@ file; nothing of what fitted them is needed to apply them.
 
 import json
 import re
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
-from math import isfinite, log10, sqrt
+from math import isfinite, log10
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from superionic.errors import SettingsError
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.ranking.features import FEATURES
+
+FloatArray = NDArray[np.float64]
 
 CONDUCTIVITY_FILE = "conductivity.json"
 FORMAT = 1
@@ -26,6 +30,8 @@ _FRACTIONS = ("O", "S", "Se", "F", "Cl", "Br", "I", "N", "H", "P")
 _PROPERTIES = ("X", "mendeleev_no", "row", "atomic_mass", "atomic_radius", "group")
 _UNKNOWN = 2.0
 """Stands for a property that an element does not have in the table."""
+_AT_ONCE = 8192
+"""Rows that walk a tree together."""
 _SAME = 0.002
 """Largest difference of an element's amounts in an atom, by which two compositions are the same."""
 STRUCTURE = ("log10_volume_per_atom", "log10_volume_per_ion", "log10_volume_per_framework_atom")
@@ -60,13 +66,35 @@ class Tree:
     right: list[int]
     value: list[float]
 
-    def __call__(self, inputs: Sequence[float]) -> float:
-        """Return the value of the leaf that inputs end in."""
-        node = 0
-        while self.feature[node] >= 0:
-            goes_left = inputs[self.feature[node]] <= self.threshold[node]
-            node = (self.left if goes_left else self.right)[node]
-        return self.value[node]
+    def __call__(self, inputs: FloatArray) -> FloatArray:
+        """Return the values of the leaves that inputs, shape (n, k), end in."""
+        feature, threshold, below, value = self._nodes
+        node = np.zeros(len(inputs), dtype=np.intp)
+        rows = np.arange(len(inputs))
+        for _ in range(len(feature)):
+            asked = feature[node]
+            # A leaf has itself below it.
+            goes_left = inputs[rows, asked] <= threshold[node]
+            on = below[goes_left.astype(np.intp), node]
+            if np.array_equal(on, node):
+                break
+            node = on
+        return value[node]
+
+    @cached_property
+    def _nodes(self) -> tuple[NDArray[np.intp], FloatArray, NDArray[np.intp], FloatArray]:
+        feature = np.array(self.feature, dtype=np.intp)
+        own, is_leaf = np.arange(len(feature)), feature < 0
+        below = [
+            np.where(is_leaf, own, np.array(side, dtype=np.intp))
+            for side in (self.right, self.left)
+        ]
+        return (
+            np.where(is_leaf, 0, feature),
+            np.array(self.threshold, dtype=np.float64),
+            np.array(below, dtype=np.intp),
+            np.array(self.value, dtype=np.float64),
+        )
 
 
 @dataclass(frozen=True)
@@ -101,11 +129,23 @@ class TreeModel:
     n_rows: int
     cross_validation: dict[str, Any]
 
-    def estimate(self, inputs: Sequence[float]) -> float:
-        """Return the logarithm of the conductivity in S/cm."""
-        # Thresholds are of numbers in single precision.
-        single = struct.unpack(f"{len(inputs)}f", struct.pack(f"{len(inputs)}f", *inputs))
-        return self.start + self.rate * sum(tree(single) for tree in self.trees)
+    @cached_property
+    def needs(self) -> frozenset[str]:
+        """Its inputs beside those of the composition."""
+        return frozenset(self.features) & {*STRUCTURE, *DESCRIPTORS}
+
+    def estimates(self, inputs: FloatArray) -> FloatArray:
+        """Return the logarithm of the conductivity in S/cm for each row of inputs, shape (n, k)."""
+        found = np.empty(len(inputs))
+        for start in range(0, len(inputs), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            # Thresholds are of numbers in single precision.
+            single = inputs[part].astype(np.float32)
+            total = np.zeros(len(single))
+            for tree in self.trees:
+                total += tree(single)
+            found[part] = self.start + self.rate * total
+        return found
 
     def half_width(self, estimate: float) -> float:
         """Return half of the interval in decades."""
@@ -170,24 +210,42 @@ class Conductivity:
         """Return why there is no estimate for a row, or None if there is."""
         if row.mobile_species != self.mobile_species:
             return f"not known for {row.mobile_species}: fitted on {self.mobile_species} only"
-        if composition_inputs(row.formula or "", row.mobile_species):
+        if _framework(row.formula or "", row.mobile_species) is not None:
             return None
         return f"no composition that can be read ({row.formula})"
 
     def estimate(self, row: ScreeningDocument) -> ConductivityEstimate:
         """Return the estimate of a row that lacks nothing."""
-        known = inputs_of(row)
-        model = self._model_for(row)
-        return self.around(row, model.estimate([known[name] for name in model.features]))
+        return self.around(row, self.estimates([row])[0])
 
-    def of_composition(self, row: ScreeningDocument) -> float:
-        """Return what the composition of a row that lacks nothing says alone, in log10 of S/cm."""
-        model, known = self.models[-1], composition_inputs(row.formula, row.mobile_species)
-        return model.estimate([known[name] for name in model.features])
+    def estimates(self, rows: Sequence[ScreeningDocument]) -> list[float]:
+        """Return log10 of the conductivity in S/cm of rows that lack nothing, many at once."""
+        numbers = [_numbers_of(row) for row in rows]
+        of_model: dict[int, list[int]] = {}
+        for place, (row, known) in enumerate(zip(rows, numbers, strict=True)):
+            of_model.setdefault(self.models.index(self._model_for(row, known)), []).append(place)
+        found = np.empty(len(rows))
+        for index, places in of_model.items():
+            model = self.models[index]
+            of_formula = composition_table([rows[i].formula for i in places], self.mobile_species)
+            columns = [
+                of_formula[name]
+                if name in of_formula
+                else np.array([numbers[i][name] for i in places])
+                for name in model.features
+            ]
+            found[places] = model.estimates(np.column_stack(columns))
+        return [float(value) for value in found]
+
+    def of_compositions(self, rows: Sequence[ScreeningDocument]) -> list[float]:
+        """Return what compositions say alone, of rows that lack nothing, in log10 of S/cm."""
+        found = composition_table([row.formula for row in rows], self.mobile_species)
+        model = self.models[-1]
+        return model.estimates(np.column_stack([found[name] for name in model.features])).tolist()
 
     def around(self, row: ScreeningDocument, value: float) -> ConductivityEstimate:
         """Return an estimate of a row with its interval; this takes no composition apart."""
-        model = self._model_for(row)
+        model = self._model_for(row, _numbers_of(row))
         width = model.half_width(value)
         strange = sorted(set(row.elements or ()) - self._elements())
         return ConductivityEstimate(value, value - width, value + width, model.name, strange)
@@ -217,14 +275,12 @@ class Conductivity:
         own = tuple(sorted(chemical_system.split("-")))
         return own in _fractions_of(tuple(self.formulas))
 
-    def _model_for(self, row: ScreeningDocument) -> TreeModel:
-        known = _numbers_of(row).keys()
-        needed = {*STRUCTURE, *DESCRIPTORS}
+    def _model_for(self, row: ScreeningDocument, known: Mapping[str, float]) -> TreeModel:
         return next(
             model
             for model in self.models
             if (model.name == "composition" or row.potential == self.potential)
-            and all(name in known for name in model.features if name in needed)
+            and model.needs <= known.keys()
         )
 
     def _elements(self) -> frozenset[str]:
@@ -287,7 +343,7 @@ def estimate_conductivity(row: ScreeningDocument) -> ConductivityEstimate | None
 
 def inputs_of(row: ScreeningDocument) -> dict[str, float]:
     """Return what models may ask of a row, as far as it is known."""
-    return dict(composition_inputs(row.formula or "", row.mobile_species)) | _numbers_of(row)
+    return composition_inputs(row.formula or "", row.mobile_species) | _numbers_of(row)
 
 
 def _numbers_of(row: ScreeningDocument) -> dict[str, float]:
@@ -304,8 +360,7 @@ def _numbers_of(row: ScreeningDocument) -> dict[str, float]:
     return found
 
 
-@lru_cache(maxsize=4096)
-def composition_inputs(formula: str, mobile_species: str) -> Mapping[str, float]:
+def composition_inputs(formula: str, mobile_species: str) -> dict[str, float]:
     """Return numbers of a composition: fractions, and properties of the framework's elements.
 
     Empty where the formula cannot be read, or has no framework.
@@ -317,28 +372,75 @@ def composition_inputs(formula: str, mobile_species: str) -> Mapping[str, float]
     mobile_species : str
         Element symbol of the mobile ion.
     """
-    from pymatgen.core import Composition
+    if _framework(formula, mobile_species) is None:
+        return {}
+    found = composition_table([formula], mobile_species)
+    return {name: float(values[0]) for name, values in found.items()}
 
-    try:
-        amounts = Composition(formula).fractional_composition.get_el_amt_dict()
-        mobile = amounts.pop(mobile_species, 0.0)
-        rest = {name: amount / (1 - mobile) for name, amount in amounts.items()}
-        values = {p: [_property(name, p) for name in rest] for p in _PROPERTIES}
-    except (ValueError, ZeroDivisionError):
-        return {}
-    if not rest:
-        return {}
-    found = {"mobile_fraction_of_formula": mobile, "n_framework_elements": float(len(rest))}
-    found |= {f"fraction_{name}": rest.get(name, 0.0) for name in _FRACTIONS}
-    found["norm_of_fractions"] = sqrt(sum(amount**2 for amount in rest.values()))
-    for name, of_elements in values.items():
-        mean = sum(a * v for a, v in zip(rest.values(), of_elements, strict=True))
-        spread = sum(a * abs(v - mean) for a, v in zip(rest.values(), of_elements, strict=True))
-        found |= {f"mean_{name}": mean, f"spread_{name}": spread}
-        found |= {f"least_{name}": min(of_elements), f"most_{name}": max(of_elements)}
+
+def composition_table(formulas: Sequence[str], mobile_species: str) -> dict[str, FloatArray]:
+    """Return the numbers of :func:`composition_inputs` of many compositions, by their names.
+
+    Parameters
+    ----------
+    formulas : sequence of str
+        That can be read, and have a framework.
+    mobile_species : str
+        Element symbol of the mobile ion.
+    """
+    parts = [part for one in formulas if (part := _framework(one, mobile_species)) is not None]
+    assert len(parts) == len(formulas)
+    sizes = np.array([len(part.elements) for part in parts])
+    shape = (len(parts), int(sizes.max(initial=1)))
+    is_there = np.arange(shape[1]) < sizes[:, None]
+    elements = sorted({name for part in parts for name in part.elements})
+    place = {name: i for i, name in enumerate(elements)}
+    amount, element = np.zeros(shape), np.zeros(shape, dtype=np.intp)
+    amount[is_there] = [one for part in parts for one in part.amounts]
+    element[is_there] = [place[name] for part in parts for name in part.elements]
+    found = {
+        "mobile_fraction_of_formula": np.array([part.mobile for part in parts]),
+        "n_framework_elements": sizes.astype(np.float64),
+    }
+    for name in _FRACTIONS:
+        own = is_there & (element == place.get(name, -1))
+        found[f"fraction_{name}"] = np.sum(amount, axis=1, where=own)
+    found["norm_of_fractions"] = np.sqrt(np.sum(amount**2, axis=1))
+    for name in _PROPERTIES:
+        values = np.array([_property(one, name) for one in elements])[element]
+        mean = np.sum(amount * values, axis=1)
+        found[f"mean_{name}"] = mean
+        found[f"spread_{name}"] = np.sum(amount * np.abs(values - mean[:, None]), axis=1)
+        found[f"least_{name}"] = np.min(values, axis=1, where=is_there, initial=np.inf)
+        found[f"most_{name}"] = np.max(values, axis=1, where=is_there, initial=-np.inf)
     return found
 
 
+class _Framework(NamedTuple):
+    """A composition without its mobile ion, and how much of an atom that is."""
+
+    mobile: float
+    elements: tuple[str, ...]
+    amounts: tuple[float, ...]
+
+
+@lru_cache(maxsize=2**17)
+def _framework(formula: str, mobile_species: str) -> _Framework | None:
+    """Return the framework of a composition; None where it cannot be read, or has none."""
+    from pymatgen.core import Composition
+
+    try:
+        amounts = Composition(formula).get_el_amt_dict()
+    except ValueError:
+        return None
+    total, own = sum(amounts.values()), amounts.pop(mobile_species, 0.0)
+    rest = total - own
+    if not amounts or rest <= 0:
+        return None
+    return _Framework(own / total, tuple(amounts), tuple(a / rest for a in amounts.values()))
+
+
+@cache
 def _property(element: str, name: str) -> float:
     from pymatgen.core import Element
 

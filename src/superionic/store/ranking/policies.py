@@ -84,8 +84,9 @@ class Policy(ABC):
 
     def places(self, rows: Sequence[Row]) -> list[Place]:
         """Return the rows in order, with their ranks."""
-        lacking = [(row, reason) for row in rows if (reason := self.lacks(row)) is not None]
-        complete = [row for row in rows if self.lacks(row) is None]
+        reasons = [(row, self.lacks(row)) for row in rows]
+        lacking = [(row, reason) for row, reason in reasons if reason is not None]
+        complete = [row for row, reason in reasons if reason is None]
         sign = 1.0 if self.lower_is_better else -1.0
         pairs = list(zip(complete, self.scores(complete), strict=True))
         pairs.sort(key=lambda p: (sign * p[1], self.tie_break(p[0]), p[0].material_id))
@@ -331,7 +332,7 @@ class ConductivityPolicy(Policy):
         """Return logarithms of conductivities."""
         model = self.load()
         assert model is not None or not rows
-        return [] if model is None else [model.estimate(row).log10_S_per_cm for row in rows]
+        return [] if model is None else model.estimates(rows)
 
 
 @cache
