@@ -36,6 +36,8 @@ from superionic.report.tables.evaluation import (
     numbers_json,
 )
 from superionic.report.tables.page import END, begin_mark, write_page
+from superionic.statistics import bootstrap_interval, roc_auc
+from superionic.structures.species import anion_family
 
 
 def test_labels_say_what_their_verdicts_allow():
@@ -310,3 +312,32 @@ def test_held_out_predictions_go_before_those_of_rows(tmp_path):
     fold.write_text("[]")
     with pytest.raises(SettingsError, match="no result of a fold"):
         read_held_out([fold])
+
+
+def test_the_headline_has_intervals_by_family_of_anions_too():
+    found = evaluate(population(60), settings=EvaluationSettings(n_resamples=200))
+    table = next(one for one in found.tables if one.lines and "bounds" in one.task)
+    line = next(one for one in table.lines if one.scorer == "free_volume")
+    by_family = line.roc_auc_by_family
+    assert by_family.value == line.measures.roc_auc.value
+    rows = {row.material_id: row for row in population(60)}
+    scores = {one.name: one.scores for one in scorers_of(group_of(list(rows.values())), {})}
+    truths = {
+        name: truth.exceeds(math.log10(table.threshold))
+        for name, truth in labels_of_rows(rows.values(), by_bounds=True).items()
+    }
+    names = [name for name in sorted(truths) if truths[name] is not None]
+    families = [anion_family(rows[name].elements) for name in names]
+    assert set(families) == {"oxides", "sulphides"}
+    expected = bootstrap_interval(
+        roc_auc,
+        [[truths[n] for n in names], [scores["free_volume"][n] for n in names]],
+        200,
+        groups=families,
+    )
+    assert (by_family.low, by_family.high) == pytest.approx((expected.low, expected.high))
+    text = evaluation_markdown(found)
+    place = text.index("families of anions")
+    assert f"{by_family.value:.2f} [{by_family.low:.2f}, {by_family.high:.2f}]" in text[place:]
+    cells = list(csv.DictReader(StringIO(evaluation_csv(found))))
+    assert f"{by_family.low:.3f}" in {one["roc_auc_by_family_low"] for one in cells}

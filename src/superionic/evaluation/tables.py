@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from math import log10
 from statistics import mean, median
 
+from superionic.evaluation import resampling
 from superionic.evaluation.measures import Measures, measure
 from superionic.evaluation.scorers import Group, Need, Scorer
 from superionic.evaluation.truth import Truth
 from superionic.schemas.label import LabelRow
+from superionic.statistics import Interval
+from superionic.structures.species import anion_family
 
 SETS: tuple[tuple[str, frozenset[Need]], ...] = (
     ("with a landscape", frozenset({"landscape"})),
@@ -43,12 +46,23 @@ class Task:
 
 @dataclass(frozen=True)
 class Line:
-    """One score in a table."""
+    """One score in a table.
+
+    Parameters
+    ----------
+    scorer, text, kind : str
+        The score.
+    measures : Measures
+        With intervals from a bootstrap over chemical systems.
+    roc_auc_by_family : Interval
+        The first of them, from a bootstrap over families of anions.
+    """
 
     scorer: str
     text: str
     kind: str
     measures: Measures
+    roc_auc_by_family: Interval
 
 
 @dataclass(frozen=True)
@@ -207,16 +221,22 @@ def _table(
     )
     if not 0 < table.n_positive < table.n:
         return table
+    families = [anion_family(systems[name].split("-")) for name in decided]
+    drawn = resampling.draw_counts(families, n_resamples, seed)
     for scorer in scorers:
+        scores = [scorer.scores[name] for name in decided]
         measures = measure(
             positive,
-            [scorer.scores[name] for name in decided],
+            scores,
             [task.truths[name].value for name in decided],
             [systems[name] for name in decided],
             n_resamples=n_resamples,
             seed=seed,
         )
-        table.lines.append(Line(scorer.name, scorer.text, scorer.kind, measures))
+        by_family = resampling.interval(
+            measures.roc_auc.value, resampling.roc_auc(positive, scores, drawn)
+        )
+        table.lines.append(Line(scorer.name, scorer.text, scorer.kind, measures, by_family))
     return table
 
 

@@ -57,11 +57,11 @@ class Column:
             return "-"
         own = self._line(self.table, scorer)
         if own is not None:
-            return interval_text(getattr(own.measures, measure))
+            return interval_text(_of(own, measure))
         other = self._line(self.with_network, scorer)
         if other is None:
             return "-"
-        found = interval_text(getattr(other.measures, measure))
+        found = interval_text(_of(other, measure))
         same = other.measures.n == self.table.n
         return found if same else f"{found} (of {other.measures.n})"
 
@@ -101,6 +101,8 @@ def evaluation_markdown(evaluation: Evaluation) -> str:
     ]
     if columns:
         parts += ["**ROC-AUC**", _short(columns, "roc_auc")]
+        parts.append("**The same, with intervals from a bootstrap over families of anions**")
+        parts.append(_short(_headline(columns), "roc_auc_by_family"))
         parts += ["**Conductors among the first ten**", _short(columns, "precision_first_10")]
         legend = {line.scorer: line.text for line in _lines(columns)}
         parts.append("\n".join(f"- `{name}`: {text}" for name, text in legend.items()))
@@ -118,19 +120,24 @@ def headline_markdown(evaluation: Evaluation) -> str:
         When no label says which materials conduct.
     """
     columns = [column for column in columns_of(evaluation) if column.table.lines]
-    supported = [column for column in columns if "by bounds" in column.table.short]
-    shown = supported or [one for one in columns if one.table.short.startswith("dynamics")]
-    if not shown:
+    shown = _headline(columns)
+    if all(column.table.short == "measured" for column in shown):
         raise SettingsError(
             "There is no table of labels for a headline.",
             hint="Give rows with labels, or --labels; conductors and others must be among them.",
         )
-    shown += [column for column in columns if column.table.short == "measured"]
     text = f"{evaluation.mobile_species}, {evaluation.potential}."
     costs = "; ".join(f"{cost.name} {cost.core_s_median:.3g}" for cost in evaluation.costs[:3])
     if costs:
         text += f" Core-seconds of a material, median: {costs}."
     return f"{_short(shown, 'roc_auc')}\n\n{text}"
+
+
+def _headline(columns: Sequence[Column]) -> list[Column]:
+    """Return the questions that matter most."""
+    supported = [column for column in columns if "by bounds" in column.table.short]
+    dynamics = supported or [one for one in columns if one.table.short.startswith("dynamics")]
+    return dynamics + [column for column in columns if column.table.short == "measured"]
 
 
 def evaluation_csv(evaluation: Evaluation) -> str:
@@ -139,13 +146,15 @@ def evaluation_csv(evaluation: Evaluation) -> str:
     head = ["task", "threshold", "unit", "materials", "n", "n_above", "n_open", "score", "kind"]
     file = StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*head, "n_spearman", *names])
+    by_family = ("roc_auc_by_family_low", "roc_auc_by_family_high")
+    writer.writerow([*head, "n_spearman", *names, *by_family])
     for table in evaluation.tables:
         of_table = [table.task, f"{table.threshold:g}", table.unit, table.materials]
         counts = [table.n, table.n_positive, table.n_open]
         for line in table.lines:
             found = [getattr(line.measures, name) for name in _MEASURES]
             numbers = [x for one in found for x in (one.value, one.low, one.high)]
+            numbers += [line.roc_auc_by_family.low, line.roc_auc_by_family.high]
             cells = [f"{x:.3f}" if math.isfinite(x) else "" for x in numbers]
             of_line = [line.scorer, line.kind, line.measures.n_values]
             writer.writerow([*of_table, *counts, *of_line, *cells])
@@ -181,6 +190,12 @@ def _short(columns: Sequence[Column], measure: str) -> str:
         cells = " | ".join(column.cell(line.scorer, measure) for column in columns)
         rows.append(f"| {name} | {cells} |")
     return "\n".join(rows)
+
+
+def _of(line: Line, measure: str) -> Interval:
+    own = line.roc_auc_by_family
+    found: Interval = own if measure == "roc_auc_by_family" else getattr(line.measures, measure)
+    return found
 
 
 def _costs(costs: Sequence[Cost]) -> str:

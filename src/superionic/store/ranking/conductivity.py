@@ -66,7 +66,7 @@ class Tree:
     right: list[int]
     value: list[float]
 
-    def __call__(self, inputs: FloatArray) -> FloatArray:
+    def __call__(self, inputs: NDArray[np.floating[Any]]) -> FloatArray:
         """Return the values of the leaves that inputs, shape (n, k), end in."""
         feature, threshold, below, value = self._nodes
         node = np.zeros(len(inputs), dtype=np.intp)
