@@ -228,8 +228,15 @@ def test_of_a_crystal_with_two_mobile_ions_the_row_of_the_ion_counts():
     assert evaluate_measured(asked, [*rows, *both], n_resamples=10).n_crystals == 25
     found = evaluate_measured(asked, [*rows, *both], mobile_species="Na", n_resamples=10)
     assert (found.n_crystals, len(found.lacking)) == (1, 24)
-    # The model of lithium says nothing of sodium.
-    assert "conductivity" not in {line.scorer for line in found.lines}
+    # The model of lithium says nothing of sodium, and has learned nothing of it.
+    assert not {"conductivity", "composition"} & {line.scorer for line in found.lines}
+    learned = [one.model_copy(update={"formula": "Li6PS5Cl"}) for one in both]
+    found = evaluate_measured(asked, [*rows, *learned], mobile_species="Na", n_resamples=10)
+    assert (found.n_crystals, found.learned) == (1, [])
+    assert "coverage (of" not in measured_markdown(found)
+    assert [one.material_id for one in evaluate_measured(asked, [*rows, *learned]).learned] == [
+        "both"
+    ]
 
 
 def test_nothing_left_is_said_and_not_a_table():

@@ -251,6 +251,8 @@ def evaluate_measured(
     """
     group = group_of(rows, mobile_species, potential)
     model = load_conductivity() if model is None else model
+    if model is not None and model.mobile_species != group.mobile_species:
+        model = None  # it says nothing of them, and has learned none
     # A crystal that has several names is one crystal.
     of_name = {row.material_id: row for row in group.rows}
     same = [

@@ -29,11 +29,13 @@ def measured_markdown(found: MeasuredEvaluation, crystals: str = "CRYSTALS") -> 
     ]
     if found.n_crystals:
         parts.append(_table(found))
-        parts.append(
-            "In brackets: 95 % intervals, from a bootstrap that draws chemical systems. MAE "
-            f"(decades), R2 and coverage (of intervals made for {found.level:.0%}) are of scores "
-            "that are conductivities."
-        )
+        text = "In brackets: 95 % intervals, from a bootstrap that draws chemical systems."
+        if found.level:
+            text += (
+                f" MAE (decades), R2 and coverage (of intervals made for {found.level:.0%}) are of "
+                "scores that are conductivities."
+            )
+        parts.append(text)
     else:
         parts.append("No crystal is left, so there is no table.")
     compute = (
