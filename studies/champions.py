@@ -1,8 +1,11 @@
-"""Well measured conductors and poor conductors of lithium, and where each stands by each policy.
+"""Well measured conductors and poor conductors, and where each stands by each policy.
 
-The list is a rule over OBELiX's training part: one crystal for each composition that has a
-landscape, conductors of 1e-5 S/cm and more, and poor ones of 1e-7 S/cm and less. These landscapes
-were known before the rule was made: it is a summary, no test of anything.
+For lithium the list is a rule over OBELiX's training part: one crystal for each composition that
+has a landscape, conductors of 1e-5 S/cm and more, and poor ones of 1e-7 S/cm and less. Most of
+these landscapes were known before the rule was made: it is a summary, no test of anything. For
+other ions it was entered by hand: phases whose conductivity, or bound, at a temperature at which
+they exist is textbook knowledge, among crystals of ``workflows/other_ions``; what has no number
+that we are sure of is not in it.
 
     python -m studies.champions DIR/data
 """
@@ -30,18 +33,24 @@ COLUMNS = (
 
 
 def ranked_rows() -> list[ScreeningDocument]:
-    """Return the rows of both published sets, one for each crystal."""
-    found: dict[str, ScreeningDocument] = {}
-    for name in ("screening_1000K", "screening_obelix"):
+    """Return the rows of the published sets, one for each crystal and mobile ion."""
+    found: dict[tuple[str, str], ScreeningDocument] = {}
+    for name in ("screening_1000K", "screening_obelix", "screening_champions"):
         for row in read_rows_file(ROOT / "datasets" / f"{name}.jsonl"):
             if row.xi is not None and row.duplicate_of is None:
-                found[row.material_id] = row
+                found[row.material_id, row.mobile_species] = row
     return list(found.values())
+
+
+def by_hand() -> list[dict[str, str]]:
+    """Return the lines of the list that no rule gives."""
+    with LIST.open(newline="") as stream:
+        return [line for line in csv.DictReader(stream) if line["mobile_species"] != "Li"]
 
 
 def champions(data: Path, rows: Sequence[ScreeningDocument]) -> list[dict[str, str]]:
     """Return the list that the rule gives, conductors first, the best of each first."""
-    names = {row.material_id: row for row in rows}
+    names = {row.material_id: row for row in rows if row.mobile_species == "Li"}
     file = data / "labels_obelix_conductivity.csv"
     measured = [*read_obelix(file), *read_matches(data / "labels_obelix_to_mp_match.csv")]
     known = [one for one in measured if one.material_id in names]
@@ -74,30 +83,56 @@ def champions(data: Path, rows: Sequence[ScreeningDocument]) -> list[dict[str, s
 
 
 def table(listed: Sequence[dict[str, str]], rows: Sequence[ScreeningDocument]) -> str:
-    """Return where the listed crystals stand among all rows, by each policy, as Markdown."""
-    roles = {line["material_id"]: line["role"] for line in listed}
-    percent: dict[str, dict[str, float]] = {}
-    for name, policy in policies().items():
-        places = [one for one in policy.places(rows) if one.score is not None]
-        percent[name] = {
-            one.row.material_id: 100 * (len(places) - one.rank) / (len(places) - 1)
-            for one in places
-        }
+    """Return where the listed crystals stand among those of their ion, by each policy."""
+    lithium = [row for row in rows if row.mobile_species == "Li"]
+    percent = percentiles(lithium)
     text = [
-        f"Among {len(rows)} lithium crystals. Percentile: percentage of the others that stand "
+        f"Among {len(lithium)} lithium crystals. Percentile: percentage of the others that stand "
         "below. `conductivity` has learned these measurements, `network` the dynamics of some.",
         "",
         "| | crystals | " + " | ".join(f"`{name}`" for name in percent) + " |",
         "| --- | --- |" + " --- |" * len(percent),
     ]
+    of_lithium = [line for line in listed if line["mobile_species"] == "Li"]
     for role in ("conductor", "poor"):
-        own = [name for name, found in roles.items() if found == role]
+        own = [line["material_id"] for line in of_lithium if line["role"] == role]
         cells = [f"{median(found[n] for n in own if n in found):.0f}" for found in percent.values()]
         text.append(f"| {role}, median | {len(own)} | {' | '.join(cells)} |")
+    text += ["", *_lines(of_lithium, percent)]
+    others = [line["role"] for line in listed if line["mobile_species"] != "Li"]
     text += [
         "",
-        "| formula | id | role | S/cm | " + " | ".join(f"`{name}`" for name in percent) + " |",
-        "| --- | --- | --- | --- |" + " --- |" * len(percent),
+        f"Other ions: {others.count('conductor')} conductors and {others.count('poor')} poor ones, "
+        "entered by hand, with literature coordinates. Percentiles among so few crystals are "
+        "coarse. The policies `conductivity` and `network` know lithium only.",
+    ]
+    for ion in dict.fromkeys(line["mobile_species"] for line in listed):
+        if ion != "Li":
+            own_rows = [row for row in rows if row.mobile_species == ion]
+            own_lines = [line for line in listed if line["mobile_species"] == ion]
+            text += ["", f"Among {len(own_rows)} crystals of {ion}:", ""]
+            text += _lines(own_lines, percentiles(own_rows))
+    return "\n".join(text) + "\n"
+
+
+def percentiles(rows: Sequence[ScreeningDocument]) -> dict[str, dict[str, float]]:
+    """Return for each policy the percentile of each row that it ranks, by identifier."""
+    found: dict[str, dict[str, float]] = {}
+    for name, policy in policies().items():
+        places = [one for one in policy.places(rows) if one.score is not None]
+        if len(places) > 1:
+            found[name] = {
+                one.row.material_id: 100 * (len(places) - one.rank) / (len(places) - 1)
+                for one in places
+            }
+    return found
+
+
+def _lines(listed: Sequence[dict[str, str]], percent: dict[str, dict[str, float]]) -> list[str]:
+    names = " | ".join(f"`{name}`" for name in percent)
+    text = [
+        f"| formula | id | role | S/cm | K | {names} |",
+        "| --- | --- | --- | --- | --- |" + " --- |" * len(percent),
     ]
     for line in listed:
         cells = [
@@ -107,9 +142,9 @@ def table(listed: Sequence[dict[str, str]], rows: Sequence[ScreeningDocument]) -
         bound = "< " if line["is_upper_bound"] == "True" else ""
         text.append(
             f"| {line['formula']} | {line['material_id']} | {line['role']} | {bound}"
-            f"{line['conductivity_S_per_cm']} | {' | '.join(cells)} |"
+            f"{line['conductivity_S_per_cm']} | {line['temperature_K']} | {' | '.join(cells)} |"
         )
-    return "\n".join(text) + "\n"
+    return text
 
 
 def main() -> None:
@@ -117,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder of the reference tables")
     rows = ranked_rows()
-    listed = champions(parser.parse_args().data, rows)
+    listed = [*champions(parser.parse_args().data, rows), *by_hand()]
     with LIST.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
