@@ -13,9 +13,11 @@ from superionic.evaluation.conductivity import (
     conductivity_csv,
     fit_conductivity,
     held_out_conductivities,
+    lines_of,
     measures_of,
     read_samples,
 )
+from superionic.evaluation.scorers import group_of, package_scorers
 from superionic.evaluation.truth import Measurement
 
 
@@ -61,11 +63,25 @@ def test_what_inner_folds_choose_is_judged_on_systems_that_nothing_saw():
     model = fit_conductivity(all_samples, found, "made up")
     assert [one.name for one in model.models] == ["landscape", "composition"]
     assert [one.n_rows for one in model.models] == [36, 48]
+    # Its training samples are known again.
+    assert model.knows(all_samples[1].row.material_id) == "by its identifier"
+    assert model.knows("another name", all_samples[0].formula) == "by its composition"
     crystal = all_samples[1].row
     value = model.estimate(crystal)
     assert value.low < value.log10_S_per_cm < value.high
     # The file says what scikit-learn's trees say.
     assert value.log10_S_per_cm == pytest.approx(all_samples[1].log10_S_per_cm, abs=2)
+
+
+def test_lines_through_single_numbers_are_those_of_the_measurements():
+    all_samples = samples()
+    rows = [one.row for one in all_samples if one.row is not None]
+    found = lines_of(all_samples, package_scorers(group_of(rows), None))
+    assert not {"free_volume", "consensus", "conductivity"} & set(found)
+    # log10 of S/cm is -2 - 8 E and noise of 0.3; the score of a barrier is its negative.
+    start, slope = found["barrier"]
+    assert start == pytest.approx(-2, abs=1.5)
+    assert 4 < slope < 9
 
 
 def test_bounds_are_covered_by_intervals_that_reach_below_them():

@@ -83,6 +83,12 @@ def test_every_policy_and_baseline_is_measured_on_the_same_crystals():
     assert line.coverage.value == pytest.approx(np.mean(inside))
     assert line.coverage.low <= line.coverage.value <= line.coverage.high
     assert of(found, "composition").mae.value != line.mae.value
+    # A number that is no conductivity becomes one by the line of the training set.
+    start, slope = model.lines["volume_A3_per_atom"]
+    by_line = of(found, "volume_A3_per_atom")
+    assert by_line.mae.value == pytest.approx(np.mean(np.abs(start + slope * 15.0 - y)))
+    assert by_line.coverage is None
+    assert {one.scorer for one in found.lines if one.mae is None} == {"free_volume", "consensus"}
     text = measured_markdown(found)
     assert f"| `free_volume` | 24 ({ours.n_above[1e-5]}, {ours.n_above[1e-4]}) |" in text
     assert len(measured_csv(found).splitlines()) == 1 + 2 * len(names)
@@ -233,7 +239,7 @@ def test_of_a_crystal_with_two_mobile_ions_the_row_of_the_ion_counts():
     learned = [one.model_copy(update={"formula": "Li6PS5Cl"}) for one in both]
     found = evaluate_measured(asked, [*rows, *learned], mobile_species="Na", n_resamples=10)
     assert (found.n_crystals, found.learned) == (1, [])
-    assert "coverage (of" not in measured_markdown(found)
+    assert "Coverage" not in measured_markdown(found)
     assert [one.material_id for one in evaluate_measured(asked, [*rows, *learned]).learned] == [
         "both"
     ]

@@ -10,6 +10,7 @@ from superionic.cli.options import CrystalPaths, DatabaseURI, JsonFile
 
 if TYPE_CHECKING:
     from superionic.evaluation.evaluate import EvaluationSettings
+    from superionic.evaluation.scorers import Group
     from superionic.evaluation.truth import Measurement
     from superionic.schemas.label import LabelRow
     from superionic.schemas.screening import ScreeningDocument
@@ -213,7 +214,7 @@ def evaluate(
     if fit_conductivity is not None:
         barriers = read_bond_valence(*bond_valence) if bond_valence else None
         table = _fit_conductivities(
-            group_of(rows, mobile_species, potential).rows,
+            group_of(rows, mobile_species, potential),
             obelix,
             measurements,
             barriers,
@@ -334,27 +335,31 @@ def _fit(
 
 
 def _fit_conductivities(
-    rows: "list[ScreeningDocument]",
+    group: "Group",
     obelix: Path | None,
     measurements: "list[Measurement]",
     bond_valence: dict[str, dict[int, float]] | None,
     path: Path,
 ) -> str:
     """Fit the model of conductivities, write it, and return what nested folds say of it."""
+    from dataclasses import replace
+
     from superionic.errors import SettingsError
     from superionic.evaluation.conductivity import (
         conductivity_csv,
         held_out_conductivities,
+        lines_of,
         read_samples,
     )
     from superionic.evaluation.conductivity import fit_conductivity as fitted
+    from superionic.evaluation.scorers import package_scorers
     from superionic.store.ranking.conductivity import conductivity_path, load_conductivity
 
     if obelix is None:
         raise SettingsError(
             "There are no measured conductivities to fit on.", hint="Name them with --obelix FILE."
         )
-    samples = read_samples(obelix, rows, measurements)
+    samples = read_samples(obelix, group.rows, measurements)
     by_group = {
         "chemical system": held_out_conductivities(samples, lambda one: one.system, bond_valence),
         "family": held_out_conductivities(samples, lambda one: one.family, bond_valence),
@@ -364,6 +369,7 @@ def _fit_conductivities(
         by_group["chemical system"],
         "OBELiX, training part (F. Therrien et al., arXiv:2502.14234), CC BY 4.0",
     )
+    model = replace(model, lines=lines_of(samples, package_scorers(group, None, bond_valence)))
     target = conductivity_path() if str(path) == "package" else path
     target.write_text(model.to_json() + "\n")
     load_conductivity.cache_clear()

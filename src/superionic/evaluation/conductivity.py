@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from superionic import __version__
 from superionic.errors import SettingsError
 from superionic.evaluation.fitting import fold_of_each
+from superionic.evaluation.scorers import Scorer
 from superionic.evaluation.truth import Measurement, one_crystal_each
 from superionic.schemas.screening import ScreeningDocument
 from superionic.statistics import roc_auc, spearman
@@ -27,6 +28,7 @@ from superionic.store.ranking.conductivity import (
     inputs_of,
 )
 from superionic.store.ranking.features import FEATURES
+from superionic.store.ranking.policies import policies
 
 FloatArray = NDArray[np.float64]
 
@@ -261,19 +263,49 @@ def fit_conductivity(samples: Sequence[Sample], held_out: HeldOut, source: str) 
     )
     row = asked[0].row
     assert row is not None
+    formulas, material_ids = training_set(samples)
     return Conductivity(
         mobile_species=row.mobile_species,
         potential=row.potential,
         temperature_K=300.0,
         level=LEVEL,
         models=[landscape, composition],
-        **training_set(samples),
+        formulas=formulas,
+        material_ids=material_ids,
         source=source,
         fitted_with=__version__,
     )
 
 
-def training_set(samples: Sequence[Sample]) -> dict[str, list[str]]:
+def lines_of(samples: Sequence[Sample], scorers: Sequence[Scorer]) -> dict[str, list[float]]:
+    """Return intercept and slope of a line through the measurements, for each score.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Those with a crystal count.
+    scorers : sequence of Scorer
+        Scores; conductivities need no line, and what depends on the other rows has none.
+    """
+    relative = {name for name, policy in policies().items() if policy.is_relative}
+    found = {}
+    for one in scorers:
+        if one.unit or one.name in relative:
+            continue
+        pairs = [
+            (one.scores[sample.row.material_id], sample.log10_S_per_cm)
+            for sample in samples
+            if sample.row is not None and sample.row.material_id in one.scores
+        ]
+        if len(pairs) > 2:
+            x, y = np.array(pairs).T
+            predict = _fit("ridge", x[:, None], y)
+            start, end = predict(np.array([[0.0], [1.0]]))
+            found[one.name] = [round(float(start), 6), round(float(end - start), 6)]
+    return found
+
+
+def training_set(samples: Sequence[Sample]) -> tuple[list[str], list[str]]:
     """Return compositions and identifiers by which a sample is known again: theirs, and crystals'.
 
     Parameters
@@ -283,10 +315,8 @@ def training_set(samples: Sequence[Sample]) -> dict[str, list[str]]:
     """
     rows = [one.row for one in samples if one.row is not None]
     formulas = {one.formula for one in samples} | {row.formula for row in rows}
-    return {
-        "formulas": sorted(formulas),
-        "material_ids": sorted({one.entry for one in samples} | {row.material_id for row in rows}),
-    }
+    names = {one.entry for one in samples} | {row.material_id for row in rows}
+    return sorted(formulas), sorted(names)
 
 
 def measures_of(held_out: HeldOut, score: str, kind: str | None = None) -> dict[str, Any]:

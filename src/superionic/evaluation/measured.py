@@ -96,9 +96,12 @@ class MeasuredLine:
         For each threshold in S/cm.
     spearman : Interval
         Rank correlation with the conductivities that are no bounds.
-    mae, r2, coverage : Interval or None
-        Mean absolute error in decades, explained variance, and share of the measured values in the
-        interval; of scores that are conductivities.
+    mae, r2 : Interval or None
+        Mean absolute error in decades, and explained variance: of scores that are conductivities,
+        and of others by a line through the measurements that the model was fitted on. None where
+        a score depends on the other rows.
+    coverage : Interval or None
+        Share of the measured values in the interval, where there is one.
     """
 
     scorer: str
@@ -287,7 +290,15 @@ def evaluate_measured(
     scorers = package_scorers(group, model, bond_valence)
     thresholds = tuple(thresholds_S_per_cm)
     lines = [
-        _line(one, counted, systems, thresholds, n_resamples, _half_widths(one, of_name, model))
+        _line(
+            one,
+            counted,
+            systems,
+            thresholds,
+            n_resamples,
+            _conductivities(one, model),
+            _half_widths(one, of_name, model),
+        )
         for one in scorers
     ]
     return MeasuredEvaluation(
@@ -390,6 +401,16 @@ def _one_each(samples: Sequence[Sample]) -> tuple[dict[str, Truth], list[LeftOut
     return found, contradictory
 
 
+def _conductivities(scorer: Scorer, model: Conductivity | None) -> dict[str, float]:
+    """Return log10 of S/cm that a score says: its own, or by a line through the training set."""
+    if scorer.unit:
+        return scorer.scores
+    line = None if model is None else model.lines.get(scorer.name)
+    if line is None:
+        return {}
+    return {name: line[0] + line[1] * value for name, value in scorer.scores.items()}
+
+
 def _half_widths(
     scorer: Scorer, rows: Mapping[str, ScreeningDocument], model: Conductivity | None
 ) -> dict[str, float]:
@@ -409,6 +430,7 @@ def _line(
     systems: Mapping[str, str],
     thresholds: Sequence[float],
     n_resamples: int,
+    said: Mapping[str, float],
     half: Mapping[str, float],
 ) -> MeasuredLine:
     names = [name for name in sorted(truths) if name in scorer.scores]
@@ -430,20 +452,20 @@ def _line(
         above[threshold], aucs[threshold] = found.n_positive, found.roc_auc
         correlation = found.spearman
     errors: dict[str, Interval | None] = dict.fromkeys(("mae", "r2", "coverage"))
-    if half and names:
-        y = np.array([truths[name].high for name in names])
-        values = np.array([scorer.scores[name] for name in names])
-        width = np.array([half[name] for name in names])
-        # "Below" is in an interval that reaches below the bound.
-        bound = np.array([truths[name].value is None for name in names])
-        inside = (values - width <= y) & ((y <= values + width) | bound)
-        groups = [systems[name] for name in names]
-        for name, function, arrays in (
-            ("mae", _mae, (y, values)),
-            ("r2", _r2, (y, values)),
-            ("coverage", np.mean, (inside,)),
-        ):
-            errors[name] = bootstrap_interval(function, arrays, n_resamples, groups=groups)
+    groups = [systems[name] for name in names]
+    y = np.array([truths[name].high for name in names])
+    if said and names:
+        values = np.array([said[name] for name in names])
+        for measure_name, function in (("mae", _mae), ("r2", _r2)):
+            errors[measure_name] = bootstrap_interval(
+                function, (y, values), n_resamples, groups=groups
+            )
+        if half:
+            width = np.array([half[name] for name in names])
+            # "Below" is in an interval that reaches below the bound.
+            bound = np.array([truths[name].value is None for name in names])
+            inside = (values - width <= y) & ((y <= values + width) | bound)
+            errors["coverage"] = bootstrap_interval(np.mean, (inside,), n_resamples, groups=groups)
     return MeasuredLine(
         scorer=scorer.name,
         text=scorer.text,

@@ -32,8 +32,9 @@ def measured_markdown(found: MeasuredEvaluation, crystals: str = "CRYSTALS") -> 
         text = "In brackets: 95 % intervals, from a bootstrap that draws chemical systems."
         if found.level:
             text += (
-                f" MAE (decades), R2 and coverage (of intervals made for {found.level:.0%}) are of "
-                "scores that are conductivities."
+                " MAE is in decades; of a score that is no conductivity, MAE and R2 are of a line "
+                "through the measurements that `conductivity` was fitted on. Coverage is of "
+                f"intervals made for {found.level:.0%}."
             )
         parts.append(text)
     else:

@@ -194,6 +194,9 @@ class Conductivity:
         Version of superionic.
     material_ids : list of str
         Identifiers of its samples and of the crystals that stand for them.
+    lines : dict of str to list of float
+        For single numbers, by the name of the score, intercept and slope of a line through the
+        same measurements: what to compare with.
     """
 
     mobile_species: str
@@ -205,6 +208,7 @@ class Conductivity:
     source: str
     fitted_with: str
     material_ids: list[str] = field(default_factory=list)
+    lines: dict[str, list[float]] = field(default_factory=dict)
 
     def lacks(self, row: ScreeningDocument) -> str | None:
         """Return why there is no estimate for a row, or None if there is."""
