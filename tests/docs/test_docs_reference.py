@@ -14,6 +14,7 @@ from superionic_docs.notebooks import PLOTLY, as_page
 from superionic_docs.python import error_classes, front_door, job_makers, resolved
 from superionic_docs.settings import filters, model_settings, setting_classes, settings_of
 from superionic_docs.text import described, table, unit_of
+from superionic_docs.units import typeset
 
 from superionic.schemas.screening import ScreeningDocument
 
@@ -124,6 +125,23 @@ def test_notebooks_become_pages():
         outputs = [o for cell in json.loads(page)["cells"] for o in cell.get("outputs", ())]
         assert not any(PLOTLY in output.get("data", {}) for output in outputs)
         assert page.count("Plotly.newPlot") == text.count(PLOTLY)
+
+
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [
+        ("above 1 A^2/ps (0.2 A, 60 A^3)", "above 1 Å²/ps (0.2 Å, 60 Å³)"),
+        (
+            "forces in eV/A, slopes in cm^2/s, R^2 of one",
+            "forces in eV/Å, slopes in cm²/s, R² of one",
+        ),
+        ("free volume (A^3 per ion) and k (A^-1)", "free volume (Å³ per ion) and k (Å⁻¹)"),
+        ("settings such as '0.25 A exact', or ‘0.4 A’", None),
+        ("A crystal of group A, class A^*, mass^2, VITAMIN A", None),
+    ],
+)
+def test_units_are_typeset_and_letters_left_alone(typed, printed):
+    assert typeset(typed) == (printed or typed)
 
 
 def test_formulas_of_pages_are_drawn_without_a_script():

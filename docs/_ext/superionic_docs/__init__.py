@@ -85,7 +85,7 @@ def filled_in(text: str) -> str:
 
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Register the extension with Sphinx."""
-    from superionic_docs.formulas import register
+    from superionic_docs import formulas, units
     from superionic_docs.notebooks import as_page, copy_script
     from superionic_docs.python import bind_front_door
 
@@ -97,7 +97,8 @@ def setup(app: "Sphinx") -> dict[str, Any]:
         if exception is None and app.builder.format == "html":
             copy_script(Path(app.outdir) / "_static")
 
-    register(app)
+    formulas.register(app)
+    units.register(app)
     app.connect("builder-inited", lambda app: bind_front_door())
     app.connect("source-read", fill_in)
     app.connect("missing-reference", _reference)

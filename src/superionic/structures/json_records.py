@@ -20,7 +20,6 @@ from superionic.structures.plain import (
     plain_text,
     structure_from_dict,
 )
-from superionic.structures.sources.optimade import structure_of
 
 _LISTS = ("entries", "data", "structures", "materials", "results", "records", "docs")
 _WHERE = (
@@ -231,6 +230,8 @@ def _structure(entry: Mapping[str, Any]) -> Structure:
     if "sites" in entry or {"lattice", "species"} <= entry.keys():
         return structure_from_dict(entry)
     if _has(entry, "attributes", "lattice_vectors"):
+        from superionic.structures.sources.optimade import structure_of
+
         return structure_of(dict(entry["attributes"]))
     if _has(entry, "atoms", "lattice_mat"):
         return _jarvis(entry["atoms"])

@@ -149,10 +149,11 @@ def _by_name() -> dict[str, list[Setting]]:
                 add(_with_double_glide(name), setting)
         if entry.number in _CUBIC_WITH_BAR:
             add(short.replace("-3", "3"), setting)
+    further = set(_table()[N_SETTINGS:])
     for other in gemmi.spacegroup_table():
         setting = _by_operations()[symmetry_of_hall(other.hall).keys]
         add(other.hm, setting)
-        if setting not in _table()[:N_SETTINGS]:
+        if setting in further:
             add(other.short_name(), setting)
     return dict(names)
 
