@@ -136,7 +136,7 @@ def test_notebooks_become_pages():
             "forces in eV/Å, slopes in cm²/s, R² of one",
         ),
         ("free volume (A^3 per ion) and k (A^-1)", "free volume (Å³ per ion) and k (Å⁻¹)"),
-        ("settings such as '0.25 A exact', or ‘0.4 A’", None),
+        ("settings such as '0.25 A exact', or \N{LEFT DOUBLE QUOTATION MARK}0.4 A", None),
         ("A crystal of group A, class A^*, mass^2, VITAMIN A", None),
     ],
 )

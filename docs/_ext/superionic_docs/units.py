@@ -7,7 +7,9 @@ if TYPE_CHECKING:
     from docutils.nodes import document
     from sphinx.application import Sphinx
 
-_QUOTED = re.compile(r"(['\"‘“]\d[\d.]* A\b)")
+_QUOTED = re.compile(
+    "(['\"\N{LEFT SINGLE QUOTATION MARK}\N{LEFT DOUBLE QUOTATION MARK}][0-9.]+ A\\b)"
+)
 """Labels of settings such as '0.25 A exact', which are typed as they stand."""
 _ANGSTROM = re.compile(r"(?:(?<=\d )|(?<=/)|(?<=\())A(?=$|[\s).,;:/^])|\bA(?=\^-?\d)")
 _POWER = re.compile(r"(?<=\b(?:R|Å|K|s|m))\^(-?\d)\b|(?<=\b(?:cm|eV|nm|ps))\^(-?\d)\b")
