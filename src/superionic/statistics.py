@@ -204,9 +204,8 @@ def bootstrap_interval(
     n_resamples: int = 1000,
     seed: int = 0,
     groups: ArrayLike | None = None,
-    level: float = 0.95,
 ) -> Interval:
-    """Return a measure with its percentile bootstrap interval.
+    """Return a measure with its 95 % percentile bootstrap interval.
 
     Rows are drawn with replacement; with ``groups``, whole groups are drawn, since rows of one
     group (a chemical system, say) are not independent and an interval from rows is too narrow.
@@ -223,8 +222,6 @@ def bootstrap_interval(
         Of the draws.
     groups : array, shape (n,), optional
         Label of the group of each row.
-    level : float
-        Coverage, between 0 and 1.
 
     Returns
     -------
@@ -252,7 +249,7 @@ def bootstrap_interval(
             raise ValueError(f"{len(labels)} group labels for {n} rows.")
         members = [np.flatnonzero(labels == label) for label in range(labels.max(initial=-1) + 1)]
     if not members:
-        return Interval(value, float("nan"), float("nan"), 0, level)
+        return Interval(value, float("nan"), float("nan"), 0)
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(n_resamples):
@@ -261,9 +258,9 @@ def bootstrap_interval(
         found.append(float(function(*(array[rows] for array in data))))
     defined = np.array([one for one in found if np.isfinite(one)])
     if not defined.size:
-        return Interval(value, float("nan"), float("nan"), 0, level)
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high), defined.size, level)
+        return Interval(value, float("nan"), float("nan"), 0)
+    low, high = np.quantile(defined, [0.025, 0.975])
+    return Interval(value, float(low), float(high), defined.size)
 
 
 def _pair(a: ArrayLike, b: ArrayLike) -> tuple[FloatArray, FloatArray]:

@@ -88,15 +88,13 @@ def _local_server(settings: SuperionicSettings) -> Finding:
 _LONGEST_PING_S = 1800
 
 
-def diagnose_launchpad(settings: SuperionicSettings, *, timeout_s: float = 5.0) -> list[Finding]:
+def diagnose_launchpad(settings: SuperionicSettings) -> list[Finding]:
     """Say which launchpad would be used, and whether it answers and takes jobs.
 
     Parameters
     ----------
     settings : SuperionicSettings
         The settings of this installation.
-    timeout_s : float
-        Time that the server has to answer.
     """
     try:
         path = launchpad_file(None)
@@ -114,7 +112,7 @@ def diagnose_launchpad(settings: SuperionicSettings, *, timeout_s: float = 5.0) 
     except SuperionicError as error:
         return [Finding(False, "launchpad", error.message, error.hint)]
     try:
-        launchpad = open_launchpad(found, RetryPolicy(0.0), writing=True, timeout_s=timeout_s)
+        launchpad = open_launchpad(found, RetryPolicy(0.0), writing=True, timeout_s=5.0)
         prepared = launchpad.is_prepared()
         launchpad.client.close()
     except SuperionicError as error:

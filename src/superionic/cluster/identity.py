@@ -29,8 +29,6 @@ from superionic.workflows.keys import VERSIONS, versions
 if TYPE_CHECKING:
     from superionic.workflows.makers.base import FlowMaker
 
-_FIELDS_OF_FLOWS = {"flow", "fixed"}
-"""Where a job holds the Maker of its flow, which names what other jobs use."""
 IDENTITY_FIELD = "spec._superionic.identity"
 
 

@@ -147,7 +147,6 @@ def recover_process(
     owner: str,
     *,
     job_end: JobEnd | None = None,
-    deaths_allowed: int = DEATHS_ALLOWED,
 ) -> Recovery:
     """Put right what one process left behind that is known to be dead.
 
@@ -157,8 +156,6 @@ def recover_process(
         Token of the process.
     job_end : JobEnd, optional
         What becomes of its job; by default it runs again unless its processes died too often.
-    deaths_allowed : int
-        A job whose process dies more often while its worker lives on has killed it, and fails.
     """
 
     def gone(launch: dict[str, Any]) -> bool:
@@ -175,9 +172,7 @@ def recover_process(
     ):
         if release(launchpad, document["fw_id"], owner):
             found.released.append(document["fw_id"])
-    end_lost_launches(
-        launchpad, found, gone=gone, but=busy, deaths_allowed=deaths_allowed, job_end=job_end
-    )
+    end_lost_launches(launchpad, found, gone=gone, but=busy, job_end=job_end)
     return found
 
 
@@ -244,7 +239,6 @@ def end_lost_launches(
     *,
     gone: Callable[[dict[str, Any]], bool],
     but: frozenset[int] = frozenset(),
-    deaths_allowed: int = DEATHS_ALLOWED,
     job_end: JobEnd | None = None,
 ) -> None:
     """End launches whose process is dead, and let their jobs run again unless they kill.
@@ -265,7 +259,7 @@ def end_lost_launches(
                     _tell_workflow(launchpad, fw_id, launches, found)
             elif len(lost) == len(alive):
                 for launch in lost:
-                    chosen = job_end or _end_of_death(launchpad, fw_id, deaths_allowed)
+                    chosen = job_end or _end_of_death(launchpad, fw_id)
                     _end_launch(launchpad, fw_id, launch["launch_id"], chosen, found)
     # Launches that no Firework counts as its own any more.
     for launch in launchpad.launches.find({"state": "RUNNING"}):
@@ -330,7 +324,7 @@ def _tell_workflow(
         found.refreshed.append(fw_id)
 
 
-def _end_of_death(launchpad: CampaignLaunchPad, fw_id: int, deaths_allowed: int) -> JobEnd:
+def _end_of_death(launchpad: CampaignLaunchPad, fw_id: int) -> JobEnd:
     """Count a death, and let the job run again unless it was one too many."""
     fields = {"spec._superionic.deaths": 1, "spec.material_id": 1}
     firework = launchpad.fireworks.find_one({"fw_id": fw_id}, fields)
@@ -344,7 +338,7 @@ def _end_of_death(launchpad: CampaignLaunchPad, fw_id: int, deaths_allowed: int)
         "machine, or with a coarser grid. Then 'superionic rerun --cause worker_died'.",
         material_id=str(spec.get("material_id", "")),
     )
-    return JobEnd(action, run_again=deaths <= deaths_allowed)
+    return JobEnd(action, run_again=deaths <= DEATHS_ALLOWED)
 
 
 def _gone_by(

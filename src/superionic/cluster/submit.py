@@ -369,9 +369,7 @@ def _insert_new(launchpad: CampaignLaunchPad, documents: list[dict[str, Any]]) -
     return set()
 
 
-def remove_unfinished_submissions(
-    launchpad: CampaignLaunchPad, *, older_than: timedelta = _PENDING_AGE
-) -> int:
+def remove_unfinished_submissions(launchpad: CampaignLaunchPad) -> int:
     """Remove workflows that a stopped submission left without all their jobs.
 
     Returns
@@ -380,7 +378,7 @@ def remove_unfinished_submissions(
         How many were removed; they are submitted again with their campaign.
     """
     removed = 0
-    limit = launchpad.now() - older_than
+    limit = launchpad.now() - _PENDING_AGE
     for document in launchpad.workflows.find(
         {PENDING_FIELD: {"$exists": True}}, {"nodes": 1, PENDING_FIELD: 1}
     ):

@@ -88,7 +88,7 @@ def trainable_parameters(model: "CHGNet") -> dict[str, Tensor]:
     return chosen
 
 
-def fit_convention(model: "CHGNet", frames: list[Frame], ridge: float = 1e-3) -> FloatArray:
+def fit_convention(model: "CHGNet", frames: list[Frame]) -> FloatArray:
     """Return what a teacher's energies have by elements alone, in eV, shape (94,), Z = 1 first.
 
     Least squares of the teacher's energy per atom less the network's over compositions of crystals.
@@ -101,8 +101,6 @@ def fit_convention(model: "CHGNet", frames: list[Frame], ridge: float = 1e-3) ->
         The network before it is taught.
     frames : list of Frame
         Frames to be learned.
-    ridge : float
-        Keeps apart what the compositions do not tell apart.
     """
     missed: dict[str, list[float]] = {}
     rows: dict[str, FloatArray] = {}
@@ -111,7 +109,8 @@ def fit_convention(model: "CHGNet", frames: list[Frame], ridge: float = 1e-3) ->
         rows[frame.crystal] = np.bincount(frame.numbers - 1, minlength=94) / len(frame)
     matrix = np.stack([rows[name] for name in missed])
     wanted = np.array([np.median(values) for values in missed.values()])
-    normal = matrix.T @ matrix + ridge * np.eye(matrix.shape[1])
+    # The diagonal keeps apart what the compositions do not tell apart.
+    normal = matrix.T @ matrix + 1e-3 * np.eye(matrix.shape[1])
     return np.asarray(np.linalg.solve(normal, matrix.T @ wanted))
 
 

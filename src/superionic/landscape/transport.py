@@ -34,7 +34,6 @@ def effective_diffusivity(
     energies_eV: ArrayLike,
     lattice: ArrayLike,
     temperature_K: float,
-    highest_eV: float = HIGHEST_eV,
 ) -> FloatArray:
     """Return the tensor of the effective diffusivity, relative to that on a flat landscape.
 
@@ -51,13 +50,11 @@ def effective_diffusivity(
         Lattice vectors in A, as rows.
     temperature_K : float
         Temperature in K.
-    highest_eV : float
-        Points this far above the minimum are closed, in eV.
 
     Returns
     -------
     ndarray, shape (3, 3)
-        Symmetric, with eigenvalues from 0 (no way through below ``highest_eV``) to 1 (flat).
+        Symmetric, with eigenvalues from 0 (no way through below :data:`HIGHEST_eV`) to 1 (flat).
 
     Raises
     ------
@@ -71,7 +68,7 @@ def effective_diffusivity(
     energies = checked_energies(energies_eV)
     above = energies - energies.min()
     weights = np.exp(-above / (BOLTZMANN_eV_per_K * temperature_K))
-    weights[above > highest_eV] = 0.0
+    weights[above > HIGHEST_eV] = 0.0
     steps = np.asarray(lattice, dtype=np.float64) / np.array(energies.shape)[:, None]
     metric = np.linalg.inv(steps @ steps.T)
     difference = np.array([[-1.0, 1, 0, 0], [0, -1, 1, 0], [0, 0, -1, 1]])

@@ -50,14 +50,9 @@ class MatglPotential(BatchedPotential):
         The model, on the device where it is to run.
     name : str
         Name of the model or of its folder.
-    max_atoms_per_batch : int or None
-        Limit of a batch; by the memory of the device when None. See
-        :class:`~superionic.potentials.batched.BatchedPotential`.
     """
 
-    def __init__(
-        self, model: "MatglModel", name: str, *, max_atoms_per_batch: int | None = None
-    ) -> None:
+    def __init__(self, model: "MatglModel", name: str) -> None:
         from matgl.ext.ase import Atoms2Graph
 
         self._model = model.eval().requires_grad_(False)
@@ -67,7 +62,7 @@ class MatglPotential(BatchedPotential):
             self._node_types[atomic_numbers[symbol]] = node_type
         self._to_graph = Atoms2Graph(model.model.element_types, model.model.cutoff)
         device = self._model.data_mean.device
-        self.max_atoms_per_batch = max_atoms_per_batch or atoms_per_batch(device)
+        self.max_atoms_per_batch = atoms_per_batch(device)
         self.cutoff_A = float(model.model.cutoff)
         self.elements = frozenset(model.model.element_types)
         self.info = PotentialInfo(

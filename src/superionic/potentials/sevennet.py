@@ -53,9 +53,6 @@ class SevennetPotential(BatchedPotential):
         Name of the model or path of the checkpoint.
     modal : str or None
         Which of its training sets a multi-fidelity model speaks for, such as ``PBE``.
-    max_atoms_per_batch : int or None
-        Limit of a batch; by the memory of the device when None. See
-        :class:`~superionic.potentials.batched.BatchedPotential`.
     """
 
     def __init__(
@@ -64,14 +61,13 @@ class SevennetPotential(BatchedPotential):
         name: str,
         *,
         modal: str | None = None,
-        max_atoms_per_batch: int | None = None,
     ) -> None:
         self._model = model.eval().requires_grad_(False)
         self._model.set_is_batch_data(True)
         self._energy_model = _without_forces(self._model)
         self._modal = modal
         device = next(self._model.parameters()).device
-        self.max_atoms_per_batch = max_atoms_per_batch or atoms_per_batch(device)
+        self.max_atoms_per_batch = atoms_per_batch(device)
         self.cutoff_A = float(model.cutoff)
         self.elements = frozenset(chemical_symbols[z] for z in model.type_map)
         self.info = PotentialInfo(

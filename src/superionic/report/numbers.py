@@ -117,9 +117,9 @@ def of_row(row: Any, name: str, style: Style = PAGE, *, no_path: str = "none") -
     return text if ends is None else f"{text} {between(*ends, style.number, style.unknown)}"
 
 
-def formatted(value: float | None, form: str, missing: str = "-") -> str:
+def formatted(value: float | None, form: str) -> str:
     """Return a number in a format such as ``.3f``."""
-    return missing if value is None else format(value, form)
+    return "-" if value is None else format(value, form)
 
 
 def between(

@@ -16,37 +16,11 @@ from superionic.structures.checks import check_crystal
 from superionic.structures.hashing import structure_hash
 from superionic.structures.species import element_composition
 
-
-@dataclass(frozen=True)
-class DuplicateSettings:
-    """When two crystals are the same.
-
-    Crystals are compared only within one reduced formula and space group. The tolerances are
-    tighter than those of the Materials Project (0.2, 0.3, 5 degrees), which merge crystals that
-    differ in where a few light ions sit: here that is the question.
-
-    Parameters
-    ----------
-    symprec_A : float
-        Tolerance of the space group and of the primitive cell, in A; loose, so that two relaxations
-        of one crystal have the same.
-    length_tolerance : float
-        Largest relative difference of the lattice vectors' lengths, after scaling to one volume.
-    site_tolerance : float
-        Largest root-mean-square displacement, as a fraction of (volume per atom)^(1/3).
-    angle_tolerance_deg : float
-        Largest difference of the lattice's angles, in degrees.
-    volume_tolerance : float
-        Largest relative difference of the volumes. Barriers depend on the volume, so members of a
-        series of strained cells, or relaxations with functionals that differ by some per cent, are
-        computed each.
-    """
-
-    symprec_A: float = 0.1
-    length_tolerance: float = 0.1
-    site_tolerance: float = 0.15
-    angle_tolerance_deg: float = 3.0
-    volume_tolerance: float = 0.02
+SYMPREC_A = 0.1
+"""Tolerance of space group and primitive cell: loose, so that two relaxations have the same."""
+VOLUME_TOLERANCE = 0.02
+"""Largest relative difference of volumes. Barriers depend on the volume, so members of a series of
+strained cells, or relaxations with functionals that differ by some per cent, are computed each."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +84,6 @@ class PackedCrystals(Sequence[Structure]):
 
 def find_duplicates(
     structures: Sequence[Structure],
-    settings: DuplicateSettings | None = None,
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[int]:
@@ -125,8 +98,6 @@ def find_duplicates(
     structures : sequence of Structure
         As they were read; they may be disordered, decorated, and in any cell. Where they are many,
         :class:`PackedCrystals`.
-    settings : DuplicateSettings, optional
-        Tolerances.
     progress : callable
         Called with the numbers of crystals done and given.
 
@@ -135,7 +106,6 @@ def find_duplicates(
     list of int
         One index for each crystal, never larger than its own.
     """
-    settings = settings or DuplicateSettings()
     first: dict[str, int] = {}
     buckets: dict[tuple, list[tuple[int, int]]] = defaultdict(list)  # crystal, and its cell
     cells = PackedCrystals()
@@ -151,12 +121,12 @@ def find_duplicates(
         first[digest] = i
         # Finding cell and space group is what costs: not where nothing can be compared.
         alone = formulas[i] is None or n_of[formulas[i]] == 1
-        cell = None if alone else _comparable(structure, settings.symprec_A)
+        cell = None if alone else _comparable(structure)
         if cell is None:
             result.append(i)
             continue
-        bucket = buckets[_key(cell, settings.symprec_A)]
-        like = next((j for j, k in bucket if _same(cell, cells, k, settings)), None)
+        bucket = buckets[_key(cell)]
+        like = next((j for j, k in bucket if _same(cell, cells, k)), None)
         if like is None:
             bucket.append((i, len(cells)))
             cells.append(cell)
@@ -198,7 +168,7 @@ def _formula(structure: Structure) -> str | None:
         return None
 
 
-def _comparable(structure: Structure, symprec_A: float) -> Structure | None:
+def _comparable(structure: Structure) -> Structure | None:
     try:
         check_crystal(structure)
         plain = Structure(
@@ -208,30 +178,35 @@ def _comparable(structure: Structure, symprec_A: float) -> Structure | None:
         )
     except InputError:
         return None
-    return primitive_cell(plain, symprec_A).get_reduced_structure("niggli")
+    return primitive_cell(plain, SYMPREC_A).get_reduced_structure("niggli")
 
 
-def _key(cell: Structure, symprec_A: float) -> tuple[str, int, int]:
-    group = space_group(cell, symprec_A)
+def _key(cell: Structure) -> tuple[str, int, int]:
+    group = space_group(cell, SYMPREC_A)
     formula = cell.composition.reduced_formula
     return formula, len(cell), group.number if group else 1
 
 
-def _same(one: Structure, cells: PackedCrystals, index: int, settings: DuplicateSettings) -> bool:
+def _same(one: Structure, cells: PackedCrystals, index: int) -> bool:
     ratio = one.volume / cells.volume_A3(index)
-    if not np.isclose(ratio, 1.0, rtol=0.0, atol=settings.volume_tolerance):
+    if not np.isclose(ratio, 1.0, rtol=0.0, atol=VOLUME_TOLERANCE):
         return False
-    return bool(_matcher(settings).fit(one, cells[index], skip_structure_reduction=True))
+    return bool(_matcher().fit(one, cells[index], skip_structure_reduction=True))
 
 
 @cache
-def _matcher(settings: DuplicateSettings) -> Any:
+def _matcher() -> Any:
+    """Return what compares cells, of one formula and space group.
+
+    Its tolerances are tighter than those of the Materials Project (0.2, 0.3, 5 degrees), which
+    merge crystals that differ in where a few light ions sit: here that is the question.
+    """
     from pymatgen.analysis.structure_matcher import StructureMatcher  # takes long, seldom needed
 
     return StructureMatcher(
-        ltol=settings.length_tolerance,
-        stol=settings.site_tolerance,
-        angle_tol=settings.angle_tolerance_deg,
+        ltol=0.1,  # of the lengths of lattice vectors, after scaling to one volume
+        stol=0.15,  # root mean square, in (volume per atom)^(1/3)
+        angle_tol=3.0,
         primitive_cell=False,  # they are primitive already
         scale=True,
         attempt_supercell=False,

@@ -52,19 +52,14 @@ class ChgnetPotential(BatchedPotential):
         The model, on the device where it is to run.
     name : str
         Name of the model or path of the checkpoint.
-    max_atoms_per_batch : int or None
-        Limit of a batch; by the memory of the device when None. See
-        :class:`~superionic.potentials.batched.BatchedPotential`.
     """
 
-    def __init__(
-        self, model: "CHGNet", name: str, *, max_atoms_per_batch: int | None = None
-    ) -> None:
+    def __init__(self, model: "CHGNet", name: str) -> None:
         self.model = model.eval().requires_grad_(False)
         # An ion far from everything still has an energy: that of its composition.
         self.model.graph_converter.set_isolated_atom_response("ignore")
         device = next(self.model.parameters()).device
-        self.max_atoms_per_batch = max_atoms_per_batch or atoms_per_batch(device)
+        self.max_atoms_per_batch = atoms_per_batch(device)
         self.elements = ELEMENTS
         self.cutoff_A = float(model.graph_converter.atom_graph_cutoff)
         self.info = PotentialInfo(

@@ -42,15 +42,13 @@ class Line:
     high: FloatArray
 
 
-def fitted_line(document: ValidationDocument, n_points: int = 60) -> Line | None:
+def fitted_line(document: ValidationDocument) -> Line | None:
     """Return the fit of a validation, from 300 K to its hottest run; None where there is none.
 
     Parameters
     ----------
     document : ValidationDocument
         The fit is done again, from its runs.
-    n_points : int
-        Temperatures, evenly spaced in 1/T.
     """
     fit = arrhenius([_point(run) for run in document.runs])
     if fit is None:
@@ -58,7 +56,7 @@ def fitted_line(document: ValidationDocument, n_points: int = 60) -> Line | None
     ions = Ions(document.n_mobile, document.volume_A3, document.charge_e)
     hottest = max(run.temperature_K for run in document.runs)
     coldest = min(ROOM_TEMPERATURE_K, *(run.temperature_K for run in document.runs))
-    temperatures = 1 / np.linspace(1 / coldest, 1 / hottest, n_points)
+    temperatures = 1 / np.linspace(1 / coldest, 1 / hottest, 60)
     found = [(t, fit.at(float(t))) for t in temperatures]
     value, low, high = (
         np.array([ions.conductivity(getattr(one, name), float(t)) for t, one in found])

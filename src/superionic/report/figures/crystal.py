@@ -311,9 +311,9 @@ def _moved(unit: Mesh, radius: float, at_A: FloatArray) -> Mesh:
     return Mesh((radius * unit.vertices_A + at_A).astype(np.float32), unit.faces)
 
 
-def ball(radius: float, at_A: FloatArray, detail: int = 2) -> Mesh:
+def ball(radius: float, at_A: FloatArray) -> Mesh:
     """Return a sphere."""
-    return _moved(icosphere(detail), radius, at_A)
+    return _moved(icosphere(2), radius, at_A)
 
 
 @cache

@@ -170,17 +170,13 @@ def of_rows(
     return PrecisionCurves(task, len(names), int(positive.sum()), tuple(curves))
 
 
-def of_evaluation(
-    evaluation: Mapping[str, Any], scores: Sequence[str] | None = None
-) -> PrecisionCurves:
+def of_evaluation(evaluation: Mapping[str, Any]) -> PrecisionCurves:
     """Return the precisions that an evaluation holds: among the first ten and the first tenth.
 
     Parameters
     ----------
     evaluation : mapping
         The JSON of ``superionic evaluate``; its first table counts.
-    scores : sequence of str, optional
-        Names of scores.
 
     Raises
     ------
@@ -188,10 +184,9 @@ def of_evaluation(
         When there is no table with these scores.
     """
     tables = [table for table in evaluation.get("tables") or [] if table["lines"]]
-    wanted = scores or DEFAULT_SCORES
     curves = []
     for line in tables[0]["lines"] if tables else []:
-        if line["scorer"] not in wanted:
+        if line["scorer"] not in DEFAULT_SCORES:
             continue
         measures = line["measures"]
         tenth = max(1, ceil(0.1 * measures["n"] - 1e-9))
@@ -206,7 +201,7 @@ def of_evaluation(
         curves.append(PrecisionCurve(line["scorer"], first, value, low, high))
     if not curves:
         raise FigureError(
-            f"The evaluation has no table with any of {', '.join(wanted)}.",
+            f"The evaluation has no table with any of {', '.join(DEFAULT_SCORES)}.",
             hint="Name what 'superionic evaluate --json FILE' wrote, with labels.",
         )
     table = tables[0]

@@ -12,6 +12,7 @@ from superionic.statistics import bootstrap_interval, roc_auc, spearman
 from superionic.store.ranking.features import FEATURES, Feature
 
 FEWEST_PAIRS = 4
+_N_RESAMPLES = 300
 """Below this a rank correlation says nothing."""
 _SLOWEST_SLOPE_A2_PER_PS = 1e-4
 
@@ -144,19 +145,13 @@ DISTRIBUTIONS: tuple[tuple[str, str], ...] = (
 )
 
 
-def agreements(
-    rows: Sequence[ScreeningDocument], *, n_resamples: int = 300, seed: int = 0
-) -> list[Agreement]:
+def agreements(rows: Sequence[ScreeningDocument]) -> list[Agreement]:
     """Return how each pair of methods agrees on the materials that both know.
 
     Parameters
     ----------
     rows : sequence of ScreeningDocument
         Rows of one mobile species and potential; further names of a crystal are passed over.
-    n_resamples : int
-        Bootstrap resamples of chemical systems.
-    seed : int
-        Of the resamples.
 
     Returns
     -------
@@ -179,8 +174,7 @@ def agreements(
         interval = bootstrap_interval(
             spearman,
             [a_values, b_values],
-            n_resamples,
-            seed,
+            _N_RESAMPLES,
             groups=[row.chemical_system for row in shared],
         )
         found.append(
@@ -191,9 +185,7 @@ def agreements(
     return found
 
 
-def separations(
-    rows: Sequence[ScreeningDocument], *, n_resamples: int = 300, seed: int = 0
-) -> list[Separation]:
+def separations(rows: Sequence[ScreeningDocument]) -> list[Separation]:
     """Return how well each method tells what diffuses in dynamics; see :func:`agreements`."""
     judged = [
         row
@@ -216,8 +208,7 @@ def separations(
         interval = bootstrap_interval(
             roc_auc,
             [diffuses, [value for _, value in both]],
-            n_resamples,
-            seed,
+            _N_RESAMPLES,
             groups=[row.chemical_system for row, _ in both],
         )
         numbers = map(_finite, (interval.value, interval.low, interval.high))

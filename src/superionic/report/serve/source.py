@@ -47,13 +47,8 @@ class Source:
         self._survey: Cached[Survey] = Cached(SURVEY_LASTS_S)
 
     @contextmanager
-    def asking(self, timeout_s: float | None = None) -> Iterator[Database]:
+    def asking(self) -> Iterator[Database]:
         """Use the database; what is asked of it must be answered in time.
-
-        Parameters
-        ----------
-        timeout_s : float, optional
-            How long all of it may take.
 
         Raises
         ------
@@ -61,7 +56,7 @@ class Source:
             When it does not answer.
         """
         database = self._opened()
-        with pymongo.timeout(self.query_timeout_s if timeout_s is None else timeout_s):
+        with pymongo.timeout(self.query_timeout_s):
             yield database
 
     def survey(self, database: Database) -> Survey:

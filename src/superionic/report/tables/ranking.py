@@ -8,6 +8,7 @@ from typing import Any
 
 from superionic import defaults
 from superionic.report.numbers import TEXT, XI_TEXT, formatted, interval_columns, of_row
+from superionic.report.tables.columns import COLUMNS
 from superionic.report.tables.text_table import html_table, text_table
 from superionic.report.tables.view import View
 from superionic.schemas.document import FailureDocument
@@ -18,6 +19,7 @@ from superionic.store.ranking.conductivity import estimate_conductivity
 from superionic.text import csv_lines
 
 _FIRST_PART, _PART = 50, 500
+_Shown = tuple[str, bool, Callable[[ScreeningDocument], str]]
 JSON_FIELDS = (
     "material_id",
     "formula",
@@ -128,9 +130,7 @@ def ranking_csv_lines(
     )
 
 
-def ranking_table(
-    rows: Sequence[ScreeningDocument], policy: str = defaults.POLICY, *, several: bool = False
-) -> str:
+def ranking_table(rows: Sequence[ScreeningDocument], policy: str = defaults.POLICY) -> str:
     """Return the ranking as text, one line a material.
 
     The network, labels and validation have columns where a row has them.
@@ -141,10 +141,8 @@ def ranking_table(
         The rows.
     policy : str
         Whose rank and score are shown.
-    several : bool
-        Say of each row which ranking it is of.
     """
-    return "\n".join(ranking_tables(rows, policy, several=several))
+    return "\n".join(ranking_tables(rows, policy))
 
 
 def ranking_tables(
@@ -152,7 +150,8 @@ def ranking_tables(
 ) -> Iterator[str]:
     """Yield the table of :func:`ranking_table` in parts, as rows come.
 
-    A part has heads of its own where its rows have what none before had.
+    A part has heads of its own where its rows have what none before had. With ``several``, each
+    row says which ranking it is of.
     """
     iterator = iter(rows)
     parts: set[Part] = set()
@@ -214,41 +213,46 @@ VIEW = RankingView(cells=ranking_cells)
 
 def _columns(
     policy: str, parts: Collection[Part], potentials: Collection[str], *, several: bool = False
-) -> list[tuple[str, bool, Callable[[ScreeningDocument], str]]]:
+) -> list[_Shown]:
     """Return the head of each column, whether it holds numbers, and what it shows of a row."""
-    columns: list[tuple[str, bool, Callable[[ScreeningDocument], str]]] = [
-        ("rank", True, lambda row: str(rank_of(row, policy))),
-        ("formula", False, lambda row: row.formula),
+    columns = [
+        _shared("rank", lambda row: str(rank_of(row, policy))),
+        _shared("formula", lambda row: row.formula),
         ("id", False, lambda row: row.material_id),
     ]
     if several:
         columns.append(("ranking", False, ranking_of))
     elif len(potentials) > 1:
-        columns.append(("potential", False, lambda row: row.potential))
+        columns.append(_shared("potential", lambda row: row.potential))
     if policy == "conductivity":
         columns.append(("log10 S/cm, 300 K", True, conductivity_text))
     elif policy not in ("xi", "barrier", "network"):
         columns.append((policy, True, lambda row: formatted(row.scores.get(policy), ".3f")))
     columns += [
-        ("barrier (eV)", True, lambda row: of_row(row, "mpe_eV", TEXT)),
-        ("fv conn.", True, lambda row: formatted(row.fv_connected, ".4f")),
-        ("fv disc.", True, lambda row: formatted(row.fv_disconnected, ".4f")),
-        ("Xi", True, lambda row: of_row(row, "xi", XI_TEXT)),
+        _shared("mpe_eV", lambda row: of_row(row, "mpe_eV", TEXT)),
+        _shared("fv_connected", lambda row: formatted(row.fv_connected, ".4f")),
+        _shared("fv_disconnected", lambda row: formatted(row.fv_disconnected, ".4f")),
+        _shared("xi", lambda row: of_row(row, "xi", XI_TEXT)),
     ]
     if policy == "network" or "prediction" in parts:
-        columns.append(
-            ("network", True, lambda row: formatted(row.predicted_log10_msd_slope, ".2f"))
-        )
+        field = "predicted_log10_msd_slope"
+        columns.append(_shared(field, lambda row: formatted(row.predicted_log10_msd_slope, ".2f")))
     if "label" in parts:
-        columns.append(("dynamics", False, lambda row: row.label_verdict or "-"))
+        columns.append(_shared("label_verdict", lambda row: row.label_verdict or "-"))
     if "validation" in parts:
-        columns.append(("validated", False, lambda row: row.validation_verdict or "-"))
-    columns += [
+        columns.append(_shared("validation_verdict", lambda row: row.validation_verdict or "-"))
+    codes = _shared("warnings", lambda row: ", ".join(dict.fromkeys(w.code for w in row.warnings)))
+    return [
+        *columns,
         ("evaluations", True, lambda row: str(row.n_evaluations)),
         ("s", True, lambda row: f"{row.wall_time_s:.1f}"),
-        ("warnings", False, lambda row: ", ".join(dict.fromkeys(w.code for w in row.warnings))),
+        codes,
     ]
-    return columns
+
+
+def _shared(key: str, show: Callable[[ScreeningDocument], str]) -> _Shown:
+    """Return a column that is called as on pages."""
+    return COLUMNS[key].title, COLUMNS[key].is_number, show
 
 
 def conductivity_text(row: ScreeningDocument) -> str:

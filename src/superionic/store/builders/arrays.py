@@ -35,8 +35,8 @@ class OrphanedArrays:
     n_bytes: int
 
 
-def orphaned_arrays(job_store: JobStore, least_age: timedelta = LEAST_AGE) -> OrphanedArrays:
-    """Return the arrays that the document of their job does not name.
+def orphaned_arrays(job_store: JobStore) -> OrphanedArrays:
+    """Return the arrays, older than a day, that the document of their job does not name.
 
     Those of a job without any document are none: it may be in another collection, and a wrong job
     store would look as if all documents were gone.
@@ -45,13 +45,11 @@ def orphaned_arrays(job_store: JobStore, least_age: timedelta = LEAST_AGE) -> Or
     ----------
     job_store : JobStore
         The documents and the additional store ``data``, connected.
-    least_age : timedelta
-        How old they must be.
     """
     store = job_store.additional_stores.get(DATA_STORE)
     if not isinstance(store, GridFSStore):
         return OrphanedArrays((), 0)
-    before = datetime.now(UTC) - least_age
+    before = datetime.now(UTC) - LEAST_AGE
     fields = {"metadata.blob_uuid": 1, "metadata.job_uuid": 1, "length": 1, "uploadDate": 1}
     files = [
         one

@@ -75,7 +75,6 @@ def build_screening(
     n_processes: int = 1,
     prune: bool = False,
     wait: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> BuildReport:
     """Bring the screening collection up to date.
 
@@ -101,8 +100,6 @@ def build_screening(
         does not look at all documents.
     wait : bool
         Whether to wait while another builder is at work, instead of saying so.
-    progress : callable
-        Hears of materials done and in all.
     """
     with Leases(database.screening._collection.database[LEASES_COLLECTION]) as leases:
         while (lease := leases.take(_LEASE)) is None:
@@ -110,7 +107,7 @@ def build_screening(
                 return BuildReport(0, busy=True)
             time.sleep(_LOOK_EVERY_S)
         try:
-            report = _build_all(database, leases, lease, after, n_processes, prune, progress)
+            report = _build_all(database, leases, lease, after, n_processes, prune)
         except _LeaseLostError:
             return BuildReport(0, busy=True)
         leases.give_back(lease)
@@ -124,7 +121,6 @@ def _build_all(
     after: ObjectId | None,
     n_processes: int,
     prune: bool,
-    progress: Callable[[int, int], None],
 ) -> BuildReport:
     outputs, screening = database.job_store.docs_store, database.screening
     unfinished = lease.inherited
@@ -134,15 +130,11 @@ def _build_all(
         unfinished |= rename_rows(screening) > 0 or _has_unranked(screening)
     changed, found, newest = changed_materials(outputs, screening, after)
     newest = newest or after
-    n_done = 0
     chunks = list(grouper(changed, CHUNK_SIZE))
 
     def built(number: int, chunk: list[str], size: int) -> None:
-        nonlocal n_done
-        n_done += size
         if not leases.holds(lease):
             raise _LeaseLostError
-        progress(n_done, len(changed))
 
     if n_processes > 1 and len(chunks) > 1:
         opened = partial(_open_in_process, database.spec, os.getpid())
@@ -245,7 +237,6 @@ def watch_screening(
     n_processes: int,
     prune: bool = False,
     say: Callable[[BuildReport], None],
-    keep_on: Callable[[], bool] = lambda: True,
 ) -> None:
     """Build again and again: what is new each time, everything from time to time.
 
@@ -263,19 +254,16 @@ def watch_screening(
         Whether rows whose documents are all gone are removed, when everything is looked at.
     say : callable
         Hears of each build.
-    keep_on : callable
-        Says whether to go on.
     """
     newest: ObjectId | None = None
     last_full = time.monotonic()
-    while keep_on():
+    while True:
         if time.monotonic() - last_full > full_every_s:
             newest, last_full = None, time.monotonic()
         report = build_screening(database, after=newest, n_processes=n_processes, prune=prune)
         newest = report.newest or newest
         say(report)
-        if keep_on():
-            time.sleep(interval_s)
+        time.sleep(interval_s)
 
 
 def orphaned_rows(outputs: Store, screening: Store, found: Iterable[RowIdentity]) -> list[str]:

@@ -145,7 +145,6 @@ def iter_pages(
     order: Order,
     *,
     survey: Survey,
-    properties: Sequence[str] | None = None,
     limit: int = 0,
 ) -> Iterator[dict[str, Any]]:
     """Yield stored rows in order, read in pages of which the first is small.
@@ -160,17 +159,13 @@ def iter_pages(
         How they are ordered.
     survey : Survey
         What is known of the collection.
-    properties : sequence of str, optional
-        Fields to read; all by default.
     limit : int
         Most rows; 0 means all.
     """
     after, n_read, size = None, 0, _FIRST_PAGE
     while not limit or n_read < limit:
         size = min(size, limit - n_read) if limit else size
-        page = read_page(
-            rows, criteria, order, size, survey=survey, properties=properties, after=after
-        )
+        page = read_page(rows, criteria, order, size, survey=survey, after=after)
         yield from page
         if len(page) < size:
             return

@@ -9,7 +9,6 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
@@ -64,12 +63,7 @@ class Leases:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self._ended.set()
         if isinstance(error, PyMongoError | DatabaseError):
             return  # it would not take them back; this process is seen to be dead

@@ -68,7 +68,7 @@ class ServerStatus:
 
 
 @contextmanager
-def local_server(data_dir: Path, *, ready_timeout_s: float = READY_TIMEOUT_S) -> Iterator[str]:
+def local_server(data_dir: Path) -> Iterator[str]:
     """Use the local server of a data directory, starting it if it does not run.
 
     Any number of processes may do so at once. The last one to leave stops the server, unless
@@ -78,8 +78,6 @@ def local_server(data_dir: Path, *, ready_timeout_s: float = READY_TIMEOUT_S) ->
     ----------
     data_dir : Path
         Directory of the database, its log and its locks.
-    ready_timeout_s : float
-        Time that the server has to answer.
 
     Yields
     ------
@@ -95,7 +93,7 @@ def local_server(data_dir: Path, *, ready_timeout_s: float = READY_TIMEOUT_S) ->
 
     def join() -> tuple[ServerState, int]:
         return (
-            _running_server(files, ready_timeout_s),
+            _running_server(files),
             lock(files.users_lock, exclusive=False, timeout_s=5),
         )
 
@@ -124,7 +122,7 @@ def _decided(files: ServerFiles, decide: Callable[[], T]) -> T:
             time.sleep(_RECORD_POLL_S)
 
 
-def start_server(data_dir: Path, *, ready_timeout_s: float = READY_TIMEOUT_S) -> ServerState:
+def start_server(data_dir: Path) -> ServerState:
     """Start the local server, or join the running one, and let it stay.
 
     Raises
@@ -135,7 +133,7 @@ def start_server(data_dir: Path, *, ready_timeout_s: float = READY_TIMEOUT_S) ->
     files = ServerFiles.at(data_dir)
 
     def start() -> ServerState:
-        server = replace(_running_server(files, ready_timeout_s), persistent=True)
+        server = replace(_running_server(files), persistent=True)
         server.write(files)
         return server
 
@@ -208,16 +206,16 @@ def _size_bytes(path: Path) -> int:
     return total
 
 
-def _running_server(files: ServerFiles, ready_timeout_s: float) -> ServerState:
+def _running_server(files: ServerFiles) -> ServerState:
     """Return the living server once it answers, or start one; under the decision lock."""
     server = read_state(files)
     if server is not None:
-        _wait_until_ready(files, server, ready_timeout_s, log_start=0)
+        _wait_until_ready(files, server, log_start=0)
         return server
     program = find_program(files.data_dir)
     for attempts_left in (2, 1, 0):
         try:
-            return _start(files, program, ready_timeout_s)
+            return _start(files, program)
         except _PortTaken:
             if not attempts_left:
                 raise
@@ -228,7 +226,7 @@ class _PortTaken(DatabaseError):  # noqa: N818 - private, and always handled
     """Another program took the port between its choice and the server's start."""
 
 
-def _start(files: ServerFiles, program: ServerProgram, ready_timeout_s: float) -> ServerState:
+def _start(files: ServerFiles, program: ServerProgram) -> ServerState:
     try:
         program.prepare_storage()
         if files.log.exists() and files.log.stat().st_size > _LARGEST_LOG_BYTES:
@@ -260,14 +258,12 @@ def _start(files: ServerFiles, program: ServerProgram, ready_timeout_s: float) -
         if not _is_free(port):
             raise _PortTaken(f"Port {port} was taken by another program.", hint="Try again.")
         raise _not_started(files, f"{program.label} ended at once.", log_start)
-    _wait_until_ready(files, server, ready_timeout_s, log_start)
+    _wait_until_ready(files, server, log_start)
     return server
 
 
-def _wait_until_ready(
-    files: ServerFiles, server: ServerState, timeout_s: float, log_start: int
-) -> None:
-    deadline = time.monotonic() + timeout_s
+def _wait_until_ready(files: ServerFiles, server: ServerState, log_start: int) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S
     while True:
         answers = accepts(server.port) and _answers(server.uri, timeout_s=5)
         if not files.is_alive():
@@ -278,7 +274,7 @@ def _wait_until_ready(
             return
         if time.monotonic() > deadline:
             raise _not_started(
-                files, f"{server.engine} does not answer after {timeout_s:g} s.", log_start
+                files, f"{server.engine} does not answer after {READY_TIMEOUT_S:g} s.", log_start
             )
         time.sleep(_POLL_S)
 

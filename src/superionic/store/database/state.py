@@ -169,8 +169,8 @@ def read_state(files: ServerFiles) -> ServerState | None:
     return state
 
 
-def end_process(files: ServerFiles, server: ServerState, *, patience_s: float = 30.0) -> None:
-    """End the living server: with requests, and after ``patience_s`` with SIGKILL.
+def end_process(files: ServerFiles, server: ServerState) -> None:
+    """End the living server: with requests, and after half a minute with SIGKILL.
 
     SecantusDB 0.7 needs help. The signal is noticed by its main thread only, and a thread that is
     just born or dying for a connection may catch it: so it comes in a quiet moment, and again if
@@ -181,7 +181,7 @@ def end_process(files: ServerFiles, server: ServerState, *, patience_s: float = 
     DatabaseError
         When even SIGKILL does not end it, or it is another user's.
     """
-    requests = int(patience_s // _REQUEST_INTERVAL_S)
+    requests = int(30.0 // _REQUEST_INTERVAL_S)
     for number in (*[signal.SIGTERM] * requests, signal.SIGKILL):
         time.sleep(_POLL_S)
         try:
