@@ -77,7 +77,7 @@ def rebuilt(kind: type[T], value: Any, whole: str) -> T:
     LearnedSettings(..., max_energies=50, ...)
     """
     if not isinstance(value, Mapping):
-        if not _is_instance(value):
+        if not is_settings(value):
             raise SettingsError(
                 f"The setting '{whole}' cannot be {value!r}.",
                 hint=f"Give a {kind.__name__}, or a dictionary of its fields.",
@@ -86,7 +86,7 @@ def rebuilt(kind: type[T], value: Any, whole: str) -> T:
         changed: dict[str, Any] = {}
         for name, nested in nested_fields(type(value)):
             part = given[name]
-            if isinstance(part, Mapping) or _is_instance(part):
+            if isinstance(part, Mapping) or is_settings(part):
                 again: Any = rebuilt(nested, part, f"{whole}.{name}")
                 changed |= {name: again} if again is not part else {}
         for name, part in given.items():  # serialisation leaves lists of tuples
@@ -102,7 +102,7 @@ def rebuilt(kind: type[T], value: Any, whole: str) -> T:
         )
     nested_of = dict(nested_fields(kind))
     for name, part in content.items():
-        if name in nested_of and (isinstance(part, Mapping) or _is_instance(part)):
+        if name in nested_of and (isinstance(part, Mapping) or is_settings(part)):
             content[name] = rebuilt(nested_of[name], part, f"{whole}.{name}")
         else:
             content[name] = checked(kind, name, part, f"{whole}.{name}")
@@ -139,5 +139,6 @@ nested_fields: Callable[[type], tuple[tuple[str, type], ...]] = cache(_nested_fi
 type_of: Callable[[type, str], Any] = cache(_type_of)
 
 
-def _is_instance(value: Any) -> bool:
+def is_settings(value: Any) -> bool:
+    """Say whether it is a dataclass with values, and no class of them."""
     return dataclasses.is_dataclass(value) and not isinstance(value, type)

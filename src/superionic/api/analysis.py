@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from superionic import defaults
+from superionic.api.dynamics import OfDynamics
 from superionic.dynamics.crystal import crystal_of
 from superionic.dynamics.files import FileTrajectory, read_trajectory
 from superionic.dynamics.slope import SlopeSettings
@@ -28,7 +29,7 @@ _NOT_IN_A_TABLE = frozenset({"structure", "settings", "msd", "slope", "collectiv
 _SPARSE_PS = 0.4
 
 
-class Analysis:
+class Analysis(OfDynamics[AnalysisDocument]):
     """What a trajectory says of the diffusion of an ion.
 
     Parameters
@@ -36,23 +37,6 @@ class Analysis:
     document : AnalysisDocument
         All numbers.
     """
-
-    def __init__(self, document: AnalysisDocument) -> None:
-        self.document = document
-
-    def plot(self, *, static: bool = False) -> Any:
-        """Return a figure of the mean squared displacement, which shows itself in a notebook.
-
-        Parameters
-        ----------
-        static : bool
-            A figure of matplotlib for print, in place of an interactive one of plotly.
-        """
-        from superionic.report.figures.kinds import get_kind
-        from superionic.report.figures.msd import curve_of
-
-        figure = get_kind("msd")
-        return (figure.static if static else figure.plotly)(curve_of(self.document))
 
     def frame(self) -> "pd.DataFrame":
         """Return the numbers as a pandas table of one row."""

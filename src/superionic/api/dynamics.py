@@ -3,11 +3,12 @@
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from superionic import defaults
 from superionic.defaults import Relaxation
 from superionic.report.tables.text_table import html_table
+from superionic.schemas.analysis import AnalysisDocument
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.structures.crystals import Crystal
 from superionic.workflows.campaign.definition import maker_of
@@ -16,23 +17,20 @@ if TYPE_CHECKING:
     import pandas as pd
     from jobflow import Flow
 
+T = TypeVar("T", DiffusionDocument, AnalysisDocument)
 
-class Dynamics:
-    """What a run of molecular dynamics says of the diffusion in a crystal.
+
+class OfDynamics(Generic[T]):
+    """What was read from dynamics: a document, and the figure of its mean squared displacement.
 
     Parameters
     ----------
-    document : DiffusionDocument
-        The result of the flow, with all numbers.
+    document : DiffusionDocument or AnalysisDocument
+        All numbers.
     """
 
-    def __init__(self, document: DiffusionDocument) -> None:
-        self.document = document
-
-    @property
-    def row(self) -> LabelRow:
-        """The numbers as one flat row, as ``superionic label`` exports it."""
-        return LabelRow.from_document(self.document)
+    def __init__(self, document: T) -> None:
+        self.document: T = document
 
     def plot(self, *, static: bool = False) -> Any:
         """Return a figure of the mean squared displacement, which shows itself in a notebook.
@@ -52,6 +50,21 @@ class Dynamics:
 
         figure = get_kind("msd")
         return (figure.static if static else figure.plotly)(curve_of(self.document))
+
+
+class Dynamics(OfDynamics[DiffusionDocument]):
+    """What a run of molecular dynamics says of the diffusion in a crystal.
+
+    Parameters
+    ----------
+    document : DiffusionDocument
+        The result of the flow, with all numbers.
+    """
+
+    @property
+    def row(self) -> LabelRow:
+        """The numbers as one flat row, as ``superionic label`` exports it."""
+        return LabelRow.from_document(self.document)
 
     def frame(self) -> "pd.DataFrame":
         """Return the numbers as a pandas table of one row."""

@@ -80,21 +80,15 @@ class MSDDocument(Document):
         )
 
 
-class DiffusionFindings(Document):
-    """What the analysis of a trajectory says."""
+class RunFindings(Document):
+    """What every analysis of a run says, by itself or as one of several temperatures."""
 
     production_ps: float = Field(description="Time analysed in ps.")
-    volume_A3: float = Field(description="Volume of the supercell in A^3.")
-    n_mobile: int = Field(description="Mobile ions in the supercell.")
     verdict: Literal["diffusing", "not_diffusing", "melted", "unconverged"] = Field(
         description="What the trajectory says; a run that ran away is unconverged."
     )
     verdict_reason: str = Field(description="The rule that decided, with numbers.")
-    analysis_version: int = Field(1, description="Version of the rules of slope and verdict.")
     slope: SlopeDocument | None = Field(description="The slope; None where none can be fitted.")
-    label_A2_per_ps: float | None = Field(
-        description="The label: the slope, clipped from below at 1e-4 A^2/ps."
-    )
     slope_upper_bound_A2_per_ps: float | None = Field(description="95 % upper bound of the slope.")
     diffusivity_cm2_per_s: float | None = Field(description="Slope / 6 in cm^2/s.")
     diffusivity_error_cm2_per_s: float | None = Field(description="Its standard error.")
@@ -102,6 +96,25 @@ class DiffusionFindings(Document):
         description="Nernst-Einstein conductivity at the temperature in S/cm, Haven ratio one."
     )
     conductivity_error_S_per_cm: float | None = Field(description="Its standard error.")
+    n_hopped: int | None = Field(description="Mobile ions that have hopped.")
+    framework_rms_A: float | None = Field(
+        description="Root mean squared displacement of the slowest framework element in A."
+    )
+    diffusing_framework: list[str] = Field(
+        default_factory=list,
+        description="Elements other than the mobile one that leave their places.",
+    )
+
+
+class DiffusionFindings(RunFindings):
+    """What the analysis of a trajectory says."""
+
+    volume_A3: float = Field(description="Volume of the supercell in A^3.")
+    n_mobile: int = Field(description="Mobile ions in the supercell.")
+    analysis_version: int = Field(1, description="Version of the rules of slope and verdict.")
+    label_A2_per_ps: float | None = Field(
+        description="The label: the slope, clipped from below at 1e-4 A^2/ps."
+    )
     mobile_density_per_cm3: float | None = Field(
         None, description="Mobile ions in a cubic centimetre."
     )
@@ -124,19 +137,11 @@ class DiffusionFindings(Document):
     haven_ratio_high: float | None = Field(
         None, description="Upper end; None where the collective slope may be zero."
     )
-    n_hopped: int | None = Field(description="Mobile ions that have hopped.")
     n_jumps: int | None = Field(None, description="Their jumps, those back included.")
     jump_rate_per_ps: float | None = Field(None, description="Jumps of an ion in a ps.")
     hop_distance_A: float | None = Field(description="What counts as a hop, in A.")
     max_displacement_A: float | None = Field(
         description="Farthest that a mobile ion has been from its start, vibrations averaged, in A."
-    )
-    framework_rms_A: float | None = Field(
-        description="Root mean squared displacement of the slowest framework element in A."
-    )
-    diffusing_framework: list[str] = Field(
-        default_factory=list,
-        description="Elements other than the mobile one that leave their places.",
     )
     msd: MSDDocument | None = Field(description="Mean squared displacements, thinned.")
 

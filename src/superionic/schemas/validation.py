@@ -13,7 +13,7 @@ from superionic.schemas.common import (
     PackedArray,
     PotentialDocument,
 )
-from superionic.schemas.label import SlopeDocument
+from superionic.schemas.label import RunFindings
 
 
 class CellDocument(MaterialDocument):
@@ -97,7 +97,7 @@ class TrajectoryDocument(MaterialDocument):
         return positions[steps >= self.n_equilibration_steps]
 
 
-class TemperatureDocument(Document):
+class TemperatureDocument(RunFindings):
     """What the run at one temperature says."""
 
     temperature_K: float = Field(description="Temperature of the thermostat in K.")
@@ -107,32 +107,11 @@ class TemperatureDocument(Document):
     seed: int = Field(description="Seed of velocities and thermostat.")
     status: str = Field(description="How the run ended.")
     stop_reason: str = Field(description="Why it ended, with numbers.")
-    verdict: Literal["diffusing", "not_diffusing", "melted", "unconverged"] = Field(
-        description="What the trajectory says; a run that ran away is unconverged."
-    )
-    verdict_reason: str = Field(description="The rule that decided, with numbers.")
     evidence: Literal["value", "bound", "none"] = Field(
         description="How the run enters the Arrhenius fit: as a value, as an upper bound, not."
     )
-    production_ps: float = Field(description="Time analysed in ps.")
     n_steps_done: int = Field(description="Steps, equilibration included.")
-    slope: SlopeDocument | None = Field(description="Slope of the MSD; None without a fit.")
-    slope_upper_bound_A2_per_ps: float | None = Field(description="95 % upper bound of the slope.")
-    diffusivity_cm2_per_s: float | None = Field(description="Slope / 6 in cm^2/s.")
-    diffusivity_error_cm2_per_s: float | None = Field(description="Its standard error.")
-    conductivity_S_per_cm: float | None = Field(
-        description="Nernst-Einstein conductivity in S/cm, Haven ratio one."
-    )
-    conductivity_error_S_per_cm: float | None = Field(description="Its standard error.")
     conductivity_upper_bound_S_per_cm: float | None = Field(description="95 % upper bound.")
-    n_hopped: int | None = Field(description="Mobile ions that have hopped.")
-    framework_rms_A: float | None = Field(
-        description="Root mean squared displacement of the slowest framework element in A."
-    )
-    diffusing_framework: list[str] = Field(
-        default_factory=list,
-        description="Elements other than the mobile one that leave their places.",
-    )
     n_evaluations: int = Field(description="Force evaluations.")
     wall_time_s: float = Field(description="Wall time of the last call in s.")
     trajectory_uuid: str | None = Field(description="uuid of the job that made the trajectory.")

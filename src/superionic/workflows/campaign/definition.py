@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from superionic import defaults
 from superionic.errors import SettingsError
-from superionic.fields import checked
+from superionic.fields import checked, is_settings
 from superionic.potentials.registry import parse_spec
 from superionic.potentials.trust import named_outside, require_allowed
 from superionic.settings import get_settings
@@ -277,7 +277,7 @@ def _entries(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 def _with_setting(maker: Any, path: list[str], value: Any, whole: str) -> Any:
     """Return a copy of a nested dataclass with one field, named by a path, replaced."""
     name, *rest = path
-    fields = [field.name for field in dataclasses.fields(maker)] if _is_settings(maker) else []
+    fields = [field.name for field in dataclasses.fields(maker)] if is_settings(maker) else []
     if name not in fields:
         raise SettingsError(
             f"There is no setting '{whole}': '{name}' is not known.",
@@ -298,7 +298,3 @@ def _with_setting(maker: Any, path: list[str], value: Any, whole: str) -> Any:
             f"The setting '{whole}' cannot be {value!r}: {error}.",
             hint="Correct the campaign file.",
         ) from None
-
-
-def _is_settings(value: Any) -> bool:
-    return dataclasses.is_dataclass(value) and not isinstance(value, type)
