@@ -10,15 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from superionic.api.analysis import Analysis, analyse
-    from superionic.api.campaigns import (
-        Results,
-        label,
-        predict,
-        refine,
-        screen,
-        submit,
-        validate,
-    )
+    from superionic.api.campaigns import Results, label, predict, refine, screen, submit, validate
     from superionic.api.crystal import CrystalLandscape, landscape
     from superionic.api.dynamics import Dynamics, md
     from superionic.api.rows import Rows, query

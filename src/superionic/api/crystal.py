@@ -11,11 +11,7 @@ from pymatgen.core import Structure
 
 from superionic import __version__, defaults
 from superionic.errors import InputError, SettingsError, SuperionicError
-from superionic.landscape.descriptors import (
-    Descriptors,
-    compute_descriptors,
-    narrow_cell_remarks,
-)
+from superionic.landscape.descriptors import Descriptors, compute_descriptors, narrow_cell_remarks
 from superionic.landscape.intervals import Intervals, descriptor_intervals
 from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.landscape.settings import LandscapeSettings

@@ -4,12 +4,7 @@ import os
 from pathlib import Path
 
 from superionic.cluster.retry import RetryPolicy
-from superionic.cluster.site import (
-    launchpad_file,
-    launchpad_in,
-    open_launchpad,
-    read_launchpad,
-)
+from superionic.cluster.site import launchpad_file, launchpad_in, open_launchpad, read_launchpad
 from superionic.diagnosis import Finding
 from superionic.errors import SuperionicError
 from superionic.settings import SuperionicSettings, config_file

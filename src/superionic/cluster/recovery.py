@@ -15,12 +15,7 @@ from fireworks.core.firework import FWAction
 from fireworks.core.launchpad import LockedWorkflowError
 
 from superionic.cluster.delivery import deliver
-from superionic.cluster.launchpad import (
-    ALIVE_FIELD,
-    OWNER_FIELD,
-    CampaignLaunchPad,
-    failure_action,
-)
+from superionic.cluster.launchpad import ALIVE_FIELD, OWNER_FIELD, CampaignLaunchPad, failure_action
 from superionic.cluster.repair import (
     ENDED,
     WORKER_DIED,

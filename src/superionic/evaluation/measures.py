@@ -7,13 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superionic.evaluation import resampling
-from superionic.statistics import (
-    Interval,
-    average_precision,
-    precision_at,
-    roc_auc,
-    spearman,
-)
+from superionic.statistics import Interval, average_precision, precision_at, roc_auc, spearman
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from superionic.landscape.descriptors import (
-    Descriptors,
-    DescriptorSettings,
-    compute_descriptors,
-)
+from superionic.landscape.descriptors import Descriptors, DescriptorSettings, compute_descriptors
 from superionic.landscape.posterior import CEILING_eV
 from superionic.landscape.results import Landscape
 

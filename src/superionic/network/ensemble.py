@@ -13,12 +13,7 @@ from superionic.network.crossvalidation import FoldResult, FoldTask, Split, with
 from superionic.network.data import TrainingSet
 from superionic.network.folds import hold_out
 from superionic.network.inference import Ensemble, calibrate
-from superionic.network.settings import (
-    NetworkSettings,
-    ShakeSettings,
-    TrainingSettings,
-    require,
-)
+from superionic.network.settings import NetworkSettings, ShakeSettings, TrainingSettings, require
 from superionic.processes import in_processes
 
 if TYPE_CHECKING:

@@ -15,11 +15,7 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 from numpy.typing import NDArray
 
-from superionic.errors import (
-    PotentialError,
-    PotentialNotAllowedError,
-    PotentialNotFoundError,
-)
+from superionic.errors import PotentialError, PotentialNotAllowedError, PotentialNotFoundError
 from superionic.potentials.base import PotentialInfo
 from superionic.potentials.batched import BatchedPotential, package_version
 from superionic.potentials.trust import is_restricted, require_allowed, require_class, words_of

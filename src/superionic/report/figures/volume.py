@@ -9,13 +9,7 @@ from numpy.typing import NDArray
 
 from superionic.landscape.settings import DescriptorSettings
 from superionic.report.figures.about import About
-from superionic.report.figures.style import (
-    BLUE,
-    GREY,
-    VERMILLION,
-    plotly_axes,
-    plotly_figure,
-)
+from superionic.report.figures.style import BLUE, GREY, VERMILLION, plotly_axes, plotly_figure
 from superionic.schemas.screen import DescriptorsDocument
 
 if TYPE_CHECKING:

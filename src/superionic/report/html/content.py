@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from superionic import __version__, defaults
 from superionic.errors import SuperionicError
-from superionic.report.documents import (
-    MaterialDocuments,
-    Problem,
-    read_failures,
-    read_rows,
-)
+from superionic.report.documents import MaterialDocuments, Problem, read_failures, read_rows
 from superionic.report.figures.style import formula_text
 from superionic.report.html.agreement import (
     Agreement,

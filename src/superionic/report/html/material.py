@@ -11,14 +11,7 @@ from superionic.report.documents import MaterialDocuments, Problem
 from superionic.report.figures.style import plain_name
 from superionic.report.html.repeat import Command, repeat_commands
 from superionic.report.html.summary import flat
-from superionic.report.numbers import (
-    NOTHING,
-    Number,
-    of_row,
-    plain,
-    with_error,
-    with_interval,
-)
+from superionic.report.numbers import NOTHING, Number, of_row, plain, with_error, with_interval
 from superionic.schemas.label import DiffusionDocument, LabelRow
 from superionic.schemas.screening import LabelSummary, ScreeningDocument
 from superionic.schemas.validation import TemperatureDocument

@@ -3,12 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from superionic.report.numbers import (
-    NOTHING,
-    of_row,
-    plain,
-    with_interval,
-)
+from superionic.report.numbers import NOTHING, of_row, plain, with_interval
 from superionic.report.tables.columns import COLUMNS, Column
 from superionic.report.tables.ranking import conductivity_text, rank_of
 from superionic.schemas.screening import ScreeningDocument

@@ -6,12 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from superionic.report.documents import MaterialDocuments
-from superionic.report.figures.gather import (
-    data_of,
-    figures_of,
-    landscape_version,
-    path_of_scene,
-)
+from superionic.report.figures.gather import data_of, figures_of, landscape_version, path_of_scene
 from superionic.report.figures.kinds import KINDS
 from superionic.report.figures.scene import scene_of
 from superionic.report.figures.write import plotly_json

@@ -10,13 +10,7 @@ from superionic.schemas.document import Interval, digest
 from superionic.schemas.label import DiffusionDocument
 from superionic.schemas.prediction import PredictionDocument
 from superionic.schemas.screen import DescriptorsDocument, Origins
-from superionic.schemas.screening import (
-    PARTS,
-    LabelSummary,
-    Part,
-    RunSummary,
-    ScreeningDocument,
-)
+from superionic.schemas.screening import PARTS, LabelSummary, Part, RunSummary, ScreeningDocument
 from superionic.schemas.settings_label import settings_label
 from superionic.schemas.validation import ValidationDocument
 from superionic.store.builders.documents import RowIdentity

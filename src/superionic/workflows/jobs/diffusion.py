@@ -29,11 +29,7 @@ from superionic.dynamics.verdict import ANALYSIS_VERSION, DiffusionAnalysis, ana
 from superionic.errors import NoMobileIonError, SettingsError
 from superionic.fields import rebuilt
 from superionic.files import made_private
-from superionic.potentials.force_field import (
-    CalculatorForceField,
-    ForceField,
-    MakeForceField,
-)
+from superionic.potentials.force_field import CalculatorForceField, ForceField, MakeForceField
 from superionic.potentials.registry import load_potential
 from superionic.progress import report_progress, report_stage
 from superionic.schemas.common import PotentialDocument, Warning_

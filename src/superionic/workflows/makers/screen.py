@@ -16,11 +16,7 @@ from superionic.structures.species import parse_mobile_species
 from superionic.workflows.jobs.descriptors import DescriptorsMaker
 from superionic.workflows.jobs.landscape import LandscapeMaker
 from superionic.workflows.jobs.prepare import PrepareMaker
-from superionic.workflows.jobs.relax import (
-    RelaxIfNeededMaker,
-    relax_before_landscape,
-    relaxes_cell,
-)
+from superionic.workflows.jobs.relax import RelaxIfNeededMaker, relax_before_landscape, relaxes_cell
 from superionic.workflows.keys import task_key
 from superionic.workflows.makers.base import MaterialMaker
 
