@@ -20,7 +20,7 @@ from studies.hops.hop import HopSettings, hop_barrier
 from superionic.errors import InputError
 from superionic.potentials.registry import load_potential
 from superionic.schemas.common import PotentialDocument, Warning_
-from superionic.structures.hashing import structure_hash
+from superionic.structures.candidate import structure_hash
 from superionic.workflows.jobs.maker import SettingsMaker
 
 _NEAR_A = 1.0

@@ -15,7 +15,7 @@ from superionic.dynamics.slope import conductivity
 from superionic.dynamics.verdict import ANALYSIS_VERSION
 from superionic.dynamics.verdict import analyse as analyse_positions
 from superionic.errors import SuperionicError
-from superionic.schemas.analysis import AnalysisDocument
+from superionic.schemas.label import AnalysisDocument
 
 ATOMS = bulk("LiCl", "rocksalt", a=5.1, cubic=True).repeat((2, 2, 1))
 N_FRAMES, INTERVAL_PS = 600, 0.02

@@ -13,8 +13,8 @@ from superionic.landscape.settings import (
     LearnedSettings,
 )
 from superionic.schemas.settings_label import settings_label
-from superionic.structures.mobile_ions import MOBILE_IONS
 from superionic.structures.prepare import PrepareSettings
+from superionic.structures.species import MOBILE_IONS
 from superionic.workflows.jobs.relax import relax_before_landscape
 
 _RELAXED = ("max_force_eV_per_A", "fmax_eV_per_A", "steps", "relax_cell", "symmetry_tolerance_A")

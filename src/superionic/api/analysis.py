@@ -15,12 +15,10 @@ from superionic.dynamics.verdict import VerdictRules, framework_text
 from superionic.dynamics.verdict import analyse as analyse_positions
 from superionic.errors import DiffusionError
 from superionic.report.tables.text_table import html_table
-from superionic.schemas.analysis import AnalysisDocument
 from superionic.schemas.common import Warning_
-from superionic.schemas.label import findings_of
+from superionic.schemas.label import AnalysisDocument, findings_of
 from superionic.structures.crystals import Crystal, read_structures
-from superionic.structures.mobile_ions import charge_of
-from superionic.structures.species import parse_mobile_species
+from superionic.structures.species import charge_of, parse_mobile_species
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -166,8 +166,8 @@ class CrystalLandscape:
 
     @cached_property
     def _scene(self) -> "LandscapeScene":
-        from superionic.report.figures.about import About
         from superionic.report.figures.scene import scene_of_landscape
+        from superionic.report.figures.style import About
 
         about = About(self.material_id, self.formula, self.mobile_species, self.potential.label)
         return scene_of_landscape(self.computed, about)

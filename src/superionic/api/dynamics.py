@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from superionic import defaults
 from superionic.defaults import Relaxation
 from superionic.report.tables.text_table import html_table
-from superionic.schemas.analysis import AnalysisDocument
-from superionic.schemas.label import DiffusionDocument, LabelRow
+from superionic.schemas.label import AnalysisDocument, DiffusionDocument, LabelRow
 from superionic.structures.crystals import Crystal
 from superionic.workflows.campaign.definition import maker_of
 

@@ -25,8 +25,8 @@ from superionic.landscape.levels import (
 from superionic.landscape.percolation import percolation_barriers
 from superionic.landscape.settings import DescriptorSettings as DescriptorSettings
 from superionic.landscape.transport import effective_diffusivity
+from superionic.structures.candidate import Remark
 from superionic.structures.checks import cell_widths
-from superionic.structures.remark import Remark
 
 TRANSPORT_TEMPERATURE_K = 1000.0
 """That of the labels; the names of the numbers say it."""

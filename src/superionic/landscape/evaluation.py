@@ -24,8 +24,8 @@ from superionic.landscape.symmetry import (
     space_group,
 )
 from superionic.potentials.base import FrozenFramework, Potential, require_finite
+from superionic.structures.candidate import Remark
 from superionic.structures.checks import check_ions
-from superionic.structures.remark import Remark
 
 ProgressCallback = Callable[[int, int], None]
 """Called with the number of energies evaluated so far and the number planned."""

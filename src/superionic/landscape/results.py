@@ -11,7 +11,7 @@ from pymatgen.core import Structure
 from superionic.errors import LandscapeError
 from superionic.landscape.grid import Grid
 from superionic.landscape.symmetry import SiteOrbit, SpaceGroup
-from superionic.structures.remark import Remark
+from superionic.structures.candidate import Remark
 
 _FLAT_eV = 1e-6
 

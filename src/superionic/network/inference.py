@@ -18,7 +18,7 @@ from superionic.network.graphs import CrystalGraph, collate, shake_graphs
 from superionic.network.settings import TARGET
 from superionic.network.shakes import Shakes
 from superionic.potentials.batched import is_out_of_memory
-from superionic.structures.remark import Remark
+from superionic.structures.candidate import Remark
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -155,7 +155,7 @@ def _unusual(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _usual_radius_A(mobile_species: str) -> float | None:
-    from superionic.structures.mobile_ions import MOBILE_IONS
+    from superionic.structures.species import MOBILE_IONS
 
     ion = MOBILE_IONS.get(mobile_species)
     return None if ion is None else ion.exclusion_radius_A

@@ -1,10 +1,8 @@
 """Where crystals come from and how they become calculable."""
 
-from superionic.structures.candidate import Candidate
-from superionic.structures.hashing import structure_hash
+from superionic.structures.candidate import Candidate, Remark, structure_hash
 from superionic.structures.prepare import PreparedCrystal, PrepareSettings, orderings_of, prepare
 from superionic.structures.readers import read_candidates
-from superionic.structures.remark import Remark
 from superionic.structures.species import MobileSpecies, parse_mobile_species
 
 __all__ = [

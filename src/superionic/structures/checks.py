@@ -11,7 +11,7 @@ from superionic.errors import (
     NotACrystalError,
     OverlappingAtomsError,
 )
-from superionic.structures.remark import Remark
+from superionic.structures.candidate import Remark
 from superionic.structures.species import element_symbol
 
 MIN_WIDTH_A = 1.0

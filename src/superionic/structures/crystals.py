@@ -9,9 +9,8 @@ from ase import Atoms
 from pymatgen.core import Structure
 
 from superionic.errors import InputError
-from superionic.structures.candidate import Candidate
+from superionic.structures.candidate import Candidate, structure_hash
 from superionic.structures.checks import check_crystal
-from superionic.structures.hashing import structure_hash
 from superionic.structures.readers import nobody, read_candidates
 
 Crystal: TypeAlias = Candidate | Structure | Atoms | str | Path

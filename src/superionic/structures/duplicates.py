@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pymatgen.core import Composition, Lattice, Structure
 
 from superionic.errors import InputError
+from superionic.structures.candidate import structure_hash
 from superionic.structures.cells import primitive_cell, space_group
 from superionic.structures.checks import check_crystal
-from superionic.structures.hashing import structure_hash
 from superionic.structures.species import element_composition
 
 SYMPREC_A = 0.1

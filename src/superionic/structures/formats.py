@@ -14,9 +14,9 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from superionic.errors import NotACrystalError, UnreadableFileError
+from superionic.structures.candidate import Remark
 from superionic.structures.checks import check_lattice, check_number_of_sites
 from superionic.structures.plain import plain_text
-from superionic.structures.remark import Remark
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -7,7 +7,7 @@ from typing import Any
 from pymatgen.core import Species, Structure
 
 from superionic.errors import InputError
-from superionic.structures.candidate import Candidate
+from superionic.structures.candidate import Candidate, Remark, structure_hash
 from superionic.structures.cells import primitive_cell, space_group, supercell_repeats
 from superionic.structures.checks import (
     check_crystal,
@@ -18,9 +18,7 @@ from superionic.structures.checks import (
     merge_coincident_sites,
     wrapped,
 )
-from superionic.structures.hashing import structure_hash
 from superionic.structures.ordering import Ordering, OrderingSettings, order
-from superionic.structures.remark import Remark
 from superionic.structures.species import (
     element_composition,
     element_symbol,

@@ -17,15 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from superionic.errors import InputError, NoCrystalsError, UnreadableFileError
-from superionic.structures.candidate import Candidate
+from superionic.structures.candidate import Candidate, Remark, structure_hash
 from superionic.structures.checks import check_crystal, wrapped
 from superionic.structures.cif import read_cif
 from superionic.structures.formats import Record, read_extended_xyz, read_trajectory
-from superionic.structures.hashing import structure_hash
 from superionic.structures.json_records import read_json, read_json_lines
 from superionic.structures.plain import plain_text
 from superionic.structures.poscar import parse_poscar
-from superionic.structures.remark import Remark
 
 Reader = Callable[[str], Iterator[Record]]
 

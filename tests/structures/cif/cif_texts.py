@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from pymatgen.core import Lattice, Structure
 
 from superionic.errors import InputError
+from superionic.structures.candidate import Remark
 from superionic.structures.cif import read_cif
-from superionic.structures.remark import Remark
 
 CELL_TAGS = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 

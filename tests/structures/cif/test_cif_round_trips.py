@@ -17,7 +17,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.cif import CifParser, CifWriter
 
 from superionic.report.serve.downloads import cif_text
-from superionic.structures.hashing import structure_hash
+from superionic.structures.candidate import structure_hash
 
 REACH_A = 4.0
 GROUPS = ("P-1", "P2_1/c", "C2/c", "Pnma", "I4_1/a", "R-3", "P6_3/m", "P2_13")

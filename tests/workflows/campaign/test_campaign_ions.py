@@ -4,8 +4,7 @@ import pytest
 from campaign_fixtures import TOY, Silent, rock_salt
 
 from superionic.settings import SuperionicSettings
-from superionic.structures.mobile_ions import exclusion_radius_A
-from superionic.structures.species import parse_mobile_species
+from superionic.structures.species import exclusion_radius_A, parse_mobile_species
 from superionic.workflows.campaign.definition import campaign_of
 from superionic.workflows.campaign.local import run_campaign
 

@@ -23,8 +23,7 @@ from superionic.errors import InputError, SettingsError
 from superionic.landscape.settings import LandscapeSettings, LearnedSettings
 from superionic.potentials.registry import load_potential
 from superionic.store.builders.documents import read_document
-from superionic.structures.candidate import Candidate
-from superionic.structures.hashing import structure_hash
+from superionic.structures.candidate import Candidate, structure_hash
 from superionic.workflows.jobs.descriptors import DescriptorsMaker
 from superionic.workflows.jobs.diffusion import DiffusionMDMaker
 from superionic.workflows.jobs.engines.ase import AseEngine

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from superionic.dynamics.confirmation import ROOM_TEMPERATURE_K, ArrheniusPoint, Ions, arrhenius
 from superionic.dynamics.slope import diffusivity
 from superionic.errors import FigureError
-from superionic.report.figures.about import About
 from superionic.report.figures.style import (
     BLUE,
     ORANGE,
     VERMILLION,
+    About,
     band,
     error_bars,
     plain_name,

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from superionic.dynamics.slope import SlopeSettings, fit_window
 from superionic.errors import DiffusionError, FigureError
-from superionic.report.figures.about import About
 from superionic.report.figures.style import (
     BLACK,
     GREEN,
@@ -18,6 +17,7 @@ from superionic.report.figures.style import (
     SKY_BLUE,
     VERDICT_COLOURS,
     YELLOW,
+    About,
     band,
     plain,
     plain_name,
@@ -25,8 +25,7 @@ from superionic.report.figures.style import (
     plotly_figure,
     with_error,
 )
-from superionic.schemas.analysis import AnalysisDocument
-from superionic.schemas.label import DiffusionDocument, LabelRow
+from superionic.schemas.label import AnalysisDocument, DiffusionDocument, LabelRow
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as PlotlyFigure

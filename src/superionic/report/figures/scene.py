@@ -11,8 +11,8 @@ from superionic.landscape.grid import Grid
 from superionic.landscape.landscape import Landscape
 from superionic.landscape.levels import minimum_percolation_energy
 from superionic.landscape.percolation import percolation_barriers, percolation_path
-from superionic.report.figures.about import About
 from superionic.report.figures.crystal import Crystal
+from superionic.report.figures.style import About
 from superionic.report.figures.volume import VolumeCurve, curve_of_maps
 from superionic.schemas.screen import LandscapeDocument
 

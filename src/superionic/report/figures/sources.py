@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from superionic import defaults
 from superionic.errors import FigureError
-from superionic.report.figures.about import About
 from superionic.report.figures.kinds import get_kind
+from superionic.report.figures.style import About
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
 from superionic.schemas.validation import ValidationDocument

@@ -7,8 +7,9 @@ Figures for print are as wide as the column of a journal and never touch pyplot'
 import html
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,56 @@ from superionic.errors import FigureError
 if TYPE_CHECKING:
     from matplotlib.ticker import Locator
     from plotly.graph_objects import Figure as PlotlyFigure
+
+    from superionic.schemas.label import AnalysisDocument, DiffusionDocument, LabelRow
+    from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument
+    from superionic.schemas.screening import ScreeningDocument
+    from superionic.schemas.validation import ValidationDocument
+
+    Of: TypeAlias = (
+        ScreeningDocument
+        | LabelRow
+        | DiffusionDocument
+        | AnalysisDocument
+        | DescriptorsDocument
+        | LandscapeDocument
+        | ValidationDocument
+    )
+
+
+@dataclass(frozen=True)
+class About:
+    """Name of a material, and under which potential which ion moves.
+
+    Parameters
+    ----------
+    material_id, formula, mobile_species : str
+        Of the material.
+    potential : str
+        Family and name.
+    """
+
+    material_id: str
+    formula: str
+    mobile_species: str
+    potential: str
+
+    @property
+    def title(self) -> str:
+        """Formula and identifier, as text without markup."""
+        return f"{formula_text(self.formula)} ({self.material_id})"
+
+    @classmethod
+    def of(cls, document: "Of") -> "About":
+        """Return what a document says of its material."""
+        potential = document.potential
+        return cls(
+            material_id=document.material_id,
+            formula=document.formula,
+            mobile_species=document.mobile_species,
+            potential=potential if isinstance(potential, str) else potential.label,
+        )
+
 
 ORANGE, SKY_BLUE, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, VERMILLION, PURPLE, BLACK = "#0072B2", "#D55E00", "#CC79A7", "#000000"

@@ -8,8 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superionic.landscape.settings import DescriptorSettings
-from superionic.report.figures.about import About
-from superionic.report.figures.style import BLUE, GREY, VERMILLION, plotly_axes, plotly_figure
+from superionic.report.figures.style import (
+    BLUE,
+    GREY,
+    VERMILLION,
+    About,
+    plotly_axes,
+    plotly_figure,
+)
 from superionic.schemas.screen import DescriptorsDocument
 
 if TYPE_CHECKING:

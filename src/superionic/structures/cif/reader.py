@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Lattice, Structure
 
 from superionic.errors import InputError, UnreadableFileError
+from superionic.structures.candidate import Remark
 from superionic.structures.cells import space_group
 from superionic.structures.cif.checks import Stated, check_content, read_stated
 from superionic.structures.cif.rows import AtomList, read_rows
@@ -23,7 +24,6 @@ from superionic.structures.cif.symmetry import IDENTITY, Symmetry, parse_symmetr
 from superionic.structures.cif.syntax import Block, parse_blocks, parse_number
 from superionic.structures.formats import Record
 from superionic.structures.plain import lattice_from_data
-from superionic.structures.remark import Remark
 
 _OPERATIONS = (
     "_space_group_symop_magn_operation_xyz",

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pymatgen.core import DummySpecies, Element, Species, get_el_sp
 
 from superionic.errors import UnreadableFileError
+from superionic.structures.candidate import Remark
 from superionic.structures.cif.elements import Reading, is_element, read_label, read_type_symbol
 from superionic.structures.cif.syntax import Block, Number, parse_number
-from superionic.structures.remark import Remark
 from superionic.structures.species import element_symbol
 
 _MIXED = re.compile(r"(?:\d*\.?\d+\s*[A-Z][a-z]?)(?:\s*\+\s*\d*\.?\d+\s*[A-Z][a-z]?)+")

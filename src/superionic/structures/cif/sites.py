@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from pymatgen.core import Composition, Element, Lattice, Species, Structure
 
 from superionic.errors import UnreadableFileError
+from superionic.structures.candidate import Remark
 from superionic.structures.checks import check_number_of_sites
 from superionic.structures.cif.rows import Row, capitalised
 from superionic.structures.cif.symmetry import Symmetry
-from superionic.structures.remark import Remark
 
 MAX_OCCUPANCY = 1.02
 """Occupancies of a site that add up to more are an error; up to this they are scaled to 1."""

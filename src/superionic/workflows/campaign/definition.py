@@ -154,7 +154,7 @@ class Campaign(BaseModel):
         return found[0]
 
     def _maker_of(self, ion: "MobileSpecies", default_potential: str) -> "MaterialMaker":
-        from superionic.structures.mobile_ions import exclusion_radius_A
+        from superionic.structures.species import exclusion_radius_A
 
         kind = self.kind
         if unknown := sorted(set(self.options) - set(kind.option_names())):

@@ -37,7 +37,7 @@ from superionic.schemas.document import digest
 from superionic.schemas.label import DiffusionDocument, findings_of
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
 from superionic.settings import get_settings
-from superionic.structures.mobile_ions import charge_of
+from superionic.structures.species import charge_of
 from superionic.workflows.jobs.descriptors import finite
 from superionic.workflows.jobs.given import about_structure
 from superionic.workflows.jobs.maker import rebuild_settings

@@ -6,8 +6,8 @@ from pymatgen.core import Structure
 
 from superionic.schemas.document import digest
 from superionic.schemas.screen import PreparedDocument
+from superionic.structures.candidate import structure_hash
 from superionic.structures.crystals import as_candidate
-from superionic.structures.hashing import structure_hash
 from superionic.structures.prepare import PrepareSettings
 from superionic.structures.species import parse_mobile_species
 from superionic.workflows.jobs.prepare import PrepareMaker

@@ -34,7 +34,7 @@ from superionic.schemas.validation import (
     TrajectoryDocument,
     ValidationDocument,
 )
-from superionic.structures.mobile_ions import charge_of
+from superionic.structures.species import charge_of
 from superionic.workflows.jobs.descriptors import finite
 from superionic.workflows.jobs.diffusion import bare_atoms
 from superionic.workflows.jobs.engines.base import require_ion

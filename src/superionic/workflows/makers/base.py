@@ -8,9 +8,8 @@ from jobflow import Flow, Job, OutputReference
 
 from superionic.potentials.base import PotentialInfo
 from superionic.potentials.registry import identify_potential, load_potential, parse_spec
-from superionic.structures.candidate import Candidate
+from superionic.structures.candidate import Candidate, structure_hash
 from superionic.structures.crystals import Crystal, as_candidate
-from superionic.structures.hashing import structure_hash
 from superionic.workflows.jobs.maker import SettingsMaker
 from superionic.workflows.jobs.prepare import PrepareForFlowMaker, PrepareMaker
 from superionic.workflows.jobs.relax import RelaxIfNeededMaker

@@ -9,8 +9,7 @@ from jobflow import Job
 from superionic import defaults
 from superionic.errors import SettingsError
 from superionic.potentials.registry import parse_spec
-from superionic.structures.candidate import Candidate
-from superionic.structures.hashing import structure_hash
+from superionic.structures.candidate import Candidate, structure_hash
 from superionic.workflows.jobs.diffusion import DiffusionMDMaker
 from superionic.workflows.jobs.prepare import PrepareMaker
 from superionic.workflows.jobs.relax import RelaxIfNeededMaker, relax_before_forces

@@ -10,9 +10,8 @@ from jobflow import Flow, Job, OutputReference
 from superionic import defaults
 from superionic.potentials.registry import parse_spec
 from superionic.schemas.shakes import ShakesDocument
-from superionic.structures.candidate import Candidate
+from superionic.structures.candidate import Candidate, structure_hash
 from superionic.structures.crystals import Crystal
-from superionic.structures.hashing import structure_hash
 from superionic.workflows.jobs.prediction import (
     PredictForFlowMaker,
     ShakeMaker,

@@ -8,11 +8,9 @@ from jobflow import Job
 from superionic import defaults
 from superionic.errors import SettingsError
 from superionic.landscape.settings import LearnedSettings, refuse_former_modes
-from superionic.structures.candidate import Candidate
-from superionic.structures.hashing import structure_hash
-from superionic.structures.mobile_ions import exclusion_radius_A
+from superionic.structures.candidate import Candidate, structure_hash
 from superionic.structures.noise import is_noisy
-from superionic.structures.species import parse_mobile_species
+from superionic.structures.species import exclusion_radius_A, parse_mobile_species
 from superionic.workflows.jobs.descriptors import DescriptorsMaker
 from superionic.workflows.jobs.landscape import LandscapeMaker
 from superionic.workflows.jobs.prepare import PrepareMaker

@@ -4,8 +4,12 @@ import pytest
 
 from superionic.errors import SettingsError
 from superionic.landscape.settings import LandscapeSettings
-from superionic.structures.mobile_ions import MOBILE_IONS, charge_of, exclusion_radius_A
-from superionic.structures.species import parse_mobile_species
+from superionic.structures.species import (
+    MOBILE_IONS,
+    charge_of,
+    exclusion_radius_A,
+    parse_mobile_species,
+)
 
 
 def test_lithium_has_the_published_radius():
