@@ -1,9 +1,10 @@
-"""The exceptions that a user may see.
+"""The exceptions that a user may see, and remarks, which stop nothing.
 
 Every one of them says which material (or file, or setting) it is about, what is wrong and what to
 do. ``code`` is stable and short: campaigns group failures by it.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 
@@ -55,6 +56,22 @@ def _rebuild(
     cls: type[SuperionicError], message: str, hint: str, material_id: str | None
 ) -> SuperionicError:
     return cls(message, hint=hint, material_id=material_id)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A warning that does not stop a computation and is stored with its result.
+
+    Parameters
+    ----------
+    code : str
+        Short and stable; tables group remarks by it.
+    text : str
+        One sentence for the user.
+    """
+
+    code: str
+    text: str
 
 
 class SettingsError(SuperionicError):

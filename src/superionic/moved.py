@@ -105,7 +105,7 @@ MOVED: dict[str, str] = {
     "superionic.structures.abundance": "superionic.structures.filters",
     "superionic.structures.hashing": "superionic.structures.candidate",
     "superionic.structures.mobile_ions": "superionic.structures.species",
-    "superionic.structures.remark": "superionic.structures.candidate",
+    "superionic.structures.remark": "superionic.errors",
     "superionic.surrogate": "superionic.network",
     "superionic.workflows.campaign.engine": "superionic.workflows.campaign.local",
     "superionic.workflows.campaign.worker": "superionic.workflows.campaign.local_worker",

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from pymatgen.core import Lattice
 from scipy.special import expit
 
-from superionic.errors import LandscapeError
+from superionic.errors import LandscapeError, Remark
 from superionic.landscape.levels import (
     checked_energies,
     flood_window,
@@ -25,7 +25,6 @@ from superionic.landscape.levels import (
 from superionic.landscape.percolation import percolation_barriers
 from superionic.landscape.settings import DescriptorSettings as DescriptorSettings
 from superionic.landscape.transport import effective_diffusivity
-from superionic.structures.candidate import Remark
 from superionic.structures.checks import cell_widths
 
 TRANSPORT_TEMPERATURE_K = 1000.0

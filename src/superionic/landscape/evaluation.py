@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from superionic.errors import DisorderError, LandscapeError, SettingsError
+from superionic.errors import DisorderError, LandscapeError, Remark, SettingsError
 from superionic.landscape.grid import Grid, plain_shape, symmetric_grid
 from superionic.landscape.learned import LandscapeSampler, LearnedMaps, learn_maps
 from superionic.landscape.points import IrreduciblePoints, OrbitPlan, irreducible_points
@@ -24,7 +24,6 @@ from superionic.landscape.symmetry import (
     space_group,
 )
 from superionic.potentials.base import FrozenFramework, Potential, require_finite
-from superionic.structures.candidate import Remark
 from superionic.structures.checks import check_ions
 
 ProgressCallback = Callable[[int, int], None]

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
-from superionic.errors import LandscapeError
+from superionic.errors import LandscapeError, Remark
 from superionic.landscape.grid import Grid
 from superionic.landscape.symmetry import SiteOrbit, SpaceGroup
-from superionic.structures.candidate import Remark
 
 _FLAT_eV = 1e-6
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from superionic.errors import CellTooLargeError, NetworkError
+from superionic.errors import CellTooLargeError, NetworkError, Remark
 from superionic.network import keys
 from superionic.network.checkpoint import IntervalCalibration, Member, NetworkHeader, load_ensemble
 from superionic.network.graphs import CrystalGraph, collate, shake_graphs
 from superionic.network.settings import TARGET
 from superionic.network.shakes import Shakes
 from superionic.potentials.batched import is_out_of_memory
-from superionic.structures.candidate import Remark
 
 if TYPE_CHECKING:
     from torch import Tensor

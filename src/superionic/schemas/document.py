@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from superionic import __version__
 
 if TYPE_CHECKING:
-    from superionic.structures.candidate import Remark
+    from superionic.errors import Remark
 
 
 SCHEMA_VERSION = "1.0"

@@ -1,6 +1,7 @@
 """Where crystals come from and how they become calculable."""
 
-from superionic.structures.candidate import Candidate, Remark, structure_hash
+from superionic.errors import Remark
+from superionic.structures.candidate import Candidate, structure_hash
 from superionic.structures.prepare import PreparedCrystal, PrepareSettings, orderings_of, prepare
 from superionic.structures.readers import read_candidates
 from superionic.structures.species import MobileSpecies, parse_mobile_species

@@ -1,4 +1,4 @@
-"""A crystal on its way through a campaign: its name, its hash, what is said of it."""
+"""A crystal on its way through a campaign: its name, where it came from, its hash."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -9,22 +9,6 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 
 from superionic.structures.plain import plain_provenance
-
-
-@dataclass(frozen=True)
-class Remark:
-    """A warning that does not stop a computation and is stored with its result.
-
-    Parameters
-    ----------
-    code : str
-        Short and stable; tables group remarks by it.
-    text : str
-        One sentence for the user.
-    """
-
-    code: str
-    text: str
 
 
 @dataclass(frozen=True)

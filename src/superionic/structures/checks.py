@@ -10,8 +10,8 @@ from superionic.errors import (
     NoMobileIonError,
     NotACrystalError,
     OverlappingAtomsError,
+    Remark,
 )
-from superionic.structures.candidate import Remark
 from superionic.structures.species import element_symbol
 
 MIN_WIDTH_A = 1.0

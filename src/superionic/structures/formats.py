@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
-from superionic.errors import NotACrystalError, UnreadableFileError
-from superionic.structures.candidate import Remark
+from superionic.errors import NotACrystalError, Remark, UnreadableFileError
 from superionic.structures.checks import check_lattice, check_number_of_sites
 from superionic.structures.plain import plain_text
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from pymatgen.core import Species, Structure
 
-from superionic.errors import InputError
-from superionic.structures.candidate import Candidate, Remark, structure_hash
+from superionic.errors import InputError, Remark
+from superionic.structures.candidate import Candidate, structure_hash
 from superionic.structures.cells import primitive_cell, space_group, supercell_repeats
 from superionic.structures.checks import (
     check_crystal,

@@ -16,8 +16,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from superionic.errors import InputError, NoCrystalsError, UnreadableFileError
-from superionic.structures.candidate import Candidate, Remark, structure_hash
+from superionic.errors import InputError, NoCrystalsError, Remark, UnreadableFileError
+from superionic.structures.candidate import Candidate, structure_hash
 from superionic.structures.checks import check_crystal, wrapped
 from superionic.structures.cif import read_cif
 from superionic.structures.formats import Record, read_extended_xyz, read_trajectory

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Lattice, Structure
 
-from superionic.errors import InputError
-from superionic.structures.candidate import Remark
+from superionic.errors import InputError, Remark
 from superionic.structures.cif import read_cif
 
 CELL_TAGS = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")

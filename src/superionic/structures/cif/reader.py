@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Lattice, Structure
 
-from superionic.errors import InputError, UnreadableFileError
-from superionic.structures.candidate import Remark
+from superionic.errors import InputError, Remark, UnreadableFileError
 from superionic.structures.cells import space_group
 from superionic.structures.cif.checks import Stated, check_content, read_stated
 from superionic.structures.cif.rows import AtomList, read_rows

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import DummySpecies, Element, Species, get_el_sp
 
-from superionic.errors import UnreadableFileError
-from superionic.structures.candidate import Remark
+from superionic.errors import Remark, UnreadableFileError
 from superionic.structures.cif.elements import Reading, is_element, read_label, read_type_symbol
 from superionic.structures.cif.syntax import Block, Number, parse_number
 from superionic.structures.species import element_symbol

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Composition, Element, Lattice, Species, Structure
 
-from superionic.errors import UnreadableFileError
-from superionic.structures.candidate import Remark
+from superionic.errors import Remark, UnreadableFileError
 from superionic.structures.checks import check_number_of_sites
 from superionic.structures.cif.rows import Row, capitalised
 from superionic.structures.cif.symmetry import Symmetry
