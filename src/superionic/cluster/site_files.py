@@ -3,10 +3,8 @@
 The files in ``launchpad_templates`` are what :func:`site_files` makes of :data:`EXAMPLE`.
 """
 
-import contextlib
 import os
 import shlex
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import yaml
 
 from superionic.errors import SettingsError
+from superionic.files import whole_file
 from superionic.store.database.addresses import is_address, is_loopback
 
 PASSWORD_VARIABLE = "SUPERIONIC_MONGO_PASSWORD"
@@ -142,7 +141,9 @@ def write_site(files: list[SiteFile], directory: Path, *, overwrite: bool = Fals
     Raises
     ------
     SettingsError
-        When a file is there already and may not be overwritten, or the directory cannot be written.
+        When a file is there already and may not be overwritten, or the directory cannot be made.
+    UnwritableFileError
+        When the disk does not take one.
     """
     present = [file.name for file in files if (directory / file.name).exists()]
     if present and not overwrite:
@@ -150,27 +151,18 @@ def write_site(files: list[SiteFile], directory: Path, *, overwrite: bool = Fals
             f"{directory} holds {', '.join(present)} already.",
             hint="Name another directory, or add --force to overwrite them.",
         )
-    written = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for file in files:
-            path = directory / file.name
-            descriptor, temporary = tempfile.mkstemp(dir=directory)  # mode 600
-            try:
-                with os.fdopen(descriptor, "w") as handle:
-                    handle.write(file.text)
-                os.chmod(temporary, _SECRET_MODE if file.secret else _PLAIN_MODE)
-                os.replace(temporary, path)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-                raise
-            written.append(path)
     except OSError as error:
         raise SettingsError(
-            f"{directory} cannot be written: {error.strerror}.", hint="Name another directory."
+            f"{directory} cannot be made: {error.strerror}.", hint="Name another directory."
         ) from None
-    return written
+    for file in files:
+        with whole_file(directory / file.name) as fresh:
+            fresh.touch(mode=_SECRET_MODE)
+            fresh.write_text(file.text)
+            fresh.chmod(_SECRET_MODE if file.secret else _PLAIN_MODE)
+    return [directory / file.name for file in files]
 
 
 def read_password(password_file: Path | None) -> str | None:
