@@ -60,7 +60,7 @@ def study(
     from superionic.cli.bars import TrainingProgress
     from superionic.files import made_private
     from superionic.processes import usable_cores
-    from superionic.report.tables.page import write_page
+    from superionic.report.tables.text_table import write_page
     from superionic.settings import get_settings
 
     require_network_extra()

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from studies.hops.paths import read_paths
 from superionic.cli.app import app
 from superionic.report.tables.evaluation import WRITTEN_BY as EVALUATE
-from superionic.report.tables.page import END, begin_mark
+from superionic.report.tables.text_table import END, begin_mark
 from superionic.report.tables.validation import WRITTEN_BY as VALIDATE
 from superionic.report.tables.validation import validations_markdown
 from superionic.schemas.validation import ValidationDocument

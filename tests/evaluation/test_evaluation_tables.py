@@ -35,7 +35,7 @@ from superionic.report.tables.evaluation import (
     headline_markdown,
     numbers_json,
 )
-from superionic.report.tables.page import END, begin_mark, write_page
+from superionic.report.tables.text_table import END, begin_mark, write_page
 from superionic.statistics import bootstrap_interval, roc_auc
 from superionic.structures.species import anion_family
 

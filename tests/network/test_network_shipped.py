@@ -21,7 +21,7 @@ from superionic.network.settings import settings_to_dict
 from superionic.network.shakes import shake_crystal
 from superionic.potentials.registry import load_potential
 from superionic.report.tables.labels import read_data_set
-from superionic.report.tables.page import write_page
+from superionic.report.tables.text_table import write_page
 from superionic.structures.readers import read_candidates
 
 ROOT = Path(__file__).parents[2]

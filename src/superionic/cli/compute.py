@@ -200,7 +200,7 @@ def validate(
 
     def finish(rows: list[ValidationDocument]) -> None:
         if write is not None:
-            from superionic.report.tables.page import write_page
+            from superionic.report.tables.text_table import write_page
             from superionic.report.tables.validation import WRITTEN_BY, validations_markdown
 
             write_page(write, validations_markdown(rows), WRITTEN_BY)

@@ -164,7 +164,7 @@ def evaluate(
     )
     from superionic.report.tables.export import read_rows_file
     from superionic.report.tables.labels import read_data_sets
-    from superionic.report.tables.page import write_page
+    from superionic.report.tables.text_table import write_page
     from superionic.structures.species import parse_mobile_species
 
     default = EvaluationSettings()

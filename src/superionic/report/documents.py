@@ -3,6 +3,7 @@
 A row or document that cannot be read is named and stops nothing.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -309,3 +310,21 @@ def _reason(error: Exception) -> str:
         more = f" and {error.error_count() - 3} more" if error.error_count() > 3 else ""
         return f"It does not fit its schema: {'; '.join(problems)}{more}."
     return f"{type(error).__name__}: {error}"
+
+
+_MATERIALS_PROJECT_ID = re.compile(r"(mp|mvc)-\d+")
+
+
+def material_url(material_id: str) -> str | None:
+    """Return the page of a material of the Materials Project; None for others.
+
+    Examples
+    --------
+    >>> material_url("mp-22899")
+    'https://next-gen.materialsproject.org/materials/mp-22899'
+    >>> material_url("my crystal") is None
+    True
+    """
+    if not _MATERIALS_PROJECT_ID.fullmatch(material_id):
+        return None
+    return f"https://next-gen.materialsproject.org/materials/{material_id}"

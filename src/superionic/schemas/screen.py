@@ -12,8 +12,7 @@ from superionic.schemas.common import (
     PackedArray,
     PotentialDocument,
 )
-from superionic.schemas.document import Interval
-from superionic.schemas.orderings import OrderingsSummary, Origins, Spread
+from superionic.schemas.document import Interval, OrderingsSummary, Origins, Spread
 
 if TYPE_CHECKING:
     from superionic.landscape.landscape import Landscape

@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from superionic.schemas.document import Document, Interval, Warning_
-from superionic.schemas.orderings import OrderingsSummary, Origins
+from superionic.schemas.document import Document, Interval, OrderingsSummary, Origins, Warning_
 from superionic.schemas.settings_label import settings_label
 
 ROW_VERSION = "2.6"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from superionic.errors import FigureError
 from superionic.files import write_whole
+from superionic.report.documents import material_url
 from superionic.report.figures.write import figure_js
 from superionic.report.html.agreement import FEWEST_PAIRS
-from superionic.report.html.links import material_url
 from superionic.report.html.material import DYNAMICS_COLUMNS
 from superionic.report.numbers import NOTHING, plain
 from superionic.report.tables.ranking import rank_of

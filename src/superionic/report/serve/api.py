@@ -14,9 +14,8 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from superionic import __version__, defaults
-from superionic.report.documents import MaterialDocuments
+from superionic.report.documents import MaterialDocuments, material_url
 from superionic.report.figures.gather import figures_of
-from superionic.report.html.links import material_url
 from superionic.report.html.material import number_groups, same_by_others
 from superionic.report.serve import reading
 from superionic.report.serve.downloads import attachment, cif_text, cube_text, file_name, rows_csv

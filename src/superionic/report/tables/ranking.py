@@ -11,8 +11,7 @@ from superionic.report.numbers import TEXT, XI_TEXT, formatted, interval_columns
 from superionic.report.tables.columns import COLUMNS
 from superionic.report.tables.text_table import html_table, text_table
 from superionic.report.tables.view import View
-from superionic.schemas.document import FailureDocument
-from superionic.schemas.orderings import Spread
+from superionic.schemas.document import FailureDocument, Spread
 from superionic.schemas.screening import INTERVAL_FIELDS, Part, ScreeningDocument
 from superionic.store.collection.ranking import ranking_name
 from superionic.store.ranking.conductivity import estimate_conductivity
