@@ -55,6 +55,12 @@ def test_what_fails_leaves_the_file_as_it_was(what, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["state"]
 
 
+def test_names_may_be_as_long_as_they_can_be(tmp_path):
+    path = tmp_path / f"{'n' * 251}.csv"
+    write_whole(path, "rows")
+    assert path.read_text() == "rows"
+
+
 def test_a_folder_that_is_not_there_is_said(tmp_path):
     with pytest.raises(UnwritableFileError, match="No such file or directory"):
         write_whole(tmp_path / "nowhere" / "file", "text")

@@ -37,7 +37,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     >>> with whole_file(Path("rows.csv")) as fresh:  # doctest: +SKIP
     ...     table.to_csv(fresh)
     """
-    fresh = path.with_name(f".{path.stem}.{os.getpid()}-{uuid4().hex[:8]}.tmp{path.suffix}")
+    own = f"{os.getpid()}-{uuid4().hex[:8]}"  # names have 255 bytes at the most
+    fresh = path.with_name(f".{path.stem[:40]}.{own}.tmp{path.suffix}")
     try:
         try:
             yield fresh
