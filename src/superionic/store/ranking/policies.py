@@ -56,6 +56,8 @@ class Policy(ABC):
     quantity: ClassVar[str]
     lower_is_better: ClassVar[bool] = False
     ties: ClassVar[str] = "identifier"
+    is_relative: ClassVar[bool] = False
+    """Whether a score depends on the other rows, too."""
 
     @abstractmethod
     def lacks(self, row: Row) -> str | None:
@@ -143,6 +145,7 @@ class MeanOfPercentiles(Policy):
     """The mean of percentiles among rows that lack nothing."""
 
     quantity = "mean percentile"
+    is_relative = True
 
     @abstractmethod
     def columns(self, rows: Sequence[Row]) -> dict[str, tuple[FloatArray, bool]]:
