@@ -10,6 +10,8 @@ MOBILE = "Li"
 POTENTIAL = "chgnet"
 POLICY = "free_volume"
 GRID_STEP_A = 0.25
+LEARNED = True
+"""Landscapes of screenings learn most points; every point is computed where one asks for it."""
 RELAX: Relaxation = "auto"
 SCREEN_MAX_FORCE_eV_per_A = 0.5
 """Above, a landscape is not that of the crystal, which is relaxed first."""

@@ -40,8 +40,8 @@ def test_help_is_quick_and_needs_no_heavy_package(arguments):
         (["screen", "{folder}", "--potential", "chargenet"], "chargenet"),
         (["screen", "{folder}", "--potential", "ase:no.such.Thing"], "no.such.Thing"),
         (["screen", "{folder}", "--potential", "chgnet?3"], "JSON"),
-        (["screen", "{folder}", "--adaptive"], "Choose --learned"),
-        (["screen", "{folder}", "--max-energies", "50"], "--learned"),
+        (["screen", "{folder}", "--adaptive"], "no adaptive mode any more"),
+        (["screen", "{folder}", "--exact", "--max-energies", "50"], "--exact"),
         (["descriptors", "not-there.cif"], "not-there.cif"),
         (["descriptors", "{folder}"], "is a directory"),
     ],
@@ -102,7 +102,7 @@ def test_descriptors_of_one_crystal_are_json(salt):
 
 
 def test_descriptors_of_a_learned_landscape_have_intervals(salt):
-    options = ("--potential", TOY, "--step", "0.6", "--learned", "--max-energies", "12")
+    options = ("--potential", TOY, "--step", "0.6", "--max-energies", "12")
     result = invoke("descriptors", salt, *options)
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)

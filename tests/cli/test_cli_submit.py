@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from superionic.cli.app import app
 
-OPTIONS = ("--step", "0.6", "--learned", "--min-width", "6", "--relax", "never")
+OPTIONS = ("--step", "0.6", "--exact", "--min-width", "6", "--relax", "never")
 
 
 @pytest.mark.process
@@ -34,6 +34,7 @@ def test_what_was_screened_is_finished_for_submit_with_the_same_options(run, dat
         "  landscape_maker.settings.grid_step_A: 1.0\n"
         "  prepare_maker.settings.supercell_min_width_A: 6\n"
     )
-    beside = ("--campaign", file, *same, "--step", "0.6", "--learned", "--relax", "never")
-    assert "1 are finished already" in submit(*beside)
+    beside = ("--campaign", file, *same, "--step", "0.6", "--relax", "never")
+    assert "1 are finished already" in submit(*beside, "--exact")
+    assert "1 are finished already" in submit(*beside), "every point answers for a learned one"
     assert "flow 'label'" in submit(crystals, *same, "--flow", "label", "--step", "1")

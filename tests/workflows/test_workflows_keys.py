@@ -8,7 +8,7 @@ import pytest
 from jobflow import Maker
 from pymatgen.core import Lattice, Structure
 
-from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings, LearnedSettings
+from superionic.landscape.settings import AdaptiveSettings, LandscapeSettings
 from superionic.network.settings import ShakeSettings
 from superionic.structures.candidate import Candidate
 from superionic.structures.prepare import PrepareSettings
@@ -29,9 +29,13 @@ SALT = Structure(
 )
 CRYSTAL = Candidate("salt", SALT)
 SHAKES = PredictMaker(shake_maker=ShakeMaker(settings=ShakeSettings(n_shakes=2)))
+EXACT = LandscapeMaker(settings=LandscapeSettings())
 # Made by commit 48700e8 (0.1.0). A change here makes every stored result unknown.
 GOLDEN = [
-    (ScreenMaker(), "6bcee5da630184c786151c9107a0d9a5ba9a9c13195e11edc8042a6c4a106973"),
+    (
+        ScreenMaker(landscape_maker=EXACT),
+        "6bcee5da630184c786151c9107a0d9a5ba9a9c13195e11edc8042a6c4a106973",
+    ),
     (
         ScreenMaker(
             mobile_species="Na",
@@ -66,10 +70,8 @@ GOLDEN = [
         "c23e3b548ba54aab026a93463d7db2e80484f7deb8dcd80471e1fe1a494dae38",
     ),
 ]
-SPLIT = ScreenMaker(landscape_maker=LandscapeMaker(energies_per_job=2000))
-LEARNED = ScreenMaker(
-    landscape_maker=LandscapeMaker(settings=LandscapeSettings(learned=LearnedSettings()))
-)
+SPLIT = ScreenMaker(landscape_maker=replace(EXACT, energies_per_job=2000))
+LEARNED_OF_0_2 = "4eaf0076e47f50e34f03d297c2c83ac3d2de055a8d93c2eeb21c75dd41f93e20"
 SPLIT_OF_0_1 = "4c5befdc01914c20fe05e12299f4fd467e04de44820c44faa89c6851c2e444d8"
 
 
@@ -87,15 +89,20 @@ def test_keys_of_shakes_and_of_bare_structures_are_those_of_0_1():
 
 
 def test_how_work_is_divided_is_not_in_the_key_and_0_1_is_found():
-    assert SPLIT.key(CRYSTAL) == ScreenMaker().key(CRYSTAL)
-    assert former_keys(SPLIT, [CRYSTAL]) == {SPLIT_OF_0_1: ScreenMaker().key(CRYSTAL)}
+    exact = ScreenMaker(landscape_maker=EXACT).key(CRYSTAL)
+    assert SPLIT.key(CRYSTAL) == exact
+    assert former_keys(SPLIT, [CRYSTAL]) == {SPLIT_OF_0_1: exact}
 
 
-def test_what_is_learned_has_a_key_of_its_own():
-    fewer = replace(LearnedSettings(), max_energies=50)
-    settings = LandscapeSettings(learned=fewer)
-    other = replace(LEARNED, landscape_maker=LandscapeMaker(settings=settings))
-    assert len({maker.key(CRYSTAL) for maker in (ScreenMaker(), LEARNED, other)}) == 3
+def test_what_is_learned_has_a_key_of_its_own_and_may_be_answered_by_every_point():
+    exact, usual = ScreenMaker(landscape_maker=EXACT), ScreenMaker()
+    fewer = usual.with_options(max_energies=50)
+    assert usual.key(CRYSTAL) == LEARNED_OF_0_2
+    assert len({maker.key(CRYSTAL) for maker in (exact, usual, fewer)}) == 3
+    for maker in (usual, fewer):
+        assert maker.answering().key(CRYSTAL) == exact.key(CRYSTAL)
+    assert usual.with_options(step_A=0.3).answering().key(CRYSTAL) != exact.key(CRYSTAL)
+    assert exact.answering() is None
 
 
 def nested(value):
@@ -106,7 +113,7 @@ def nested(value):
 
 
 def test_every_class_in_a_key_has_a_name_that_lasts():
-    makers = [maker for maker, _ in GOLDEN] + [SHAKES, LEARNED]
+    makers = [maker for maker, _ in GOLDEN] + [SHAKES, ScreenMaker()]
     makers.append(DiffusionMDMaker().md_settings())
     found = {f"{kind.__module__}.{kind.__qualname__}" for maker in makers for kind in nested(maker)}
     assert found <= set(PARTS)
@@ -179,5 +186,5 @@ def test_a_subclass_of_a_user_is_other_work():
     class OwnLandscapeMaker(LandscapeMaker):
         pass
 
-    own = replace(ScreenMaker(), landscape_maker=OwnLandscapeMaker())
+    own = ScreenMaker(landscape_maker=OwnLandscapeMaker())
     assert own.key(CRYSTAL) != ScreenMaker().key(CRYSTAL)

@@ -80,7 +80,7 @@ def screen(
     *,
     policy: str = defaults.POLICY,
     step_A: float = defaults.GRID_STEP_A,
-    learned: bool = False,
+    learned: bool = defaults.LEARNED,
     max_energies: int | None = None,
     relax: Relaxation = defaults.RELAX,
     min_width_A: float | None = None,
@@ -111,7 +111,8 @@ def screen(
     step_A : float
         Largest grid step.
     learned : bool
-        Evaluate about a hundred points, learn the others, and give every descriptor an interval.
+        Evaluate about a hundred points, learn the others, and give every descriptor an interval;
+        False evaluates every point.
     max_energies : int, optional
         Energies of a learned landscape at the most; 2000 by default.
     relax : {"auto", "cell", "never"}

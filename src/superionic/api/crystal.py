@@ -244,7 +244,7 @@ def landscape(
     potential: str | None = None,
     *,
     step_A: float = defaults.GRID_STEP_A,
-    learned: bool = False,
+    learned: bool | None = None,
     max_energies: int | None = None,
     min_width_A: float | None = None,
     radius_A: float | None = None,
@@ -268,8 +268,9 @@ def landscape(
         Specification of the potential; by default the setting ``potential``, which is chgnet.
     step_A : float
         Largest grid step.
-    learned : bool
-        Evaluate about a hundred points, learn the others, and give every descriptor an interval.
+    learned : bool, optional
+        Evaluate about a hundred points, learn the others, and give every descriptor an interval;
+        False evaluates every point. True by default, but for the published protocol.
     max_energies : int, optional
         Energies of a learned landscape at the most; 2000 by default.
     min_width_A : float, optional
@@ -308,7 +309,7 @@ def landscape(
         mobile,
         potential,
         step_A=step_A,
-        learned=learned,
+        learned=defaults.LEARNED and not reference if learned is None else learned,
         max_energies=max_energies,
         min_width_A=min_width_A,
         radius_A=radius_A,

@@ -56,7 +56,7 @@ def screen(
     policy: Policy = defaults.POLICY,
     step: Step = defaults.GRID_STEP_A,
     adaptive: Adaptive = False,
-    learned: Learned = False,
+    learned: Learned = defaults.LEARNED,
     max_energies: MaxEnergies = None,
     relax: RelaxFirst = Relax.auto,
     min_width: MinWidth = None,

@@ -10,7 +10,7 @@ from superionic.cli.console import echo
 from superionic.cli.options import (
     Adaptive,
     ExclusionRadius,
-    Learned,
+    LearnedUnlessReference,
     MaxEnergies,
     MinWidth,
     Mobile,
@@ -27,7 +27,7 @@ def descriptors(
     mobile: Mobile = defaults.MOBILE,
     step: Step = defaults.GRID_STEP_A,
     adaptive: Adaptive = False,
-    learned: Learned = False,
+    learned: LearnedUnlessReference = None,
     max_energies: MaxEnergies = None,
     min_width: MinWidth = None,
     exclusion_radius: ExclusionRadius = None,

@@ -177,8 +177,8 @@ Step = Annotated[float, typer.Option("--step", help="Largest grid step in A.", m
 def _refused(value: bool) -> bool:
     if value:
         raise typer.BadParameter(
-            "there is no adaptive mode any more. Choose --learned, which takes fewer energies and "
-            "gives every number an interval."
+            "there is no adaptive mode any more. The learned mode, which is the default, takes "
+            "fewer energies and gives every number an interval."
         )
     return value
 
@@ -186,23 +186,22 @@ def _refused(value: bool) -> bool:
 Adaptive = Annotated[
     bool,
     typer.Option(
-        "--adaptive", hidden=True, callback=_refused, help="Refused: choose --learned in its place."
+        "--adaptive", hidden=True, callback=_refused, help="Refused: --learned is in its place."
     ),
 ]
-Learned = Annotated[
-    bool,
-    typer.Option(
-        "--learned",
-        help="Evaluate about a hundred points of the grid, learn the others, and give every "
-        "descriptor with a 95 % interval; for potentials whose energies are dear.",
-    ),
-]
+_LEARNED = typer.Option(
+    "--learned/--exact",
+    help="Evaluate about a hundred points of the grid, learn the others, and give every descriptor "
+    "with a 95 % interval; or evaluate every point.",
+)
+Learned = Annotated[bool, _LEARNED]
+LearnedUnlessReference = Annotated[bool | None, _LEARNED]
 MaxEnergies = Annotated[
     int | None,
     typer.Option(
         "--max-energies",
         min=1,
-        help="With --learned: energies of one crystal at the most; 2000 without it.",
+        help="Of a learned landscape: energies of one crystal at the most; 2000 without it.",
         show_default=False,
     ),
 ]

@@ -58,7 +58,7 @@ def submit(
     mobile: MobileIons = defaults.MOBILE,
     step: Step = defaults.GRID_STEP_A,
     adaptive: Adaptive = False,
-    learned: Learned = False,
+    learned: Learned = defaults.LEARNED,
     max_energies: MaxEnergies = None,
     min_width: MinWidth = None,
     exclusion_radius: ExclusionRadius = None,

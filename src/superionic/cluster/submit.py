@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maggma.utils import grouper
 from pymongo.errors import BulkWriteError
@@ -154,6 +154,13 @@ def submit(
     return total
 
 
+class _Others(NamedTuple):
+    """Other keys of the same work: those of 0.1, and those of results that answer as well."""
+
+    former: dict[str, str]
+    answers: dict[str, str]
+
+
 class _OneIon:
     """The submission of a campaign for one of its ions."""
 
@@ -194,13 +201,13 @@ class _OneIon:
         What is finished or in the launchpad already stands for the others.
         """
         keys: list[str] = []
-        former: dict[str, dict[str, str]] = {}
+        others: dict[str, _Others] = {}
 
         def note(ion: int, candidate: Candidate) -> None:
             keys.append("")
             with suppress(InputError):  # said when it is to be submitted
                 keys[-1] = self.maker.key(candidate)
-                former[keys[-1]] = former_keys(self.maker, [candidate])
+                others[keys[-1]] = self.others([candidate])
 
         (chosen,) = select(
             self.campaign,
@@ -213,8 +220,9 @@ class _OneIon:
         finished: set[str] = set()
         queued: set[str] = set()
         for chunk in grouper(members, CHUNK_SIZE):
-            older = {then: now for key in chunk for then, now in former[key].items()}
-            done, waiting = self.known(chunk, older)
+            older = {then: now for key in chunk for then, now in others[key].former.items()}
+            exact = {one: key for key in chunk for one in others[key].answers}
+            done, waiting = self.known(chunk, _Others(older, exact))
             finished |= done
             queued |= set(waiting)
         return chosen.duplicates(
@@ -243,15 +251,24 @@ class _OneIon:
                 yield from selector.candidates([item])
         self.left_out = selector.left_out()
 
-    def known(
-        self, keys: Iterable[str], former: Mapping[str, str]
-    ) -> tuple[set[str], dict[str, str]]:
+    def others(self, candidates: Collection[Candidate]) -> "_Others":
+        """Return the other keys under which the work of some crystals may be found."""
+        former, answers = former_keys(self.maker, candidates), {}
+        if (answering := self.maker.answering()) is not None:
+            former |= former_keys(answering, candidates)
+            answers = {answering.key(one): self.maker.key(one) for one in candidates}
+        return _Others(former, answers)
+
+    def known(self, keys: Iterable[str], others: "_Others") -> tuple[set[str], dict[str, str]]:
         """Return the keys that are finished, and the states of those in the launchpad."""
+        former, answers = others
         if not self.dry_run:
             adopt(self.site.database, former)
         kind = self.campaign.kind.result_kind
-        finished = finished_keys(self.site.database, keys, self.info, kind)
-        return finished, queued_keys(self.site.launchpad, keys, former)
+        finished = finished_keys(self.site.database, [*keys, *answers], self.info, kind)
+        today = answers | {then: answers.get(now, now) for then, now in former.items()}
+        states = queued_keys(self.site.launchpad, keys, today)
+        return {answers.get(key, key) for key in finished}, states
 
     def _submit_chunk(
         self,
@@ -272,7 +289,7 @@ class _OneIon:
                     candidates.setdefault(self.maker.key(item), item)
                 except InputError as error:
                     total.unreadable.append(error.for_material(item.material_id))
-        finished, queued = self.known(candidates, former_keys(self.maker, candidates.values()))
+        finished, queued = self.known(candidates, self.others(candidates.values()))
         todo = {
             key: candidate
             for key, candidate in candidates.items()
@@ -410,7 +427,7 @@ def queued_keys(
     keys : iterable of str
         The keys.
     former : mapping of str to str, optional
-        Keys under which 0.1 queued the same work, and those of today.
+        Other keys under which the same work may be queued, and those of today.
     """
     today = {key: key for key in keys} | dict(former or {})
     rows = launchpad.workflows.find(

@@ -174,6 +174,11 @@ class LandscapeSettings:
             )
 
     @classmethod
+    def usual(cls) -> "LandscapeSettings":
+        """Return what screenings take when nothing is said."""
+        return cls(learned=LearnedSettings() if defaults.LEARNED else None)
+
+    @classmethod
     def reference(cls, grid_step_A: float = defaults.GRID_STEP_A) -> "LandscapeSettings":
         """Return the published protocol: every point, no symmetry, complete configurations."""
         return cls(grid_step_A=grid_step_A, symmetry=False, fast=False)
@@ -191,8 +196,8 @@ def refuse_former_modes(settings: LandscapeSettings) -> None:
         if getattr(settings, name) is not None:
             raise SettingsError(
                 f"Landscapes are no longer computed with the setting '{name}'.",
-                hint="Choose learned mode (--learned, learned=True), which takes fewer energies "
-                "and gives every number an interval.",
+                hint="Take learned mode (--learned, learned=True), which is the default, takes "
+                "fewer energies and gives every number an interval.",
             )
 
 

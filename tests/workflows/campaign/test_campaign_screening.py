@@ -77,6 +77,23 @@ def test_the_failure_of_a_file_is_forgotten_once_it_is_readable(
     assert list(database.failures.query({})) == []
 
 
+def test_a_landscape_of_every_point_answers_for_a_learned_one(database, tmp_path):
+    exact, _ = write_crystals(tmp_path / "crystals", 2)
+    coarse = {"step_A": 0.8, "relax": "never"}
+    one = [tmp_path / "crystals" / f"{exact}.cif"]
+    assert run_here("screen", one, options=coarse | {"learned": False}).n_computed == 1
+    found = run_here("screen", [tmp_path / "crystals"], options=coarse)
+    assert (found.n_computed, found.n_done) == (1, 2)
+    assert {row.material_id: row.ending is None for row in found.rows} == {
+        row.material_id: row.material_id == exact for row in found.rows
+    }
+    assert len({row.ranking_settings for row in found.rows}) == 2
+    # Not the other way: what is learned is no answer to who asks for every point.
+    assert run_here("screen", [tmp_path / "crystals"], options=coarse).n_computed == 0
+    again = run_here("screen", [tmp_path / "crystals"], options=coarse | {"learned": False})
+    assert (again.n_computed, again.n_done) == (1, 2)
+
+
 def test_an_empty_folder_is_refused(database, tmp_path):
     (tmp_path / "crystals").mkdir()
     result = run_here("screen", [tmp_path / "crystals"])

@@ -108,8 +108,8 @@ def _screen_options(settings: Mapping[str, Any]) -> tuple[list[str], list[tuple[
         options += ["--exclusion-radius", f"{radius:g}"]
     beyond: dict[str, Any] = {}
     learned = landscape.pop("learned", None)
+    options.append("--exact" if learned is None else "--learned")
     if learned is not None:
-        options.append("--learned")
         usual = vars(LearnedSettings())
         if learned.get("max_energies") != usual["max_energies"]:
             options += ["--max-energies", str(learned.get("max_energies"))]

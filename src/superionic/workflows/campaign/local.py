@@ -185,8 +185,10 @@ class _Run:
             if self.kind.starts_from is None:  # what has no result yet is no failure of a file
                 self._note_files(failures)
             adopt(self.database, former_keys(self.maker, self.chosen.candidates))
+        finished = self.published.keys() | self.finished(task.key for task in self.tasks)
+        if (answering := self.maker.answering()) is not None:
+            finished |= self._take_answers(answering, finished, compute=compute)
         keys = {task.candidate.material_id: task.key for task in self.tasks}
-        finished = self.published.keys() | self.finished(keys.values())
         done = {name for name, key in keys.items() if key in finished}
         duplicates = self.chosen.duplicates(done)
         tasks = [task for task in self.tasks if task.candidate.material_id not in duplicates]
@@ -229,7 +231,22 @@ class _Run:
             selection=self.chosen,
         )
 
-    def finished(self, keys: Iterable[str]) -> Collection[str]:
+    def _take_answers(
+        self, answering: "MaterialMaker", finished: Collection[str], *, compute: bool
+    ) -> set[str]:
+        """Let tasks without a result be those of another Maker that have one; return their keys."""
+        open_ = [i for i, task in enumerate(self.tasks) if task.key not in finished]
+        crystals = [self.tasks[i].candidate for i in open_]
+        if compute:
+            adopt(self.database, former_keys(answering, crystals))
+        keys = {i: answering.key(crystal) for i, crystal in zip(open_, crystals, strict=True)}
+        found = self.finished(keys.values())
+        for i, key in keys.items():
+            if key in found:
+                self.tasks[i] = replace(self.tasks[i], key=key)
+        return found
+
+    def finished(self, keys: Iterable[str]) -> set[str]:
         """Return those of some keys whose results are in the database."""
         found = finished_keys(self.database, keys, self.info, self.kind.result_kind)
         if self.kind.arrays_of is None:

@@ -43,10 +43,11 @@ class LandscapeMaker(SettingsMaker):
     name : str
         Name of the job.
     settings : LandscapeSettings
-        Grid, symmetry, exclusion radius.
+        Grid, symmetry, exclusion radius, and whether most points are learned, as they are when
+        nothing is said.
     energies_per_job : int or None
-        Spread a crystal that takes more energies than this over several jobs, so that several
-        workers share it; None computes every crystal in one job.
+        Spread a crystal of which every point is computed over several jobs, if it takes more
+        energies than this, so that several workers share it; None computes it in one job.
 
     Examples
     --------
@@ -57,7 +58,7 @@ class LandscapeMaker(SettingsMaker):
     """
 
     name: str = "landscape"
-    settings: LandscapeSettings = field(default_factory=LandscapeSettings)
+    settings: LandscapeSettings = field(default_factory=LandscapeSettings.usual)
     energies_per_job: int | None = None
 
     # Without output_schema: jobflow checks it against the reference that a replacement leaves.

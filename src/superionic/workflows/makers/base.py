@@ -100,6 +100,10 @@ class MaterialMaker(SettingsMaker):
         """
         return load_potential(self.potential).info
 
+    def answering(self) -> Self | None:
+        """Return a Maker whose result, where it is there, answers the same question as well."""
+        return None
+
     def with_options(self) -> Self:
         """Return the Maker with the options that commands and functions of its flow have.
 

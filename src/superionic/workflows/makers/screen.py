@@ -80,8 +80,8 @@ class ScreenMaker(MaterialMaker):
             sampler = changes.get("learned", self.landscape_maker.settings.learned)
             if sampler is None:
                 raise SettingsError(
-                    "Only a learned landscape (--learned) has a largest number of energies.",
-                    hint="Choose the learned mode, or leave the limit (--max-energies) out.",
+                    "Only a learned landscape has a largest number of energies.",
+                    hint="Leave out --exact (learned=False), or the limit (--max-energies).",
                 )
             changes["learned"] = replace(sampler, max_energies=max_energies)
         if radius_A is not None:
@@ -104,6 +104,14 @@ class ScreenMaker(MaterialMaker):
             prepare = replace(self.prepare_maker, settings=preparing)
             found = replace(found, prepare_maker=prepare)
         return found
+
+    def answering(self) -> Self | None:
+        """Return the Maker that computes every point, where most are learned."""
+        landscape: LandscapeMaker = self.landscape_maker
+        if landscape.settings.learned is None:
+            return None
+        exact = replace(landscape, settings=replace(landscape.settings, learned=None))
+        return replace(self, landscape_maker=exact)
 
     def key(self, candidate: Candidate) -> str:
         """Return the key under which the result of a candidate is found again."""
