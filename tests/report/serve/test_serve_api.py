@@ -252,6 +252,16 @@ def test_a_landscape_that_was_replaced_is_drawn_anew(client, server_uri):
         MongoClient(server_uri).drop_database("serve_tests_replaced")
 
 
+def test_conductivities_have_intervals(api):
+    asked = {"limit": 200, "policy": "conductivity"}
+    rows = api.get("/api/rows", params=asked).json()["data"]
+    known = [row for row in rows if row["score"] is not None]
+    assert len(known) > 10
+    assert all(row["score_low"] < row["score"] < row["score_high"] for row in known)
+    rows = api.get("/api/rows", params=asked | {"policy": "xi"}).json()["data"]
+    assert all(row["score_low"] is None for row in rows)
+
+
 def test_whatever_is_listed_can_be_opened(client, server_uri):
     spec = spec_from_uri(server_uri, "serve_tests_long", source="test")
     made, _ = real_documents()
@@ -354,6 +364,8 @@ def test_a_row_that_cannot_be_read_breaks_nothing(client, server_uri):
             {"key": "b", "rank": 2, "ranks": "no", "material_id": {"$x": 1}, "warnings": 3},
             {"key": "c", "rank": "third", "formula": ["LiCl"]},
             {"key": "d", "rank": float("inf"), "xi": float("nan"), **good},
+            {"key": "e", "scores": {"conductivity": -3.0}, "volume_A3_per_atom": -1.0}
+            | {"mobile_fraction": 0.5, **good},
         ]
     )
     try:
@@ -363,6 +375,9 @@ def test_a_row_that_cannot_be_read_breaks_nothing(client, server_uri):
         rows = {row["key"]: row for row in answer.json()["data"]}
         assert rows["a"]["rank"] == 1
         assert rows["b"]["unreadable"]
+        other = odd.get("/api/rows?all_rankings=1&policy=conductivity").json()["data"]
+        unreadable = {row["key"] for row in other if row["unreadable"]}
+        assert unreadable == {"b", "c", "d", "e"}
         for key in "abcd":
             assert odd.get("/api/material", params={"key": key}).status_code == 404
         for sort in ("xi", "formula", "material_id"):

@@ -84,6 +84,13 @@ def test_a_search_leads_to_the_ranking_that_holds_what_is_searched(page, served)
     assert identifiers(page) == ["licl"]
 
 
+def test_conductivities_show_their_intervals(page, served):
+    opened_table(page, served, "?policy=conductivity")
+    score = page.locator("#rows tbody tr:first-child td[class~=number]", has_text="[").first
+    value, low, high = map(float, re.findall(r"-?\d+(?:\.\d+)?", score.inner_text()))
+    assert low < value < high
+
+
 def test_load_sort_filter_and_page(page, served):
     first = opened_table(page, served)
     assert len(first) == 50

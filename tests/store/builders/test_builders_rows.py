@@ -9,7 +9,7 @@ from screening_helpers import add, descriptors, outputs_store, screening_store
 
 from superionic.schemas.screening import INTERVAL_FIELDS
 from superionic.store.builders.screening import (
-    _RANKED_BY,
+    RANKED_BY,
     ScreeningBuilder,
     changed_rows,
     found_runs,
@@ -408,6 +408,6 @@ def test_partial_knowledge_of_runs_is_enough_for_an_incremental_build():
 
 
 def test_ranking_reads_every_field_that_features_need():
-    light = SimpleNamespace(**dict.fromkeys(_RANKED_BY, 0.5))
+    light = SimpleNamespace(**dict.fromkeys(RANKED_BY, 0.5))
     for feature in FEATURES.values():
         assert feature.of(light) is not None

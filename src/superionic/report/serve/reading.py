@@ -27,16 +27,19 @@ from superionic.report.serve.models import (
 from superionic.report.serve.source import Source, rows_of
 from superionic.schemas.document import FailureDocument, without_monty
 from superionic.schemas.screening import ScreeningDocument
-from superionic.store.builders.screening import read_rows
+from superionic.store.builders.screening import RANKED_BY, read_rows, row_to_rank
 from superionic.store.collection.filters import LONGEST_KEY, Filters, Key, Order, order_of
 from superionic.store.collection.paging import Position, read_page
 from superionic.store.collection.query import standings_of
 from superionic.store.collection.ranking import Ranking, choose_ranking
 from superionic.store.collection.survey import Survey
 from superionic.store.database.stores import Database
+from superionic.store.ranking.conductivity import estimate_conductivity
 from superionic.store.ranking.explain import Standing
 
 logger = logging.getLogger(__name__)
+
+_ESTIMATES = "conductivity"  # the policy whose scores have intervals
 
 _COUNT_TIMEOUT_S = 1.5
 _ELSEWHERE_TIMEOUT_S = 2.0
@@ -134,8 +137,11 @@ def table_row(stored: Mapping[str, Any], policy: str) -> TableRow:
         rank = (ranks or {}).get(policy, row.rank if policy == "xi" else None)
         codes = list(dict.fromkeys(str(one.get("code")) for one in warnings or []))
         own = {"rank": rank, "score": (scores or {}).get(policy), "warnings": codes}
+        if policy == _ESTIMATES:
+            known = estimate_conductivity(row_to_rank(plain | {"scores": scores or {}}))
+            own |= {"score_low": known.low, "score_high": known.high} if known else {}
         return TableRow.model_validate(row.model_dump() | own)
-    except (ValidationError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError):
         logger.warning("A row of the screening collection cannot be read: %r", plain.get("key"))
         return TableRow(key=str(plain.get("key"))[:LONGEST_KEY], unreadable=True)
 
@@ -223,7 +229,7 @@ def _read(
         order,
         limit,
         survey=survey,
-        properties=PROPERTIES,
+        properties=[*PROPERTIES, *(RANKED_BY if asked.policy.value == _ESTIMATES else ())],
         after=after,
     )
 

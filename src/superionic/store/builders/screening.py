@@ -36,7 +36,7 @@ _DUPLICATE_KEY = 11000
 _MOST_RANKINGS = 10
 _STANDING = ("rank", "ranks", "scores", "percentiles", "ranking_settings")
 """What ranking writes into a row."""
-_RANKED_BY = [
+RANKED_BY = [
     *("key", *RowIdentity._fields),
     *_STANDING,
     *("xi", "mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),
@@ -46,6 +46,7 @@ _RANKED_BY = [
     *("predicted_log10_msd_slope", "predicted_log10_msd_slope_low"),
     *("formula", "elements", "volume_A3_per_atom", "mobile_fraction"),
 ]
+"""What policies look at."""
 
 
 class ScreeningBuilder(Builder):
@@ -336,10 +337,14 @@ def read_rows(screening: Store, criteria: dict[str, Any]) -> list[ScreeningDocum
 
 def rows_to_rank(screening: Store, criteria: dict[str, Any]) -> Iterator[ScreeningDocument]:
     """Yield the rows that meet MongoDB criteria, with what policies look at and nothing else."""
-    nothing = dict.fromkeys(_RANKED_BY)
-    for row in screening.query(criteria, properties=_RANKED_BY):
-        # A hundred thousand complete documents would take a minute.
-        yield cast(ScreeningDocument, SimpleNamespace(**(nothing | row)))
+    yield from map(row_to_rank, screening.query(criteria, properties=RANKED_BY))
+
+
+def row_to_rank(stored: Mapping[str, Any]) -> ScreeningDocument:
+    """Return what policies look at in a stored row, not validated."""
+    # A hundred thousand complete documents would take a minute.
+    row = dict.fromkeys(RANKED_BY) | dict(stored)
+    return cast(ScreeningDocument, SimpleNamespace(**row))
 
 
 def rows_of_tasks(

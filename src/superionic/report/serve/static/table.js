@@ -87,6 +87,10 @@ function cell(column, row) {
   if (column.name === "material_id") {
     return element("td", { class: classes }, value ?? "–", row.duplicate_of ? ` (same as ${row.duplicate_of})` : "");
   }
+  const [low, high] = [row[`${column.name}_low`], row[`${column.name}_high`]];
+  if (value !== null && low != null && high != null) {
+    return element("td", { class: classes }, `${number(value, 2)} [${number(low, 2)}, ${number(high, 2)}]`);
+  }
   return element("td", { class: classes }, column.numeric ? number(value) : value ?? "–");
 }
 
