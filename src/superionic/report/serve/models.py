@@ -79,8 +79,8 @@ class TableRow(BaseModel):
     last_updated: str | None = _same("last_updated")
     rank: int | None = Field(None, description="Rank by the policy.")
     score: float | None = Field(None, description="What the policy ranks by.")
-    score_low: float | None = Field(None, description="Of its 95 % interval, where it has one.")
-    score_high: float | None = Field(None, description="Of its 95 % interval, where it has one.")
+    score_low: float | None = Field(None, description="Of its 90 % interval, where it has one.")
+    score_high: float | None = Field(None, description="Of its 90 % interval, where it has one.")
     warnings: list[str] = Field(default_factory=list, description="Codes of the warnings.")
     unreadable: bool = Field(
         False, description="Whether the stored row does not fit its schema, or its key is too long."
