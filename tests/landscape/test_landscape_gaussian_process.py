@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from sklearn.gaussian_process.kernels import Matern
 
+from superionic.landscape import gaussian_process
 from superionic.landscape.gaussian_process import (
     TREND_WIDTH,
     GaussianProcess,
     Hyperparameters,
+    KeptPoints,
     fit,
     matern,
     squared_distances,
@@ -53,6 +55,7 @@ def test_posterior_is_the_textbook_formula():
     np.testing.assert_allclose(sd, np.sqrt(np.diag(covariance)), rtol=1e-5)
     at = gp.whitened(NEW, ones(NEW))
     np.testing.assert_allclose(gp.covariance(at, at), covariance, atol=1e-6)
+    np.testing.assert_allclose(gp.variance(at), np.diag(covariance), rtol=1e-5)
     few = np.array([2, 0])
     np.testing.assert_allclose(gp.covariance(at[few], at), covariance[few], atol=1e-6)
 
@@ -90,7 +93,56 @@ def test_draws_agree_with_the_data_and_repeat_with_the_seed():
     assert np.abs(one - gp.draws(NEW, ones(NEW), 8, seed=2)).max() > 0
     wide = gp.draws(NEW, ones(NEW), 8, seed=1, spread=2.0)
     mean, _ = gp.predict(NEW, ones(NEW))
-    np.testing.assert_allclose(wide - mean[:, None], 2 * (one - mean[:, None]), atol=1e-9)
+    np.testing.assert_allclose(wide - mean[:, None], 2 * (one - mean[:, None]), atol=1e-5)
+
+
+def trended(x):
+    return np.hstack([ones(x), x[:, :1]])
+
+
+def test_a_process_of_more_data_is_the_one_of_all_data():
+    whole = GaussianProcess(X, values(X), trended(X), Hyperparameters(LENGTHS, 0.01), (3, 2))
+    grown = None
+    for n in (12, 13, 30, 40):
+        at = X[:n]
+        # Values may change, as they do where the zero of energy moves; features may not.
+        grown = GaussianProcess(
+            at, values(at) + n - 40, trended(at), whole.hyperparameters, (3, 2), grown
+        )
+    for mine, theirs in zip(
+        (*grown.predict(NEW, trended(NEW)), *grown.leave_one_out(), grown.log_evidence),
+        (*whole.predict(NEW, trended(NEW)), *whole.leave_one_out(), whole.log_evidence),
+        strict=True,
+    ):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("kept_bytes", [2**28, 3000, 0])
+def test_points_that_are_kept_follow_as_if_all_were_computed_anew(monkeypatch, kept_bytes):
+    monkeypatch.setattr(gaussian_process, "KEPT_BYTES", kept_bytes)
+    monkeypatch.setattr(gaussian_process, "BLOCK", 7)
+    points = KeptPoints(NEW.astype(np.float32), trended(NEW))
+    gp, wanted = None, np.arange(len(NEW)) % 3 > 0
+    for n in (12, 25, 40):
+        gp = GaussianProcess(
+            X[:n], values(X[:n]), trended(X[:n]), Hyperparameters(LENGTHS, 0.01), (3, 2), gp
+        )
+        if n == 12:
+            points.renew(gp, lambda mean, _: wanted[np.isin(points.mean, mean)])
+            first, _ = gp.predict(NEW, trended(NEW))
+        else:
+            points.follow(gp)
+    mean, sd = gp.predict(NEW, trended(NEW))
+    np.testing.assert_array_equal(points.kept, np.flatnonzero(wanted))
+    np.testing.assert_allclose(points.mean[wanted], mean[wanted], atol=1e-6)
+    np.testing.assert_allclose(points.sd[wanted], sd[wanted], rtol=1e-6)
+    np.testing.assert_allclose(points.mean[~wanted], first[~wanted], atol=1e-6)
+    functions = gp.functions(8, seed=5)
+    prior = functions.at(NEW[wanted], trended(NEW[wanted]))
+    at_data = functions.at(X, trended(X))
+    drawn = points.draws(np.flatnonzero(wanted), prior, at_data, 5)
+    anew = gp.draws(NEW[wanted], trended(NEW[wanted]), 8, seed=5)
+    np.testing.assert_allclose(drawn, anew, atol=1e-4)
 
 
 def test_fit_finds_what_does_not_matter_and_predicts():

@@ -271,7 +271,9 @@ def test_readings_are_the_descriptors():
     )
     reading = points.read(energies)
     _, exact = described(layered(), pair_potential())
-    barriers = (exact.barrier_1d_eV, exact.barrier_2d_eV, exact.barrier_3d_eV, exact.mpe_eV)
+    barriers = np.array(
+        [exact.barrier_1d_eV, exact.barrier_2d_eV, exact.barrier_3d_eV, exact.mpe_eV]
+    )
     assert reading.barriers_eV == pytest.approx(barriers, abs=1e-9)
     assert points.xi(energies) == pytest.approx(exact.xi, abs=1e-3)
     relative = energies - energies[points.minima(energies)][points.orbit]
@@ -279,6 +281,11 @@ def test_readings_are_the_descriptors():
         assert ends is not None
         assert relative[ends[0]] == pytest.approx(barrier, abs=1e-9)
         assert relative[ends[1]] == 0.0
+    for bound in (0.0, *(barriers - 1e-6), *(barriers + 1e-6)):
+        bounded = points.read(energies, bound)
+        seen = np.where(np.array(barriers) < bound, barriers, np.inf)
+        np.testing.assert_allclose(bounded.barriers_eV, seen, atol=1e-9)
+        assert [one is None for one in bounded.passes] == np.isinf(seen).tolist()
 
 
 @pytest.mark.parametrize(

@@ -339,7 +339,7 @@ def test_windows_that_are_not_laid_out_are_those_of_brute_force(seed):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_passes_are_points_at_the_barriers_and_end_at_a_bound(seed):
+def test_passes_are_points_at_the_barriers(seed):
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(2, 7, size=3).tolist())
     lattice = rng.normal(size=(3, 3)) + 4 * np.eye(3)
@@ -348,6 +348,3 @@ def test_passes_are_points_at_the_barriers_and_end_at_a_bound(seed):
     barriers = np.array(percolation_barriers(energies, lattice))
     passes = percolation_passes(energies, steps)
     np.testing.assert_array_equal(energies.ravel()[passes] - energies.min(), barriers)
-    bound = rng.uniform(barriers[0], barriers[2] + 0.1) + energies.min()
-    below = percolation_passes(energies, steps, bound)
-    np.testing.assert_array_equal(below >= 0, barriers + energies.min() < bound)

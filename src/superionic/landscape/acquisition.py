@@ -113,7 +113,7 @@ def choose(
     told = sensitivities @ posterior.covariance(at_support, at_candidates)
     of_support = sensitivities @ posterior.covariance(at_support, at_support)
     total = np.einsum("kp,kp->k", of_support, sensitivities)
-    variance = posterior.sd[candidates] ** 2 + 1e-12
+    variance = posterior.variance(at_candidates)
     chosen: list[int] = []
     factors: list[FloatArray] = []
     for _ in range(min(n_wanted, len(candidates))):
@@ -132,7 +132,7 @@ def choose(
         told -= np.outer(of_numbers, factor)
         # A number that is all but known keeps a little of its weight.
         total = np.maximum(total - of_numbers**2, 0.02 * total)
-        variance = np.maximum(variance - factor**2, 1e-14)
+        variance = np.maximum(variance - factor**2, posterior.least_variance)
     return candidates[chosen]
 
 

@@ -320,13 +320,19 @@ class ConnectedWindows:
         below_eV : float
             The ion leaves its window below this energy, but for rounding the lowest such cut.
         """
+        return self.flood(self.cuts.levels(energies_eV), minimum_index(energies_eV))
+
+    def flood(
+        self, levels: NDArray[np.int16], minimum: tuple[np.intp, ...] | tuple[int, int, int]
+    ) -> tuple[NDArray[np.float64], float]:
+        """Add an ion as :meth:`add` does, from the levels of its energies and its minimum."""
         n_cuts = len(self.cuts.ascending_eV)
         own = np.full(len(self._union), n_cuts, dtype=np.int16)
         counts = np.zeros(n_cuts + 1, dtype=np.int64)
         face = flood_window(
-            self.cuts.levels(energies_eV),
+            levels,
             np.array(self.shape),
-            minimum_index(energies_eV),
+            minimum,
             self.offsets,
             n_cuts,
             (self._union, own, self.counts, counts),

@@ -7,20 +7,28 @@ features x is a sum of known functions h(x) with uncertain weights and of a stat
     k(x, x') = (1 + a + a^2 / 3) exp(-a),   a = sqrt(5) |x - x'|_L          (Matern, nu = 5/2),
     |x|_L^2 = sum over blocks b of |x_b|^2 / L_b^2,
 
-and is seen as y = f(x) + s t e, e ~ N(0, 1). With K = k(X, X) + B^2 H H^T + t^2 1 the posterior is
+and is seen as y = f(x) + s t e, e ~ N(0, 1). With K = k(X, X) + t^2 1 = C C^T, whitened by C,
 
-    mean(x) = q(x) . K^-1 y,     cov(x, x') = s^2 [k(x, x') + B^2 h(x) . h(x') - q(x) K^-1 q(x')],
-    q(x) = k(x, X) + B^2 h(x) H^T.
+    v(x) = C^-1 k(X, x),   z = C^-1 y,   G = C^-1 H,   A = B^-2 1 + G^T G,   b = A^-1 G^T z,
+    r(x) = h(x) - G^T v(x),
+
+the posterior is (R&W eq. 2.41 and 2.42)
+
+    mean(x) = h(x) . b + v(x) . (z - G b),
+    cov(x, x') = s^2 [k(x, x') - v(x) . v(x') + r(x) A^-1 r(x')].
+
+More data add rows to C and to v and leave the others as they are: what is kept of points costs
+with m more data the share m / n of what it costs anew (:class:`KeptPoints`).
 
 Lengths L and noise t maximise the marginal likelihood times broad log-normal priors (R&W eq. 5.8);
-s^2 = y K^-1 y / n does so exactly. Draws of the whole function come by Matheron's rule (Wilson *et
-al.*, ICML 2020): a draw of the prior, made of random Fourier features (Rahimi & Recht, NIPS 2007;
-the frequencies of this kernel are Student's t with five degrees of freedom), is corrected by what
-it misses at the data,
+s^2 = z . (z - G b) / n does so exactly. Draws of the whole function come by Matheron's rule (Wilson
+*et al.*, ICML 2020): a draw of the prior, made of random Fourier features (Rahimi & Recht, NIPS
+2007; the frequencies of this kernel are Student's t with five degrees of freedom), is corrected by
+the posterior's mean for what it misses at the data,
 
-    f(.) | y  =  f_prior(.) + q(.) K^-1 (y - f_prior(X) - s t e).
+    f(.) | y  =  f_prior(.) + mean(. | y - f_prior(X) - s t e).
 
-Residuals with one value left out follow from K^-1 alone (R&W eq. 5.12),
+Residuals with one value left out follow from the inverse of K + B^2 H H^T alone (R&W eq. 5.12),
 
     y_i - mean_-i = [K^-1 y]_i / [K^-1]_ii,     var_-i = s^2 / [K^-1]_ii.
 
@@ -28,23 +36,25 @@ Residuals with one value left out follow from K^-1 alone (R&W eq. 5.12),
 | --- | --- | --- |
 | X, y | ``x``, ``y`` | features and values of the data |
 | h, H | ``trend`` | known functions: 1, and where there is one another potential's values |
+| v | ``half`` | covariance with the data, whitened |
 | L | ``lengths`` | for each block of features the distance over which f changes |
 | t | ``noise`` | noise relative to s |
 | s | ``amplitude`` | size of f |
 | B | ``TREND_WIDTH`` | width of the weights of the known functions relative to s |
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 from scipy.special import gamma, gammaincinv
 
 FloatArray = NDArray[np.float64]
+SingleArray = NDArray[np.float32]
 
 TREND_WIDTH = 10.0
 """Wide enough to leave the weights to the data, narrow enough for double precision."""
@@ -58,14 +68,20 @@ LENGTH_BOUNDS = (0.1, 100.0)
 LENGTH_PRIOR = (np.log(3.0), 1.5)
 """Mean and width of log L, in the same units."""
 
+N_FIT = 400
+"""Data from which lengths and noise are chosen: more of them tell hardly more of so few numbers."""
+
 N_FREQUENCIES = 1024
 """Random Fourier features of a draw of the prior."""
 
 TAIL = 1.5
 """Degrees of freedom of the chi-square from which they are drawn."""
 
-BLOCK = 1024
-"""Rows of a kernel matrix that are in memory at once."""
+BLOCK = 2048
+"""Points that are looked at at once."""
+
+KEPT_BYTES = 2**28
+"""Whitened covariances of points are kept up to here; beyond they are computed when asked for."""
 
 
 @dataclass(frozen=True)
@@ -92,31 +108,37 @@ class Whitened:
     ----------
     scaled : ndarray, shape (m, d)
         Features in units of the lengths.
-    trend : ndarray, shape (m, k)
-        Known functions.
     half : ndarray, shape (n, m)
-        C^-1 q^T for K = C C^T.
+        C^-1 k(X, x).
+    left : ndarray, shape (m, k)
+        r(x) times the inverse root of A.
     """
 
     scaled: FloatArray
-    trend: FloatArray
     half: FloatArray
+    left: FloatArray
 
     def __getitem__(self, which: NDArray[np.int64] | list[int]) -> "Whitened":
         """Return some of the points."""
-        return Whitened(self.scaled[which], self.trend[which], self.half[:, which])
+        return Whitened(self.scaled[which], self.half[:, which], self.left[which])
 
 
 def matern(squared: FloatArray) -> FloatArray:
     """Return the kernel of squared distances in units of the length."""
-    a = np.sqrt(5.0 * np.maximum(squared, 0.0))
-    result: FloatArray = (1.0 + a + a * a / 3.0) * np.exp(-a)
+    a: FloatArray = np.sqrt(5.0 * squared)
+    result: FloatArray = a / 3.0
+    result += 1.0
+    result *= a
+    result += 1.0
+    np.negative(a, out=a)
+    result *= np.exp(a, out=a)
     return result
 
 
 def squared_distances(x: FloatArray, other: FloatArray) -> FloatArray:
     """Return the squared distances between the rows of two arrays, shape (n, m)."""
-    result = -2.0 * x @ other.T
+    result: FloatArray = x @ other.T
+    result *= -2.0
     result += np.einsum("ij,ij->i", x, x)[:, None]
     result += np.einsum("ij,ij->i", other, other)[None]
     return np.maximum(result, 0.0, out=result)
@@ -137,6 +159,9 @@ class GaussianProcess:
         Lengths and noise.
     blocks : sequence of int
         Numbers of features in each block; all in one by default.
+    before : GaussianProcess, optional
+        One with the same lengths and noise, whose features are the first of these: only what is
+        new is computed.
     """
 
     def __init__(
@@ -146,64 +171,112 @@ class GaussianProcess:
         trend: FloatArray,
         hyperparameters: Hyperparameters,
         blocks: Sequence[int] | None = None,
+        before: "GaussianProcess | None" = None,
     ) -> None:
         self.blocks = tuple(blocks or (x.shape[1],))
         self.hyperparameters = hyperparameters
-        self._scale = 1.0 / np.repeat(hyperparameters.lengths, self.blocks)
-        self.x = x * self._scale
+        self.scale = 1.0 / np.repeat(hyperparameters.lengths, self.blocks)
+        self.x = x * self.scale
         self.trend = trend
         self.y = y
-        n = len(y)
-        matrix = matern(squared_distances(self.x, self.x)) + TREND_WIDTH**2 * trend @ trend.T
-        matrix[np.diag_indices(n)] += hyperparameters.noise**2
-        self._factor = cho_factor(matrix, lower=True)
-        self.weights: FloatArray = cho_solve(self._factor, y)
-        self.amplitude = float(np.sqrt(max(y @ self.weights / n, 1e-12)))
+        n, n_old = len(y), len(before.y) if before is not None else 0
+        fresh = self.x[n_old:]
+        matrix = matern(squared_distances(fresh, fresh))
+        matrix[np.diag_indices(n - n_old)] += hyperparameters.noise**2
+        #: C^-1, shape (n, n): lower triangular.
+        self.whitening: FloatArray = np.zeros((n, n))
+        #: Rows of C that are new, below the others.
+        self.cross = np.empty((n - n_old, 0))
+        self._log_determinant = 0.0
+        if before is not None:
+            self._log_determinant = before._log_determinant
+            self.whitening[:n_old, :n_old] = before.whitening
+            self.cross = matern(squared_distances(fresh, before.x)) @ before.whitening.T
+            matrix -= self.cross @ self.cross.T
+        corner = cholesky(matrix, lower=True, check_finite=False)
+        inverse = solve_triangular(corner, np.eye(n - n_old), lower=True, check_finite=False)
+        self.whitening[n_old:, n_old:] = inverse
+        if before is not None:
+            self.whitening[n_old:, :n_old] = -inverse @ self.cross @ before.whitening
+        self._log_determinant += 2.0 * float(np.log(np.diag(corner)).sum())
+        #: G
+        self.of_trend: FloatArray = self.whitening @ trend
+        inner = self.of_trend.T @ self.of_trend
+        inner[np.diag_indices(len(inner))] += TREND_WIDTH**-2
+        self._root = cholesky(inner, lower=True, check_finite=False)
+        self.trend_weights, self.half_weights = self.weigh(y)
+        squared = self.half_weights @ (self.whitening @ y) / max(n, 1)
+        self.amplitude = float(np.sqrt(max(squared, 1e-12)))
+
+    def weigh(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what values at the data put on known functions and on whitened covariances.
+
+        Parameters
+        ----------
+        y : ndarray, shape (n,) or (n, p)
+            Values.
+
+        Returns
+        -------
+        of_trend : ndarray, shape (k,) or (k, p)
+            b.
+        of_half : ndarray, shape (n,) or (n, p)
+            z - G b.
+        """
+        z = self.whitening @ y
+        of_trend: FloatArray = cho_solve(
+            (self._root, True), self.of_trend.T @ z, check_finite=False
+        )
+        return of_trend, z - self.of_trend @ of_trend
 
     @property
     def log_evidence(self) -> float:
         """Return the logarithm of the marginal likelihood of the data, up to a constant."""
-        return -float(len(self.y) * np.log(self.amplitude) + np.log(np.diag(self._factor[0])).sum())
+        of_trend = float(np.log(TREND_WIDTH * np.diag(self._root)).sum())
+        return -float(len(self.y) * np.log(self.amplitude) + 0.5 * self._log_determinant + of_trend)
 
-    def _cross(self, x: FloatArray, trend: FloatArray) -> FloatArray:
-        """Return q, shape (m, n)."""
-        q = matern(squared_distances(x * self._scale, self.x))
-        q += TREND_WIDTH**2 * trend @ self.trend.T
-        return q
+    def left(self, rest: FloatArray) -> FloatArray:
+        """Return r(x) times the inverse root of A, shape (m, k)."""
+        left: FloatArray = solve_triangular(self._root, rest.T, lower=True, check_finite=False).T
+        return left
 
     def predict(self, x: FloatArray, trend: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the posterior's mean and standard deviation of f, each of shape (m,)."""
-        mean, variance = np.empty(len(x)), np.empty(len(x))
-        for first in range(0, len(x), BLOCK):
-            part = slice(first, first + BLOCK)
-            q = self._cross(x[part], trend[part])
-            mean[part] = q @ self.weights
-            prior = 1.0 + TREND_WIDTH**2 * np.einsum("ij,ij->i", trend[part], trend[part])
-            half = _forward(self._factor, q)
-            variance[part] = prior - np.einsum("ij,ij->j", half, half)
-        return mean, self.amplitude * np.sqrt(np.maximum(variance, 1e-12))
+        at = self.whitened(x, trend)
+        mean = trend @ self.trend_weights + at.half.T @ self.half_weights
+        return mean, np.sqrt(self.variance(at))
 
-    def whitened(self, x: FloatArray, trend: FloatArray) -> "Whitened":
+    def whitened(self, x: FloatArray, trend: FloatArray) -> Whitened:
         """Return what :meth:`covariance` needs of some points."""
-        half = _forward(self._factor, self._cross(x, trend))
-        return Whitened(x * self._scale, trend, half)
+        scaled = x * self.scale
+        half = self.whitening @ matern(squared_distances(self.x, scaled))
+        return Whitened(scaled, half, self.left(trend - half.T @ self.of_trend))
 
-    def covariance(self, one: "Whitened", other: "Whitened") -> FloatArray:
+    def covariance(self, one: Whitened, other: Whitened) -> FloatArray:
         """Return the posterior's covariance of f between two sets of points, shape (m, p)."""
-        prior = matern(squared_distances(one.scaled, other.scaled))
-        prior += TREND_WIDTH**2 * one.trend @ other.trend.T
-        covariance: FloatArray = self.amplitude**2 * (prior - one.half.T @ other.half)
+        result = matern(squared_distances(one.scaled, other.scaled)) - one.half.T @ other.half
+        covariance: FloatArray = self.amplitude**2 * (result + one.left @ other.left.T)
         return covariance
+
+    def variance(self, at: Whitened) -> FloatArray:
+        """Return the posterior's variance of f at points, shape (m,)."""
+        told = np.einsum("ij,ij->j", at.half, at.half) - np.einsum("ij,ij->i", at.left, at.left)
+        variance: FloatArray = self.amplitude**2 * np.maximum(1.0 - told, 1e-12)
+        return variance
 
     def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
         """Return for each value the residual and the standard deviation without it."""
-        inverse = cho_solve(self._factor, np.eye(len(self.y)))
-        diagonal = np.diag(inverse)
-        return self.weights / diagonal, self.amplitude / np.sqrt(diagonal)
+        weights = self.half_weights @ self.whitening
+        diagonal = np.einsum("ij,ij->j", self.whitening, self.whitening)
+        of_trend = solve_triangular(
+            self._root, self.of_trend.T @ self.whitening, lower=True, check_finite=False
+        )
+        diagonal -= np.einsum("ij,ij->j", of_trend, of_trend)
+        return weights / diagonal, self.amplitude / np.sqrt(diagonal)
 
     def functions(self, n_draws: int, seed: int) -> "PriorFunctions":
         """Return draws of the prior; the same seed gives the same functions."""
-        return PriorFunctions(self._scale, self.trend.shape[1], n_draws, seed)
+        return PriorFunctions(self.scale, self.trend.shape[1], n_draws, seed)
 
     def draws(
         self, x: FloatArray, trend: FloatArray, n_draws: int, seed: int, spread: float = 1.0
@@ -222,29 +295,181 @@ class GaussianProcess:
             Factor on the deviations from the mean.
         """
         functions = self.functions(n_draws, seed)
-        at_data = functions.at(self.x / self._scale, self.trend)
-        return self.corrected(x, trend, functions.at(x, trend), at_data, seed, spread)
+        at_data = functions.at(self.x / self.scale, self.trend)
+        kept = KeptPoints(x.astype(np.float32), trend)
+        kept.renew(self)
+        return kept.draws(np.arange(len(x)), functions.at(x, trend), at_data, seed, spread)
 
-    def corrected(
+
+class KeptPoints:
+    """What processes of more and more data say of the same points.
+
+    Parameters
+    ----------
+    x : ndarray, shape (m, d)
+        Features of the points.
+    trend : ndarray, shape (m, k)
+        Known functions.
+    """
+
+    def __init__(self, x: SingleArray, trend: FloatArray) -> None:
+        self.x, self.trend = x, trend
+        self.mean, self.sd = np.zeros(len(x)), np.zeros(len(x))
+        #: The points that follow more data.
+        self.kept = np.arange(len(x))
+        self._column = self.kept
+        self._told = np.zeros(len(x))
+        # Whitened covariances with the data, of the points that are kept; None where they are many.
+        self._chunks: list[FloatArray] | None = None
+
+    def renew(
         self,
-        x: FloatArray,
-        trend: FloatArray,
-        prior: NDArray[np.float32],
-        prior_at_data: NDArray[np.float32],
+        process: GaussianProcess,
+        keep: Callable[[FloatArray, FloatArray], NDArray[np.bool_]] | None = None,
+    ) -> None:
+        """Let all points follow from a process.
+
+        Parameters
+        ----------
+        process : GaussianProcess
+            The process.
+        keep : callable, optional
+            Says from means and standard deviations which points are to follow more data; all do
+            without it.
+        """
+        self.process = process
+        wanted, told = np.ones(len(self.x), dtype=bool), np.empty(len(self.x))
+        found: list[FloatArray] = []
+        size = 0
+        for points in _blocks(np.arange(len(self.x))):
+            half = self._anew(points)
+            told[points] = _squares(half)
+            self._predict(points, [half], told[points])
+            if keep is not None:
+                wanted[points] = keep(self.mean[points], self.sd[points])
+            size += half.itemsize * len(half) * int(wanted[points].sum())
+            if size <= KEPT_BYTES:
+                found.append(half[:, wanted[points]])
+        self.kept, self._column = np.flatnonzero(wanted), np.cumsum(wanted) - 1
+        self._told = told[wanted]
+        self._chunks = [np.hstack(found)] if size <= KEPT_BYTES else None
+
+    def follow(self, process: GaussianProcess) -> None:
+        """Let the points that are kept follow from the process before with more data."""
+        n, n_new = len(process.y), len(process.cross)
+        self.process = process
+        if 8 * n * len(self.kept) > KEPT_BYTES:
+            self._chunks = None
+        if self._chunks is not None:
+            fresh = np.empty((n_new, len(self.kept)))
+            x, cross = process.x[-n_new:], process.cross
+            corner = process.whitening[-n_new:, -n_new:]
+            for points in _blocks(self.kept):
+                part = self._column[points]
+                rows = matern(squared_distances(x, self._scaled(points)))
+                for first, chunk in _counted(self._chunks):
+                    rows -= cross[:, first : first + len(chunk)] @ chunk[:, part]
+                fresh[:, part] = corner @ rows
+                self._told[part] += _squares(fresh[:, part])
+            self._chunks.append(fresh)
+        for points in _blocks(self.kept):
+            part = self._column[points]
+            half = self._half(points)
+            if self._chunks is None:
+                self._told[part] = _squares(half[0])
+            self._predict(points, half, self._told[part])
+
+    def draws(
+        self,
+        points: NDArray[np.int64],
+        prior: SingleArray,
+        prior_at_data: SingleArray,
         seed: int,
         spread: float = 1.0,
     ) -> FloatArray:
-        """Return draws of f from those of the prior at the points and at the data."""
+        """Return draws of f at points that are kept from those of the prior there and at the data.
+
+        Parameters
+        ----------
+        points : ndarray of int, shape (m,)
+            The points.
+        prior : ndarray, shape (m, n_draws)
+            Functions drawn from the prior.
+        prior_at_data : ndarray, shape (n, n_draws)
+            The same at the data.
+        seed : int
+            Of the noise of the data.
+        spread : float
+            Factor on the deviations from the mean.
+        """
+        process = self.process
         rng = np.random.default_rng(seed)
-        noise = self.hyperparameters.noise * rng.standard_normal(prior_at_data.shape)
-        missed = cho_solve(self._factor, -prior_at_data - noise)
+        noise = process.hyperparameters.noise * rng.standard_normal(prior_at_data.shape)
+        of_trend, of_half = process.weigh(-prior_at_data - noise)
         result = np.empty(prior.shape)
-        for first in range(0, len(x), BLOCK):
-            part = slice(first, first + BLOCK)
-            q = self._cross(x[part], trend[part])
-            deviation = prior[part] + q @ missed
-            result[part] = (q @ self.weights)[:, None] + spread * self.amplitude * deviation
+        for part in _blocks(np.arange(len(points))):
+            at = points[part]
+            deviation = prior[part] + self.trend[at] @ of_trend
+            for first, chunk in _counted(self._half(at)):
+                deviation += chunk.T @ of_half[first : first + len(chunk)]
+            result[part] = self.mean[at][:, None] + spread * process.amplitude * deviation
         return result
+
+    def _scaled(self, points: NDArray[np.int64]) -> FloatArray:
+        scaled: FloatArray = self.x[points] * self.process.scale
+        return scaled
+
+    def _anew(self, points: NDArray[np.int64]) -> FloatArray:
+        """Return whitened covariances with the data, shape (n, m)."""
+        process = self.process
+        kernel = matern(squared_distances(process.x, self._scaled(points)))
+        half: FloatArray = process.whitening @ kernel
+        return half
+
+    def _half(self, points: NDArray[np.int64]) -> list[FloatArray]:
+        """Return the same by rows, from what is kept where it is."""
+        if self._chunks is None:
+            return [self._anew(points)]
+        columns: slice | NDArray[np.int64] = self._column[points]
+        if len(points) and columns[-1] - columns[0] == len(points) - 1:  # no copy
+            columns = slice(columns[0], columns[-1] + 1)
+        return [chunk[:, columns] for chunk in self._chunks]
+
+    def _left(self, half: list[FloatArray], points: NDArray[np.int64]) -> FloatArray:
+        told = sum(
+            chunk.T @ self.process.of_trend[first : first + len(chunk)]
+            for first, chunk in _counted(half)
+        )
+        return self.process.left(self.trend[points] - told)
+
+    def _predict(self, points: NDArray[np.int64], half: list[FloatArray], told: FloatArray) -> None:
+        process = self.process
+        mean = self.trend[points] @ process.trend_weights
+        for first, chunk in _counted(half):
+            mean += chunk.T @ process.half_weights[first : first + len(chunk)]
+        left = self._left(half, points)
+        variance = 1.0 - told + np.einsum("ij,ij->i", left, left)
+        self.mean[points] = mean
+        self.sd[points] = process.amplitude * np.sqrt(np.maximum(variance, 1e-12))
+
+
+def _blocks(points: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    for first in range(0, len(points), BLOCK):
+        yield points[first : first + BLOCK]
+
+
+def _counted(chunks: Sequence[FloatArray]) -> Iterator[tuple[int, FloatArray]]:
+    """Yield each of some arrays with the number of rows before it."""
+    first = 0
+    for chunk in chunks:
+        yield first, chunk
+        first += len(chunk)
+
+
+def _squares(half: FloatArray) -> FloatArray:
+    """Return the sum of the squares of each column."""
+    squares: FloatArray = np.einsum("ij,ij->j", half, half)
+    return squares
 
 
 class PriorFunctions:
@@ -279,22 +504,16 @@ class PriorFunctions:
         self.frequencies = (scale[:, None] * frequencies).astype(np.float32)
         self.phases, self.loads = phases.astype(np.float32), loads.astype(np.float32)
 
-    def at(self, x: FloatArray, trend: FloatArray) -> NDArray[np.float32]:
+    def at(self, x: NDArray[np.floating], trend: FloatArray) -> SingleArray:
         """Return their values at points, shape (m, n_draws)."""
         result = np.empty((len(x), self.loads.shape[1]), dtype=np.float32)
         for first in range(0, len(x), BLOCK):
             part = slice(first, first + BLOCK)
-            waves = x[part].astype(np.float32) @ self.frequencies
+            waves = x[part].astype(np.float32, copy=False) @ self.frequencies
             waves += self.phases
             np.cos(waves, out=waves)
             result[part] = waves @ self.loads + trend[part] @ self.slopes
         return result
-
-
-def _forward(factor: tuple[FloatArray, bool], q: FloatArray) -> FloatArray:
-    """Return C^-1 q^T for K = C C^T, shape (n, m)."""
-    solved: FloatArray = solve_triangular(factor[0], q.T, lower=True, check_finite=False)
-    return solved
 
 
 def fit(
@@ -323,6 +542,21 @@ def fit(
     True
     """
     blocks = tuple(blocks or (x.shape[1],))
+    chosen = choose_hyperparameters(x, y, trend, blocks, start)
+    return GaussianProcess(x, y, trend, chosen, blocks)
+
+
+def choose_hyperparameters(
+    x: FloatArray,
+    y: FloatArray,
+    trend: FloatArray,
+    blocks: Sequence[int],
+    start: Hyperparameters | None = None,
+) -> Hyperparameters:
+    """Return the most probable lengths and noise, from ``N_FIT`` of the data at the most."""
+    if len(y) > N_FIT:
+        some = np.linspace(0, len(y) - 1, N_FIT).astype(int)
+        x, y, trend = x[some], y[some], trend[some]
     ends = np.cumsum((0, *blocks))
     n = len(y)
     squares = [squared_distances(x[:, a:b], x[:, a:b]) for a, b in pairwise(ends)]
@@ -378,5 +612,4 @@ def fit(
     ]
     best = min(found, key=lambda one: one.fun).x
     lengths = typical * np.exp(best[:-1])
-    chosen = Hyperparameters(tuple(lengths.tolist()), float(np.exp(best[-1])))
-    return GaussianProcess(x, y, trend, chosen, blocks)
+    return Hyperparameters(tuple(lengths.tolist()), float(np.exp(best[-1])))

@@ -30,7 +30,14 @@ from numpy.typing import NDArray
 
 from superionic.landscape.acquisition import choose
 from superionic.landscape.points import NAMES, IrreduciblePoints, Reading
-from superionic.landscape.posterior import Draws, MapPosterior, RELEVANT_eV, compress, expand
+from superionic.landscape.posterior import (
+    Draws,
+    MapPosterior,
+    RELEVANT_eV,
+    UP_TO_eV,
+    compress,
+    expand,
+)
 from superionic.landscape.results import DrawnMaps, OrbitLandscape
 from superionic.landscape.settings import LearnedSettings
 from superionic.landscape.surroundings import Surroundings, principal_components
@@ -53,9 +60,6 @@ PRIOR_BELOW_eV = 2.5
 N_LOOKS = 16
 """Maps that are drawn in each round."""
 
-UP_TO_eV = 1.1 * RELEVANT_eV
-"""Maps are drawn and read up to here: barriers that are wide about ``RELEVANT_eV`` are seen to be.
-It is above 4.04 eV, the largest energy that a descriptor asks for by default."""
 MARGIN = 1.15
 """At the end they are drawn this many times as high as the highest barrier, if that is more."""
 
@@ -211,10 +215,12 @@ class LandscapeSampler:
 
     def result(self) -> LearnedMaps:
         """Return what is known; at least one energy must be."""
-        self.posterior.update()
+        self.posterior.update(UP_TO_eV)
         barriers_eV = self.points.read(self.posterior.energies_eV()).barriers_eV
         highest_eV = float(np.max(barriers_eV[np.isfinite(barriers_eV)], initial=0.0))
         up_to_eV = max(UP_TO_eV, MARGIN * highest_eV)
+        if up_to_eV > UP_TO_eV:
+            self.posterior.update(up_to_eV)
         draws = self.posterior.draws(self.settings.n_draws, up_to_eV, self.seed)
         if self._ending != "settled":
             self._look(draws)
@@ -361,7 +367,7 @@ class LandscapeSampler:
 
 
 def farthest_points(
-    features: FloatArray, chosen: list[int], among: NDArray[np.bool_], n: int
+    features: NDArray[np.float32], chosen: list[int], among: NDArray[np.bool_], n: int
 ) -> list[int]:
     """Return up to n points, each as far as possible from those before and from chosen ones."""
     distance = np.full(len(features), np.inf)

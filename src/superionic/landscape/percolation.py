@@ -84,7 +84,7 @@ def percolation_barriers(energies_eV: ArrayLike, lattice: ArrayLike) -> tuple[fl
 
 
 def percolation_passes(
-    energies_eV: NDArray[np.float64], offsets: NDArray[np.int64], below_eV: float = np.inf
+    energies_eV: NDArray[np.float64], offsets: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return the points at which percolation in one, two and three dimensions begins.
 
@@ -94,18 +94,16 @@ def percolation_passes(
         Energies in eV on the periodic grid; ``inf`` where no ion may go.
     offsets : ndarray, shape (m, 3)
         Steps of a path.
-    below_eV : float
-        Only points below this are looked at.
 
     Returns
     -------
     ndarray of int, shape (3,)
-        Flat indices; -1 where it does not begin below the bound.
+        Flat indices; -1 where it does not begin over finite energies.
     """
     flat = energies_eV.ravel()
-    low = np.flatnonzero(flat < below_eV)
-    order = low[np.argsort(flat[low])]
-    passes: NDArray[np.int64] = _percolation_points(order, np.array(energies_eV.shape), offsets)
+    finite = np.flatnonzero(flat < np.inf)
+    order = finite[np.argsort(flat[finite])]
+    passes: NDArray[np.int64] = percolation_points(order, np.array(energies_eV.shape), offsets)
     return passes
 
 
@@ -213,10 +211,20 @@ def _add_translation(
 
 
 @njit(cache=True, nogil=True)
-def _percolation_points(
+def percolation_points(
     order: NDArray[np.int64], shape: NDArray[np.int64], offsets: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return the points of an ascending list that complete each dimension, or -1."""
+    """Return the points of an ascending list that complete each dimension, or -1.
+
+    Parameters
+    ----------
+    order : ndarray of int, shape (n,)
+        Flat indices of grid points in the order of their energies.
+    shape : ndarray of int, shape (3,)
+        Grid points along each axis.
+    offsets : ndarray, shape (m, 3)
+        Steps of a path.
+    """
     n1, n2, n3 = shape
     size = n1 * n2 * n3
     n_steps = offsets.shape[0]

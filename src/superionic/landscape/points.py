@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from superionic.landscape.descriptors import ConnectedWindows, Cuts, DescriptorSettings, xi
 from superionic.landscape.grid import Grid
-from superionic.landscape.levels import lowest_face, minimum_index, neighbour_offsets
-from superionic.landscape.percolation import percolation_passes
+from superionic.landscape.levels import TIE_eV, flood_window, neighbour_offsets
+from superionic.landscape.percolation import percolation_points
 from superionic.landscape.results import OrbitLandscape
 from superionic.landscape.symmetry import Operation, SiteOrbit
 
@@ -199,35 +199,44 @@ class IrreduciblePoints:
         excluded points hold the largest energy. Barriers from a bound on are infinite. Xi, which
         takes longer than all the rest, is left out (:meth:`xi`).
         """
-        shape = self.grid.shape
         minima, relative = self._relative(energies_eV)
         values = np.append(relative, relative.max())
-        shared, owners = _shared(values, self._table)
+        # All that follows is asked of ranks, so that energies are sorted once and not on the grid.
+        low = np.flatnonzero(values < below_eV)
+        order = low[np.argsort(values[low])]
+        ascending = values[order]
+        ranks = np.full(self.n + 1, len(order), dtype=np.int32)
+        ranks[order] = np.arange(len(order), dtype=np.int32)
+        shared = _shared(ranks, self._table)
 
-        def pass_of(ion: int, at: int) -> tuple[int, int] | None:
-            point = int(self._table[ion, at])
-            return (point, int(minima[self.owners[ion]])) if point < self.n else None
+        def pass_of(rank: int, owner: int) -> tuple[int, int] | None:
+            point = int(order[rank])
+            return (point, int(minima[owner])) if point < self.n else None
 
         barriers: list[float] = []
         passes: list[tuple[int, int] | None] = []
-        for at in percolation_passes(shared.reshape(shape), self._offsets, below_eV).tolist():
-            barriers.append(float(shared[at]) if at >= 0 else np.inf)
-            passes.append(pass_of(int(owners[at]), at) if at >= 0 else None)
-        best, lowest = self.windows[0], np.inf
+        shape = np.array(self.grid.shape)
+        for at in percolation_points(_sorted(shared, len(order)), shape, self._offsets).tolist():
+            rank = int(shared[at]) if at >= 0 else -1
+            barriers.append(float(ascending[rank]) if at >= 0 else np.inf)
+            owner = int(np.argmax(self._table[:, at] == order[rank])) if at >= 0 else 0
+            passes.append(pass_of(rank, self.owners[owner]) if at >= 0 else None)
+        lowest, best = len(order), 0
+        equal = np.searchsorted(ascending, TIE_eV, side="right")
         for ion in self.windows:
-            own = values[self._table[ion]].reshape(shape)
-            bound = min(lowest, below_eV)
-            crossing = lowest_face(own, minimum_index(own), self._offsets, bound)
-            if crossing < lowest:
-                best, lowest = ion, crossing
-        barriers.append(lowest)
-        at = int(np.argmin(np.abs(values[self._table[best]] - lowest)))
-        passes.append(pass_of(best, at) if np.isfinite(lowest) else None)
+            own = ranks[self._table[ion]]
+            first = np.unravel_index(int(np.argmax(own < equal)), self.grid.shape)
+            crossing = flood_window(own, shape, first, self._offsets, lowest, None)
+            if crossing >= 0:
+                lowest, best = crossing, ion
+        reached = lowest < len(order)
+        barriers.append(float(ascending[lowest]) if reached else np.inf)
+        passes.append(pass_of(lowest, self.owners[best]) if reached else None)
 
-        thresholds = np.array(VOLUME_THRESHOLDS_eV)[:, None]
-        volumes = np.concatenate(
-            [(shared < thresholds).mean(axis=1), (relative < thresholds) @ self.weights]
-        )
+        thresholds = np.array(VOLUME_THRESHOLDS_eV)
+        cuts = np.searchsorted(ascending, thresholds)[:, None]
+        below = (relative < thresholds[:, None]) @ self.weights
+        volumes = np.concatenate([(shared < cuts).mean(axis=1), below])
         return Reading(np.array(barriers), volumes, passes)
 
     def xi(self, energies_eV: FloatArray) -> float:
@@ -236,13 +245,17 @@ class IrreduciblePoints:
         cuts = Cuts(np.add.outer([settings.xi_threshold_eV], settings.threshold_offsets_eV))
         _, relative = self._relative(energies_eV)
         values = np.append(relative, relative.max())
-        shared, _ = _shared(values, self._table)
-        disconnected = float(cuts.fractions(cuts.counts(shared))[0])
+        levels = cuts.levels(values)
+        n_levels = len(cuts.ascending_eV) + 1
+        shared = _shared(levels, self._table)
+        disconnected = float(cuts.fractions(np.bincount(shared, minlength=n_levels))[0])
         if xi(1.0, disconnected) < NEGLIGIBLE_XI:
             return 0.0
         windows = ConnectedWindows(self.grid.shape, self.grid.lattice, cuts)
+        lowest = values <= TIE_eV
         for place in self._table:
-            windows.add(values[place].reshape(self.grid.shape))
+            first = np.unravel_index(int(np.argmax(lowest[place])), self.grid.shape)
+            windows.flood(levels[place], first)
         return xi(float(cuts.fractions(windows.counts)[0]), disconnected)
 
     def _relative(self, energies_eV: FloatArray) -> tuple[IntArray, FloatArray]:
@@ -270,15 +283,26 @@ class IrreduciblePoints:
 
 
 @njit(cache=True, nogil=True)
-def _shared(values: FloatArray, table: NDArray[np.int32]) -> tuple[FloatArray, NDArray[np.int32]]:
-    """Return the smallest energy of any ion at each grid point, and whose it is."""
-    n_ions, n_points = table.shape
-    shared = np.full(n_points, np.inf)
-    owners = np.zeros(n_points, dtype=np.int32)
-    for ion in range(n_ions):
-        for at in range(n_points):
-            value = values[table[ion, at]]
-            if value < shared[at]:
-                shared[at] = value
-                owners[at] = ion
-    return shared, owners
+def _shared(ranks: NDArray[np.integer], table: NDArray[np.int32]) -> NDArray[np.integer]:
+    """Return the smallest rank of any ion at each grid point."""
+    shared = ranks[table[0]]
+    for ion in range(1, len(table)):
+        for at in range(len(shared)):
+            shared[at] = min(shared[at], ranks[table[ion, at]])
+    return shared
+
+
+@njit(cache=True, nogil=True)
+def _sorted(ranks: NDArray[np.int32], n_ranks: int) -> NDArray[np.int64]:
+    """Return the points of ranks below a number in their order."""
+    starts = np.zeros(n_ranks + 2, dtype=np.int64)
+    for rank in ranks:
+        starts[rank + 1] += 1
+    starts = np.cumsum(starts)
+    result = np.empty(starts[n_ranks], dtype=np.int64)
+    for at in range(len(ranks)):
+        rank = ranks[at]
+        if rank < n_ranks:
+            result[starts[rank]] = at
+            starts[rank] += 1
+    return result

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from superionic.landscape.gaussian_process import GaussianProcess, Hyperparameters, Whitened, fit
+from superionic.landscape.gaussian_process import (
+    N_FIT,
+    GaussianProcess,
+    Hyperparameters,
+    KeptPoints,
+    Whitened,
+    choose_hyperparameters,
+)
 from superionic.landscape.points import IrreduciblePoints
 
 FloatArray = NDArray[np.float64]
@@ -31,9 +38,15 @@ the errors at points below 1 eV."""
 WIDEST = 3.0
 """Largest factor that the residuals give."""
 REFIT_GROWTH = 1.25
-"""Lengths and noise are chosen anew when the data have grown by this factor."""
+LATE_REFIT_GROWTH = 2.0
+"""Lengths and noise are chosen anew when the data have grown by this factor; the second holds once
+there are more data than are used for it."""
+UP_TO_eV = 1.1 * RELEVANT_eV
+"""Maps are drawn and read up to here: barriers that are wide about ``RELEVANT_eV`` are seen to be.
+It is above 4.04 eV, the largest energy that a descriptor asks for by default."""
 CERTAIN = 3.0
-"""Standard deviations by which a point must lie above all that is asked to be left out of draws."""
+"""Standard deviations by which a point must lie above that to be left out of draws; until lengths
+and noise are chosen anew, it is taken to stay there."""
 
 
 def compress(energies_eV: FloatArray) -> FloatArray:
@@ -76,7 +89,7 @@ class MapPosterior:
     ----------
     points : IrreduciblePoints
         All points.
-    features : ndarray, shape (n, d)
+    features : ndarray of float32, shape (n, d)
         Their features.
     prior_eV : ndarray, shape (n,), optional
         Energies of another potential at all points, on a common zero. They enter as a known
@@ -87,7 +100,7 @@ class MapPosterior:
     def __init__(
         self,
         points: IrreduciblePoints,
-        features: FloatArray,
+        features: NDArray[np.float32],
         prior_eV: FloatArray | None = None,
     ) -> None:
         self.points = points
@@ -97,6 +110,9 @@ class MapPosterior:
         self.failed = np.zeros(points.n, dtype=bool)
         self.totals_eV = np.full(points.n, np.nan)
         self.uses_prior = self.prior is not None
+        self.zero_eV = np.nan
+        # In the order in which they came: what is computed of the first ones stays.
+        self._where = np.empty(0, dtype=np.int64)
         self._n_fitted = 0
         self._doubt = 1.0
         self._start: dict[bool, Hyperparameters] = {}
@@ -117,7 +133,9 @@ class MapPosterior:
         bad = ~np.isfinite(totals_eV)
         self.failed[points[bad]] = True
         self.totals_eV[points[~bad]] = totals_eV[~bad]
-        self.known[points[~bad]] = True
+        fresh = np.unique(points[~bad & ~self.known[points]])
+        self.known[fresh] = True
+        self._where = np.concatenate([self._where, fresh])
 
     def compressed(self, points: NDArray[np.int64]) -> FloatArray:
         """Return z of points, NaN where the energy is not known."""
@@ -142,51 +160,71 @@ class MapPosterior:
             self._doubt *= min(far, WIDEST)
         return far > 1.0
 
-    def update(self) -> None:
-        """Make the posterior follow from all energies that are known."""
-        where = np.flatnonzero(self.known)
-        self.zero_eV = float(self.totals_eV[where].min())
+    def update(self, up_to_eV: float | None = None) -> None:
+        """Make the posterior follow from all energies that are known.
+
+        Parameters
+        ----------
+        up_to_eV : float, optional
+            Make it follow at all points, and keep those that may lie below this for draws. By
+            default only points that may lie below ``UP_TO_eV`` follow, as a rule.
+        """
+        where = self._where
+        before_eV, self.zero_eV = self.zero_eV, float(self.totals_eV[where].min())
         data = compress(self.totals_eV[where] - self.zero_eV)
-        renew = len(where) >= REFIT_GROWTH * self._n_fitted
+        growth = REFIT_GROWTH if len(where) <= N_FIT else LATE_REFIT_GROWTH
+        renew = len(where) >= growth * self._n_fitted
         if renew:
             self._n_fitted = len(where)
-        process = self._process(where, data, self.uses_prior, renew)
-        if self.prior is not None and renew:
-            other = self._process(where, data, not self.uses_prior, renew)
-            if other.log_evidence > process.log_evidence:
-                process, self.uses_prior = other, not self.uses_prior
-        self.process, self._where = process, where
+            process = self._process(data, self.uses_prior)
+            if self.prior is not None:
+                other = self._process(data, not self.uses_prior)
+                if other.log_evidence > process.log_evidence:
+                    process, self.uses_prior = other, not self.uses_prior
+        else:
+            x, trend = self._inputs(where)
+            old = self.process
+            process = GaussianProcess(x, data, trend, old.hyperparameters, old.blocks, old)
+        self.process = process
         residuals, sds = process.leave_one_out()
         relevant = data < compress(np.array(RELEVANT_eV))
         ratios = residuals[relevant] / sds[relevant]
         spread = float(np.clip(np.sqrt(np.mean(ratios**2)), 1.0, WIDEST))
         self.spread = SAFETY * self._doubt * spread
-        mean, sd = process.predict(*self._inputs(slice(None)))
-        self.mean = np.clip(mean, compress(np.array(FLOOR_eV)), compress(np.array(CEILING_eV)))
-        self.sd = self.spread * np.sqrt(sd**2 + self._noise_sd**2)
+        if renew:
+            self._kept = KeptPoints(*self._inputs(slice(None), np.float32))
+        if renew or up_to_eV is not None or self.zero_eV != before_eV:
+            cut = compress(np.array(UP_TO_eV if up_to_eV is None else up_to_eV))
+            self._kept.renew(process, lambda m, sd: m - CERTAIN * self._widened(sd) < cut)
+        else:
+            self._kept.follow(process)
+        lowest, highest = compress(np.array([FLOOR_eV, CEILING_eV]))
+        self.mean = np.clip(self._kept.mean, lowest, highest)
+        self.sd = self._widened(self._kept.sd)
         self.mean[where], self.sd[where] = data, 0.0
 
-    def _process(
-        self, where: NDArray[np.int64], data: FloatArray, with_prior: bool, renew: bool
-    ) -> GaussianProcess:
-        x, trend = self._inputs(where, with_prior)
-        blocks = (self.features.shape[1], 1) if with_prior else None
-        start = self._start.get(with_prior)
-        if start is None or renew:
-            process = fit(x, data, trend, blocks, start)
-        else:
-            process = GaussianProcess(x, data, trend, start, blocks)
-        self._start[with_prior] = process.hyperparameters
-        return process
+    def _widened(self, sd: FloatArray) -> FloatArray:
+        """Return standard deviations of z, noise included, from those of the process."""
+        return self.spread * np.sqrt(sd**2 + self._noise_sd**2)
+
+    def _process(self, data: FloatArray, with_prior: bool) -> GaussianProcess:
+        x, trend = self._inputs(self._where, with_prior=with_prior)
+        blocks = (self.features.shape[1], 1) if with_prior else (x.shape[1],)
+        start = choose_hyperparameters(x, data, trend, blocks, self._start.get(with_prior))
+        self._start[with_prior] = start
+        return GaussianProcess(x, data, trend, start, blocks)
 
     def _inputs(
-        self, where: NDArray[np.int64] | slice, with_prior: bool | None = None
-    ) -> tuple[FloatArray, FloatArray]:
-        x = self.features[where]
+        self,
+        where: NDArray[np.int64] | slice,
+        kind: type[np.floating] = np.float64,
+        with_prior: bool | None = None,
+    ) -> tuple[NDArray[np.floating], FloatArray]:
+        x = self.features[where].astype(kind, copy=False)
         trend = np.ones((len(x), 1))
         if (self.uses_prior if with_prior is None else with_prior) and self.prior is not None:
             prior = self.prior[where][:, None]
-            return np.hstack([x, prior]), np.hstack([trend, prior])
+            return np.hstack([x, prior.astype(kind)]), np.hstack([trend, prior])
         return x, trend
 
     def whitened(self, points: NDArray[np.int64]) -> Whitened:
@@ -196,6 +234,15 @@ class MapPosterior:
     def covariance(self, one: Whitened, other: Whitened) -> FloatArray:
         """Return the covariance of z between two lists of points, shape (m, p)."""
         return self.spread**2 * self.process.covariance(one, other)
+
+    def variance(self, points: Whitened) -> FloatArray:
+        """Return the variance of energies in z at some points, noise included, shape (m,)."""
+        return self.spread**2 * self.process.variance(points) + self.least_variance
+
+    @property
+    def least_variance(self) -> float:
+        """Return the variance of z of an energy that all others leave."""
+        return max((self.spread * self._noise_sd) ** 2, 1e-12)
 
     @property
     def _noise_sd(self) -> float:
@@ -220,11 +267,13 @@ class MapPosterior:
         seed : int
             Of the maps.
         """
+        follow = np.zeros(self.points.n, dtype=bool)
+        follow[self._kept.kept] = True
         low = self.mean - CERTAIN * self.sd < compress(np.array(up_to_eV))
-        points = np.flatnonzero(~self.known & low)
+        points = np.flatnonzero(~self.known & low & follow)
         prior = self._prior_at(np.concatenate([points, self._where]), n_draws, seed)
         at_points, at_data = prior[: len(points)], prior[len(points) :]
-        z = self.process.corrected(*self._inputs(points), at_points, at_data, seed, self.spread)
+        z = self._kept.draws(points, at_points, at_data, seed, self.spread)
         # What the features do not tell is in the energies of the points all the same.
         noise = np.random.default_rng((seed, 2)).standard_normal(z.shape)
         z += self.spread * self._noise_sd * noise
@@ -242,6 +291,6 @@ class MapPosterior:
         fresh = points[np.isnan(values[points, 0])]
         if len(fresh):
             functions = self.process.functions(n_draws, seed)
-            values[fresh] = functions.at(*self._inputs(fresh))
+            values[fresh] = functions.at(*self._inputs(fresh, np.float32))
         result: NDArray[np.float32] = values[points]
         return result

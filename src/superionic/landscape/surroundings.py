@@ -41,7 +41,7 @@ TABLE_STEP_A = 0.002
 BLOCK = 4096
 """Points whose features are in memory at once."""
 
-N_SAMPLE = 1500
+N_SAMPLE = 500
 """Points from which the principal components are taken."""
 
 
@@ -183,7 +183,7 @@ class Surroundings:
 
 def principal_components(
     surroundings: Sequence[Surroundings], positions_A: Sequence[FloatArray]
-) -> FloatArray:
+) -> NDArray[np.float32]:
     """Return the features of a crystal's points by their principal components.
 
     The components are those of a regular sample of the points; lengths between features are kept,
@@ -202,7 +202,7 @@ def principal_components(
         For all points, one ion after the other.
     """
     n_points = sum(len(one) for one in positions_A)
-    stride = max(1, n_points // N_SAMPLE)
+    stride = -(-n_points // N_SAMPLE)
     sample = np.vstack(
         [
             one.features(positions[::stride])
@@ -212,14 +212,13 @@ def principal_components(
     mean = sample.mean(axis=0)
     values, axes = _principal_axes(sample - mean, surroundings[0].settings.n_components)
     axes /= np.sqrt(max(values[0], 1e-300))
-    offset = mean @ axes
-    narrow = axes.astype(np.float32)
+    narrow, offset = axes.astype(np.float32), (mean @ axes).astype(np.float32)
     parts = [
         one.features(positions[first : first + BLOCK]) @ narrow - offset
         for one, positions in zip(surroundings, positions_A, strict=True)
         for first in range(0, len(positions), BLOCK)
     ]
-    return np.vstack(parts).astype(float)
+    return np.vstack(parts)
 
 
 def _principal_axes(centred: FloatArray, n_axes: int) -> tuple[FloatArray, FloatArray]:

@@ -128,7 +128,7 @@ def _lowered(
     # The matrix: its diagonal, and for each point the links to the corners of the parallelepiped
     # above it, which are counted by their steps along the three axes in base 2.
     diagonal, links = np.zeros(n), np.zeros((n, 7))
-    ends = np.full((n, 7), -1, dtype=np.int64)
+    ends = np.full((n, 7), -1, dtype=np.int32)
     load = np.zeros((n, 3))
     totals = np.zeros(6)
     nodes = np.empty(4, dtype=np.int64)
@@ -176,40 +176,61 @@ def _lowered(
             q = ends[p, link]
             if q >= 0:
                 links[p, link] *= scale[p] * scale[q]
-    found = np.zeros((n, 3))
+    # The three fields at once: their matrix is read from memory once a step.
+    found, residual = np.zeros((n, 3)), load.copy()
+    way, image = residual.copy(), np.empty((n, 3))
+    squared, before = np.empty(3), np.empty(3)
     for field in range(3):
-        residual = load[:, field].copy()
-        way = residual.copy()
-        squared = np.dot(residual, residual)
-        enough = _TOLERANCE**2 * squared
-        for _ in range(_MAX_STEPS):
-            if squared <= enough:
-                break
-            image = _times(links, ends, way)
-            length = squared / np.dot(way, image)
-            found[:, field] += length * way
-            residual -= length * image
-            before = squared
-            squared = np.dot(residual, residual)
-            way = residual + squared / before * way
+        squared[field] = np.sum(residual[:, field] ** 2)
+    enough = _TOLERANCE**2 * squared
+    for _ in range(_MAX_STEPS):
+        if (squared <= enough).all():
+            break
+        _times(links, ends, way, image)
+        for field in range(3):
+            before[field] = squared[field]
+            if squared[field] <= enough[field]:
+                continue
+            along = 0.0
+            for p in range(n):
+                along += way[p, field] * image[p, field]
+            length, total = squared[field] / along, 0.0
+            for p in range(n):
+                found[p, field] += length * way[p, field]
+                residual[p, field] -= length * image[p, field]
+                total += residual[p, field] ** 2
+            squared[field] = total
+            for p in range(n):
+                way[p, field] = residual[p, field] + total / before[field] * way[p, field]
     lowered = np.zeros((3, 3))
+    _times(links, ends, found, image)
     for b in range(3):
-        image = _times(links, ends, found[:, b].copy())
         for a in range(3):
             lowered[a, b] += np.sum(found[:, a] * load[:, b])
             lowered[a, b] += np.sum(load[:, a] * found[:, b])
-            lowered[a, b] -= np.sum(found[:, a] * image)
+            lowered[a, b] -= np.sum(found[:, a] * image[:, b])
     return lowered, totals
 
 
 @njit(cache=True, nogil=True)
-def _times(links: FloatArray, ends: NDArray[np.int64], vector: FloatArray) -> FloatArray:
-    """Return a symmetric matrix with a unit diagonal times a vector."""
-    result = vector.copy()
-    for p in range(len(vector)):
+def _times(
+    links: FloatArray, ends: NDArray[np.int32], vectors: FloatArray, result: FloatArray
+) -> None:
+    """Set a symmetric matrix with a unit diagonal times three vectors, shape (n, 3)."""
+    result[:] = vectors
+    for p in range(len(vectors)):
+        x, y, z = vectors[p, 0], vectors[p, 1], vectors[p, 2]
+        a, b, c = 0.0, 0.0, 0.0
         for link in range(7):
             q = ends[p, link]
             if q >= 0:
-                result[p] += links[p, link] * vector[q]
-                result[q] += links[p, link] * vector[p]
-    return result
+                value = links[p, link]
+                a += value * vectors[q, 0]
+                b += value * vectors[q, 1]
+                c += value * vectors[q, 2]
+                result[q, 0] += value * x
+                result[q, 1] += value * y
+                result[q, 2] += value * z
+        result[p, 0] += a
+        result[p, 1] += b
+        result[p, 2] += c
