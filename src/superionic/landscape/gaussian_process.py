@@ -55,6 +55,8 @@ from scipy.special import gamma, gammaincinv
 
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
+Features = NDArray[np.floating]
+"""In either precision; what is computed of them is double."""
 
 TREND_WIDTH = 10.0
 """Wide enough to leave the weights to the data, narrow enough for double precision."""
@@ -166,7 +168,7 @@ class GaussianProcess:
 
     def __init__(
         self,
-        x: FloatArray,
+        x: Features,
         y: FloatArray,
         trend: FloatArray,
         hyperparameters: Hyperparameters,
@@ -176,7 +178,7 @@ class GaussianProcess:
         self.blocks = tuple(blocks or (x.shape[1],))
         self.hyperparameters = hyperparameters
         self.scale = 1.0 / np.repeat(hyperparameters.lengths, self.blocks)
-        self.x = x * self.scale
+        self.x: FloatArray = x * self.scale
         self.trend = trend
         self.y = y
         n, n_old = len(y), len(before.y) if before is not None else 0
@@ -205,7 +207,7 @@ class GaussianProcess:
         inner[np.diag_indices(len(inner))] += TREND_WIDTH**-2
         self._root = cholesky(inner, lower=True, check_finite=False)
         self.trend_weights, self.half_weights = self.weigh(y)
-        squared = self.half_weights @ (self.whitening @ y) / max(n, 1)
+        squared = float(self.half_weights @ (self.whitening @ y)) / n
         self.amplitude = float(np.sqrt(max(squared, 1e-12)))
 
     def weigh(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -240,13 +242,13 @@ class GaussianProcess:
         left: FloatArray = solve_triangular(self._root, rest.T, lower=True, check_finite=False).T
         return left
 
-    def predict(self, x: FloatArray, trend: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def predict(self, x: Features, trend: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the posterior's mean and standard deviation of f, each of shape (m,)."""
         at = self.whitened(x, trend)
         mean = trend @ self.trend_weights + at.half.T @ self.half_weights
         return mean, np.sqrt(self.variance(at))
 
-    def whitened(self, x: FloatArray, trend: FloatArray) -> Whitened:
+    def whitened(self, x: Features, trend: FloatArray) -> Whitened:
         """Return what :meth:`covariance` needs of some points."""
         scaled = x * self.scale
         half = self.whitening @ matern(squared_distances(self.x, scaled))
@@ -279,7 +281,7 @@ class GaussianProcess:
         return PriorFunctions(self.scale, self.trend.shape[1], n_draws, seed)
 
     def draws(
-        self, x: FloatArray, trend: FloatArray, n_draws: int, seed: int, spread: float = 1.0
+        self, x: Features, trend: FloatArray, n_draws: int, seed: int, spread: float = 1.0
     ) -> FloatArray:
         """Return draws of f at points, shape (m, n_draws); the same seed gives the same functions.
 
@@ -296,7 +298,7 @@ class GaussianProcess:
         """
         functions = self.functions(n_draws, seed)
         at_data = functions.at(self.x / self.scale, self.trend)
-        kept = KeptPoints(x.astype(np.float32), trend)
+        kept = KeptPoints(x, trend)
         kept.renew(self)
         return kept.draws(np.arange(len(x)), functions.at(x, trend), at_data, seed, spread)
 
@@ -312,7 +314,7 @@ class KeptPoints:
         Known functions.
     """
 
-    def __init__(self, x: SingleArray, trend: FloatArray) -> None:
+    def __init__(self, x: Features, trend: FloatArray) -> None:
         self.x, self.trend = x, trend
         self.mean, self.sd = np.zeros(len(x)), np.zeros(len(x))
         #: The points that follow more data.
@@ -430,9 +432,10 @@ class KeptPoints:
         """Return the same by rows, from what is kept where it is."""
         if self._chunks is None:
             return [self._anew(points)]
-        columns: slice | NDArray[np.int64] = self._column[points]
-        if len(points) and columns[-1] - columns[0] == len(points) - 1:  # no copy
-            columns = slice(columns[0], columns[-1] + 1)
+        columns = self._column[points]
+        if len(points) and columns[-1] - columns[0] == len(points) - 1:
+            # Not copied.
+            return [chunk[:, columns[0] : columns[-1] + 1] for chunk in self._chunks]
         return [chunk[:, columns] for chunk in self._chunks]
 
     def _left(self, half: list[FloatArray], points: NDArray[np.int64]) -> FloatArray:
@@ -504,7 +507,7 @@ class PriorFunctions:
         self.frequencies = (scale[:, None] * frequencies).astype(np.float32)
         self.phases, self.loads = phases.astype(np.float32), loads.astype(np.float32)
 
-    def at(self, x: NDArray[np.floating], trend: FloatArray) -> SingleArray:
+    def at(self, x: Features, trend: FloatArray) -> SingleArray:
         """Return their values at points, shape (m, n_draws)."""
         result = np.empty((len(x), self.loads.shape[1]), dtype=np.float32)
         for first in range(0, len(x), BLOCK):
@@ -517,7 +520,7 @@ class PriorFunctions:
 
 
 def fit(
-    x: FloatArray,
+    x: Features,
     y: FloatArray,
     trend: FloatArray,
     blocks: Sequence[int] | None = None,
@@ -547,7 +550,7 @@ def fit(
 
 
 def choose_hyperparameters(
-    x: FloatArray,
+    x: Features,
     y: FloatArray,
     trend: FloatArray,
     blocks: Sequence[int],
@@ -559,7 +562,8 @@ def choose_hyperparameters(
         x, y, trend = x[some], y[some], trend[some]
     ends = np.cumsum((0, *blocks))
     n = len(y)
-    squares = [squared_distances(x[:, a:b], x[:, a:b]) for a, b in pairwise(ends)]
+    parts = [x[:, a:b].astype(float) for a, b in pairwise(ends)]
+    squares = [squared_distances(part, part) for part in parts]
     upper = np.triu_indices(n, 1)
     typical = np.array(
         [np.sqrt(max(np.median(one[upper]) if n > 1 else 0.0, 1e-12)) for one in squares]

@@ -111,6 +111,7 @@ class MapPosterior:
         self.totals_eV = np.full(points.n, np.nan)
         self.uses_prior = self.prior is not None
         self.zero_eV = np.nan
+        self.process: GaussianProcess
         # In the order in which they came: what is computed of the first ones stays.
         self._where = np.empty(0, dtype=np.int64)
         self._n_fitted = 0
@@ -192,7 +193,7 @@ class MapPosterior:
         spread = float(np.clip(np.sqrt(np.mean(ratios**2)), 1.0, WIDEST))
         self.spread = SAFETY * self._doubt * spread
         if renew:
-            self._kept = KeptPoints(*self._inputs(slice(None), np.float32))
+            self._kept = KeptPoints(*self._inputs(slice(None)))
         if renew or up_to_eV is not None or self.zero_eV != before_eV:
             cut = compress(np.array(UP_TO_eV if up_to_eV is None else up_to_eV))
             self._kept.renew(process, lambda m, sd: m - CERTAIN * self._widened(sd) < cut)
@@ -208,7 +209,7 @@ class MapPosterior:
         return self.spread * np.sqrt(sd**2 + self._noise_sd**2)
 
     def _process(self, data: FloatArray, with_prior: bool) -> GaussianProcess:
-        x, trend = self._inputs(self._where, with_prior=with_prior)
+        x, trend = self._inputs(self._where, with_prior)
         blocks = (self.features.shape[1], 1) if with_prior else (x.shape[1],)
         start = choose_hyperparameters(x, data, trend, blocks, self._start.get(with_prior))
         self._start[with_prior] = start
@@ -217,14 +218,13 @@ class MapPosterior:
     def _inputs(
         self,
         where: NDArray[np.int64] | slice,
-        kind: type[np.floating] = np.float64,
         with_prior: bool | None = None,
-    ) -> tuple[NDArray[np.floating], FloatArray]:
-        x = self.features[where].astype(kind, copy=False)
+    ) -> tuple[NDArray[np.float32], FloatArray]:
+        x = self.features[where]
         trend = np.ones((len(x), 1))
         if (self.uses_prior if with_prior is None else with_prior) and self.prior is not None:
             prior = self.prior[where][:, None]
-            return np.hstack([x, prior.astype(kind)]), np.hstack([trend, prior])
+            return np.hstack([x, prior.astype(np.float32)]), np.hstack([trend, prior])
         return x, trend
 
     def whitened(self, points: NDArray[np.int64]) -> Whitened:
@@ -291,6 +291,6 @@ class MapPosterior:
         fresh = points[np.isnan(values[points, 0])]
         if len(fresh):
             functions = self.process.functions(n_draws, seed)
-            values[fresh] = functions.at(*self._inputs(fresh, np.float32))
+            values[fresh] = functions.at(*self._inputs(fresh))
         result: NDArray[np.float32] = values[points]
         return result
