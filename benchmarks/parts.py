@@ -41,6 +41,7 @@ def run(name: str, structure: Structure, n_workers: int, per_job: int) -> dict[s
             "name": "parts",
             "flow": "screen",
             "crystals": [f"{name}.cif"],
+            "options": {"learned": False},
             "settings": {"landscape_maker.energies_per_job": per_job},
         }
         (path / "campaign.yaml").write_text(yaml.safe_dump(campaign))
