@@ -82,7 +82,7 @@ TAIL = 1.5
 BLOCK = 2048
 """Points that are looked at at once."""
 
-KEPT_BYTES = 2**28
+KEPT_BYTES = 2**29
 """Whitened covariances of points are kept up to here; beyond they are computed when asked for."""
 
 
