@@ -220,7 +220,6 @@ def evaluate_measured(
     n_resamples: int = 1000,
     left_out: Sequence[LeftOut] = (),
     unreadable: Mapping[str, str] | None = None,
-    model: Conductivity | None = None,
 ) -> MeasuredEvaluation:
     """Say what every policy, and baselines, are worth on measured crystals.
 
@@ -244,8 +243,6 @@ def evaluate_measured(
         Measurements that were left out before.
     unreadable : mapping of str to str, optional
         Crystals that could not be read, by identifier, and why.
-    model : Conductivity, optional
-        Whose training set is left out; by default that of the package.
 
     Raises
     ------
@@ -253,7 +250,7 @@ def evaluate_measured(
         When no row has a landscape.
     """
     group = group_of(rows, mobile_species, potential)
-    model = load_conductivity() if model is None else model
+    model = load_conductivity()
     if model is not None and model.mobile_species != group.mobile_species:
         model = None  # it says nothing of them, and has learned none
     # A crystal that has several names is one crystal.
