@@ -5,7 +5,7 @@ import pytest
 from landscape_helpers import FunctionPotential, cosine_potential, pair_energies, pair_potential
 from pymatgen.core import Lattice, Structure
 
-from superionic.errors import LandscapeError, SettingsError
+from superionic.errors import LandscapeError, PotentialError, SettingsError
 from superionic.landscape import learned as learned_mode
 from superionic.landscape import posterior
 from superionic.landscape.descriptors import compute_descriptors
@@ -208,9 +208,9 @@ def test_a_potential_that_gives_nothing_is_an_error():
     def nothing(atoms, index, positions):
         raise RuntimeError("no licence")
 
-    with pytest.raises(LandscapeError, match="no licence"):
+    with pytest.raises(PotentialError, match="no licence"):
         described(layered(), FunctionPotential(nothing), CHEAP)
-    with pytest.raises(LandscapeError, match="gave no energy"):
+    with pytest.raises(PotentialError, match="gave no energy"):
         described(layered(), FunctionPotential(lambda a, i, r: np.full(len(r), np.nan)), CHEAP)
 
 

@@ -5,7 +5,7 @@ import pytest
 from landscape_helpers import FunctionPotential, cosine_potential, pair_energies, pair_potential
 from pymatgen.core import Lattice, Structure
 
-from superionic.errors import LandscapeError
+from superionic.errors import PotentialError
 from superionic.landscape.descriptors import compute_descriptors
 from superionic.landscape.intervals import descriptor_intervals
 from superionic.landscape.landscape import compute_landscape
@@ -77,7 +77,7 @@ def test_rounds_without_any_energy_are_refused():
     settings = LandscapeSettings(grid_step_A=STEP_A, learned=THIRTY)
     rounds = LearnedRounds(salt(), "Li", settings, pair_potential().info)
     points = rounds.propose()
-    with pytest.raises(LandscapeError, match="no licence"):
+    with pytest.raises(PotentialError, match="no licence"):
         rounds.learn(points, np.full(len(points), np.nan), "no licence")
 
 

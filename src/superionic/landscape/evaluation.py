@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from superionic.errors import DisorderError, LandscapeError, Remark, SettingsError
+from superionic.errors import DisorderError, LandscapeError, PotentialError, Remark, SettingsError
 from superionic.landscape.grid import Grid, plain_shape, symmetric_grid
 from superionic.landscape.learned import LandscapeSampler, LearnedMaps, learn_maps
 from superionic.landscape.points import IrreduciblePoints, OrbitPlan, irreducible_points
@@ -354,11 +354,11 @@ class Evaluation:
 
         Raises
         ------
-        LandscapeError
+        PotentialError
             With the reason of the first failure.
         """
         if np.isnan(totals_eV).all() and not sampler.posterior.n_known:
-            raise LandscapeError(
+            raise PotentialError(
                 f"{self.potential.info.label} gave no energy at any of {len(totals_eV)} points"
                 f"{f' ({self.first_failure})' if self.first_failure else ''}.",
                 hint="Check the potential and the crystal.",

@@ -12,7 +12,7 @@ from maggma.stores import MemoryStore
 
 from superionic.cluster.identity import described, potentials_of
 from superionic.cluster.task import workflow_of
-from superionic.errors import InputError, LandscapeError, SettingsError
+from superionic.errors import InputError, LandscapeError, PotentialError, SettingsError
 from superionic.landscape.settings import LandscapeSettings, LearnedSettings
 from superionic.potentials.registry import identify_potential
 from superionic.schemas.screen import LandscapeDocument
@@ -127,7 +127,7 @@ def test_points_without_an_energy_are_left_out_and_counted(store, engine):
 def test_a_potential_that_gives_nothing_is_refused_in_words(store):
     _, candidate = screened(store)
     maker = refiner('?{"raise_share":1.0}', AsePointMaker())
-    with pytest.raises(LandscapeError, match="did not converge"):
+    with pytest.raises(PotentialError, match="did not converge"):
         run(maker.make(candidate), store)
 
 
