@@ -6,7 +6,7 @@ import logging
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from superionic.text import PrintableFormatter, csv_cell, csv_text, printable
@@ -37,11 +37,13 @@ def test_what_can_be_shown_stays():
 
 
 @given(st.text(max_size=20))
+@example("'\ud7fc")  # an apostrophe of its own, before what is not printed as it is
 def test_no_text_is_a_formula_of_a_spreadsheet(text):
     cell = csv_cell(text)
     assert not cell.lstrip().startswith(("=", "+", "-", "@"))
     assert cell.isprintable()
-    assert cell.removeprefix("'") == printable(text, keep="") or cell == text
+    shown = printable(text, keep="")
+    assert cell in (shown, f"'{shown}")
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@A1", " =1", "\t=1", "\n=1", "\r@A1"])
