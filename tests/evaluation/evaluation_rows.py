@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import screening_rows
 from superionic.schemas.screening import LabelSummary, ScreeningDocument
 
 METALS = ["Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba", "Al", "Ga", "In", "Sc", "Y", "La", "Ti"]
@@ -32,27 +33,10 @@ def label(slope: float | None, verdict: str, **fields) -> LabelSummary:
 
 def row(material_id: str, *, system: str = "Cl-Li", landscape: bool = True, **fields):
     values = {
-        "key": f"{material_id}|Li|chgnet:0.3.0",
-        "superionic_version": "1",
-        "material_id": material_id,
-        "formula": "LiCl",
         "elements": system.split("-"),
         "chemical_system": system,
-        "n_atoms": 2,
-        "n_mobile": 1,
         "volume_A3_per_atom": 15.0,
         "mobile_fraction": 0.5,
-        "mobile_species": "Li",
-        "potential": "chgnet:0.3.0",
-        "potential_weights_sha256": "w",
-        "potential_package_version": "1",
-        "task_key": "k",
-        "settings": {},
-        "source": "",
-        "relaxed": False,
-        "warnings": [],
-        "n_runs": 1,
-        "last_updated": "2026-01-01",
     }
     if landscape:
         values |= {
@@ -69,7 +53,7 @@ def row(material_id: str, *, system: str = "Cl-Li", landscape: bool = True, **fi
             "n_evaluations": 1000,
             "wall_time_s": 5.0,
         }
-    return ScreeningDocument(**(values | fields))
+    return screening_rows.row(material_id, **(values | fields))
 
 
 def population(n: int = 60, seed: int = 0) -> list[ScreeningDocument]:

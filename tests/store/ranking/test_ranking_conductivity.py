@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import screening_rows
 from superionic.errors import SettingsError
 from superionic.report.tables.ranking import ranking_records, ranking_table
 from superionic.schemas.screening import ScreeningDocument
@@ -32,31 +33,18 @@ LANDSCAPE = {
 }
 
 
+SULPHIDE = {
+    "elements": ["Li", "P", "S"],
+    "chemical_system": "Li-P-S",
+    "n_atoms": 8,
+    "n_mobile": 3,
+    "volume_A3_per_atom": 20.0,
+    "mobile_fraction": 0.375,
+}
+
+
 def row(material_id="a", formula="Li3PS4", **fields) -> ScreeningDocument:
-    values = {
-        "key": f"{material_id}|Li|chgnet:0.3.0",
-        "superionic_version": "1",
-        "material_id": material_id,
-        "formula": formula,
-        "elements": ["Li", "P", "S"],
-        "chemical_system": "Li-P-S",
-        "n_atoms": 8,
-        "n_mobile": 3,
-        "volume_A3_per_atom": 20.0,
-        "mobile_fraction": 0.375,
-        "mobile_species": "Li",
-        "potential": "chgnet:0.3.0",
-        "potential_weights_sha256": "w",
-        "potential_package_version": "1",
-        "task_key": "k",
-        "settings": {},
-        "source": "",
-        "relaxed": False,
-        "warnings": [],
-        "n_runs": 1,
-        "last_updated": "2026-01-01",
-    }
-    return ScreeningDocument(**(values | fields))
+    return screening_rows.row(material_id, formula=formula, **(SULPHIDE | fields))
 
 
 def small(**fields) -> Conductivity:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from screening_rows import row
 from superionic.errors import SettingsError
 from superionic.schemas.indexes import POLICY_NAMES, SCREENING_INDEXES
 from superionic.schemas.screening import ScreeningDocument
@@ -24,31 +25,6 @@ from superionic.store.ranking.policies import (
     policies,
     ranked,
 )
-
-
-def row(material_id: str, **fields) -> ScreeningDocument:
-    values = {
-        "key": f"{material_id}|Li|chgnet:0.3.0",
-        "superionic_version": "1",
-        "material_id": material_id,
-        "formula": "LiCl",
-        "elements": ["Cl", "Li"],
-        "chemical_system": "Cl-Li",
-        "n_atoms": 2,
-        "n_mobile": 1,
-        "mobile_species": "Li",
-        "potential": "chgnet:0.3.0",
-        "potential_weights_sha256": "w",
-        "potential_package_version": "1",
-        "task_key": "k",
-        "settings": {},
-        "source": "",
-        "relaxed": False,
-        "warnings": [],
-        "n_runs": 1,
-        "last_updated": "2026-01-01",
-    }
-    return ScreeningDocument(**(values | fields))
 
 
 def order(policy: str | Policy, rows) -> list[str]:
