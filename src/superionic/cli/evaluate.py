@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from superionic.cli.console import echo
-from superionic.cli.options import CrystalPaths, DatabaseURI, JsonFile
+from superionic.cli.options import (
+    CrystalPaths,
+    DatabaseURI,
+    JsonFile,
+    MobileOfRows,
+    PotentialOfRows,
+)
 
 if TYPE_CHECKING:
     from superionic.evaluation.evaluate import EvaluationSettings
@@ -78,12 +84,8 @@ def evaluate(
             "train': of a study, or result.json of a fold by chemical system.",
         ),
     ] = None,
-    mobile: Annotated[
-        str | None, typer.Option("--mobile", "-m", help="Mobile ion, such as Li.")
-    ] = None,
-    potential: Annotated[
-        str | None, typer.Option("--potential", "-p", help="Potential, such as chgnet:0.3.0.")
-    ] = None,
+    mobile: MobileOfRows = None,
+    potential: PotentialOfRows = None,
     slopes: Annotated[
         list[float] | None,
         typer.Option("--slope", min=1e-4, help="Threshold of MSD slopes in A^2/ps."),

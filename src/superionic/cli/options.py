@@ -40,6 +40,10 @@ MobileIons = Annotated[
         "each, of the crystals that hold it.",
     ),
 ]
+MobileOfRows = Annotated[str | None, typer.Option("--mobile", "-m", help="Mobile ion, such as Li.")]
+PotentialOfRows = Annotated[
+    str | None, typer.Option("--potential", "-p", help="Potential, such as chgnet:0.3.0.")
+]
 CrystalPaths = Annotated[
     list[Path] | None,
     typer.Argument(

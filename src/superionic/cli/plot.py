@@ -7,7 +7,7 @@ import typer
 
 from superionic import defaults
 from superionic.cli.console import echo
-from superionic.cli.options import DatabaseURI, Policy
+from superionic.cli.options import DatabaseURI, MobileOfRows, Policy, PotentialOfRows
 
 if TYPE_CHECKING:
     from superionic.report.figures.kinds import FigureKind
@@ -78,12 +78,8 @@ def plot(
     ] = 300,
     policy: Policy = defaults.POLICY,
     top: Annotated[int, typer.Option("--top", "-n", min=1, help="Most materials (ranking).")] = 25,
-    mobile: Annotated[
-        str | None, typer.Option("--mobile", "-m", help="Mobile ion, such as Li.")
-    ] = None,
-    potential: Annotated[
-        str | None, typer.Option("--potential", "-p", help="Potential, such as chgnet:0.3.0.")
-    ] = None,
+    mobile: MobileOfRows = None,
+    potential: PotentialOfRows = None,
     list_kinds: Annotated[bool, typer.Option("--list", help="List the kinds of figures.")] = False,
     database: DatabaseURI = None,
 ) -> None:

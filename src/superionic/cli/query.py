@@ -8,7 +8,7 @@ import typer
 
 from superionic import defaults
 from superionic.cli.console import echo, note
-from superionic.cli.options import DatabaseURI, Policy, settings_with
+from superionic.cli.options import DatabaseURI, MobileOfRows, Policy, PotentialOfRows, settings_with
 from superionic.schemas.indexes import SortField
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ def query(
     elements: Annotated[
         str | None, typer.Option("--elements", help="Elements that must be there: Li,S.")
     ] = None,
-    mobile: Annotated[
-        str | None, typer.Option("--mobile", "-m", help="Mobile ion, such as Li.")
-    ] = None,
+    mobile: MobileOfRows = None,
     potential: Annotated[
         str | None,
         typer.Option("--potential", "-p", help="Potential, such as chgnet:0.3.0, or chgnet."),
@@ -222,12 +220,8 @@ def _elements(text: str) -> list[str]:
 
 def explain(
     material_id: Annotated[str, typer.Argument(help="Identifier of the material.")],
-    mobile: Annotated[
-        str | None, typer.Option("--mobile", "-m", help="Mobile ion, such as Li.")
-    ] = None,
-    potential: Annotated[
-        str | None, typer.Option("--potential", "-p", help="Potential, such as chgnet:0.3.0.")
-    ] = None,
+    mobile: MobileOfRows = None,
+    potential: PotentialOfRows = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
     database: DatabaseURI = None,
 ) -> None:
