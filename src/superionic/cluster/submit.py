@@ -207,7 +207,7 @@ class _OneIon:
             keys.append("")
             with suppress(InputError):  # said when it is to be submitted
                 keys[-1] = self.maker.key(candidate)
-                others[keys[-1]] = self.others([candidate])
+                others[keys[-1]] = self.others({keys[-1]: candidate})
 
         (chosen,) = select(
             self.campaign,
@@ -251,15 +251,15 @@ class _OneIon:
                 yield from selector.candidates([item])
         self.left_out = selector.left_out()
 
-    def others(self, candidates: Collection[Candidate]) -> "_Others":
+    def others(self, candidates: Mapping[str, Candidate]) -> _Others:
         """Return the other keys under which the work of some crystals may be found."""
-        former, answers = former_keys(self.maker, candidates), {}
+        former, answers = former_keys(self.maker, candidates.values()), {}
         if (answering := self.maker.answering()) is not None:
-            former |= former_keys(answering, candidates)
-            answers = {answering.key(one): self.maker.key(one) for one in candidates}
+            former |= former_keys(answering, candidates.values())
+            answers = {answering.key(one): key for key, one in candidates.items()}
         return _Others(former, answers)
 
-    def known(self, keys: Iterable[str], others: "_Others") -> tuple[set[str], dict[str, str]]:
+    def known(self, keys: Iterable[str], others: _Others) -> tuple[set[str], dict[str, str]]:
         """Return the keys that are finished, and the states of those in the launchpad."""
         former, answers = others
         if not self.dry_run:
@@ -289,7 +289,7 @@ class _OneIon:
                     candidates.setdefault(self.maker.key(item), item)
                 except InputError as error:
                     total.unreadable.append(error.for_material(item.material_id))
-        finished, queued = self.known(candidates, self.others(candidates.values()))
+        finished, queued = self.known(candidates, self.others(candidates))
         todo = {
             key: candidate
             for key, candidate in candidates.items()
