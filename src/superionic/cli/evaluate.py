@@ -242,10 +242,15 @@ def evaluate(
         write_page(headline, headline_markdown(found), WRITTEN_BY)
     if csv_file is not None:
         csv_file.write_text(evaluation_csv(found))
+    _say(text, numbers_json(found), json_file)
+
+
+def _say(text: str, as_json: str, json_file: Path | None) -> None:
+    """Print a text and write a file of JSON, or print that where its file is ``-``."""
     to_stdout = json_file is not None and str(json_file) == "-"
     if json_file is not None and not to_stdout:
-        json_file.write_text(numbers_json(found) + "\n")
-    echo(numbers_json(found) if to_stdout else text)
+        json_file.write_text(f"{as_json}\n")
+    echo(as_json if to_stdout else text)
 
 
 def _measured(
@@ -290,11 +295,8 @@ def _measured(
     )
     if csv_file is not None:
         csv_file.write_text(measured_csv(found))
-    if json_file is not None and str(json_file) != "-":
-        json_file.write_text(numbers_json(found) + "\n")
     named = " ".join(map(str, crystals)) or "CRYSTALS"
-    to_stdout = json_file is not None and str(json_file) == "-"
-    echo(numbers_json(found) if to_stdout else measured_markdown(found, named))
+    _say(measured_markdown(found, named), numbers_json(found), json_file)
 
 
 def _fit(
