@@ -172,4 +172,29 @@ def test_extremes_of_the_sigmoid():
     x = np.tile(np.float32([np.nan, np.inf, -np.inf, 100.0, -100.0, 0.0, 1e-30, -1e30]), 2)
     out = np.zeros((6, 16), np.float32)
     apply(x, out)
-    np.testing.assert_allclose(out[0, :8], [np.nan, 1, 0, 1, 0, 0.5, 0.5, 0], atol=1e-30)
+    least = np.exp(-30.0)
+    np.testing.assert_allclose(out[0, :8], [np.nan, 1, least, 1, least, 0.5, 0.5, least], rtol=2e-6)
+
+
+def single_precision(workspace):
+    """Yield the float32 arrays of a tuple of tuples."""
+    for part in workspace:
+        if isinstance(part, tuple):
+            yield from single_precision(part)
+        elif part.dtype == np.float32:
+            yield part
+
+
+@pytest.mark.real_potential
+def test_no_number_of_an_evaluation_is_subnormal(model):
+    # A processor takes ten times as long for a product with one.
+    atoms = thiophosphate()
+    field = CHGNetForceField([atoms], model)
+    field.evaluate([atoms.positions])
+    arrays = list(single_precision(field._machine._workspace))
+    for array in arrays:
+        array.fill(0.0)
+    field.evaluate([atoms.positions])
+    sizes = np.abs(np.concatenate([array.ravel() for array in arrays]))
+    assert (sizes > 0).sum() > 100_000
+    assert not ((sizes > 0) & (sizes < np.finfo(np.float32).tiny)).any()

@@ -42,7 +42,7 @@ from superionic.potentials.chgnet.md_layout import (
 )
 from superionic.potentials.vectors import LANES, inner, load, store
 
-BUILT_ON = "5ea3cfdc890f"
+BUILT_ON = "d51ef935293f"
 """First digits of the SHA-256 of the sources that are compiled into this module, kept by a test.
 
 The compiled code is cached beside this file, and numba takes it from there while this file's own

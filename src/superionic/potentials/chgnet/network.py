@@ -46,7 +46,6 @@ class _GatedMLP:
             self.second_bias = torch.stack([biases[0][1], biases[1][1]])[:, None, :]
         one, two = module.bn1, module.bn2
         self.norm = torch.stack([one.weight, one.bias, two.weight, two.bias])
-        self.compiled = not self.norm.requires_grad
         self.eps = one.eps
 
 
@@ -95,8 +94,8 @@ class ChgnetNetwork:
     device : str or torch.device
         Where to compute.
     trainable : bool
-        Whether energies are differentiated by the network's own parameters, as they are now, and
-        twice: torch's functions then stand in for compiled ones. It has to be on the device.
+        Whether energies and forces are differentiated by the network's own parameters, as they
+        are now. It has to be on the device.
 
     Attributes
     ----------
@@ -225,11 +224,9 @@ def _atom_messages(
 
     w_centre, _, w_other = gated.first
     at_centre = torch.addmm(gated.bias, atoms, w_centre)
-    hidden = gather_silu(
-        at_centre, atoms @ w_other, at_pair, None, ends, other, pair, gated.compiled
-    )
+    hidden = gather_silu(at_centre, atoms @ w_other, at_pair, None, ends, other, pair)
     pre = torch.baddbmm(gated.second_bias, hidden, gated.second)
-    return gate_sum(pre, gated.norm, gated.eps, weights, pair, ends, len(atoms), gated.compiled)
+    return gate_sum(pre, gated.norm, gated.eps, weights, pair, ends, len(atoms))
 
 
 def _bond_messages(
@@ -248,13 +245,10 @@ def _bond_messages(
         triple.bond_a,
         triple.bond_b,
         triple.centre,
-        gated.compiled,
     )
     pre = torch.baddbmm(gated.second_bias, hidden, gated.second)
     rows = torch.arange(len(angles), device=angles.device)
-    return gate_sum(
-        pre, gated.norm, gated.eps, triple.weights, rows, triple.bond_a, len(short), gated.compiled
-    )
+    return gate_sum(pre, gated.norm, gated.eps, triple.weights, rows, triple.bond_a, len(short))
 
 
 def _angle_update(
@@ -271,7 +265,7 @@ def _angle_update(
     hidden = hidden + (atoms @ w_centre).index_select(0, triple.centre)
     rows = torch.arange(len(angles), device=angles.device)
     pre = torch.stack(hidden.chunk(2, dim=1))
-    return gate_sum(pre, gated.norm, gated.eps, None, rows, rows, len(angles), gated.compiled)
+    return gate_sum(pre, gated.norm, gated.eps, None, rows, rows, len(angles))
 
 
 def require_published_architecture(model: Any) -> None:
