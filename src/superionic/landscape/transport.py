@@ -12,22 +12,21 @@ ways, their connection in every direction, and the time that is spent in the wel
 which would give it a unit, is left out: the number ranks.
 """
 
-import itertools
-
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from superionic.landscape.levels import checked_energies
+from superionic.landscape.stencils import links_of_lattice, step_vectors
 from superionic.units import BOLTZMANN_eV_per_K
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 HIGHEST_eV = 3.0
 """Points above are closed: at 1000 K they would conduct e^-35 of what a well does."""
 _TOLERANCE = 1e-6
 _MAX_STEPS = 2000
-_ORDERS = tuple(itertools.permutations(range(3)))
 
 
 def effective_diffusivity(
@@ -37,10 +36,12 @@ def effective_diffusivity(
 ) -> FloatArray:
     """Return the tensor of the effective diffusivity, relative to that on a flat landscape.
 
-    Linear finite elements on the grid, each parallelepiped cut into six tetrahedra that share a
-    diagonal, so that any cell will do; the weight of a tetrahedron is that of the mean energy of
-    its corners. The minimum is searched by conjugate gradients. What they have reached when they
-    stop is an upper bound, with an error of second order in that of u.
+    Finite differences along the links of
+    :func:`~superionic.landscape.stencils.links_of_lattice`, which carry the symmetry of the grid's
+    lattice and depend on no choice of its vectors. A link conducts what it would in one
+    dimension with an energy that is linear between its ends (Scharfetter & Gummel, IEEE Trans.
+    Electron Devices 16, 64, 1969). The minimum is searched by conjugate gradients; the error of
+    what they have reached when they stop is of second order in that of u.
 
     Parameters
     ----------
@@ -67,103 +68,83 @@ def effective_diffusivity(
         raise ValueError(f"A temperature of {temperature_K} K is not positive.")
     energies = checked_energies(energies_eV)
     above = energies - energies.min()
-    weights = np.exp(-above / (BOLTZMANN_eV_per_K * temperature_K))
-    weights[above > HIGHEST_eV] = 0.0
-    steps = np.asarray(lattice, dtype=np.float64) / np.array(energies.shape)[:, None]
-    metric = np.linalg.inv(steps @ steps.T)
-    difference = np.array([[-1.0, 1, 0, 0], [0, -1, 1, 0], [0, 0, -1, 1]])
-    of_orders = [metric[np.ix_(order, order)] for order in _ORDERS]
-    fields = [steps[list(order)] for order in _ORDERS]
-    elements = np.array([difference.T @ of_order @ difference for of_order in of_orders])
-    forces = np.array(
-        [difference.T @ of_order @ field for of_order, field in zip(of_orders, fields, strict=True)]
-    )
-    lowered, totals = _lowered(weights, np.array(_ORDERS), elements, forces)
-    unperturbed = sum(
-        total * (field.T @ of_order @ field)
-        for total, field, of_order in zip(totals, fields, of_orders, strict=True)
-    )
-    found = unperturbed - lowered
+    reduced = above / (BOLTZMANN_eV_per_K * temperature_K)
+    reduced[above > HIGHEST_eV] = np.inf
+    vectors = step_vectors(lattice, energies.shape)
+    steps, shares = links_of_lattice(vectors)
+    moved = steps @ vectors
+    lowered, totals = _lowered(reduced, steps, shares, moved)
+    found = (totals * moved.T) @ moved - lowered
     # What closed pores leave behind is round-off of the subtraction.
-    values, axes = np.linalg.eigh(0.5 * (found + found.T) / weights.sum())
+    values, axes = np.linalg.eigh(0.5 * (found + found.T) / np.exp(-reduced).sum())
     tensor: FloatArray = (axes * np.clip(values, 0.0, 1.0)) @ axes.T
     return tensor
 
 
 @njit(cache=True, nogil=True)
 def _lowered(
-    weights: FloatArray, orders: NDArray[np.int64], elements: FloatArray, forces: FloatArray
+    reduced: FloatArray, steps: IntArray, shares: FloatArray, moved: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return by how much the best u lowers <w |e + grad u|^2>, and the weight of each tetrahedron.
-
-    In a tetrahedron whose corners are reached one grid step after the other, the differences of
-    successive corners are the derivatives along those steps.
+    """Return by how much the best u lowers <w |e + grad u|^2>, and what each link has without it.
 
     Parameters
     ----------
-    weights : ndarray, shape (n1, n2, n3)
-        Of the points; 0 where they are closed.
-    orders : ndarray, shape (6, 3)
-        The axes of the steps in each tetrahedron.
-    elements : ndarray, shape (6, 4, 4)
-        Its matrix of grad u . grad v.
-    forces : ndarray, shape (6, 4, 3)
-        Its loads of three fields.
+    reduced : ndarray, shape (n1, n2, n3)
+        E / kT of the points, infinite where they are closed.
+    steps : ndarray of int, shape (m, 3)
+        Links of a point.
+    shares : ndarray, shape (m,)
+        Their weights on a flat landscape.
+    moved : ndarray, shape (m, 3)
+        Their vectors in A, the differences of three fields.
 
     Returns
     -------
     lowered : ndarray, shape (3, 3)
-    totals : ndarray, shape (6,)
+    totals : ndarray, shape (m,)
+        Sum of the weights of the links of each kind.
     """
-    n1, n2, n3 = weights.shape
-    number = np.full(weights.shape, -1, dtype=np.int64)
+    n1, n2, n3 = reduced.shape
+    n_links = len(steps)
+    number = np.full(reduced.shape, -1, dtype=np.int64)
     n = 0
     for i in range(n1):
         for j in range(n2):
             for k in range(n3):
-                if weights[i, j, k] > 0:
+                if reduced[i, j, k] < np.inf:
                     number[i, j, k] = n
                     n += 1
-    root = weights**0.25
-    # The matrix: its diagonal, and for each point the links to the corners of the parallelepiped
-    # above it, which are counted by their steps along the three axes in base 2.
-    diagonal, links = np.zeros(n), np.zeros((n, 7))
-    ends = np.full((n, 7), -1, dtype=np.int32)
+    diagonal, links = np.zeros(n), np.zeros((n, n_links))
+    ends = np.full((n, n_links), -1, dtype=np.int32)
     load = np.zeros((n, 3))
-    totals = np.zeros(6)
-    nodes = np.empty(4, dtype=np.int64)
-    corner = np.empty(4, dtype=np.int64)
-    at = np.empty(3, dtype=np.int64)
+    totals = np.zeros(n_links)
     for i in range(n1):
         for j in range(n2):
             for k in range(n3):
-                if number[i, j, k] < 0:
+                p = number[i, j, k]
+                if p < 0:
                     continue
-                for order in range(6):
-                    at[0], at[1], at[2] = i, j, k
-                    nodes[0], corner[0] = number[i, j, k], 0
-                    weight = root[i, j, k] / 6
-                    for step in range(3):
-                        axis = orders[order, step]
-                        at[axis] = (at[axis] + 1) % weights.shape[axis]
-                        nodes[step + 1] = number[at[0], at[1], at[2]]
-                        corner[step + 1] = corner[step] + (1 << axis)
-                        weight *= root[at[0], at[1], at[2]]
-                    if nodes.min() < 0 or not weight > 0:
+                for link in range(n_links):
+                    a, b, c = i + steps[link, 0], j + steps[link, 1], k + steps[link, 2]
+                    a, b, c = a % n1, b % n2, c % n3
+                    q = number[a, b, c]
+                    if q < 0:
                         continue
-                    totals[order] += weight
-                    for p in range(4):
-                        diagonal[nodes[p]] += weight * elements[order, p, p]
-                        for field in range(3):
-                            load[nodes[p], field] -= weight * forces[order, p, field]
-                        for q in range(p + 1, 4):
-                            value = weight * elements[order, p, q]
-                            if nodes[p] == nodes[q]:
-                                diagonal[nodes[p]] += 2 * value
-                                continue
-                            link = corner[q] - corner[p] - 1
-                            links[nodes[p], link] += value
-                            ends[nodes[p], link] = nodes[q]
+                    half = 0.5 * abs(reduced[a, b, c] - reduced[i, j, k])
+                    mean = np.exp(-0.5 * (reduced[a, b, c] + reduced[i, j, k]))
+                    if half > 1e-6:
+                        mean *= half / np.sinh(half)
+                    weight = shares[link] * mean
+                    totals[link] += weight
+                    if p == q:
+                        continue
+                    diagonal[p] += weight
+                    diagonal[q] += weight
+                    links[p, link] = -weight
+                    ends[p, link] = q
+                    for field in range(3):
+                        load[p, field] += weight * moved[link, field]
+                        load[q, field] -= weight * moved[link, field]
     # Scaled to a unit diagonal: weights differ by fifteen orders of magnitude.
     scale = np.zeros(n)
     for p in range(n):
@@ -172,7 +153,7 @@ def _lowered(
     for p in range(n):
         for field in range(3):
             load[p, field] *= scale[p]
-        for link in range(7):
+        for link in range(n_links):
             q = ends[p, link]
             if q >= 0:
                 links[p, link] *= scale[p] * scale[q]
@@ -221,7 +202,7 @@ def _times(
     for p in range(len(vectors)):
         x, y, z = vectors[p, 0], vectors[p, 1], vectors[p, 2]
         a, b, c = 0.0, 0.0, 0.0
-        for link in range(7):
+        for link in range(links.shape[1]):
             q = ends[p, link]
             if q >= 0:
                 value = links[p, link]

@@ -348,5 +348,10 @@ class DescriptorsDocument(MaterialDocument, Origins):
     prior: PriorDocument | None = Field(
         None, description="The landscape it was refined from; None where it stands by itself."
     )
+    descriptors_version: int = Field(
+        1,
+        description="Version of the rules by which barriers in one to three dimensions and the "
+        "effective diffusivity are read from the maps.",
+    )
     landscape_uuid: str | None = Field(description="uuid of the job that made the landscape.")
     total_wall_time_s: float = Field(description="Wall time of all jobs of the flow, in s.")

@@ -263,6 +263,11 @@ class ScreeningDocument(Origins):
     # Where it comes from.
     warnings: list[Warning_] = Field(description="What the user should know.")
     descriptors_uuid: str | None = Field(None, description="Job that made the descriptors.")
+    descriptors_version: int | None = Field(
+        None,
+        description="Version of the rules by which barriers in one to three dimensions and the "
+        "effective diffusivity are read from maps; None, too, in rows of before, which have 1.",
+    )
     landscape_uuid: str | None = Field(
         None, description="Job that made the landscape; its arrays are in the store ``data``."
     )

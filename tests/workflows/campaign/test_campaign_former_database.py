@@ -14,6 +14,7 @@ from superionic.api.rows import query
 from superionic.cluster.retry import RetryPolicy
 from superionic.cluster.site import launchpad_in
 from superionic.cluster.submit import queued_keys
+from superionic.landscape.descriptors import DESCRIPTORS_VERSION
 from superionic.landscape.settings import LandscapeSettings
 from superionic.potentials.registry import identify_potential
 from superionic.store.builders.build import build_screening
@@ -106,6 +107,41 @@ def test_rows_are_built_anew_and_each_once(former):
     rows = query(all_rankings=True)
     assert len(rows) == N_CHGNET + N_LJ
     assert sorted(row.rank for row in rows) == [1, 1, 2, 2, 3]
+
+
+@pytest.mark.real_potential
+def test_descriptors_of_former_rules_are_read_again_from_their_maps(former):
+    outputs = former.job_store.docs_store._collection
+
+    def documents():
+        return [one["output"] for one in outputs.find({"output.kind": "descriptors"})]
+
+    then = {one["job_uuid"]: one for one in documents()}
+    crystals = [DATA / "salt-LiBr.cif", DATA / "salt-LiI.cif"]
+    n_before = n_outputs(former)
+    result = run_here("screen", crystals, potential="chgnet", options={"step_A": 0.8})
+    assert (result.n_computed, n_outputs(former)) == (0, n_before)
+    now = documents()
+    assert {one["job_uuid"] for one in now} == set(then)
+    read = [one for one in now if one.get("descriptors_version") == DESCRIPTORS_VERSION]
+    assert {one["material_id"] for one in read} == {"salt-LiBr", "salt-LiI"}
+    for one in read:
+        old = then[one["job_uuid"]]
+        assert "descriptors_version" not in old
+        for name in ("mpe_eV", "xi", "fv_connected_union", "fv_disconnected_sum"):
+            assert one[name] == pytest.approx(old[name], abs=1e-9)
+    # A cubic crystal: what followed the axes is mended.
+    (cubic,) = [one for one in read if one["material_id"] == "salt-LiI"]
+    slow, _, fast = then[cubic["job_uuid"]]["diffusivity_ratios_1000K"]
+    assert fast > 3 * slow
+    slow, _, fast = cubic["diffusivity_ratios_1000K"]
+    assert fast == pytest.approx(slow, rel=1e-4)
+    rows = {row.material_id: row for row in result.rows}
+    assert {name: row.descriptors_version for name, row in rows.items()} == {
+        "salt-LiBr": DESCRIPTORS_VERSION, "salt-LiI": DESCRIPTORS_VERSION,
+    }  # fmt: skip
+    (of_then,) = query(formula="LiCl", potential="chgnet:0.3.0")
+    assert of_then.descriptors_version == 1
 
 
 def test_work_that_0_1_divided_is_found_under_its_key_of_today(former, tmp_path):

@@ -177,6 +177,7 @@ def _landscape(document: DescriptorsDocument | None) -> dict[str, Any]:
         "n_evaluations": document.n_evaluations,
         "wall_time_s": document.total_wall_time_s,
         "descriptors_uuid": document.job_uuid,
+        "descriptors_version": document.descriptors_version,
         "landscape_uuid": document.landscape_uuid,
     }
 

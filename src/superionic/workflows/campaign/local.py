@@ -20,6 +20,7 @@ from superionic.structures.selection import Selection
 from superionic.workflows.campaign.best import best_of
 from superionic.workflows.campaign.definition import Campaign
 from superionic.workflows.campaign.outcome import Outcome, Reporter, Task
+from superionic.workflows.campaign.rereading import read_again
 from superionic.workflows.campaign.results import Asked
 from superionic.workflows.campaign.run import run_and_build
 from superionic.workflows.campaign.selection import select
@@ -189,6 +190,8 @@ class _Run:
         if (answering := self.maker.answering()) is not None:
             finished |= self._take_answers(answering, finished, compute=compute)
         keys = {task.candidate.material_id: task.key for task in self.tasks}
+        if compute and self.kind.result_kind == "descriptors":
+            read_again(self.database, keys.values(), self.info)
         done = {name for name, key in keys.items() if key in finished}
         duplicates = self.chosen.duplicates(done)
         tasks = [task for task in self.tasks if task.candidate.material_id not in duplicates]

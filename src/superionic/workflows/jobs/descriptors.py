@@ -57,16 +57,11 @@ class DescriptorsMaker(SettingsMaker):
         relaxed : RelaxedDocument, optional
             How it was relaxed.
         """
-        from superionic.landscape.descriptors import compute_descriptors, narrow_cell_remarks
-        from superionic.landscape.intervals import descriptor_intervals
+        from superionic.landscape.descriptors import narrow_cell_remarks
 
         report_stage("descriptors")
         start = time.perf_counter()
-        computed = landscape.landscape()
-        descriptors = compute_descriptors(
-            (energies for _, energies in computed.maps()), computed.grid.lattice, self.settings
-        )
-        bounds = descriptor_intervals(computed, descriptors, self.settings)
+        numbers = read_from(landscape, self.settings)
         steps = [step for step in (prepared, relaxed, landscape) if step is not None]
         # What was done before with another potential is paid for.
         own = steps if landscape.prior is None else [landscape]
@@ -87,33 +82,57 @@ class DescriptorsMaker(SettingsMaker):
             potential=landscape.potential,
             source=prepared.source if prepared else "",
             n_atoms=len(landscape.structure),
-            n_mobile=descriptors.n_mobile,
             elements=sorted(element.symbol for element in composition.elements),
             chemical_system=composition.chemical_system,
-            volume_A3=descriptors.cell_volume_A3,
             relaxed=relaxed is not None and relaxed.relaxed,
-            mpe_eV=finite(descriptors.mpe_eV),
-            mobile_sites=computed.mobile_sites,
-            mpe_per_ion_eV=[finite(value) for value in descriptors.mpe_per_ion_eV],
-            barrier_1d_eV=finite(descriptors.barrier_1d_eV),
-            barrier_2d_eV=finite(descriptors.barrier_2d_eV),
-            barrier_3d_eV=finite(descriptors.barrier_3d_eV),
-            diffusivity_ratios_1000K=list(descriptors.diffusivity_ratios_1000K),
-            fv_connected=descriptors.fv_connected,
-            fv_disconnected=descriptors.fv_disconnected,
-            xi=descriptors.xi,
-            thresholds_eV=list(descriptors.thresholds_eV),
-            fv_connected_union=list(descriptors.fv_connected_union),
-            fv_connected_sum=list(descriptors.fv_connected_sum),
-            fv_disconnected_union=list(descriptors.fv_disconnected_union),
-            fv_disconnected_sum=list(descriptors.fv_disconnected_sum),
-            free_volume_A3_per_ion=list(descriptors.free_volume_A3_per_ion),
-            intervals=DescriptorIntervals(**bounded(bounds)) if bounds else None,
+            **numbers,
             ending=landscape.ending,
             prior=landscape.prior,
             landscape_uuid=landscape.job_uuid,
             total_wall_time_s=elapsed + sum(step.wall_time_s for step in own),
         )
+
+
+def read_from(landscape: LandscapeDocument, settings: DescriptorSettings) -> dict[str, Any]:
+    """Return what a document of descriptors says of the maps themselves, by the names of fields.
+
+    Parameters
+    ----------
+    landscape : LandscapeDocument
+        The maps, arrays included.
+    settings : DescriptorSettings
+        Thresholds.
+    """
+    from superionic.landscape.descriptors import DESCRIPTORS_VERSION, compute_descriptors
+    from superionic.landscape.intervals import descriptor_intervals
+
+    computed = landscape.landscape()
+    descriptors = compute_descriptors(
+        (energies for _, energies in computed.maps()), computed.grid.lattice, settings
+    )
+    bounds = descriptor_intervals(computed, descriptors, settings)
+    return {
+        "descriptors_version": DESCRIPTORS_VERSION,
+        "n_mobile": descriptors.n_mobile,
+        "volume_A3": descriptors.cell_volume_A3,
+        "mpe_eV": finite(descriptors.mpe_eV),
+        "mobile_sites": computed.mobile_sites,
+        "mpe_per_ion_eV": [finite(value) for value in descriptors.mpe_per_ion_eV],
+        "barrier_1d_eV": finite(descriptors.barrier_1d_eV),
+        "barrier_2d_eV": finite(descriptors.barrier_2d_eV),
+        "barrier_3d_eV": finite(descriptors.barrier_3d_eV),
+        "diffusivity_ratios_1000K": list(descriptors.diffusivity_ratios_1000K),
+        "fv_connected": descriptors.fv_connected,
+        "fv_disconnected": descriptors.fv_disconnected,
+        "xi": descriptors.xi,
+        "thresholds_eV": list(descriptors.thresholds_eV),
+        "fv_connected_union": list(descriptors.fv_connected_union),
+        "fv_connected_sum": list(descriptors.fv_connected_sum),
+        "fv_disconnected_union": list(descriptors.fv_disconnected_union),
+        "fv_disconnected_sum": list(descriptors.fv_disconnected_sum),
+        "free_volume_A3_per_ion": list(descriptors.free_volume_A3_per_ion),
+        "intervals": DescriptorIntervals(**bounded(bounds)) if bounds else None,
+    }
 
 
 def finite(value: float) -> float | None:
