@@ -1,0 +1,254 @@
+"""Does a cheap sign tell the crystals that melt in dynamics from those that do not?
+
+    python -m studies.soft_crystals compute
+    python -m studies.soft_crystals table
+
+``compute`` takes the crystals of the labels as their runs began, in the same supercells, and asks
+the potential for forces of displaced crystals: a few seconds a crystal. It writes one line a
+crystal at once, and the same command goes on where it was stopped. ``table`` compares with the
+verdicts of dynamics.
+
+Four signs, fixed before any was compared with a label. Each is a Lindemann ratio of the framework,
+all ions but the mobile ones, at the temperature of the labels: the root mean square displacement
+of an ion, over the distance of its nearest neighbour. Displacements are classical.
+
+- ``einstein``: each ion alone in the crystal at rest, <u^2> = k_B T tr(K^-1), where K is the
+  stiffness against a displacement of 0.2 A, about what heat makes of it; the root mean square over
+  the framework's ions, and the largest of them.
+- ``harmonic``: all ions at once, <u_i^2> = k_B T tr (H^-1)_ii, where H is the Hessian of the
+  supercell from displacements of 0.05 A, so that soft modes of many ions count, too; the same two.
+  A mode moves by 1 A at most, whatever its eigenvalue: an unstable one has no amplitude.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.neighborlist import neighbor_list
+from ase.units import kB
+from numpy.typing import NDArray
+from pymatgen.core import Lattice, Structure
+
+from superionic.dynamics.supercell import make_supercell
+from superionic.errors import SuperionicError
+from superionic.network.shakes import ATOMS_PER_CALL, atoms_of
+from superionic.potentials.force_field import MakeForceField
+from superionic.potentials.registry import load_potential
+from superionic.structures.cells import orbits
+
+FloatArray = NDArray[np.float64]
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "soft_crystals.jsonl"
+LABELS = ("labels_1000K.jsonl", "labels_1000K_untouched.jsonl")
+
+EINSTEIN_A = 0.2
+HARMONIC_A = 0.05
+LARGEST_MODE_A = 1.0
+SYMPREC_A = 0.01
+
+
+@dataclass(frozen=True)
+class Softness:
+    """Lindemann ratios of the framework of one crystal.
+
+    Parameters
+    ----------
+    einstein, einstein_largest : float
+        Of ions that move one by one: root mean square over ions, and the largest.
+    harmonic, harmonic_largest : float
+        The same of ions that move together.
+    n_forces : int
+        Force evaluations of the supercell.
+    """
+
+    einstein: float
+    einstein_largest: float
+    harmonic: float
+    harmonic_largest: float
+    n_forces: int
+
+
+def softness(
+    structure: Structure,
+    mobile: str,
+    temperature_K: float,
+    make_force_field: MakeForceField,
+    min_image_distance_A: float = 8.0,
+) -> Softness:
+    """Return the Lindemann ratios of a crystal at equilibrium.
+
+    Parameters
+    ----------
+    structure : Structure
+        The crystal, its atoms at equilibrium or near it.
+    mobile : str
+        Element that is no part of the framework.
+    temperature_K : float
+        Temperature.
+    make_force_field : callable
+        Binds the potential to crystals.
+    min_image_distance_A : float
+        Smallest distance of an ion from its images, in A.
+    """
+    atoms = atoms_of(structure)
+    supercell, first = _supercell(atoms, min_image_distance_A)
+    framework = [i for i, symbol in enumerate(atoms.symbols) if symbol != mobile]
+    orbit = orbits(structure, SYMPREC_A)
+    alone = sorted({int(orbit[i]) for i in framework})
+    alone = [next(i for i in framework if orbit[i] == one) for one in alone]
+    steps = [
+        (first[i], axis, amount)
+        for i in alone
+        for axis in range(3)
+        for amount in (EINSTEIN_A, -EINSTEIN_A)
+    ]
+    steps += [(first[i], axis, HARMONIC_A) for i in range(len(atoms)) for axis in range(3)]
+    forces, rest = _forces(supercell, steps, make_force_field)
+
+    distances = _nearest_A(supercell)
+    kT = kB * temperature_K
+    ratios = {}
+    for k, i in enumerate(alone):
+        six = forces[6 * k : 6 * k + 6, first[i]].reshape(3, 2, 3)
+        stiffness = -(six[:, 0] - six[:, 1]) / (2 * EINSTEIN_A)
+        ratios[i] = np.sqrt(np.trace(_covariance(stiffness, kT))) / distances[first[i]]
+    einstein = np.array([ratios[next(j for j in alone if orbit[j] == orbit[i])] for i in framework])
+
+    rows = -(forces[6 * len(alone) :] - rest).reshape(len(atoms), 3, -1) / HARMONIC_A
+    hessian = _whole(rows, supercell, first)
+    moved = np.diag(_covariance(hessian, kT)).reshape(-1, 3).sum(axis=1)
+    harmonic = np.sqrt([moved[first[i]] for i in framework]) / distances[[first[i] for i in framework]]
+    return Softness(
+        *(_rms(einstein), float(einstein.max()), _rms(harmonic), float(harmonic.max())),
+        n_forces=len(forces) + 1,
+    )
+
+
+def _supercell(atoms: Atoms, min_image_distance_A: float) -> tuple[Atoms, list[int]]:
+    """Return the supercell with the place in it of each atom of the cell."""
+    tagged = atoms.copy()
+    tagged.set_tags(range(len(atoms)))
+    supercell, _ = make_supercell(tagged, min_image_distance_A)
+    tags = list(supercell.get_tags())
+    return supercell, [tags.index(i) for i in range(len(atoms))]
+
+
+def _forces(
+    supercell: Atoms, steps: Sequence[tuple[int, int, float]], make_force_field: MakeForceField
+) -> tuple[FloatArray, FloatArray]:
+    """Return the forces of the supercell with one atom displaced, each, and of that at rest."""
+    rest = supercell.get_positions()
+    moved = [rest]
+    for atom, axis, amount in steps:
+        moved.append(rest.copy())
+        moved[-1][atom, axis] += amount
+    per_call = max(1, ATOMS_PER_CALL // len(supercell))
+    fields, found = {}, []
+    for begin in range(0, len(moved), per_call):
+        batch = moved[begin : begin + per_call]
+        if len(batch) not in fields:
+            fields[len(batch)] = make_force_field([supercell] * len(batch))
+        found += fields[len(batch)].evaluate(batch)[1]
+    forces = np.array(found)
+    return forces[1:], forces[0]
+
+
+def _whole(rows: FloatArray, supercell: Atoms, first: Sequence[int]) -> FloatArray:
+    """Return the Hessian of the supercell from its rows of one cell, shape (3 n, 3 n)."""
+    n_atoms = len(supercell)
+    fractional = supercell.get_scaled_positions()
+    tags = supercell.get_tags()
+    whole = np.zeros((n_atoms, 3, n_atoms, 3))
+    for atom in range(n_atoms):
+        shift = fractional[atom] - fractional[first[tags[atom]]]
+        offset = (fractional + shift)[:, None] - fractional[None]
+        same = (np.abs(offset - np.round(offset)).max(axis=2) < 1e-4) & (tags[:, None] == tags)
+        image = same.argmax(axis=1)  # where each atom goes
+        whole[atom][:, image] = rows[tags[atom]].reshape(3, n_atoms, 3)
+    hessian = whole.reshape(3 * n_atoms, 3 * n_atoms)
+    return (hessian + hessian.T) / 2
+
+
+def _covariance(stiffness: FloatArray, kT: float) -> FloatArray:
+    """Return k_B T times the inverse, without translations of the whole and with bounded modes."""
+    symmetric = (stiffness + stiffness.T) / 2
+    n_atoms = len(symmetric) // 3
+    if n_atoms > 1:
+        uniform = np.tile(np.eye(3), (n_atoms, 1)) / np.sqrt(n_atoms)
+        without = np.eye(3 * n_atoms) - uniform @ uniform.T
+        symmetric = without @ symmetric @ without
+    values, vectors = np.linalg.eigh(symmetric)
+    amplitudes = kT / np.maximum(values, kT / LARGEST_MODE_A**2)
+    if n_atoms > 1:  # the three translations are no displacements
+        amplitudes = amplitudes * (1 - np.square(uniform.T @ vectors).sum(axis=0))
+    return (vectors * amplitudes) @ vectors.T
+
+
+def _nearest_A(atoms: Atoms) -> FloatArray:
+    """Return the distance of each atom from its nearest neighbour in A."""
+    nearest = np.full(len(atoms), np.inf)
+    cutoff = 3.0
+    while not np.isfinite(nearest).all():
+        i, d = neighbor_list("id", atoms, cutoff)
+        np.minimum.at(nearest, i, d)
+        cutoff *= 1.5
+    return nearest
+
+
+def _rms(values: FloatArray) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def compute_all(options: argparse.Namespace) -> None:
+    """Compute what is not in the output yet."""
+    known = options.out.read_text().splitlines() if options.out.exists() else []
+    done = {json.loads(line)["material_id"] for line in known}
+    potential = load_potential(options.potential)
+    begin = time.monotonic()
+    for label in _labels():
+        if label["material_id"] in done or time.monotonic() - begin > options.limit_s:
+            continue
+        found = {"material_id": label["material_id"], "formula": label["formula"]}
+        found |= {"potential": potential.info.label}
+        start = time.process_time()
+        cell = label["structure"]
+        structure = Structure(Lattice(cell["lattice"]), cell["species"], cell["frac_coords"])
+        try:
+            one = softness(
+                structure, label["mobile_species"], label["temperature_K"], potential.force_field
+            )
+            found |= {name: round(value, 5) for name, value in vars(one).items()}
+        except SuperionicError as error:
+            found["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
+        found["seconds"] = round(time.process_time() - start, 2)
+        with options.out.open("a") as stream:
+            stream.write(json.dumps(found) + "\n")
+        print(found, flush=True)
+
+
+def _labels() -> Iterable[dict[str, Any]]:
+    for name in LABELS:
+        for line in (ROOT / "datasets" / name).read_text().splitlines():
+            yield json.loads(line)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    compute = commands.add_parser("compute")
+    compute.add_argument("--potential", default="chgnet")
+    compute.add_argument("--limit-s", type=float, default=float("inf"))
+    compute.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    compute_all(options)
+
+
+if __name__ == "__main__":
+    main()
