@@ -31,9 +31,9 @@ RESULTS = Path(__file__).parents[2] / "benchmarks/results"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--paths", type=Path, required=True)
+    parser.add_argument("--paths", type=Path, nargs="+", required=True)
     parser.add_argument("--potential", default="chgnet")
-    parser.add_argument("--max-atoms", type=int, default=127)
+    parser.add_argument("--max-atoms", type=int, default=130)
     parser.add_argument("--band", action="store_true", help="nudged elastic bands, too")
     parser.add_argument("--relax", action="store_true", help="frozen, but relaxed frameworks, too")
     parser.add_argument("--grid-step-A", type=float, default=HopSettings().grid_step_A)
@@ -41,7 +41,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
 
-    paths = [p for p in read_paths(options.paths) if len(p.structure) <= options.max_atoms]
+    paths = [path for file in options.paths for path in read_paths(file)]
+    paths = [path for path in paths if len(path.structure) <= options.max_atoms]
     paths.sort(key=lambda path: len(path.structure))
     file = options.out / "hop_barriers.jsonl"
     options.out.mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,8 @@ def wanted(options):
 
 
 def compute(path, options):
-    row = {"id": path.path_id, "formula": path.formula, "literature_eV": path.barrier_eV}
+    row = {"id": path.path_id, "formula": path.formula, "ion": path.ion}
+    row |= {"literature_eV": path.barrier_eV}
     row |= {"n_atoms": len(path.structure), "grid_step_A": options.grid_step_A}
     begin = time.process_time()
     settings = HopSettings(grid_step_A=options.grid_step_A)

@@ -40,6 +40,8 @@ class ReferencePath:
         The cell with the ion at its start.
     start, end : list of float
         Fractional coordinates of the ion.
+    ion : str
+        The element that hops.
     barrier_eV : float
         Barrier of the literature in eV.
     others_eV : mapping of str to float
@@ -51,6 +53,7 @@ class ReferencePath:
     structure: Structure
     start: list[float]
     end: list[float]
+    ion: str
     barrier_eV: float
     others_eV: Mapping[str, float]
 
@@ -86,8 +89,9 @@ def read_paths(file: Path) -> list[ReferencePath]:
     """Read hops from JSON lines.
 
     Each line has ``id``, ``formula``, ``structure_ini`` (``lattice`` in A, ``species``,
-    ``frac_coords``), ``li_start``, ``li_end`` (fractional) and ``barrier_eV``; numbers whose names
-    end in ``_eV`` are barriers of others.
+    ``frac_coords``), ``ion``, ``start``, ``end`` (fractional) and ``barrier_eV``; numbers whose
+    names end in ``_eV`` are barriers of others. A file of lithium may say ``li_start`` and
+    ``li_end`` and no ion.
 
     Raises
     ------
@@ -108,6 +112,7 @@ def read_paths(file: Path) -> list[ReferencePath]:
         try:
             row = json.loads(line)
             cell = row["structure_ini"]
+            lithium = "li_start" in row
             paths.append(
                 ReferencePath(
                     path_id=row["id"],
@@ -115,8 +120,9 @@ def read_paths(file: Path) -> list[ReferencePath]:
                     structure=Structure(
                         Lattice(cell["lattice"]), cell["species"], cell["frac_coords"]
                     ),
-                    start=row["li_start"],
-                    end=row["li_end"],
+                    start=row["li_start" if lithium else "start"],
+                    end=row["li_end" if lithium else "end"],
+                    ion="Li" if lithium else row["ion"],
                     barrier_eV=float(row["barrier_eV"]),
                     others_eV=_others(row),
                 )
@@ -124,7 +130,7 @@ def read_paths(file: Path) -> list[ReferencePath]:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"Line {number} of {file} is no hop ({type(error).__name__}: {error}).",
-                hint="Each line needs id, formula, structure_ini, li_start, li_end, barrier_eV.",
+                hint="Each line needs id, formula, structure_ini, ion, start, end, barrier_eV.",
             ) from error
     return paths
 
