@@ -1,9 +1,14 @@
 """Barriers of single hops against DFT nudged elastic bands of the literature.
 
-    python -m studies.hops.barriers --paths em_li_paths.jsonl --band
+    python -m studies.hops.barriers --paths em_li_paths.jsonl em_other_ions_paths.jsonl --band
 
 Computes, small cells first, what is not in the output yet (one line a path, written at once), then
-writes the table. ``--limit-s`` ends a run in time; the same command goes on.
+writes the tables: of lithium by method, and of every ion. ``--limit-s`` ends a run in time; the
+same command goes on. ``--table`` computes nothing.
+
+The band is ours and not that of atomate2 (``ForceFieldNebFromEndpointsMaker``), because that copies
+the whole potential for each image, lets the image climb from the first step or not at all, and does
+not say how many forces it took.
 """
 
 import argparse
@@ -15,7 +20,15 @@ from jobflow import run_locally
 
 from studies.hops.hop import HopSettings
 from studies.hops.maker import HopMaker
-from studies.hops.paths import barrier_quality, methods_of, quality_table, read_paths
+from studies.hops.paths import (
+    barrier_quality,
+    clearance_of_line,
+    ion_table,
+    is_broken,
+    methods_of,
+    quality_table,
+    read_paths,
+)
 from superionic.errors import SuperionicError
 
 METHODS = {
@@ -39,10 +52,13 @@ def main() -> None:
     parser.add_argument("--grid-step-A", type=float, default=HopSettings().grid_step_A)
     parser.add_argument("--limit-s", type=float, default=float("inf"))
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--table", action="store_true", help="write the tables, compute nothing")
     options = parser.parse_args()
+    if options.table:
+        options.limit_s = -1.0
 
-    paths = [path for file in options.paths for path in read_paths(file)]
-    paths = [path for path in paths if len(path.structure) <= options.max_atoms]
+    known = [path for file in options.paths for path in read_paths(file)]
+    paths = [path for path in known if len(path.structure) <= options.max_atoms]
     paths.sort(key=lambda path: len(path.structure))
     file = options.out / "hop_barriers.jsonl"
     options.out.mkdir(parents=True, exist_ok=True)
@@ -52,6 +68,8 @@ def main() -> None:
     begin = time.monotonic()
     for path in paths:
         done = rows.get(path.path_id)
+        if is_broken(path):
+            continue
         if done is not None and ("error" in done or all(name in done for name in wanted(options))):
             continue
         if time.monotonic() - begin > options.limit_s:
@@ -59,9 +77,11 @@ def main() -> None:
         rows[path.path_id] = row = compute(path, options)
         with file.open("a") as stream:
             stream.write(json.dumps(row) + "\n")
-        print({name: row.get(name) for name in ("id", "n_atoms", *METHODS, "seconds", "error")})
+        shown = ("id", "n_atoms", *METHODS, "seconds", "error")
+        print({name: row.get(name) for name in shown}, flush=True)
 
-    write_table(paths, rows, options)
+    write_table([path for path in paths if path.ion == "Li"], rows, options)
+    write_ions(known, rows, options)
 
 
 def wanted(options):
@@ -92,9 +112,87 @@ def compute(path, options):
         "warnings": [warning.code for warning in document.warnings],
         "n_energies": document.n_energies,
         "n_forces": document.n_forces,
+        "frozen_seconds": round(document.frozen_core_s, 1),
         "seconds": round(time.process_time() - begin, 1),
     }
     return row
+
+
+def write_ions(paths, rows, options):
+    """Write the table by ion: of frozen barriers, and of paths that have a band, too."""
+    text = []
+    for names, others, cost in (
+        (["frozen_eV"], "mace_norelax", "frozen_seconds"),
+        (["frozen_eV", "band_eV"], "mace_relax", "seconds"),
+    ):
+        computed = {
+            name: {METHODS[m]: row[m] for m in names}
+            for name, row in rows.items()
+            if all(row.get(m) is not None for m in names)
+        }
+        methods = methods_of(paths, computed)
+        wanted = [*(METHODS[m] for m in names), others]
+        methods = {NAMES.get(name, name): methods.get(name, {}) for name in wanted}
+        seconds = {name: row[cost] for name, row in rows.items() if cost in row}
+        text.append(ion_table(paths, methods, seconds))
+    own = {path.path_id: path for path in paths}
+    for kind in sorted({path.ion == "Li" for path in paths}, reverse=True):
+        having = [path for path in paths if path.path_id in rows and (path.ion == "Li") == kind]
+        sizes = [len(path.structure) for path in having]
+        largest = max(sizes, default=0)
+        missing = [
+            path.path_id
+            for path in paths
+            if (path.ion == "Li") == kind
+            and len(path.structure) <= largest
+            and path.path_id not in rows
+            and not is_broken(path)
+        ]
+        text.append(
+            f"{'Lithium' if kind else 'Other ions'}: {len(having)} paths computed, the smallest "
+            f"cells first, of {min(sizes, default=0)} to {largest} atoms; of that size "
+            f"{len(missing)} are missing. With a band: "
+            f"{sum(rows[path.path_id].get('band_eV') is not None for path in having)}."
+        )
+    notes = {
+        "failed": [name for name, row in rows.items() if "error" in row],
+        "had no way below 10 eV in the frozen framework": [
+            name for name, row in rows.items() if "error" not in row and row["frozen_eV"] is None
+        ],
+        "had no band, because the ends relax to the same place": [
+            name for name, row in rows.items() if "no_hop" in row.get("warnings", [])
+        ],
+        "had a band that was not converged when its steps were spent": [
+            name for name, row in rows.items() if row.get("band_converged") is False
+        ],
+    }
+    for what, names in notes.items():
+        text.append(f"{len(names)} {what}: {', '.join(names) or '-'}.")
+    broken = [path.path_id for path in paths if is_broken(path)]
+    text.append(f"{len(broken)} broken, two ions in one place: {', '.join(broken) or '-'}.")
+    text.append("")
+    text.append(
+        "Lines from start to end that come nearer than 0.5 A to another ion, in all the paths:"
+    )
+    text.append("")
+    text.append(
+        "| id | formula | ion | nearest ion (A) | literature (eV) | frozen (eV) | band (eV) | "
+        "MACE, relaxed (eV) |"
+    )
+    text.append("| --- |" + " --- |" * 7)
+    near = {name: clearance_of_line(path) for name, path in own.items() if not is_broken(path)}
+    for name in sorted((n for n in near if near[n][0] < 0.5), key=lambda n: -own[n].barrier_eV):
+        path, row = own[name], rows.get(name, {})
+        found = [path.barrier_eV, row.get("frozen_eV"), row.get("band_eV")]
+        found.append(path.others_eV.get("mace_relax"))
+        cells = ["-" if value is None else f"{value:.2f}" for value in found]
+        text.append(
+            f"| {name} | {path.formula} | {path.ion} | {near[name][1]} {near[name][0]:.2f} | "
+            f"{' | '.join(cells)} |"
+        )
+    result = "\n".join(text) + "\n"
+    (options.out / "hop_barriers_by_ion.md").write_text(result)
+    print(result)
 
 
 def write_table(paths, rows, options):

@@ -19,6 +19,7 @@ class HopDocument(MaterialDocument):
         "start, in eV; None above the ceiling of the flood."
     )
     frozen_reverse_eV: float | None = Field(description="The same from the end.")
+    frozen_core_s: float = Field(description="Core-seconds of the frozen barrier.")
     relaxed_eV: float | None = Field(
         None, description="Barrier in the framework relaxed with the ion at its start, in eV."
     )

@@ -84,7 +84,9 @@ class HopMaker(SettingsMaker):
         atoms = AseAtomsAdaptor.get_atoms(structure)
         atoms.calc = None
         end_A = np.asarray(end) @ structure.lattice.matrix
+        frozen_begin = time.process_time()
         frozen = hop_barrier(atoms, mobile, end_A, loaded, self.settings)
+        frozen_core_s = time.process_time() - frozen_begin
         found: dict[str, float | bool | None] = {}
         n_energies, n_forces = frozen.n_evaluations, 0
         warnings = []
@@ -143,6 +145,7 @@ class HopMaker(SettingsMaker):
             hop_A=float(np.linalg.norm(hop)),
             frozen_eV=_finite(frozen.barrier_eV),
             frozen_reverse_eV=_finite(frozen.reverse_barrier_eV),
+            frozen_core_s=frozen_core_s,
             n_energies=n_energies,
             n_forces=n_forces,
             **found,

@@ -24,6 +24,11 @@ from superionic.statistics import (
 )
 
 CONDUCTOR_BELOW_eV = 0.5
+THRESHOLDS_eV = (0.5, 0.65)
+OUTLIER_eV = 1.0
+"""An error above this is an outlier."""
+BROKEN_A = 1.0
+"""Ions of a cell are never nearer to each other."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,81 @@ def read_paths(file: Path) -> list[ReferencePath]:
 def _others(row: Mapping[str, Any]) -> dict[str, float]:
     names = [name for name in row if name.endswith("_eV") and name != "barrier_eV"]
     return {name.removesuffix("_eV"): float(row[name]) for name in names if row[name] is not None}
+
+
+def is_broken(path: ReferencePath) -> bool:
+    """Return whether two ions of the cell are in one place."""
+    distances = path.structure.distance_matrix + np.diag(np.full(len(path.structure), np.inf))
+    return bool(distances.min() < BROKEN_A)
+
+
+def clearance_of_line(path: ReferencePath) -> tuple[float, str]:
+    """Return how near the straight line of a hop comes to another ion (A), and to which element.
+
+    Bands start from this line. One that leads through an ion is no path of the hopping ion.
+
+    Examples
+    --------
+    >>> cell = Structure(Lattice.cubic(6.0), ["Li", "Ru"], [[0, 0, 0], [0.25, 0, 0]])
+    >>> path = ReferencePath("a", "LiRu", cell, [0, 0, 0], [0.5, 0, 0], "Li", 8.0, {})
+    >>> clearance_of_line(path)
+    (0.0, 'Ru')
+    """
+    lattice = path.structure.lattice
+    start = np.array(path.start)
+    _, image = lattice.get_distance_and_image(start, path.end)
+    hop = np.array(path.end) + image - start
+    line = start + np.linspace(0, 1, 101)[:, None] * hop
+    distances = lattice.get_all_distances(line, path.structure.frac_coords)
+    distances[:, np.argmin(distances[0])] = np.inf  # the ion itself
+    nearest = int(np.argmin(distances.min(axis=0)))
+    clearance = max(round(float(distances[:, nearest].min()), 2), 0.0)
+    return clearance, path.structure[nearest].specie.symbol
+
+
+def ion_table(
+    paths: Iterable[ReferencePath],
+    barriers_eV: Mapping[str, Mapping[str, float]],
+    seconds: Mapping[str, float],
+) -> str:
+    """Return how well methods give the barriers of each ion, as a table in Markdown.
+
+    Parameters
+    ----------
+    paths : iterable of ReferencePath
+        The hops; those that not every method has are left out.
+    barriers_eV : mapping of str to mapping of str to float
+        For each method its barrier of each path.
+    seconds : mapping of str to float
+        Core-seconds that our barriers of each path took.
+    """
+    common = set.intersection(*(set(found) for found in barriers_eV.values()))
+    own = [path for path in paths if path.path_id in common]
+    lines = [
+        "| ion | method | paths | right at 0.5 eV | right at 0.65 eV | median error (eV) | "
+        "MAE (eV) | MAE without outliers (eV), outliers | core-seconds, median |",
+        "| --- |" + " --- |" * 8,
+    ]
+    ions = sorted({path.ion for path in own}, key=lambda ion: (ion != "Li", ion))
+    groups = {ion: [path for path in own if path.ion == ion] for ion in ions}
+    if len(ions) > 1:
+        groups = {"all": own} | groups
+    for ion, of_ion in groups.items():
+        truth = np.array([path.barrier_eV for path in of_ion])
+        spent = [seconds[path.path_id] for path in of_ion if path.path_id in seconds]
+        cost = f"{np.median(spent):.0f}" if spent else "-"
+        for method, found in barriers_eV.items():
+            values = np.array([found[path.path_id] for path in of_ion])
+            error = np.abs(values - truth)
+            right = [np.mean((values < level) == (truth < level)) for level in THRESHOLDS_eV]
+            usual = error <= OUTLIER_eV
+            without = f"{error[usual].mean():.2f}" if usual.any() else "-"
+            lines.append(
+                f"| {ion} | {method} | {len(of_ion)} | {right[0]:.0%} | {right[1]:.0%} | "
+                f"{np.median(error):.2f} | {error.mean():.2f} | {without}, {np.sum(~usual)} | "
+                f"{'-' if 'MACE' in method else cost} |"
+            )
+    return "\n".join(lines) + "\n"
 
 
 def barrier_quality(

@@ -90,11 +90,15 @@ def test_the_evaluation_is_not_run_without_the_reference_data():
 def test_the_barriers_of_hops_are_those_of_the_published_rows(shared, tmp_path, load_benchmark):
     script = load_benchmark("barriers", "studies/hops")
     results = ROOT / "benchmarks" / "results"
-    rows = map(json.loads, (results / "hop_barriers.jsonl").read_text().splitlines())
-    paths = read_paths(shared / "data" / "em_li_paths.jsonl")
-    script.write_table(paths, {row["id"]: row for row in rows}, argparse.Namespace(out=tmp_path))
-    written = (tmp_path / "hop_barriers.md").read_text()
-    assert written == (results / "hop_barriers.md").read_text()
+    lines = map(json.loads, (results / "hop_barriers.jsonl").read_text().splitlines())
+    rows = {row["id"]: row for row in lines}
+    lithium = read_paths(shared / "data" / "em_li_paths.jsonl")
+    others = read_paths(shared / "data" / "em_other_ions_paths.jsonl")
+    options = argparse.Namespace(out=tmp_path)
+    script.write_table(lithium, rows, options)
+    script.write_ions([*lithium, *others], rows, options)
+    for name in ("hop_barriers.md", "hop_barriers_by_ion.md"):
+        assert (tmp_path / name).read_text() == (results / name).read_text()
 
 
 def test_the_verdicts_are_those_of_the_published_validations():

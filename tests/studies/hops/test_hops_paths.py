@@ -4,7 +4,15 @@ import json
 
 import pytest
 
-from studies.hops.paths import barrier_quality, methods_of, quality_table, read_paths
+from studies.hops.paths import (
+    barrier_quality,
+    clearance_of_line,
+    ion_table,
+    is_broken,
+    methods_of,
+    quality_table,
+    read_paths,
+)
 from superionic.errors import InputError
 
 ROW = {
@@ -35,6 +43,59 @@ def test_hops_are_read_with_what_others_found(tmp_path):
         "mace_relax": {"a": 0.3},
     }
     assert methods_of([path], {}) == {}
+
+
+def of_sodium(**changes):
+    """Return the row as the file of other ions has it."""
+    row = {key: value for key, value in ROW.items() if not key.startswith("li_")}
+    cell = ROW["structure_ini"] | {"species": ["Na", "Cl"]}
+    moved = {"ion": "Na", "start": [0, 0, 0], "end": [0.5, 0, 0], "structure_ini": cell}
+    return row | moved | changes
+
+
+def paths_of(tmp_path, *rows):
+    file = tmp_path / "others.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return read_paths(file)
+
+
+def test_hops_of_other_ions_are_read_with_their_ion(tmp_path):
+    lithium, sodium = paths_of(tmp_path, ROW, of_sodium(id="b"))
+    assert (lithium.ion, sodium.ion) == ("Li", "Na")
+    assert sodium.end == [0.5, 0, 0]
+
+
+def test_a_line_through_an_ion_and_a_cell_with_two_ions_in_one_place_are_told(tmp_path):
+    through = ROW["structure_ini"] | {"frac_coords": [[0, 0, 0], [0.75, 0.02, 0]]}
+    double = ROW["structure_ini"] | {"frac_coords": [[0, 0, 0], [0, 0.1, 0]]}
+    free, crossed, broken = paths_of(
+        tmp_path,
+        of_sodium(),
+        # The shorter way to the end leads through the boundary of the cell.
+        of_sodium(id="b", structure_ini=through | {"species": ["Na", "Ru"]}, end=[0.6, 0, 0]),
+        of_sodium(id="c", structure_ini=double),
+    )
+    assert clearance_of_line(crossed) == (0.08, "Ru")
+    distance, element = clearance_of_line(free)
+    assert (distance, element) == (2.83, "Cl")
+    assert [is_broken(path) for path in (free, crossed, broken)] == [False, False, True]
+
+
+def test_the_table_of_an_ion_counts_what_is_right_and_sets_outliers_apart(tmp_path):
+    barriers = {"a": 0.4, "b": 0.6, "c": 0.3, "d": 7.0}
+    rows = [of_sodium(id=name, barrier_eV=value) for name, value in barriers.items()]
+    methods = {
+        "ours": {"a": 0.45, "b": 0.55, "c": 0.63, "d": 2.0, "x": 1.0},
+        "MACE": {"a": 0.4, "b": 0.4, "c": 0.3, "d": 0.4},
+    }
+    ours, theirs = ion_table(
+        [*paths_of(tmp_path, *rows), *paths_of(tmp_path, ROW | {"id": "only literature"})],
+        methods,
+        {"a": 10.0, "b": 30.0},
+    ).splitlines()[2:]
+    # Right at 0.5 eV: a, b, d; at 0.65 eV all. Errors 0.05, 0.05, 0.33, and an outlier of 5.
+    assert ours == "| Na | ours | 4 | 75% | 100% | 0.19 | 1.36 | 0.14, 1 | 20 |"
+    assert theirs == "| Na | MACE | 4 | 50% | 75% | 0.10 | 1.70 | 0.07, 1 | - |"
 
 
 def test_a_broken_line_is_named(tmp_path):
