@@ -26,9 +26,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from superionic.evaluation.fitting import fold_of_each
+from superionic.network.inference import error_scale
 from superionic.report.tables.export import read_rows_file
 from superionic.report.tables.labels import read_data_sets
 from superionic.schemas.screening import ScreeningDocument
@@ -46,7 +46,7 @@ SETS: dict[str, tuple[str, ...]] = {
     "spread over networks": ("networks",),
     "distance of the composition": ("distance",),
     "height and both spreads": ("height", "shakes", "networks"),
-    "all": ("height", "shakes", "networks", "distance"),
+    "all four": ("height", "shakes", "networks", "distance"),
 }
 
 
@@ -90,8 +90,7 @@ def fitted(x: FloatArray, errors: FloatArray) -> tuple[FloatArray, float]:
     errors : ndarray, shape (n,)
         Absolute errors.
     """
-    weights = nnls(x, errors)[0]
-    weights[0] = max(weights[0], 0.05)  # no interval without a width
+    weights = error_scale(x, errors)
     ratios = np.sort(errors / (x @ weights))
     return weights, float(ratios[min(math.ceil(LEVEL * (len(ratios) + 1)), len(ratios)) - 1])
 
@@ -142,6 +141,7 @@ def table() -> str:
         *_heading("scale"),
     ]
     theirs = columns(untouched, names["predicted"], floor, systems)
+    notes = []
     for name in dict.fromkeys(["one width for all", chosen]):
         x = np.column_stack([np.ones(len(own)), *(found[feature] for feature in SETS[name])])
         weights, factor = fitted(x, errors)
@@ -154,10 +154,8 @@ def table() -> str:
             f"{factor * weight:.2f}" + (f" x {feature}" if feature else "")
             for weight, feature in zip(weights, ("", *SETS[name]), strict=True)
         )
-        text.append("")
-        text.append(f"Half width of {name}: {terms}.")
-        text.append("")
-    return "\n".join(text).rstrip() + "\n"
+        notes += ["", f"Half width, {name} (decades): {terms}."]
+    return "\n".join([*text, *notes]) + "\n"
 
 
 def _untouched() -> tuple[list[ScreeningDocument], Mapping[str, FloatArray]]:
@@ -178,8 +176,9 @@ def _untouched() -> tuple[list[ScreeningDocument], Mapping[str, FloatArray]]:
 def _heading(first: str) -> list[str]:
     return [
         f"| {first} | hold the label | of those predicted high | of the rest | mean width "
-        "(decades) | predicted high | the rest | interval score | answered | right of these |",
-        "| --- |" + " --- |" * 9,
+        "(decades) | predicted high | the rest | interval score | answered | conducts, right | does "
+        "not, right |",
+        "| --- |" + " --- |" * 10,
     ]
 
 
@@ -188,11 +187,11 @@ def _line(name: str, predicted: FloatArray, truth: FloatArray, half: FloatArray)
     held = errors <= half
     high = predicted > -1.0
     answered = np.abs(predicted) > half  # 1 A^2/ps is not in the interval
-    right = (predicted > 0) == (truth > 0)
+    faster, slower = answered & (predicted > 0), answered & (predicted < 0)
     cells = [_share(held), _share(held[high]), _share(held[~high])]
     cells += [f"{2 * half[where].mean():.2f}" for where in (high | True, high, ~high)]
     cells.append(f"{interval_score(errors, half).mean():.2f}")
-    cells += [_share(answered), _share(right[answered])]
+    cells += [_share(answered), _share(truth[faster] > 0), _share(truth[slower] <= 0)]
     return f"| {name} | {' | '.join(cells)} |"
 
 

@@ -57,7 +57,7 @@ def ensemble(data):
         training_set_sha256=data.sha256(),
         n_crystals=8,
         targets=(TARGET, DIFFUSING),
-        calibration=IntervalCalibration(0.7, 3.0, 40, "chemical_system"),
+        calibration=IntervalCalibration(0.01, 3.0, 40, "chemical_system"),
     )
     return Ensemble(members, header)
 
@@ -73,7 +73,7 @@ def test_mean_spreads_and_interval(ensemble, data):
     assert found.shake_spread > 0
     assert found.ensemble_spread > 0
     assert (found.low, found.high) == pytest.approx(
-        (found.log10_msd_slope - 0.7, found.log10_msd_slope + 0.7)
+        (found.log10_msd_slope - 0.01, found.log10_msd_slope + 0.01)
     )
     assert found.others == {DIFFUSING: pytest.approx(every[:, :, 1].mean())}
     assert found.far is False
@@ -103,6 +103,22 @@ def test_remarks(ensemble, data):
     found = uncalibrated.predict(shakes)
     assert (found.low, found.high, found.far) == (None, None, None)
     assert [remark.code for remark in found.remarks] == ["not_calibrated"]
+
+
+def test_it_answers_only_where_the_interval_lies_on_one_side_of_an_angstrom_a_picosecond(
+    ensemble, data
+):
+    mean = ensemble.predict(data.shakes[0]).log10_msd_slope
+    for half, codes in ((abs(mean) - 0.01, []), (abs(mean) + 0.01, ["undecided"])):
+        calibration = replace(ensemble.header.calibration, half_width_95=half)
+        header = replace(ensemble.header, calibration=calibration)
+        found = Ensemble(ensemble.members, header).predict(data.shakes[0])
+        assert [remark.code for remark in found.remarks] == codes
+    assert "superionic screen" in found.remarks[0].text
+    calibration = replace(calibration, half_width_95=0.1, per_ensemble_spread=2.0)
+    header = replace(ensemble.header, calibration=calibration)
+    found = Ensemble(ensemble.members, header).predict(data.shakes[0])
+    assert found.high - found.low == pytest.approx(0.2 + 4.0 * found.ensemble_spread)
 
 
 def test_what_does_not_fit_in_memory_is_split(ensemble, data, monkeypatch):
@@ -180,6 +196,29 @@ def test_intervals_cover_what_they_say():
     assert 0.92 <= np.mean(covered) <= 0.99
     assert calibrate(np.ones(18), np.ones(18), "random") is None
     assert calibrate(np.arange(19), np.arange(19), "random").half_width_95 == 18
+
+
+def test_intervals_that_grow_with_spreads_hold_where_predictions_scatter_and_where_not():
+    rng = np.random.default_rng(0)
+    held = {"one width": [], "by spread": []}
+    widths = []
+    for _ in range(200):
+        spreads = rng.uniform(0.02, 1.0, size=(121, 2))
+        errors = rng.standard_normal(121) * spreads[:, 1]  # the other spread says nothing
+        learnt = slice(0, 120)
+        same = calibrate(errors[learnt], np.ones(120), "random")
+        own = calibrate(errors[learnt], np.ones(120), "random", spreads[learnt])
+        half = own.half_width(*spreads[120])
+        calm = spreads[120, 1] < 0.5
+        held["one width"].append((calm, abs(errors[120]) <= same.half_width(*spreads[120])))
+        held["by spread"].append((calm, abs(errors[120]) <= half))
+        widths.append((calm, half / same.half_width_95))
+    for calm in (True, False):
+        of_kind = [inside for is_calm, inside in held["by spread"] if is_calm == calm]
+        assert 0.9 <= np.mean(of_kind) <= 1.0
+    assert np.mean([inside for calm, inside in held["one width"] if calm]) == 1.0
+    assert np.mean([width for calm, width in widths if calm]) < 0.7
+    assert np.mean([width for calm, width in widths if not calm]) > 1.0
 
 
 def test_distance_of_features():

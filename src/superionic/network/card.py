@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from superionic.network.checkpoint import NetworkHeader
+from superionic.network.checkpoint import IntervalCalibration, NetworkHeader
 from superionic.network.data import LabelSet
 from superionic.network.metrics import SPLIT_TEXT, metric_cell
 from superionic.network.shakes import REFERENCE_MASS_U
@@ -78,7 +78,7 @@ def model_card(
     if header.calibration is not None:
         found = header.calibration
         lines.append(
-            f"| 95 % interval | +- {found.half_width_95:.2f} decades, from {found.n_crystals} "
+            f"| 95 % interval | +- {_half_width(found)} decades, from {found.n_crystals} "
             f"cross-validated crystals, folds {SPLIT_TEXT[found.folds]} |"
         )
     lines += ["", "## Quality", ""]
@@ -123,6 +123,15 @@ def _potentials(header: NetworkHeader, labels: LabelSet) -> str:
 def _length(labels: LabelSet) -> str:
     longest_ps = labels.longest_ps
     return "tens of picoseconds" if longest_ps is None else f"{longest_ps:g} ps at most"
+
+
+def _half_width(found: IntervalCalibration) -> str:
+    if not (found.per_shake_spread or found.per_ensemble_spread):
+        return f"{found.half_width_95:.2f}"
+    return (
+        f"({found.half_width_95:.2f} + {found.per_shake_spread:.2f} x spread over shakes + "
+        f"{found.per_ensemble_spread:.2f} x spread over networks)"
+    )
 
 
 def _learned_further(header: NetworkHeader, labels: LabelSet) -> list[str]:

@@ -40,8 +40,8 @@ class IntervalCalibration:
     Parameters
     ----------
     half_width_95 : float
-        Half width of the 95 % interval in decades: the split-conformal quantile of the absolute
-        errors of cross-validation.
+        Half width in decades of the 95 % interval of a crystal without spread: the conformal
+        quantile of the absolute errors of cross-validation, over their scale.
     novelty_threshold : float
         Distance from the training set (in units of the distances within it) that 95 % of the
         cross-validated crystals do not exceed.
@@ -49,12 +49,25 @@ class IntervalCalibration:
         Number of errors.
     folds : str
         How crystals were divided, ``random`` or ``chemical_system``.
+    per_shake_spread, per_ensemble_spread : float
+        By how much the half width grows with the spreads of the prediction over shakes and over
+        networks; 0 where all intervals have one width.
     """
 
     half_width_95: float
     novelty_threshold: float
     n_crystals: int
     folds: str
+    per_shake_spread: float = 0.0
+    per_ensemble_spread: float = 0.0
+
+    def half_width(self, shake_spread: float, ensemble_spread: float) -> float:
+        """Return the half width in decades of the 95 % interval of a crystal."""
+        return (
+            self.half_width_95
+            + self.per_shake_spread * shake_spread
+            + self.per_ensemble_spread * ensemble_spread
+        )
 
 
 @dataclass(frozen=True)

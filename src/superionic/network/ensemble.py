@@ -145,7 +145,8 @@ def calibration_of(
     """Return the calibration that cross-validation supports.
 
     Predictions and distances of a crystal are means over the seeds, whose networks together are the
-    nearest thing to an ensemble that has not learned it.
+    nearest thing to an ensemble that has not learned it; so are the spreads with which intervals
+    grow, where there are several seeds and shakes.
 
     Parameters
     ----------
@@ -158,16 +159,21 @@ def calibration_of(
     """
     predicted, novelty = [], []
     for results in results_by_seed:
-        one: dict[str, float] = {}
+        one: dict[str, list[float]] = {}
         far: dict[str, float] = {}
         for result in results:
-            means = [float(np.mean(values)) for values in result.predictions]
-            one |= dict(zip(result.material_ids, means, strict=True))
+            one |= dict(zip(result.material_ids, result.predictions, strict=True))
             far |= dict(zip(result.material_ids, result.novelty, strict=True))
         predicted.append([one[c.material_id] for c in training_set.crystals])
         novelty.append([far[c.material_id] for c in training_set.crystals])
-    errors = np.mean(predicted, axis=0) - training_set.targets[:, 0]
-    return calibrate(errors, np.mean(novelty, axis=0), folds)
+    every = np.array(predicted)  # (seed, crystal, shake)
+    errors = every.mean(axis=(0, 2)) - training_set.targets[:, 0]
+    spreads = None
+    if every.shape[0] > 1 and every.shape[2] > 1:
+        over_shakes = every.mean(axis=0).std(axis=1, ddof=1)
+        over_networks = every.mean(axis=2).std(axis=0, ddof=1)
+        spreads = np.column_stack([over_shakes, over_networks])
+    return calibrate(errors, np.mean(novelty, axis=0), folds, spreads)
 
 
 def _train(task: MemberTask) -> None:

@@ -33,6 +33,11 @@ AT_REST_eV_PER_A = 1.0
 """Largest force of an undisplaced crystal up to which predictions change little by relaxing it
 (the page on the force network has the table)."""
 
+ANSWER_A2_PER_PS = 1.0
+"""Slope on one side of which the interval has to lie, or the network has not answered."""
+SMALLEST_ERROR = 0.05
+"""Scale of the errors of crystals without any spread, at least, in decades."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -127,14 +132,16 @@ class Ensemble:
         mean = float(slopes.mean())
         calibration = self.header.calibration
         novelty = float(np.mean(novelties))
-        half = calibration.half_width_95 if calibration else None
+        by_shake, by_member = slopes.mean(axis=0), slopes.mean(axis=1)
+        spreads = _spread(by_shake), _spread(by_member)
+        half = calibration.half_width(*spreads) if calibration else None
         return Prediction(
             log10_msd_slope=mean,
             low=None if half is None else mean - half,
             high=None if half is None else mean + half,
-            shake_spread=_spread(slopes.mean(axis=0)),
-            ensemble_spread=_spread(slopes.mean(axis=1)),
-            by_shake=slopes.mean(axis=0),
+            shake_spread=spreads[0],
+            ensemble_spread=spreads[1],
+            by_shake=by_shake,
             novelty=novelty,
             far=novelty > calibration.novelty_threshold if calibration else None,
             others={
@@ -142,7 +149,7 @@ class Ensemble:
                 for k, name in enumerate(self.header.targets)
                 if name != TARGET
             },
-            remarks=tuple(self._remarks(shakes, novelty)),
+            remarks=tuple(self._remarks(shakes, novelty, mean, half)),
         )
 
     @cached_property
@@ -150,7 +157,9 @@ class Ensemble:
         """Median distance within the training set, for each member."""
         return [feature_scale(m.reference_features.cpu().numpy()) for m in self.members]
 
-    def _remarks(self, shakes: Shakes, novelty: float) -> list[Remark]:
+    def _remarks(
+        self, shakes: Shakes, novelty: float, mean: float, half: float | None
+    ) -> list[Remark]:
         trained, used = self.header.potential, shakes.potential
         found = []
         if used.weights_sha256 != trained.weights_sha256:
@@ -192,6 +201,14 @@ class Ensemble:
                     f"The crystal is {novelty:.1f} times as far from the training set as its "
                     f"crystals are from each other (limit {calibration.novelty_threshold:.1f}): "
                     "the interval does not hold.",
+                )
+            )
+        if half is not None and abs(mean - math.log10(ANSWER_A2_PER_PS)) <= half:
+            found.append(
+                Remark(
+                    "undecided",
+                    f"The 95 % interval holds {ANSWER_A2_PER_PS:g} A^2/ps: the network does not "
+                    "say whether it conducts; compute the landscape ('superionic screen').",
                 )
             )
         return found
@@ -307,12 +324,18 @@ def feature_scale(reference: ArrayLike) -> float:
     return median if median > 1e-12 else 1.0
 
 
-def calibrate(errors: ArrayLike, novelties: ArrayLike, folds: str) -> IntervalCalibration | None:
+def calibrate(
+    errors: ArrayLike,
+    novelties: ArrayLike,
+    folds: str,
+    spreads: ArrayLike | None = None,
+) -> IntervalCalibration | None:
     """Return the interval that cross-validated errors support.
 
     The half width is the ceil(0.95 (n + 1))-th smallest absolute error (split conformal prediction,
     Lei et al., J. Am. Stat. Assoc. 113, 1094, 2018): a new crystal of the same kind lies within it
-    with a probability of at least 0.95.
+    with a probability of at least 0.95. With spreads it is that of the errors over a scale, which
+    is fitted to them and grows with the spreads (the same, section 5.2).
 
     Parameters
     ----------
@@ -322,18 +345,48 @@ def calibrate(errors: ArrayLike, novelties: ArrayLike, folds: str) -> IntervalCa
         Their distances from the crystals that were learned.
     folds : str
         How crystals were divided.
+    spreads : array, shape (n, 2), optional
+        Standard deviations of the predictions over shakes and over networks that have not learned
+        the crystal, in decades.
 
     Returns
     -------
     IntervalCalibration or None
         None with fewer than 19 errors, which support no such interval.
     """
-    sizes = np.sort(np.abs(np.asarray(errors, dtype=np.float64)))
+    sizes = np.abs(np.asarray(errors, dtype=np.float64))
     rank = math.ceil(0.95 * (len(sizes) + 1))
     if rank > len(sizes):
         return None
+    if spreads is None:
+        weights = np.array([1.0, 0.0, 0.0])
+        scale = np.ones(len(sizes))
+    else:
+        columns = np.column_stack([np.ones(len(sizes)), np.asarray(spreads, dtype=np.float64)])
+        weights = error_scale(columns, sizes)
+        scale = columns @ weights
+    half, *per_spread = np.sort(sizes / scale)[rank - 1] * weights
     threshold = float(np.quantile(np.asarray(novelties, dtype=np.float64), 0.95))
-    return IntervalCalibration(float(sizes[rank - 1]), threshold, len(sizes), folds)
+    return IntervalCalibration(
+        float(half), threshold, len(sizes), folds, *(float(value) for value in per_spread)
+    )
+
+
+def error_scale(columns: FloatArray, errors: FloatArray) -> FloatArray:
+    """Return coefficients, none of them negative, of what errors grow with.
+
+    Parameters
+    ----------
+    columns : ndarray, shape (n, k)
+        What they may grow with; a column of ones first.
+    errors : ndarray, shape (n,)
+        Absolute errors in decades.
+    """
+    from scipy.optimize import nnls
+
+    weights: FloatArray = nnls(columns, errors)[0]
+    weights[0] = max(weights[0], SMALLEST_ERROR)  # no interval without a width
+    return weights
 
 
 def shipped_ensemble() -> Path:

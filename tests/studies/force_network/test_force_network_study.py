@@ -345,7 +345,11 @@ def test_ensemble_learns_all_and_is_calibrated(data, done, tmp_path):
     assert calibration.n_crystals == 24
     ensemble = train_ensemble(data, TINY, QUICK, ShakeSettings(), 2, tmp_path, calibration)
     found = ensemble.predict(data.shakes[0])
-    assert found.high - found.low == pytest.approx(2 * calibration.half_width_95)
+    half = calibration.half_width(found.shake_spread, found.ensemble_spread)
+    assert found.high - found.low == pytest.approx(2 * half)
+    assert calibration.per_shake_spread >= 0
+    assert calibration.per_ensemble_spread >= 0
+    assert half >= calibration.half_width_95 > 0
     assert found.ensemble_spread > 0
     assert ensemble.header.training_set_sha256 == data.sha256()
     assert all(ensemble.header.has_learned(system) for system in data.groups)

@@ -18,7 +18,7 @@ from superionic.potentials.base import PotentialInfo
 
 SHAPE = NetworkSettings(cutoff_A=3.0, n_layers=1, channels=2, readout_hidden=4)
 SHAKES = ShakeSettings(amplitudes_A=(0.1, 0.2), n_shakes=3, min_image_distance_A=4.0)
-NEAR = IntervalCalibration(0.7, 1e9, 40, "chemical_system")
+NEAR = IntervalCalibration(0.01, 1e9, 40, "chemical_system")
 FAR = replace(NEAR, novelty_threshold=1e-9)
 
 

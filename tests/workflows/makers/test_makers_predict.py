@@ -141,8 +141,12 @@ def test_documents_say_what_the_ensemble_says(maker, candidate, store):
     )
     expected = Ensemble.load(network_path(maker.network)).predict(stored.shakes())
     assert document.log10_msd_slope == pytest.approx(expected.log10_msd_slope, abs=1e-6)
-    assert document.log10_msd_slope_low == pytest.approx(document.log10_msd_slope - 0.7)
-    assert document.log10_msd_slope_high == pytest.approx(document.log10_msd_slope + 0.7)
+    assert document.log10_msd_slope_low == pytest.approx(
+        document.log10_msd_slope - NEAR.half_width_95
+    )
+    assert document.log10_msd_slope_high == pytest.approx(
+        document.log10_msd_slope + NEAR.half_width_95
+    )
     assert document.spread_shakes == pytest.approx(expected.shake_spread, abs=1e-6)
     assert document.spread_ensemble == pytest.approx(expected.ensemble_spread, abs=1e-6)
     assert (document.n_networks, document.n_shakes, document.flags) == (2, 3, [])
