@@ -176,8 +176,8 @@ def _untouched() -> tuple[list[ScreeningDocument], Mapping[str, FloatArray]]:
 def _heading(first: str) -> list[str]:
     return [
         f"| {first} | hold the label | of those predicted high | of the rest | mean width "
-        "(decades) | predicted high | the rest | interval score | answered | conducts, right | does "
-        "not, right |",
+        "(decades) | predicted high | the rest | interval score | answered | conducts, right | "
+        "does not, right |",
         "| --- |" + " --- |" * 10,
     ]
 

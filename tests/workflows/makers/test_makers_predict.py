@@ -13,7 +13,7 @@ from jobflow import JobStore, run_locally
 from maggma.stores import MemoryStore
 from monty.json import MontyDecoder, MontyEncoder
 from pymatgen.core import Structure
-from tiny_network import FAR, SHAKES, write_network
+from tiny_network import FAR, NEAR, SHAKES, write_network
 
 from superionic.errors import (
     NetworkError,
