@@ -70,6 +70,40 @@ def test_from_crystals_to_a_potential_with_a_card(folder):
     assert json.loads((folder / "card.json").read_text()) == card
     assert "frames of" not in again.stderr.split("# Card")[0]
 
+    # A second round learns the frames of the first one, too; and they can be learned alone.
+    frames = str(folder / "out" / "frames")
+    both = CliRunner().invoke(
+        app,
+        [
+            "distill",
+            "--frames",
+            frames,
+            "-c",
+            str(folder / "distill.yaml"),
+            "-o",
+            str(folder / "b"),
+        ],
+    )
+    assert both.exit_code == 0, both.output
+    second = json.loads((folder / "b" / "card.json").read_text())
+    assert second["frames_by_kind"] == card["frames_by_kind"]
+    assert second["self_check"] == "passed"
+    assert second["teacher"] == card["teacher"]
+    assert second["explorer"] is None
+    third = CliRunner().invoke(
+        app,
+        ["distill", "-t", "chgnet", "--frames", frames, "-c", str(folder / "distill.yaml"),
+         "-o", str(folder / "c")],
+    )  # fmt: skip
+    assert "different teachers" in str(third.exception)
+
+
+def test_without_a_teacher_or_frames_it_is_said_what_to_give():
+    for options in (["distill"], ["distill", "-t", TEACHER]):
+        ended = CliRunner().invoke(app, options)
+        assert isinstance(ended.exception, SettingsError)
+        assert "--frames" in ended.exception.hint
+
 
 @pytest.mark.parametrize(
     ("values", "word"),

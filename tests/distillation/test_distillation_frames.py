@@ -15,8 +15,16 @@ from superionic.distillation.dataset import (
     pack_frames,
     part_of,
     read_frames,
+    teachers_of,
 )
-from superionic.distillation.frames import Crystal, FrameSettings, configurations, make_frames
+from superionic.distillation.frames import (
+    LIKE,
+    Crystal,
+    FrameSettings,
+    configurations,
+    make_frames,
+    substituted,
+)
 from superionic.errors import TrainingError
 from superionic.potentials.ase_calculator import AsePotential
 from superionic.potentials.base import PotentialInfo
@@ -127,9 +135,49 @@ def test_read_and_packed_frames_are_the_same(morse, tmp_path, caplog):
         assert np.array_equal(one.forces_eV_per_A, other.forces_eV_per_A)
         assert np.array_equal(one.stress_eV_per_A3, other.stress_eV_per_A3)
     assert {frame.family for frame in frames} == {"chlorides", "bromides"}
+    [teacher] = teachers_of([tmp_path / "all.npz"])
+    assert teacher == teachers_of(files)[0]
+    assert teacher["weights_sha256"] == "0" * 64
     (tmp_path / "broken.npz").write_bytes(files[0].read_bytes()[:200])
     assert read_frames([tmp_path / "broken.npz"]) == []
     assert "broken.npz" in caplog.text
+
+
+def test_frames_of_two_teachers_are_not_packed_together(morse, tmp_path):
+    other = AsePotential(MorsePotential(), PotentialInfo("ase", "other", "other 1", "1" * 64))
+    files = [
+        make_frames([LICL], teacher, morse, tmp_path / "frames", SHORT)[0][0]
+        for teacher in (morse, other)
+    ]
+    with pytest.raises(TrainingError, match="different teachers"):
+        pack_frames(files, tmp_path / "all.npz")
+
+
+def test_substitutes_hold_elements_of_the_same_kinds_at_distances_that_suit_them(morse, tmp_path):
+    found = [substituted(LICL, number, 0) for number in range(1, 9)]
+    assert [one.structure for one in found] == [
+        substituted(LICL, number, 0).structure for number in range(1, 9)
+    ]
+    assert len({one.structure.reduced_formula for one in found}) > 3
+    for one in found:
+        anion = next(site.specie.symbol for site in one.structure if site.specie.is_halogen)
+        assert one.ion in LIKE[2]
+        assert anion in LIKE[0]
+        assert {site.specie.symbol for site in one.structure} == {one.ion, anion}
+    sizes = {
+        one.structure.reduced_formula: one.structure.volume
+        for one in found
+        if one.ion == "Li" or one.structure[0].specie.symbol == "K"
+    }
+    assert max(sizes.values()) > 1.2 * min(sizes.values())
+    settings = FrameSettings(min_atoms=8, n_steps=4, every=4, n_substituted=2)
+    files, failed = make_frames([LICL], morse, morse, tmp_path, settings)
+    assert failed == {}
+    assert len({frame.crystal for frame in read_frames(files)}) == 3
+    alone, _ = make_frames(
+        [LICL], morse, morse, tmp_path, FrameSettings(min_atoms=8, n_steps=4, every=4)
+    )
+    assert alone == files[:1]
 
 
 def test_the_split_is_of_chemical_systems_and_keeps_its_shares():

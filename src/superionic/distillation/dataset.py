@@ -7,12 +7,13 @@ in A, ``pos`` (n, n_atoms, 3) in A, ``energy`` (n) in eV, ``forces`` (n, n_atoms
 """
 
 import hashlib
+import json
 import logging
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -103,16 +104,35 @@ def read_frames(paths: Iterable[Path]) -> list[Frame]:
     passed over.
     """
     frames: list[Frame] = []
+    for file in _files(paths):
+        try:
+            frames += _read(file)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            logger.warning("%s holds no frames that can be read (%s).", file, error)
+    return frames
+
+
+def teachers_of(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Return who labelled the frames of files or folders, each once, in the order of their hashes.
+
+    Files that do not say it, or cannot be read, are passed over.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for file in _files(paths):
+        try:
+            with np.load(file) as content:
+                known = json.loads(str(content["teacher"]))["teacher"]
+            found[known["weights_sha256"]] = known
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            continue
+    return [found[key] for key in sorted(found)]
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         files = sorted(path.glob("*.npz")) if path.is_dir() else [path]
-        for file in files:
-            if file.name.startswith("."):  # not yet whole
-                continue
-            try:
-                frames += _read(file)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                logger.warning("%s holds no frames that can be read (%s).", file, error)
-    return frames
+        # A name that begins with a dot is that of a file that is not yet whole.
+        yield from (file for file in files if not file.name.startswith("."))
 
 
 def _read(file: Path) -> list[Frame]:
@@ -146,7 +166,15 @@ def pack_frames(files: Sequence[Path], path: Path) -> int:
     """Write the frames of many crystals into one file, and return their number.
 
     Positions and forces lie one after the other; everything is single precision but energies.
+
+    Raises
+    ------
+    TrainingError
+        When there are none, or they have different teachers.
     """
+    teachers = teachers_of(files)
+    if len(teachers) > 1:
+        raise TrainingError("The frames have different teachers.", hint="Pack those of one.")
     rows: dict[str, list[NDArray[np.generic]]] = {}
     for file in files:
         with np.load(file) as found:
@@ -171,8 +199,11 @@ def pack_frames(files: Sequence[Path], path: Path) -> int:
             rows.setdefault(key, []).append(value)
     if not rows:
         raise TrainingError("There are no frames to pack.", hint="Make frames first.")
-    np.savez_compressed(path, **{key: np.concatenate(value) for key, value in rows.items()})  # type: ignore[arg-type]
-    return int(np.concatenate(rows["crystal"])[:, 0].sum())  # type: ignore[arg-type]
+    packed: dict[str, Any] = {key: np.concatenate(value) for key, value in rows.items()}
+    if teachers:
+        packed["teacher"] = json.dumps({"teacher": teachers[0]})
+    np.savez_compressed(path, **packed)
+    return int(packed["crystal"][:, 0].sum())
 
 
 def _unpacked(data: dict[str, NDArray[np.generic]]) -> Iterator[dict[str, NDArray[np.generic]]]:

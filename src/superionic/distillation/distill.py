@@ -2,17 +2,17 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from superionic.distillation.dataset import Frame, read_frames
+from superionic.distillation.dataset import Frame, read_frames, teachers_of
 from superionic.distillation.frames import Crystal, FrameSettings, make_frames
 from superionic.distillation.quality import Errors, errors_of, evaluate, kind_of, table
 from superionic.distillation.student import load_student
 from superionic.distillation.training import StudentSettings, split, train_student
-from superionic.errors import SettingsError, SuperionicError
+from superionic.errors import SettingsError, SuperionicError, TrainingError
 from superionic.files import write_whole
 from superionic.potentials.base import Potential, PotentialInfo
 from superionic.potentials.registry import load_potential
@@ -59,11 +59,12 @@ class Distilled:
 
 def distill(
     crystals: Iterable[Crystal],
-    teacher: str,
+    teacher: str | None,
     directory: Path,
     settings: DistillSettings | None = None,
     *,
     explorer: str = "chgnet",
+    earlier: Sequence[Path] = (),
     say: Callable[[str], None] = lambda text: None,
 ) -> Distilled:
     """Make frames, teach a student, and write its card; whatever ends it, it goes on from there.
@@ -72,34 +73,57 @@ def distill(
     ----------
     crystals : iterable of Crystal
         Crystals to learn from.
-    teacher : str
-        Specification of the potential that labels.
+    teacher : str or None
+        Specification of the potential that labels; without it no frames are made.
     directory : Path
         Of all results.
     settings : DistillSettings, optional
         Defaults when left out.
     explorer : str
         Specification of the potential that drives dynamics: the first round's student in a second.
+    earlier : sequence of Path
+        Files or folders of frames that are there already, and are learned together with these.
     say : callable
         Hears how it goes on.
 
     Raises
     ------
     TrainingError
-        When no frame is left, or nothing to learn.
+        When no frame is left, nothing to learn, or frames have different teachers.
     """
     settings = settings or DistillSettings()
-    master, walker = load_potential(teacher), load_potential(explorer)
-    files, failed = make_frames(crystals, master, walker, directory / FRAMES, settings.frames, say)
-    frames = read_frames(files)
+    files: list[Path] = []
+    failed: dict[str, str] = {}
+    walker: Potential | None = None
+    if teacher is not None:
+        master, walker = load_potential(teacher), load_potential(explorer)
+        files, failed = make_frames(
+            crystals, master, walker, directory / FRAMES, settings.frames, say
+        )
+    paths = [*earlier, *files]
+    known = _teacher_of(paths)
+    frames = read_frames(paths)
     taught = train_student(frames, directory / "training", settings.student, say)
-    card = _card(frames, failed, taught.path, master, settings) | {
+    card = _card(frames, failed, taught.path, known, settings) | {
         "best_epoch": taught.best_epoch,
-        "explorer": asdict(walker.info),
+        "explorer": asdict(walker.info) if walker else None,
     }
     write_whole(directory / CARD_JSON, json.dumps(card, indent=1) + "\n")
     write_whole(directory / CARD, card_text(card))
     return Distilled(taught.path, card)
+
+
+def _teacher_of(paths: Sequence[Path]) -> dict[str, Any] | None:
+    """Return the one teacher of frames, None where it is not known."""
+    found = teachers_of(paths)
+    weights = {one["weights_sha256"] for one in found}
+    if len(weights) > 1:
+        names = sorted(f"{one['name']} ({one['weights_sha256'][:12]})" for one in found)
+        raise TrainingError(
+            f"The frames have different teachers: {', '.join(names)}.",
+            hint="A student has one teacher: its energies and forces belong together.",
+        )
+    return found[0] if found else None
 
 
 def settings_of(values: dict[str, Any]) -> DistillSettings:
@@ -141,7 +165,7 @@ def _card(
     frames: list[Frame],
     failed: dict[str, str],
     checkpoint: Path,
-    teacher: Potential,
+    teacher: dict[str, Any] | None,
     settings: DistillSettings,
 ) -> dict[str, Any]:
     parts = split(frames, settings.student.seed)
@@ -163,7 +187,7 @@ def _card(
     return {
         "format": 1,
         "student": asdict(info) if info else None,
-        "teacher": asdict(teacher.info),
+        "teacher": teacher,
         "licence": settings.licence,
         "self_check": self_check,
         "n_frames": {name: len(found) for name, found in parts.items()},
@@ -178,7 +202,12 @@ def _card(
 
 def card_text(card: dict[str, Any]) -> str:
     """Return a card as Markdown."""
-    teacher = card["teacher"]
+    by = "a potential that its frames do not name"
+    if teacher := card["teacher"]:
+        by = (
+            f"{teacher['family']}:{teacher['name']} ({teacher['package_version']}, "
+            f"SHA-256 `{teacher['weights_sha256'][:16]}`)"
+        )
     parts = ", ".join(
         f"{name}: {n} frames of {card['n_systems'][name]} chemical systems"
         for name, n in card["n_frames"].items()
@@ -187,8 +216,7 @@ def card_text(card: dict[str, Any]) -> str:
     lines = [
         "# Card of a student",
         "",
-        f"CHGNet's architecture, taught by {teacher['family']}:{teacher['name']} "
-        f"({teacher['package_version']}, SHA-256 `{teacher['weights_sha256'][:16]}`).",
+        f"CHGNet's architecture, taught by {by}.",
         "",
         f"- Frames: {parts}. Kinds: {kinds}.",
         f"- Crystals without frames: {len(card['failed'])}.",
@@ -201,13 +229,13 @@ def card_text(card: dict[str, Any]) -> str:
         "chose the epoch, and test together); 'start' is the network before it was taught.",
         "",
     ]
-    for by in ("all", "family", "kind"):
+    for group in ("all", "family", "kind"):
         columns = {
-            name: [Errors(**row) for row in found[by]]
+            name: [Errors(**row) for row in found[group]]
             for name, found in card["errors_unseen"].items()
         }
         if columns["student"]:
-            lines += [table(by, columns)]
-        elif by == "all":
+            lines += [table(group, columns)]
+        elif group == "all":
             lines += ["No chemical system was left out: nothing is known of its errors.", ""]
     return "\n".join(lines)

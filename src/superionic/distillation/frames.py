@@ -56,6 +56,9 @@ class FrameSettings:
         Smaller cells are repeated along their shortest vectors; larger ones are left out.
     max_force_eV_per_A, min_distance_A : float
         A frame with a larger force or a shorter distance has exploded, and is left out.
+    n_substituted : int
+        Further crystals that are made of each, with other elements of the same kinds
+        (:data:`LIKE`), in cells of a volume that suits them: chemistry that the crystals lack.
     seed : int
         Of all that is random, beside the crystal itself.
     """
@@ -72,6 +75,7 @@ class FrameSettings:
     max_atoms: int = 48
     max_force_eV_per_A: float = 60.0
     min_distance_A: float = 0.6
+    n_substituted: int = 0
     seed: int = 0
 
 
@@ -96,6 +100,22 @@ class Crystal:
     structure: Structure
     source: str = ""
 
+
+LIKE: Final = (
+    ("F", "Cl", "Br", "I"),
+    ("O", "S", "Se", "Te"),
+    ("Li", "Na", "K", "Ag", "Cu"),
+    ("P", "As", "Sb", "V"),
+    ("Si", "Ge", "Sn", "Ti"),
+    ("B", "Al", "Ga", "In", "Sc", "Y", "La"),
+    ("Mg", "Zn", "Ca", "Cd", "Sr", "Ba"),
+    ("Zr", "Hf"),
+    ("Nb", "Ta"),
+    ("Fe", "Mn", "Co", "Ni"),
+)
+"""Elements that take each other's places."""
+
+_SHARE_SUBSTITUTED: Final = 0.7
 
 Configuration = tuple[str, float, Atoms]
 """Kind of frame, how far or hot, and the atoms."""
@@ -139,16 +159,19 @@ def make_frames(
     directory.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     failed: dict[str, str] = {}
-    for crystal in crystals:
-        try:
-            key = _key(crystal, teacher, explorer, settings)
-            path = directory / f"{key}.npz"
-            if not path.exists():
-                say(f"{crystal.name}: {_make(crystal, teacher, explorer, path, settings)}")
-            files.append(path)
-        except Exception as error:  # a teacher is anybody's code
-            failed[crystal.name] = f"{type(error).__name__}: {error}"
-            logger.warning("%s has no frames (%s).", crystal.name, error)
+    for given in crystals:
+        for number in range(1 + settings.n_substituted):
+            name = f"{given.name}~{number}" if number else given.name
+            try:
+                crystal = substituted(given, number, settings.seed) if number else given
+                key = _key(crystal, teacher, explorer, settings)
+                path = directory / f"{key}.npz"
+                if not path.exists():
+                    say(f"{name}: {_make(crystal, teacher, explorer, path, settings)}")
+                files.append(path)
+            except Exception as error:  # a teacher is anybody's code
+                failed[name] = f"{type(error).__name__}: {error}"
+                logger.warning("%s has no frames (%s).", name, error)
     if not files:
         raise TrainingError(
             f"None of {len(failed)} crystals has a frame; the first: "
@@ -156,6 +179,37 @@ def make_frames(
             hint="Look at what the teacher says of one of them.",
         )
     return files, failed
+
+
+def substituted(crystal: Crystal, number: int, seed: int) -> Crystal:
+    """Return a crystal with other elements of the same kinds, in a cell of a volume that suits.
+
+    The volume is predicted from the distances between neighbours (pymatgen's DLSVolumePredictor).
+
+    Parameters
+    ----------
+    crystal : Crystal
+        The crystal, which is not changed.
+    number, seed : int
+        Which of its substitutes.
+    """
+    from pymatgen.analysis.structure_prediction.volume_predictor import DLSVolumePredictor
+
+    rng = _random(f"{seed}:{crystal.name}:{number}")
+    change: dict[str, str] = {}
+    for symbol in sorted({site.specie.symbol for site in crystal.structure}):
+        like = next((group for group in LIKE if symbol in group), (symbol,))
+        if rng.random() < _SHARE_SUBSTITUTED:
+            change[symbol] = str(rng.choice(like))
+    structure = crystal.structure.copy()
+    structure.remove_oxidation_states()
+    structure.replace_species(change)
+    return Crystal(
+        f"{crystal.name}~{number}",
+        change.get(crystal.ion, crystal.ion),
+        DLSVolumePredictor().get_predicted_structure(structure),
+        crystal.source,
+    )
 
 
 def configurations(
@@ -169,8 +223,7 @@ def configurations(
         When the crystal is too large.
     """
     atoms = _supercell(crystal, settings)
-    digest = hashlib.sha256(f"{settings.seed}:{crystal.name}:{atoms.symbols}".encode()).digest()
-    rng = np.random.default_rng(list(digest[:8]))
+    rng = _random(f"{settings.seed}:{crystal.name}:{atoms.symbols}")
     yield "given", 0.0, atoms.copy()
     yield from _displaced(atoms, crystal.ion, rng, settings)
     yield from _shaken(atoms, rng, settings)
@@ -260,9 +313,14 @@ def _key(crystal: Crystal, teacher: Potential, explorer: Potential, settings: Fr
         "positions": np.round(crystal.structure.cart_coords, 6).tolist(),
         "teacher": [teacher.info.label, teacher.info.weights_sha256],
         "explorer": [explorer.info.label, explorer.info.weights_sha256],
-        "settings": asdict(settings),
+        # Which substitutes there are says nothing of the frames of one crystal.
+        "settings": {k: v for k, v in asdict(settings).items() if k != "n_substituted"},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _random(text: str) -> np.random.Generator:
+    return np.random.default_rng(list(hashlib.sha256(text.encode()).digest()[:8]))
 
 
 def _supercell(crystal: Crystal, settings: FrameSettings) -> Atoms:
