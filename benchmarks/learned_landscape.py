@@ -25,7 +25,7 @@ import torch
 from pymatgen.core import Structure
 
 from exact_landscapes import chosen, crystal, read
-from superionic.landscape.descriptors import compute_descriptors
+from superionic.landscape.descriptors import Descriptors, compute_descriptors
 from superionic.landscape.intervals import descriptor_intervals
 from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.landscape.settings import LandscapeSettings, LearnedSettings
@@ -103,8 +103,12 @@ def learned(
 def described(landscape: Landscape) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the numbers of the table and, of a learned landscape, their intervals."""
     found = compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
+    return numbers_of(found, bounded(descriptor_intervals(landscape, found)))
+
+
+def numbers_of(found: Descriptors, bounds: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the numbers of the table, and their intervals where there are bounds."""
     values: dict[str, Any] = {name: finite(getattr(found, name)) for name in (*BARRIERS, "xi")}
-    bounds = bounded(descriptor_intervals(landscape, found))
     intervals = {name: bounds.get(name) for name in values}
     for name, threshold_eV in zip(VOLUMES, (0.5, 2.0), strict=True):
         at = found.thresholds_eV.index(threshold_eV)
@@ -245,7 +249,9 @@ def drawn_rows(structures: Path, cache: Path, budget: int) -> Iterator[dict[str,
             each_s = found["cpu_s"] / found["n_energies"]
             return mine | {"energies_cpu_s": each_s * mine["n_energies"]}
 
-        exactly = {key: found[key] for key in ("n_energies", "cpu_s", "values")}
+        # Read by the rules of today, whatever they were when the maps were computed.
+        values, _ = numbers_of(compute_descriptors(exact["totals_eV"], exact["lattice"]), {})
+        exactly = {"n_energies": found["n_energies"], "cpu_s": found["cpu_s"], "values": values}
         yield {key: found[key] for key in ("id", "formula", "ion", "n_atoms")} | {
             "exact": exactly,
             "compute": compute,

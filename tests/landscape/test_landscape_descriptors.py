@@ -272,9 +272,12 @@ class TestPercolation:
         first[2, 2, 0:4] = [0.0, 0.1, 0.2, 0.1]
         second = np.full((6, 6, 6), np.inf)
         second[2, 2, 3:6] = [0.0, 0.3, 0.1]
+        apart = compute_descriptors([first, second], CUBE)
+        second[2, 2, 0] = 0.2  # where both can be, one takes over from the other
         result = compute_descriptors([first, second], CUBE)
         assert result.mpe_eV == np.inf
         assert result.barrier_1d_eV == pytest.approx(0.3)
+        assert apart.barrier_1d_eV > 1
         assert result.barrier_2d_eV == np.inf
 
     def test_barrier_above_the_highest_threshold_is_exact(self):

@@ -20,18 +20,33 @@ from superionic.landscape.levels import (
     neighbour_offsets,
 )
 from superionic.landscape.percolation import (
+    crossing,
+    percolate,
     percolation_barriers,
-    percolation_passes,
     percolation_path,
+    shared_barriers,
 )
+from superionic.landscape.stencils import step_vectors, voronoi_steps
 
 CUBIC = np.diag([5.0, 5.0, 5.0])
 
 
-def brute_force_rank(inside, lattice):
+def touching_steps(lattice, shape):
+    """Steps to points whose Voronoi cells touch, straight from their definition."""
+    vectors = np.asarray(lattice) / np.array(shape)[:, None]
+    some = np.stack(np.meshgrid(*[np.arange(-12, 13)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    lengths = np.linalg.norm(some @ vectors, axis=1)
+    steps = []
+    for kind in np.ndindex(2, 2, 2):
+        own = np.all(some % 2 == kind, axis=1)
+        if any(kind):
+            steps += some[own & (lengths < lengths[own].min() + 1e-6)].tolist()
+    return steps
+
+
+def brute_force_rank(inside, steps):
     """Largest rank of the lattice translations of any cluster, by walking over all of its bonds."""
     n = inside.shape
-    steps = allowed_steps(lattice, n)
     cells: dict[tuple[int, ...], NDArray] = {}
     best = 0
     for seed in map(tuple, np.argwhere(inside).tolist()):
@@ -58,8 +73,9 @@ def brute_force_rank(inside, lattice):
 
 def brute_force_barriers(energies, lattice):
     barriers = [np.inf] * 3
+    steps = touching_steps(lattice, energies.shape)
     for energy in sorted(set(energies[np.isfinite(energies)].tolist()), reverse=True):
-        for k in range(brute_force_rank(energies <= energy, lattice)):
+        for k in range(brute_force_rank(energies <= energy, steps)):
             barriers[k] = energy - energies.min()
     return tuple(barriers)
 
@@ -338,13 +354,107 @@ def test_windows_that_are_not_laid_out_are_those_of_brute_force(seed):
     np.testing.assert_array_equal(windows.counts, cuts.counts(union))
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_passes_are_points_at_the_barriers(seed):
+def random_maps(seed):
+    """Some maps on a small grid, and its steps."""
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(2, 7, size=3).tolist())
     lattice = rng.normal(size=(3, 3)) + 4 * np.eye(3)
-    energies = np.round(rng.uniform(size=shape), 2)
-    steps = neighbour_offsets(lattice, shape)
-    barriers = np.array(percolation_barriers(energies, lattice))
-    passes = percolation_passes(energies, steps)
-    np.testing.assert_array_equal(energies.ravel()[passes] - energies.min(), barriers)
+    maps = np.round(rng.uniform(size=(rng.integers(1, 5), *shape)), 2)
+    return maps, voronoi_steps(step_vectors(lattice, shape))
+
+
+def along(maps, here, there, n=400):
+    """The smallest of maps at points between two, each linear between them."""
+    part = np.linspace(0, 1, n + 1)[:, None]
+    flat = maps.reshape(len(maps), -1)
+    return ((1 - part) * flat[:, here] + part * flat[:, there]).min(axis=1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_maps_cross_where_the_smallest_of_them_is_largest(seed):
+    flat = np.random.default_rng(seed).uniform(size=(1 + seed % 5, 2))
+    level, at, rising, falling = crossing(flat, int(np.argmin(flat[:, 0])), 0, 1)
+    assert level == pytest.approx(along(flat, 0, 1).max(), abs=5e-3)
+    for one in (rising, falling):
+        assert (1 - at) * flat[one, 0] + at * flat[one, 1] == pytest.approx(level)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_several_maps_percolate_as_on_points_and_links(seed):
+    """Every link as a point of its own, with its largest value, in plain union of sets."""
+    maps, steps = random_maps(seed)
+    shape = maps.shape[1:]
+    shared = maps.min(axis=0).ravel()
+    found = percolate(maps.reshape(len(maps), -1), shape, steps)
+    ends = np.stack(np.unravel_index(np.arange(shared.size), shape), axis=1)
+    links = []
+    for step in steps:
+        there = ends + step
+        for here, (to, cell) in enumerate(
+            zip(np.ravel_multi_index((there % shape).T, shape), there // shape, strict=True)
+        ):
+            level = max(shared[here], shared[to], along(maps, here, to).max())
+            links.append((level, here, int(to), cell))
+    for level, (here, there) in zip(found.levels, found.passes.tolist(), strict=True):
+        at_pass = shared[here] if there < 0 else along(maps, here, there).max()
+        assert at_pass == pytest.approx(level, abs=5e-3)
+    for rank, level in enumerate(found.levels):
+        for margin, expected in ((-0.01, False), (0.01, True)):
+            open_ = [link for link in links if link[0] <= level + margin]
+            assert (rank_of_links(open_, shared.size) > rank) == expected
+
+
+def rank_of_links(links, size):
+    """Largest rank of the translations of any cluster that links make."""
+    near = [[] for _ in range(size)]
+    for _, here, to, cell in links:
+        near[here].append((to, cell))
+    cells: dict[int, NDArray] = {}
+    best = 0
+    for seed in range(size):
+        if seed in cells:
+            continue
+        cells[seed], todo, loops = np.zeros(3, dtype=int), [seed], [np.zeros(3, dtype=int)]
+        while todo:
+            point = todo.pop()
+            for to, cell in near[point]:
+                if to in cells:
+                    loops.append(cells[point] + cell - cells[to])
+                else:
+                    cells[to] = cells[point] + cell
+                    todo.append(to)
+        best = max(best, int(np.linalg.matrix_rank(np.array(loops))))
+    return best
+
+
+class TestSharedMap:
+    """Two ions in wells that overlap, with the ridge of their maps between grid points."""
+
+    @staticmethod
+    def wells(n, centres=(0.0, 0.5)):
+        """Steep wells at two places along a channel, walls round it."""
+        x, y, z = np.meshgrid(*[np.arange(n) / n] * 3, indexing="ij")
+        wall = 2 * (2 - np.cos(2 * np.pi * y) - np.cos(2 * np.pi * z))
+        return [3 * np.sin(np.pi * (x - c)) ** 2 * np.exp(wall) + wall for c in centres]
+
+    @pytest.mark.parametrize("n", [10, 12, 14, 18, 22])
+    def test_the_ridge_between_two_ions_is_found_on_any_grid(self, n):
+        """It is at 3 sin^2(pi/4) = 1.5 eV, and a quarter lies on no grid but every fourth."""
+        one, _, _ = shared_barriers(self.wells(n), CUBIC, step_A=0.3)
+        assert one == pytest.approx(1.5, abs=0.02)
+
+    def test_points_alone_miss_it(self):
+        shared = np.minimum(*self.wells(10))
+        assert percolation_barriers(shared, CUBIC)[0] < 1.2
+
+    def test_one_map_of_one_ion_is_read_as_it_is_on_its_grid(self):
+        energies = cosine_landscape((8, 12, 10), (0.3, 0.7, 1.1))
+        for step_A in (np.inf, 0.2):
+            found = shared_barriers([energies], CUBIC, step_A=step_A)
+            assert found == pytest.approx((0.3, 0.7, 1.1), abs=1e-3)
+
+    def test_walls_stay_closed_and_what_is_above_the_ceiling_is_read_on_the_grid(self):
+        energies = cosine_landscape((8, 8, 8), (0.3, 30.0, 0.7))
+        energies[:, :, 4] = np.inf
+        found = shared_barriers([energies], CUBIC, step_A=0.4)
+        assert found == pytest.approx((0.3, 30.0, np.inf), rel=1e-4)

@@ -14,6 +14,7 @@ from pymatgen.core import Lattice, Structure
 from test_landscape_stencils import unimodular
 
 from superionic.landscape.landscape import compute_landscape
+from superionic.landscape.percolation import shared_barriers
 from superionic.landscape.settings import LandscapeSettings
 from superionic.landscape.transport import effective_diffusivity
 from superionic.potentials.registry import load_potential
@@ -107,3 +108,27 @@ def test_effective_diffusivity_is_that_of_the_points(name, data):
     other, of_other = data.draw(variants(name))
     found = effective_diffusivity(shared(other), of_other, 1000.0)
     assert found == pytest.approx(expected, rel=1e-3, abs=1e-3 * np.trace(expected))
+
+
+@pytest.mark.parametrize("step_A", [np.inf, 0.25], ids=["on points", "between them"])
+class TestBarriersOfTheSharedMap:
+    @pytest.mark.parametrize("name", CUBIC)
+    def test_in_cubic_crystals_one_way_is_all(self, name, step_A):
+        maps, lattice = maps_of(name)
+        one, two, three = shared_barriers(maps, lattice, step_A=step_A)
+        assert one == pytest.approx(three, abs=1e-4)
+        assert two == pytest.approx(three, abs=1e-4)
+        assert 0 < three < 5
+
+    @pytest.mark.parametrize("name", CRYSTALS)
+    @settings(max_examples=8, suppress_health_check=list(HealthCheck))
+    @given(data=st.data())
+    def test_they_are_those_of_the_points(self, name, step_A, data):
+        maps, lattice = maps_of(name)
+        if step_A < np.inf:  # one doubling, however far points are apart along other vectors
+            step_A = 0.9 * np.linalg.norm(lattice / np.array(maps.shape[1:])[:, None], axis=1).max()
+        expected = shared_barriers(maps, lattice, step_A=step_A)
+        other, of_other = data.draw(variants(name))
+        longest = np.linalg.norm(of_other / np.array(other.shape[1:])[:, None], axis=1).max()
+        step_A = np.inf if step_A == np.inf else 0.9 * longest
+        assert shared_barriers(other, of_other, step_A=step_A) == pytest.approx(expected, abs=1e-4)

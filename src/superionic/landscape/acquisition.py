@@ -24,8 +24,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from superionic.landscape.interpolation import ENERGY_SCALE_eV, expanded
 from superionic.landscape.points import Reading, VOLUME_THRESHOLDS_eV
-from superionic.landscape.posterior import Draws, ENERGY_SCALE_eV, MapPosterior, compress, expand
+from superionic.landscape.posterior import Draws, MapPosterior, compress
 
 FloatArray = NDArray[np.float64]
 
@@ -43,13 +44,10 @@ def barrier_sensitivity(
     column = np.full(posterior.points.n, -1)
     column[draws.points] = np.arange(len(draws.points))
     for k, reading in enumerate(readings):
-        ends = reading.passes[which]
-        if ends is None:
-            continue
-        for point, sign in zip(ends, (1.0, -1.0), strict=True):
+        for point, derivative in (reading.passes[which] or {}).items():
             if column[point] >= 0:
-                energy_eV = expand(draws.z[column[point], k])
-                sensitivity[point] += sign * (energy_eV + ENERGY_SCALE_eV) / draws.n_draws
+                energy_eV = expanded(draws.z[column[point], k])
+                sensitivity[point] += derivative * (energy_eV + ENERGY_SCALE_eV) / draws.n_draws
     return sensitivity
 
 
@@ -57,7 +55,7 @@ def volume_sensitivity(posterior: MapPosterior, threshold_eV: float) -> FloatArr
     """Return the mean derivative of the mean volume below a threshold, for each point."""
     points = posterior.points
     mean, sd = posterior.mean, posterior.sd
-    lowest_eV = expand(mean[points.minima(mean)])
+    lowest_eV = expanded(mean[points.minima(mean)])
     cut = compress(lowest_eV + threshold_eV)[points.orbit]
     sensitivity = np.zeros(points.n)
     open_ = sd > 0

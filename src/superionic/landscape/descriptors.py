@@ -22,7 +22,7 @@ from superionic.landscape.levels import (
     minimum_index,
     neighbour_offsets,
 )
-from superionic.landscape.percolation import percolation_barriers
+from superionic.landscape.percolation import READING_STEP_A, shared_barriers
 from superionic.landscape.settings import DescriptorSettings as DescriptorSettings
 from superionic.landscape.transport import effective_diffusivity
 from superionic.structures.checks import cell_widths
@@ -69,8 +69,9 @@ class Descriptors:
     mpe_per_ion_eV : tuple of float
         The same for each mobile ion; ``inf`` if finite energies do not reach a face.
     barrier_1d_eV, barrier_2d_eV, barrier_3d_eV : float
-        Percolation barriers of the map of the smallest energy over all mobile ions at each point,
-        with periodic boundaries, above its minimum.
+        Percolation barriers of the map of the smallest energy over all mobile ions, with periodic
+        boundaries, above its minimum, read between grid points
+        (:func:`~superionic.landscape.percolation.shared_barriers`).
     diffusivity_ratios_1000K : tuple of float
         Principal values, ascending, of the effective diffusivity at 1000 K on that map, relative
         to a flat one (:mod:`superionic.landscape.transport`).
@@ -141,10 +142,11 @@ def compute_descriptors(
     settings: DescriptorSettings | None = None,
     *,
     with_diffusivity: bool = True,
+    between_points: bool = True,
 ) -> Descriptors:
     """Return the descriptors of a crystal from the energy maps of its mobile ions.
 
-    Ions are taken one at a time, so that a generator keeps a single map in memory.
+    Ions are taken one at a time; all maps are kept until the barriers are read.
 
     Parameters
     ----------
@@ -158,6 +160,9 @@ def compute_descriptors(
     with_diffusivity : bool
         Whether the effective diffusivity is computed, which takes longer than all the rest; NaN
         otherwise.
+    between_points : bool
+        Whether barriers of the shared map are read between the points of the grid, too
+        (:func:`~superionic.landscape.percolation.shared_barriers`); all else is read on them.
 
     Returns
     -------
@@ -184,6 +189,7 @@ def compute_descriptors(
     disconnected_sum = np.zeros(len(settings.thresholds_eV))
     connected_sum = np.zeros(len(settings.thresholds_eV))
     mpe_per_ion: list[float] = []
+    maps: list[NDArray[np.float64]] = []
     for one in energies_eV:
         energies = checked_energies(one)
         energies = energies - energies.min()
@@ -204,12 +210,13 @@ def compute_descriptors(
         connected_sum += connected
         # A point is in the union below t if the smallest of its values is below t.
         shared = np.minimum(shared, energies)
+        maps.append(energies)
     if shared is None or windows is None:
         raise LandscapeError(
             "There is no energy map to describe.", hint="Evaluate at least one mobile ion."
         )
 
-    barriers = percolation_barriers(shared, lattice)
+    barriers = shared_barriers(maps, lattice, step_A=READING_STEP_A if between_points else np.inf)
     slowest, middle, fastest = np.full(3, np.nan).tolist()
     if with_diffusivity:
         tensor = effective_diffusivity(shared, lattice, TRANSPORT_TEMPERATURE_K)

@@ -5,7 +5,7 @@ from dataclasses import fields
 import numpy as np
 
 from superionic.landscape.descriptors import Descriptors, DescriptorSettings, compute_descriptors
-from superionic.landscape.posterior import CEILING_eV
+from superionic.landscape.interpolation import CEILING_eV
 from superionic.landscape.results import Landscape
 
 QUANTILES = (0.025, 0.975)
@@ -19,6 +19,9 @@ N_TRANSPORT_DRAWS = 16
 
 FIXED = ("n_mobile", "cell_volume_A3", "xi_threshold_eV", "thresholds_eV")
 """Fields that do not depend on energies."""
+
+OF_SHARED_MAP = ("barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV")
+"""Fields that are read between grid points; in draws, for their number, on them."""
 
 UNKNOWN_ABOVE_eV = 0.9 * CEILING_eV
 """Learned energies end at the ceiling: a barrier near it may be any number of times as high."""
@@ -56,11 +59,19 @@ def descriptor_intervals(
             landscape.grid.lattice,
             settings,
             with_diffusivity=number < N_TRANSPORT_DRAWS,
+            between_points=False,
         )
         for number in range(min(N_DRAWS, landscape.n_draws))
     ]
     if not drawn:
         return {}
+    on_grid = compute_descriptors(
+        (energies for _, energies in landscape.maps()),
+        landscape.grid.lattice,
+        settings,
+        with_diffusivity=False,
+        between_points=False,
+    )
     intervals: Intervals = {}
     for field in fields(Descriptors):
         if field.name in FIXED:
@@ -68,6 +79,10 @@ def descriptor_intervals(
         own = np.array(getattr(found, field.name), dtype=float)
         values = np.array([getattr(one, field.name) for one in drawn], dtype=float)
         values = values[: N_TRANSPORT_DRAWS if field.name.startswith("diffusivity") else None]
+        # What the grid does to a barrier is taken to be the same in all draws.
+        moved = own - np.array(getattr(on_grid, field.name), dtype=float)
+        if field.name in OF_SHARED_MAP and np.isfinite(moved):
+            values = values + moved
         low = np.minimum(np.quantile(values, QUANTILES[0], axis=0, method="lower"), own)
         high = np.maximum(np.quantile(values, QUANTILES[1], axis=0, method="higher"), own)
         if "barrier" in field.name or "mpe" in field.name:

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superionic.landscape.acquisition import choose
+from superionic.landscape.interpolation import expanded
 from superionic.landscape.points import NAMES, IrreduciblePoints, Reading
 from superionic.landscape.posterior import (
     Draws,
@@ -36,7 +37,6 @@ from superionic.landscape.posterior import (
     RELEVANT_eV,
     UP_TO_eV,
     compress,
-    expand,
 )
 from superionic.landscape.results import DrawnMaps, OrbitLandscape
 from superionic.landscape.settings import LearnedSettings
@@ -80,6 +80,9 @@ SAMPLED_FROM = 10
 MOST_SAMPLES = 3
 """Random samples that are drawn, at most, before a landscape is taken as settled."""
 
+DECISIVE = 0.1
+"""Derivative of a barrier from which on a point has to be evaluated at the end."""
+
 UNREACHED_eV = 1e3
 """Stands for an infinite barrier in intervals."""
 
@@ -120,7 +123,7 @@ class LearnedMaps:
         minima = points.minima(energies_eV)
         column = np.full(points.n, -1, dtype=np.int32)
         column[self.draws.points] = np.arange(len(self.draws.points))
-        drawn_eV = expand(self.draws.z).T.astype(np.float32)
+        drawn_eV = expanded(self.draws.z).T.astype(np.float32)
         result = []
         for number, plan in enumerate(points.plans):
             part = points.part(number)
@@ -261,9 +264,14 @@ class LandscapeSampler:
         # Lower than the minimum, perhaps, by more than a barrier may be wrong.
         doubtful = posterior.mean - CAUTION * posterior.sd
         below = points.minima(doubtful)
-        drop_eV = expand(posterior.mean[lowest]) - expand(doubtful[below])
+        drop_eV = expanded(posterior.mean[lowest]) - expanded(doubtful[below])
         reading = points.read(posterior.energies_eV(), RELEVANT_eV)
-        passes = [pair[0] for pair in reading.passes if pair is not None]
+        passes = [
+            point
+            for one in reading.passes
+            for point, derivative in (one or {}).items()
+            if derivative > DECISIVE
+        ]
         wanted = [*lowest, *below[drop_eV > self.settings.barrier_tolerance_eV], *passes]
         return np.unique(np.array([one for one in wanted if posterior.open[one]], dtype=np.int64))
 
@@ -293,7 +301,7 @@ class LandscapeSampler:
     def _maps(self, draws: Draws) -> Iterator[FloatArray]:
         """Yield the energies of all points in each draw; the array is used again."""
         energies_eV = self.posterior.energies_eV()
-        for z in expand(draws.z).T:
+        for z in expanded(draws.z).T:
             energies_eV[draws.points] = z
             yield energies_eV
 
@@ -360,8 +368,8 @@ class LandscapeSampler:
 
     def _prior_design(self, first: list[int], prior_eV: FloatArray) -> list[int]:
         """Return the points of sites, then the passes of another landscape, then low ones of it."""
-        ends = [pair for pair in self.points.read(prior_eV).passes if pair is not None]
-        first = list(dict.fromkeys([*first, *(point for pair in ends for point in pair)]))
+        ends = [point for one in self.points.read(prior_eV).passes for point in one or {}]
+        first = list(dict.fromkeys([*first, *ends]))
         low = prior_eV - prior_eV.min() < PRIOR_BELOW_eV
         return first + farthest_points(self.posterior.features, first, low, N_PRIOR_DESIGN)
 

@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from superionic.errors import LandscapeError
+from superionic.landscape.interpolation import CEILING_eV, compressed, doubled, expanded
 from superionic.landscape.levels import (
     BORDER,
     checked_energies,
@@ -18,6 +19,7 @@ from superionic.landscape.levels import (
     rank_energies,
     tile_window,
 )
+from superionic.landscape.stencils import step_vectors, voronoi_steps
 
 
 @dataclass(frozen=True)
@@ -45,20 +47,82 @@ class Path:
     highest_eV: float
 
 
+READING_STEP_A = 0.13
+"""Barriers of the shared map are read on points no farther apart than this along an axis."""
+MOST_DOUBLINGS = 2
+"""What lies between points half an angstrom apart is not known better on still finer grids."""
+MOST_VALUES = 2 * 10**8
+"""That is 1.6 GB; a cell of 200 ions in 3,000 A^3 is read as its grid is."""
+KNOWN_BELOW_eV = 0.9 * CEILING_eV
+"""Those above are read on the grid as it is: energies end at the ceiling between its points."""
+
+
+def shared_barriers(
+    energies_eV: ArrayLike, lattice: ArrayLike, *, step_A: float = READING_STEP_A
+) -> tuple[float, float, float]:
+    """Return the percolation barriers of the map that all ions share, read between grid points.
+
+    The shared map is the smallest energy of any ion, each above its own minimum. Where the map of
+    one ion gives way to that of its neighbour it has a sharp ridge, which grid points miss. Here
+    each ion's map, which is smooth, is taken onto a finer grid by itself
+    (:func:`~superionic.landscape.interpolation.doubled`), and a step from a point where one ion is
+    lowest to one where another is goes over the height at which their energies cross between them.
+
+    Parameters
+    ----------
+    energies_eV : array_like, shape (n_ions, n1, n2, n3)
+        Map of each ion in eV.
+    lattice : array_like, shape (3, 3)
+        Lattice vectors in A, as rows.
+    step_A : float
+        Grids with points farther apart than this are doubled until they are not, at most twice
+        and to ``MOST_VALUES`` values of all maps; infinity reads the grid as it is.
+
+    Returns
+    -------
+    tuple of float
+        As :func:`percolation_barriers`.
+
+    Raises
+    ------
+    LandscapeError
+        When a map holds NaN or no finite energy.
+    """
+    maps = [checked_energies(one) for one in np.asarray(energies_eV)]
+    z = np.array([compressed(one - one.min()) for one in maps])
+    highest = compressed(np.array(KNOWN_BELOW_eV))
+    levels = _levels(z, lattice)
+    finer = np.minimum(z, compressed(np.array(CEILING_eV)))
+    for _ in range(MOST_DOUBLINGS):
+        is_coarse = np.linalg.norm(step_vectors(lattice, finer.shape[1:]), axis=1).max() > step_A
+        if is_coarse and 8 * finer.size <= MOST_VALUES:
+            finer = doubled(finer, lattice)
+    if finer.shape != z.shape:
+        found = _levels(finer, lattice)
+        levels = np.maximum.accumulate(np.where(found < highest, found, levels))
+    one, two, three = expanded(levels).tolist()
+    return one, two, three
+
+
+def _levels(z: NDArray[np.float64], lattice: ArrayLike) -> NDArray[np.float64]:
+    steps = voronoi_steps(step_vectors(lattice, z.shape[1:]))
+    return percolate(z.reshape(len(z), -1), z.shape[1:], steps).levels
+
+
 def percolation_barriers(energies_eV: ArrayLike, lattice: ArrayLike) -> tuple[float, float, float]:
-    """Return the percolation barriers in at least one, two and three dimensions.
+    """Return the percolation barriers in at least one, two and three dimensions of one map.
 
     The barrier in k dimensions is the lowest energy above the minimum of the map at which the
     points of no larger energy, on the periodic grid, hold one connected cluster that comes back to
-    itself along k linearly independent lattice translations. Points join a union-find in order of
-    their energy; it carries for each point the cell in which its cluster holds it, so that a
-    closed loop shows its lattice translation.
+    itself along k linearly independent lattice translations. Points are neighbours where their
+    Voronoi cells touch. Points join a union-find in order of their energy; it carries for each
+    point the cell in which its cluster holds it, so that a closed loop shows its lattice
+    translation.
 
     Parameters
     ----------
     energies_eV : array_like, shape (n1, n2, n3)
-        Energies in eV, usually the smallest over all mobile ions at each point; ``inf`` where no
-        ion may go.
+        Energies in eV; ``inf`` where no ion may go.
     lattice : array_like, shape (3, 3)
         Lattice vectors in A, as rows.
 
@@ -74,37 +138,54 @@ def percolation_barriers(energies_eV: ArrayLike, lattice: ArrayLike) -> tuple[fl
         When the array is not three-dimensional or holds NaN or no finite energy.
     """
     energies = checked_energies(energies_eV)
-    offsets = neighbour_offsets(lattice, energies.shape)
-    passes = percolation_passes(energies, offsets)
-    lowest_eV = energies.min()
-    one, two, three = (
-        float(energies.flat[at] - lowest_eV) if at >= 0 else np.inf for at in passes.tolist()
-    )
+    steps = voronoi_steps(step_vectors(lattice, energies.shape))
+    levels = percolate(energies.reshape(1, -1), energies.shape, steps).levels
+    one, two, three = (levels - energies.min()).tolist()
     return one, two, three
 
 
-def percolation_passes(
-    energies_eV: NDArray[np.float64], offsets: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return the points at which percolation in one, two and three dimensions begins.
+@dataclass(frozen=True)
+class Percolation:
+    """Where percolation in one, two and three dimensions begins.
 
     Parameters
     ----------
-    energies_eV : ndarray, shape (n1, n2, n3)
-        Energies in eV on the periodic grid; ``inf`` where no ion may go.
-    offsets : ndarray, shape (m, 3)
-        Steps of a path.
-
-    Returns
-    -------
-    ndarray of int, shape (3,)
-        Flat indices; -1 where it does not begin over finite energies.
+    levels : ndarray, shape (3,)
+        The smallest values at which it does; ``inf`` where it does not.
+    passes : ndarray of int, shape (3, 2)
+        The point that completes it and -1, or two points between which maps cross at that level;
+        -1 twice where it does not begin.
     """
-    flat = energies_eV.ravel()
-    finite = np.flatnonzero(flat < np.inf)
-    order = finite[np.argsort(flat[finite])]
-    passes: NDArray[np.int64] = percolation_points(order, np.array(energies_eV.shape), offsets)
-    return passes
+
+    levels: NDArray[np.float64]
+    passes: NDArray[np.int64]
+
+
+def percolate(
+    maps: NDArray[np.floating],
+    shape: tuple[int, ...],
+    steps: NDArray[np.int64],
+    below: float = np.inf,
+) -> Percolation:
+    """Return where percolation begins on the smallest of some maps.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (n_maps, n_points)
+        Values on the periodic grid; ``inf`` where no ion may go.
+    shape : tuple of int
+        Grid points along each axis.
+    steps : ndarray of int, shape (m, 3)
+        Steps of a path, with each its opposite. Between points where different maps are smallest
+        a step passes the largest of the smallest of all maps, each taken as linear between them.
+    below : float
+        Levels from here on are not looked for.
+    """
+    shared, owners = lowest_of(maps)
+    low = np.flatnonzero(shared < below)
+    order = low[np.argsort(shared[low])]
+    levels, passes = _percolate(maps, shared, owners, order, np.array(shape), steps, below)
+    return Percolation(levels, passes)
 
 
 def percolation_path(energies_eV: ArrayLike, lattice: ArrayLike) -> Path:
@@ -211,39 +292,130 @@ def _add_translation(
 
 
 @njit(cache=True, nogil=True)
-def percolation_points(
-    order: NDArray[np.int64], shape: NDArray[np.int64], offsets: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return the points of an ascending list that complete each dimension, or -1.
+def lowest_of(maps: NDArray[np.floating]) -> tuple:
+    """Return the smallest value of some maps at each point, and which map has it."""
+    shared, owners = maps[0].copy(), np.zeros(maps.shape[1], dtype=np.int32)
+    for number in range(1, len(maps)):
+        for point in range(maps.shape[1]):
+            if maps[number, point] < shared[point]:
+                shared[point], owners[point] = maps[number, point], number
+    return shared, owners
 
-    Parameters
-    ----------
-    order : ndarray of int, shape (n,)
-        Flat indices of grid points in the order of their energies.
-    shape : ndarray of int, shape (3,)
-        Grid points along each axis.
-    offsets : ndarray, shape (m, 3)
-        Steps of a path.
+
+@njit(cache=True, nogil=True)
+def crossing(maps: NDArray[np.floating], owner: int, here: int, there: int) -> tuple:
+    """Return the largest value of the smallest of maps between two points.
+
+    Maps are linear between them, so that their smallest is concave: from the map that is smallest
+    here one changes to the next one that crosses it, as long as values rise.
+
+    Returns
+    -------
+    level : float
+    at : float
+        Where, from 0 to 1.
+    rising, falling : int
+        The maps that cross there; both the same where it is at an end.
     """
+    at, rising = 0.0, owner
+    while True:
+        slope = maps[rising, there] - maps[rising, here]
+        if slope <= 0:
+            return maps[rising, here] + at * slope, at, rising, rising
+        following, meet = -1, 1.0
+        for other in range(len(maps)):
+            less = slope - (maps[other, there] - maps[other, here])
+            if less > 0:
+                where = (maps[other, here] - maps[rising, here]) / less
+                if at <= where < meet:
+                    following, meet = other, where
+        if following < 0:
+            return maps[rising, there], 1.0, rising, rising
+        if maps[following, there] <= maps[following, here]:
+            return maps[rising, here] + meet * slope, meet, rising, following
+        at, rising = meet, following
+
+
+@njit(cache=True, nogil=True)
+def _join(
+    parent: NDArray[np.int32],
+    cell: NDArray[np.int64],
+    members: NDArray[np.int32],
+    basis: NDArray[np.int64],
+    rank: NDArray[np.int8],
+    point: int,
+    neighbour: int,
+    w: int,
+) -> int:
+    """Join the clusters of a point and of its neighbour in another cell; return their rank."""
+    root, p = _find(parent, cell, point)
+    other, q = _find(parent, cell, neighbour)
+    # The other frame's cell 0, seen from this frame; round a loop, its translation.
+    d = p + w - q
+    if root == other:
+        if d != 0:
+            _add_translation(basis, rank, root, d)
+        return rank[root]
+    kept, gone = root, other
+    if members[root] < members[other]:
+        kept, gone = other, root
+        d = -d
+    parent[gone] = kept
+    cell[gone] = d
+    members[kept] += members[gone]
+    for b in range(rank[gone]):
+        _add_translation(basis, rank, kept, basis[gone, b])
+    return rank[kept]
+
+
+@njit(cache=True, nogil=True)
+def _percolate(
+    maps: NDArray[np.floating],
+    shared: NDArray[np.floating],
+    owners: NDArray[np.int32],
+    order: NDArray[np.int64],
+    shape: NDArray[np.int64],
+    steps: NDArray[np.int64],
+    below: float,
+) -> tuple:
+    """Return levels and passes of :class:`Percolation`; points are taken in their order."""
     n1, n2, n3 = shape
     size = n1 * n2 * n3
-    n_steps = offsets.shape[0]
-    straight = (offsets[:, 0] * n2 + offsets[:, 1]) * n3 + offsets[:, 2]
+    n_steps = steps.shape[0]
+    straight = (steps[:, 0] * n2 + steps[:, 1]) * n3 + steps[:, 2]
+    reach = np.array([np.abs(steps[:, axis]).max() for axis in range(3)])
     parent = np.full(size, -1, dtype=np.int32)
     # Of points that have joined; nothing else is read.
     cell = np.empty(size, dtype=np.int64)
     members = np.empty(size, dtype=np.int32)
     basis = np.empty((size, 3), dtype=np.int64)
     rank = np.zeros(size, dtype=np.int8)
-    passes = np.full(3, -1, dtype=np.int64)
+    levels = np.full(3, np.inf)
+    passes = np.full((3, 2), -1, dtype=np.int64)
     reached = 0
-    for point in order:
+    # Links that open later than both of their ends.
+    waiting = [(np.inf, np.int64(-1), np.int64(-1), np.int64(0))]
+    for turn in range(len(order) + 1):
+        level = float(shared[order[turn]]) if turn < len(order) else below
+        while waiting[0][0] <= level and waiting[0][0] < below:
+            opens, end, neighbour, w = heapq.heappop(waiting)
+            found = _join(parent, cell, members, basis, rank, end, neighbour, w)
+            while reached < found:
+                levels[reached] = opens
+                passes[reached, 0], passes[reached, 1] = end, neighbour
+                reached += 1
+        if turn == len(order) or reached == 3:
+            return levels, passes
+        point = order[turn]
         parent[point] = point
         cell[point] = 0
         members[point] = 1
-        root, p = point, np.int64(0)
         i, j, k = point // (n2 * n3), (point // n3) % n2, point % n3
-        inside = 0 < i < n1 - 1 and 0 < j < n2 - 1 and 0 < k < n3 - 1
+        inside = (
+            reach[0] <= i < n1 - reach[0]
+            and reach[1] <= j < n2 - reach[1]
+            and reach[2] <= k < n3 - reach[2]
+        )
         for step in range(n_steps):
             w = np.int64(0)  # cell that the step leads to
             if inside:
@@ -251,35 +423,30 @@ def percolation_points(
                 if parent[neighbour] < 0:
                     continue
             else:
-                x, y, z = i + offsets[step, 0], j + offsets[step, 1], k + offsets[step, 2]
+                x, y, z = i + steps[step, 0], j + steps[step, 1], k + steps[step, 2]
                 w1, w2, w3 = x // n1, y // n2, z // n3
                 neighbour = ((x - w1 * n1) * n2 + (y - w2 * n2)) * n3 + (z - w3 * n3)
                 if parent[neighbour] < 0:
                     continue
                 w = w1 + (w2 + w3 * _DIGIT) * _DIGIT
-            other, q = _find(parent, cell, neighbour)
-            # The other frame's cell 0, seen from this frame; round a loop, its translation.
-            d = p + w - q
-            if root == other:
-                if d != 0:
-                    _add_translation(basis, rank, root, d)
-            else:
-                kept, gone = root, other
-                if members[root] < members[other]:
-                    kept, gone = other, root
-                    d = -d
-                parent[gone] = kept
-                cell[gone] = d
-                members[kept] += members[gone]
-                for b in range(rank[gone]):
-                    _add_translation(basis, rank, kept, basis[gone, b])
+            if owners[point] != owners[neighbour]:
                 root, p = _find(parent, cell, point)
-            while reached < rank[root]:
-                passes[reached] = point
+                other, q = _find(parent, cell, neighbour)
+                if root == other and p + w == q:
+                    continue
+                opens = float(crossing(maps, owners[point], point, neighbour)[0])
+                if opens > level:
+                    if opens < below:
+                        heapq.heappush(waiting, (opens, point, neighbour, w))
+                    continue
+            found = _join(parent, cell, members, basis, rank, point, neighbour, w)
+            while reached < found:
+                levels[reached] = level
+                passes[reached, 0] = point
                 reached += 1
             if reached == 3:
-                return passes
-    return passes
+                return levels, passes
+    return levels, passes
 
 
 @njit(cache=True, nogil=True)

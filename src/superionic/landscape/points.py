@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from superionic.landscape.descriptors import ConnectedWindows, Cuts, DescriptorSettings, xi
 from superionic.landscape.grid import Grid
+from superionic.landscape.interpolation import ENERGY_SCALE_eV, compressed, expanded
 from superionic.landscape.levels import TIE_eV, flood_window, neighbour_offsets
-from superionic.landscape.percolation import percolation_points
+from superionic.landscape.percolation import crossing, percolate
 from superionic.landscape.results import OrbitLandscape
+from superionic.landscape.stencils import step_vectors, voronoi_steps
 from superionic.landscape.symmetry import Operation, SiteOrbit
 
 
@@ -116,16 +118,17 @@ class Reading:
     volumes : ndarray, shape (6,)
         Fractions of the cell below each of ``VOLUME_THRESHOLDS_eV``: of any ion, then the mean of
         the ions.
-    passes : list of tuple of int or None
-        For each barrier the irreducible point that is its pass, and that of the minimum from
-        which it is counted; None where the barrier is infinite.
+    passes : list of dict of int to float, or None
+        For each barrier its derivatives with respect to the energies of irreducible points: those
+        of its pass, up to four where it lies between points, and of the minima from which they are
+        counted; None where the barrier is infinite.
     xi : float
         The published ranking score; NaN where it was not asked for.
     """
 
     barriers_eV: FloatArray
     volumes: FloatArray
-    passes: list[tuple[int, int] | None]
+    passes: list[dict[int, float] | None]
     xi: float = np.nan
 
     @property
@@ -166,6 +169,7 @@ class IrreduciblePoints:
                 self.owners.append(number)
         self._table = np.stack(places)
         self._offsets = neighbour_offsets(grid.lattice, grid.shape)
+        self._steps = voronoi_steps(step_vectors(grid.lattice, grid.shape))
         self.windows = self._distinct_windows()
         counted = np.bincount(self._table.ravel(), minlength=self.n + 1)
         self.weights: FloatArray = counted[: self.n] / self._table.size
@@ -207,37 +211,69 @@ class IrreduciblePoints:
         ascending = values[order]
         ranks = np.full(self.n + 1, len(order), dtype=np.int32)
         ranks[order] = np.arange(len(order), dtype=np.int32)
-        shared = _shared(ranks, self._table)
-
-        def pass_of(rank: int, owner: int) -> tuple[int, int] | None:
-            point = int(order[rank])
-            return (point, int(minima[owner])) if point < self.n else None
-
-        barriers: list[float] = []
-        passes: list[tuple[int, int] | None] = []
+        z = compressed(values)
+        maps = z[self._table]
+        begins = percolate(
+            maps, self.grid.shape, self._steps, float(compressed(np.array(below_eV)))
+        )
+        barriers = expanded(begins.levels).tolist()
+        passes = [
+            self._pass(values, maps, here, there, minima) for here, there in begins.passes.tolist()
+        ]
         shape = np.array(self.grid.shape)
-        for at in percolation_points(_sorted(shared, len(order)), shape, self._offsets).tolist():
-            rank = int(shared[at]) if at >= 0 else -1
-            barriers.append(float(ascending[rank]) if at >= 0 else np.inf)
-            owner = int(np.argmax(self._table[:, at] == order[rank])) if at >= 0 else 0
-            passes.append(pass_of(rank, self.owners[owner]) if at >= 0 else None)
         lowest, best = len(order), 0
         equal = np.searchsorted(ascending, TIE_eV, side="right")
         for ion in self.windows:
             own = ranks[self._table[ion]]
             first = np.unravel_index(int(np.argmax(own < equal)), self.grid.shape)
-            crossing = flood_window(own, shape, first, self._offsets, lowest, None)
-            if crossing >= 0:
-                lowest, best = crossing, ion
+            crossed = flood_window(own, shape, first, self._offsets, lowest, None)
+            if crossed >= 0:
+                lowest, best = crossed, ion
         reached = lowest < len(order)
         barriers.append(float(ascending[lowest]) if reached else np.inf)
-        passes.append(pass_of(lowest, self.owners[best]) if reached else None)
+        passes.append(
+            {int(order[lowest]): 1.0, int(minima[self.owners[best]]): -1.0}
+            if reached and order[lowest] < self.n
+            else None
+        )
 
         thresholds = np.array(VOLUME_THRESHOLDS_eV)
-        cuts = np.searchsorted(ascending, thresholds)[:, None]
         below = (relative < thresholds[:, None]) @ self.weights
+        shared = _shared(ranks, self._table)
+        cuts = np.searchsorted(ascending, thresholds)[:, None]
         volumes = np.concatenate([(shared < cuts).mean(axis=1), below])
         return Reading(np.array(barriers), volumes, passes)
+
+    def _pass(
+        self, values: FloatArray, maps: FloatArray, here: int, there: int, minima: IntArray
+    ) -> dict[int, float] | None:
+        """Return the derivatives of a barrier whose pass is at one grid point or between two."""
+        if here < 0:
+            return None
+        ends, shares = [here], {int(np.argmin(maps[:, here])): [1.0]}
+        if there >= 0:
+            owner = int(np.argmin(maps[:, here]))
+            level, at, rising, falling = crossing(maps, owner, here, there)
+            ends = [here, there]
+            up = maps[rising, there] - maps[rising, here]
+            down = maps[falling, here] - maps[falling, there]
+            ratio = up / (up + down) if rising != falling else 0.0
+            shares = {rising: [(1 - ratio) * (1 - at), (1 - ratio) * at]}
+            if rising != falling:
+                shares[falling] = [ratio * (1 - at), ratio * at]
+            height_eV = float(expanded(level))
+        else:
+            height_eV = float(values[self._table[next(iter(shares)), here]])
+        found: dict[int, float] = {}
+        for ion, weights in shares.items():
+            for end, weight in zip(ends, weights, strict=True):
+                point = int(self._table[ion, end])
+                if point < self.n:
+                    weight *= (height_eV + ENERGY_SCALE_eV) / (values[point] + ENERGY_SCALE_eV)
+                    minimum = int(minima[self.owners[ion]])
+                    found[point] = found.get(point, 0.0) + weight
+                    found[minimum] = found.get(minimum, 0.0) - weight
+        return found or None
 
     def xi(self, energies_eV: FloatArray) -> float:
         """Return the published ranking score of a map, from energies as for :meth:`read`."""
@@ -290,19 +326,3 @@ def _shared(ranks: NDArray[np.integer], table: NDArray[np.int32]) -> NDArray[np.
         for at in range(len(shared)):
             shared[at] = min(shared[at], ranks[table[ion, at]])
     return shared
-
-
-@njit(cache=True, nogil=True)
-def _sorted(ranks: NDArray[np.int32], n_ranks: int) -> NDArray[np.int64]:
-    """Return the points of ranks below a number in their order."""
-    starts = np.zeros(n_ranks + 2, dtype=np.int64)
-    for rank in ranks:
-        starts[rank + 1] += 1
-    starts = np.cumsum(starts)
-    result = np.empty(starts[n_ranks], dtype=np.int64)
-    for at in range(len(ranks)):
-        rank = ranks[at]
-        if rank < n_ranks:
-            result[starts[rank]] = at
-            starts[rank] += 1
-    return result

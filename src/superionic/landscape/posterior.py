@@ -22,12 +22,11 @@ from superionic.landscape.gaussian_process import (
     Whitened,
     choose_hyperparameters,
 )
+from superionic.landscape.interpolation import CEILING_eV, compressed, expanded
 from superionic.landscape.points import IrreduciblePoints
 
 FloatArray = NDArray[np.float64]
 
-ENERGY_SCALE_eV = 0.5
-CEILING_eV = 10.0
 FLOOR_eV = -0.3
 """No energy is expected this far below the lowest known one."""
 RELEVANT_eV = 4.0
@@ -51,14 +50,7 @@ and noise are chosen anew, it is taken to stay there."""
 
 def compress(energies_eV: FloatArray) -> FloatArray:
     """Return z = log(1 + E / 0.5 eV) of energies above the lowest, at most at the ceiling."""
-    z: FloatArray = np.log1p(np.clip(energies_eV, FLOOR_eV, CEILING_eV) / ENERGY_SCALE_eV)
-    return z
-
-
-def expand(z: FloatArray) -> FloatArray:
-    """Return E = 0.5 eV (exp(z) - 1)."""
-    energies_eV: FloatArray = ENERGY_SCALE_eV * np.expm1(z)
-    return energies_eV
+    return compressed(np.clip(energies_eV, FLOOR_eV, CEILING_eV))
 
 
 @dataclass(frozen=True)
@@ -251,7 +243,7 @@ class MapPosterior:
 
     def energies_eV(self) -> FloatArray:
         """Return all energies above the lowest known one: known, or the posterior's median."""
-        energies_eV = expand(self.mean)
+        energies_eV = expanded(self.mean)
         energies_eV[self.known] = self.totals_eV[self.known] - self.zero_eV
         return energies_eV
 

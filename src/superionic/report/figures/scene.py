@@ -10,7 +10,7 @@ from pymatgen.core import Structure
 from superionic.landscape.grid import Grid
 from superionic.landscape.landscape import Landscape
 from superionic.landscape.levels import minimum_percolation_energy
-from superionic.landscape.percolation import percolation_barriers, percolation_path
+from superionic.landscape.percolation import percolation_path, shared_barriers
 from superionic.report.figures.crystal import Crystal
 from superionic.report.figures.style import About
 from superionic.report.figures.volume import VolumeCurve, curve_of_maps
@@ -150,7 +150,9 @@ def scene_of_landscape(landscape: Landscape, about: About) -> LandscapeScene:
         shared_eV=shared,
         grid=landscape.grid,
         path=_best_path(about, landscape),
-        barriers_eV=percolation_barriers(shared, landscape.grid.lattice),
+        barriers_eV=shared_barriers(
+            [energies for _, energies in landscape.maps()], landscape.grid.lattice
+        ),
         volume=volume,
     )
 
