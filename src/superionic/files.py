@@ -8,7 +8,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from superionic.errors import UnwritableFileError
-from superionic.settings import get_settings
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +100,8 @@ def made_private(directory: Path) -> Path:
 
 def cache_file(folder: str, name: str) -> Path:
     """Return where a text that can be computed again is kept, whether or not it is there."""
+    from superionic.settings import get_settings  # here, since the keeper of the server needs none
+
     return get_settings().cache_dir / folder / name
 
 

@@ -1,5 +1,6 @@
 """What commands write goes through one function."""
 
+import gc
 import re
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 import superionic.cli
 from superionic.cli import app as application
-from superionic.cli.console import echo
+from superionic.cli.console import echo, importing
 from superionic.console import ProgressConsole
 from superionic.errors import SettingsError
 
@@ -40,3 +41,14 @@ def test_errors_are_printable(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         application.main()
     assert f"Error: {SHOWN} is wrong." in capsys.readouterr().err
+
+
+def test_what_is_imported_at_once_is_not_looked_through_for_garbage():
+    before = gc.get_freeze_count()
+    try:
+        with importing():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()

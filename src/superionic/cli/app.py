@@ -1,5 +1,7 @@
 """The application ``superionic`` and how it ends when something is wrong."""
 
+import atexit
+import gc
 import logging
 import signal
 import sys
@@ -139,6 +141,7 @@ def main(command: typer.Typer | None = None) -> None:
     command : typer.Typer, optional
         What is run in place of ``superionic``; studies have commands of their own.
     """
+    atexit.register(gc.freeze)  # to look for garbage at the end takes a short command 0.2 s
     warnings.filterwarnings("ignore")
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(levelname)s %(name)s: %(message)s"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from superionic.cli.console import EXIT_INTERRUPTED, echo, note
+from superionic.cli.console import EXIT_INTERRUPTED, echo, importing, note
 
 if TYPE_CHECKING:
     from superionic.workflows.campaign.definition import Campaign
@@ -149,12 +149,13 @@ def compute(
     table : callable, optional
         Returns a result as a table, where the flow's own view is not meant.
     """
-    from superionic import defaults
-    from superionic.cli.options import settings_with
-    from superionic.report.tables.ranking import failures_table
-    from superionic.report.tables.view import view_of
-    from superionic.workflows.campaign.local import run_campaign
-    from superionic.workflows.campaign.progress import ConsoleReporter
+    with importing():
+        from superionic import defaults
+        from superionic.cli.options import settings_with
+        from superionic.report.tables.ranking import failures_table
+        from superionic.report.tables.view import view_of
+        from superionic.workflows.campaign.local import run_campaign
+        from superionic.workflows.campaign.progress import ConsoleReporter
 
     options = context.params
     campaign = campaign_asked(context, flow)

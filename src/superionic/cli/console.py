@@ -1,5 +1,9 @@
 """What commands write: every line that may hold text from data goes through here."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import typer
 
 from superionic.console import saying
@@ -7,6 +11,17 @@ from superionic.text import printable
 
 EXIT_INTERRUPTED = 130
 """Of a command that Ctrl-C has stopped, as shells have it."""
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import much at once: what is imported stays, so nobody looks through it for garbage."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def echo(text: str, *, err: bool = False) -> None:
