@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from superionic import processes
 from superionic.processes import Child, Children, Gone, ProcessDiedError, in_processes
 
 SCRIPT = """
@@ -104,6 +105,16 @@ def test_children_end_with_their_parent_and_do_not_run_its_script(tmp_path):
 
 def note(directory: Path) -> None:
     (directory / f"{os.getpid()}").write_text(os.environ["OMP_NUM_THREADS"])
+
+
+def test_ctrl_c_while_a_process_starts_is_heard_and_does_not_reach_it():
+    with pytest.raises(KeyboardInterrupt), processes._starting():
+        signal.raise_signal(signal.SIGINT)
+    with Children(Child, double, None, 1) as children:
+        child = children.start()
+        os.kill(child.process.pid, signal.SIGINT)
+        child.tell(21)
+        assert list(children.hear(60)) == [(child, 42)]
 
 
 def test_results_come_in_the_order_of_the_items(tmp_path):

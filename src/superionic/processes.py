@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
@@ -93,6 +94,8 @@ class Children(Generic[C]):
         Those whose end was not heard yet.
     """
 
+    _context = _SPAWN
+
     def __init__(
         self, kind: type[C], work: Callable[[Connection, Any], None], setup: Any, n_threads: int
     ) -> None:
@@ -110,16 +113,16 @@ class Children(Generic[C]):
 
     def start(self) -> C:
         """Start one more."""
-        ours, theirs = _SPAWN.Pipe()
+        ours, theirs = self._context.Pipe()
         work, setup, n_threads = self._arguments
-        process = _SPAWN.Process(
+        process = self._context.Process(
             target=_run, args=(work, theirs, setup, os.getpid(), n_threads), daemon=True
         )
         with _starting():
             process.start()
-        theirs.close()
-        child = self._kind(process, ours)
-        self.running.append(child)
+            theirs.close()
+            child = self._kind(process, ours)
+            self.running.append(child)
         return child
 
     def dismiss(self, child: C) -> None:
@@ -226,6 +229,7 @@ def _run(
 def _begin(parent: int, n_threads: int, prepare: Callable[[], None] | None = None) -> None:
     """Begin a process: its parent decides what Ctrl-C means, and takes it along when it goes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # as _starting left it
     threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
     warnings.filterwarnings("ignore")
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -256,19 +260,20 @@ def _messages(child: Child) -> Iterator[Any]:
 def _starting() -> Iterator[None]:
     """Start processes that ignore Ctrl-C from their first moment, and do not run our script again.
 
+    A Ctrl-C that comes meanwhile is heard at the end.
+
     A script that calls :func:`superionic.screen` without asking for ``__name__`` would start
     workers that start workers. They need nothing of it.
     """
-    in_main = threading.current_thread() is threading.main_thread()
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main else None
+    resource_tracker.ensure_running()  # at its own start it would let Ctrl-C through
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     script = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
         sys.modules["__main__"] = script
-        if in_main:
-            signal.signal(signal.SIGINT, previous)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def usable_cores() -> int:
