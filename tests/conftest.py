@@ -19,8 +19,13 @@ from types import ModuleType  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 from pymatgen.core import Structure  # noqa: E402
+from pymatgen.symmetry.groups import SpaceGroup  # noqa: E402
 
 from superionic.settings import get_settings  # noqa: E402
+from zygote import Zygote  # noqa: E402
+
+# pymatgen takes 0.3 s to make one of these, and keeps it for as long as somebody holds it.
+_SPACE_GROUPS = [SpaceGroup(symbol) for symbol in ("Fm-3m", "Fd-3m")]
 
 # A deadline per example would fail on a busy machine.
 settings.register_profile("superionic", deadline=None)
@@ -43,6 +48,14 @@ def _hear_ctrl_c() -> None:
     """Let processes that tests start hear Ctrl-C, which a shell ignores in the background."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def zygote(session_cache_dir: Path) -> Iterator[Zygote]:
+    """Return what commands are forked from, so that they need not import all they use."""
+    running = Zygote()
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from campaign_fixtures import PROGRAM, TOY, modules_and_seconds, rock_salt, write_crystals
+from campaign_fixtures import TOY, modules_and_seconds, rock_salt, write_crystals
 from typer.testing import CliRunner
 
 from superionic.cli.app import app
@@ -172,6 +172,6 @@ def test_doctor_names_each_fault_and_what_to_do(fault, monkeypatch, tmp_path):
     assert "hunter2" not in result.output
 
 
-def test_no_process_of_these_tests_is_left():
-    children = psutil.Process().children(recursive=True)
-    assert not [child for child in children if PROGRAM in child.cmdline()]
+def test_no_process_of_these_tests_is_left(zygote):
+    children = psutil.Process(zygote.process.pid).children(recursive=True)
+    assert not [child for child in children if child.status() != psutil.STATUS_ZOMBIE]

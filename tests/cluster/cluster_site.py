@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import yaml
-from cluster_zygote import Worker, Zygote
 from pymatgen.core import Lattice, Structure
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
@@ -32,6 +31,7 @@ from superionic.schemas.jobs import JobsStatus
 from superionic.store.database.programs import find_program
 from superionic.store.database.stores import ensure_indexes, spec_from_uri
 from superionic.workflows.campaign.definition import read_campaign
+from zygote import Forked, Zygote
 
 TESTS = Path(__file__).parents[1]
 # The environment need not be activated: its programs are not on PATH then.
@@ -157,7 +157,7 @@ class Site:
         self.log = folder / "log"
         self.database_name = database
         self.write(server.uri(), database)
-        self.workers: list[subprocess.Popen | Worker] = []
+        self.workers: list[subprocess.Popen | Forked] = []
 
     def write(self, uri: str, database: str) -> None:
         launchpad = {"host": uri, "uri_mode": True, "name": database}
@@ -220,18 +220,18 @@ class Site:
     def forked(self, zygote: Zygote, *arguments: str, code: int = 0) -> str:
         """Run a command without the time that it takes to start; return what it says."""
         n_before = len(self.log_text()) if self.log.exists() else 0
-        done = zygote.worker(list(arguments), self.environment, self.folder, self.log)
+        done = zygote.start(list(arguments), self.environment, self.folder, self.log)
         ended, said = done.wait(120), self.log_text()[n_before:]
         assert ended == code, said
         return said
 
-    def worker(self, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen | Worker:
+    def worker(self, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen | Forked:
         """Start a worker: forked where there is a zygote, else as the command that it is."""
         arguments = ["worker", "-l", str(self.launchpad_file), *options]
         environment = {**self.environment, **(env or {})}
-        process: subprocess.Popen | Worker
+        process: subprocess.Popen | Forked
         if self.zygote is not None:
-            process = self.zygote.worker(arguments, environment, self.folder, self.log)
+            process = self.zygote.start(arguments, environment, self.folder, self.log)
         else:
             with self.log.open("ab") as log:
                 process = subprocess.Popen(
@@ -245,7 +245,7 @@ class Site:
         self.workers.append(process)
         return process
 
-    def kill_worker(self, process: subprocess.Popen | Worker) -> None:
+    def kill_worker(self, process: subprocess.Popen | Forked) -> None:
         """Kill a worker with all its processes, as a node that loses power does."""
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psutil
 from cluster_site import DATABASE, Server, Site, campaign, write_crystals
-from cluster_zygote import Worker, Zygote
+
+from zygote import Forked, Zygote
 
 TOY = "ase:cluster_toy.Toy"
 JOBS = ("prepare", "landscape", "descriptors")
@@ -39,7 +40,7 @@ def held_campaign(folder: Path, n: int) -> Path:
     return campaign(folder, folder / "crystals.jsonl", f'{TOY}?{{"directory": "{folder}"}}')
 
 
-def wait_until_held(site, n: int, *workers: Worker, timeout_s: float = 90) -> None:
+def wait_until_held(site, n: int, *workers: Forked, timeout_s: float = 90) -> None:
     """Wait until processes are in the middle of n landscapes."""
     deadline = time.monotonic() + timeout_s
     while len(list(site.folder.glob("held-*"))) < n:
@@ -117,7 +118,7 @@ def is_working(process: psutil.Process) -> bool:
         return False
 
 
-def wait_for_progress(site: Site, worker: subprocess.Popen | Worker, timeout_s: float = 90) -> None:
+def wait_for_progress(site: Site, worker: subprocess.Popen | Forked, timeout_s: float = 90) -> None:
     """Wait until a worker has done at least one job, so that kills hit work.
 
     Where nothing moves, locks of the dead are in the way, as a user would find.

@@ -1,11 +1,9 @@
 """One database server for all tests here; each test has its own database on it."""
 
 from itertools import count
-from pathlib import Path
 
 import pytest
 from cluster_site import DATABASE, Server, server_at
-from cluster_zygote import Zygote
 
 from superionic.settings import get_settings
 
@@ -22,13 +20,6 @@ def server(tmp_path_factory):
 def database_name(server: Server):
     """The name of a database that the operator may write and that is empty."""
     return f"{DATABASE}{next(_NUMBERS)}"
-
-
-@pytest.fixture(scope="session")
-def zygote(_cache):
-    running = Zygote([Path(__file__).parent])
-    yield running
-    running.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,7 +22,6 @@ from cluster_trials import (
     submitted,
     wait_until_held,
 )
-from cluster_zygote import Worker, Zygote
 from fireworks.core.firework import FWAction
 from fireworks.core.fworker import FWorker
 from fireworks.utilities import fw_serializers
@@ -36,6 +35,7 @@ from superionic.cluster.spool import Result, Spool, SpoolError, SpoolingJobStore
 from superionic.cluster.worker import HANDED_BACK
 from superionic.store.database.server import local_server, server_status, start_server, stop_server
 from superionic.store.database.stores import spec_from_uri
+from zygote import Forked, Zygote
 
 pytestmark = pytest.mark.process
 
@@ -210,9 +210,9 @@ class LocalSite(Site):
         self.data = folder / "data"
         folder.mkdir()
 
-    def start(self, *arguments: str) -> Worker:
+    def start(self, *arguments: str) -> Forked:
         environment = {k: v for k, v in self.environment.items() if k != "JOBFLOW_CONFIG_FILE"}
-        return self.zygote.worker(list(arguments), environment, self.folder, self.log)
+        return self.zygote.start(list(arguments), environment, self.folder, self.log)
 
     def database(self):
         return MongoClient(server_status(self.data).server.uri)["superionic"]

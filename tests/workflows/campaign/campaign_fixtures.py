@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from superionic.store.database.stores import Database, resolve_database
 from superionic.workflows.campaign.definition import campaign_of
 from superionic.workflows.campaign.local import CampaignResult, run_campaign
 from superionic.workflows.campaign.outcome import Reporter
+from zygote import Zygote
 
 HERE = Path(__file__).parent
 PROGRAM = str(Path(sys.executable).parent / "superionic")
@@ -73,24 +73,21 @@ def run_here(
 class Command:
     """A ``superionic`` command in a process group of its own, as a shell starts it."""
 
-    def __init__(self, *arguments: str | Path) -> None:
-        self.process = subprocess.Popen(
-            [PROGRAM, *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
+    def __init__(self, zygote: Zygote, folder: Path, *arguments: str | Path) -> None:
+        self._out, self._err = folder / "out", folder / "err"
+        self._out.touch()
+        self._err.touch()
+        self.process = zygote.start(
+            [*map(str, arguments)], {**os.environ}, Path.cwd(), self._out, self._err
         )
-        self.out, self.err = "", ""
-        self._seen: set[psutil.Process] = set()
-        self._readers = [threading.Thread(target=self._read, args=(n,)) for n in ("out", "err")]
-        for reader in self._readers:
-            reader.start()
 
-    def _read(self, name: str) -> None:
-        for line in getattr(self.process, f"std{name}"):
-            setattr(self, name, getattr(self, name) + line)
+    @property
+    def out(self) -> str:
+        return self._out.read_text()
+
+    @property
+    def err(self) -> str:
+        return self._err.read_text()
 
     def wait_for(self, text: str) -> None:
         """Wait until the command says something on standard error."""
@@ -98,18 +95,13 @@ class Command:
         assert text in self.err, self.err
 
     def wait(self, timeout_s: float = 200) -> int:
-        code = self.process.wait(timeout_s)
-        for reader in self._readers:
-            reader.join(timeout_s)
-        return code
+        return self.process.wait(timeout_s)
 
     def workers(self) -> list[psutil.Process]:
         """Return the worker processes that run now."""
-        return [
-            child
-            for child in psutil.Process(self.process.pid).children()
-            if any("spawn_main" in word for word in child.cmdline())
-        ]
+        ours = psutil.Process(self.process.pid)
+        living = [c for c in ours.children() if c.status() != psutil.STATUS_ZOMBIE]
+        return [child for child in living if child.cmdline() == ours.cmdline()]
 
     def interrupt(self) -> None:
         """Press Ctrl-C: the signal reaches the whole process group."""
@@ -146,12 +138,14 @@ def data_dir(surroundings: Path) -> Path:
 
 
 @pytest.fixture
-def start(surroundings: Path) -> Iterator[Callable[..., Command]]:
+def start(
+    surroundings: Path, zygote: Zygote, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Command]]:
     """Start commands; what still runs at the end of the test is killed."""
     commands: list[Command] = []
 
     def start_command(*arguments: str | Path) -> Command:
-        commands.append(Command(*arguments))
+        commands.append(Command(zygote, tmp_path_factory.mktemp("command"), *arguments))
         return commands[-1]
 
     yield start_command

@@ -1,14 +1,17 @@
-"""Workers in no time: real processes, forked from one that has imported everything already.
+"""Commands in no time: real processes, forked from one that has imported everything already.
 
-Starting a worker costs seconds of imports, and a trial with kills starts many. What is forked here
-runs the command ``superionic worker`` as it is, in a session of its own, with processes of its own.
+Starting a command costs a second of imports, each of its workers two, and tests start hundreds.
+What is forked here runs the command as it is, in a session of its own, with processes of its own.
+That commands and their workers start without this is shown by tests of each command.
 
 Two variables of the environment name surroundings: ``CLUSTER_TEST_CONTAINER=NAME`` PID and mount
 namespaces of its own, ``CLUSTER_TEST_CLOCK_S=-3600`` a clock that is an hour behind.
 """
 
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -19,8 +22,8 @@ from pathlib import Path
 CLONE_NEWNS, CLONE_NEWPID = 0x00020000, 0x20000000
 
 
-class Worker:
-    """A worker that was forked, with the methods of ``subprocess.Popen`` that tests use."""
+class Forked:
+    """A command that was forked, with the methods of ``subprocess.Popen`` that tests use."""
 
     def __init__(self, zygote: "Zygote", pid: int) -> None:
         self.zygote = zygote
@@ -36,7 +39,7 @@ class Worker:
         deadline = None if timeout is None else time.monotonic() + timeout
         while self.poll() is None:
             if deadline is not None and time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired("worker", timeout)
+                raise subprocess.TimeoutExpired("superionic", timeout)
             time.sleep(0.02)
         return self.returncode
 
@@ -49,13 +52,16 @@ class Worker:
 
 
 class Zygote:
-    """The process that the workers are forked from."""
+    """The process that commands are forked from."""
 
-    def __init__(self, path: list[Path]) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join(
-            [*map(str, path), os.environ.get("PYTHONPATH", "")]
-        )
+    def __init__(self) -> None:
+        path = [str(Path(__file__).parent / "cluster"), os.environ.get("PYTHONPATH", "")]
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join(path),
+            "SUPERIONIC_CALCULATORS": "cluster_toy",
+        }
         self.process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
@@ -69,9 +75,17 @@ class Zygote:
         self.process.stdin.write(json.dumps(question) + "\n")
         return json.loads(self.process.stdout.readline())
 
-    def worker(self, arguments: list[str], env: dict[str, str], cwd: Path, log: Path) -> Worker:
-        start = {"arguments": arguments, "env": env, "cwd": str(cwd), "log": str(log)}
-        return Worker(self, self.ask(start))
+    def start(
+        self,
+        arguments: list[str],
+        env: dict[str, str],
+        cwd: Path,
+        log: Path,
+        errors: Path | None = None,
+    ) -> Forked:
+        """Start a command whose output goes to a file, what it says of errors to another."""
+        start = {"arguments": arguments, "env": env, "cwd": str(cwd)}
+        return Forked(self, self.ask({**start, "out": str(log), "err": str(errors or log)}))
 
     def close(self) -> None:
         self.process.stdin.close()
@@ -85,8 +99,8 @@ class Forking:
         self._context = context
         self._ours = []
 
-    def Pipe(self, duplex):
-        ours, theirs = self._context.Pipe(duplex=duplex)
+    def Pipe(self):
+        ours, theirs = self._context.Pipe()
         self._ours.append(ours)
         return ours, theirs
 
@@ -146,7 +160,7 @@ def _set_clock(offset_s: float) -> None:
             module.datetime = Shifted
 
 
-def _become_worker(start: dict) -> None:
+def _become_command(start: dict) -> None:
     import multiprocessing
 
     os.setsid()
@@ -154,21 +168,23 @@ def _become_worker(start: dict) -> None:
         _enter_container()
     if offset_s := start["env"].get("CLUSTER_TEST_CLOCK_S"):
         _set_clock(float(offset_s))
-    log = os.open(start["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    append = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    out, err = (os.open(start[name], append) for name in ("out", "err"))
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for descriptor, target in ((nothing, 0), (log, 1), (log, 2)):
+    for descriptor, target in ((nothing, 0), (out, 1), (err, 2)):
         os.dup2(descriptor, target)
     os.environ.clear()
     os.environ.update(start["env"])
     os.chdir(start["cwd"])
     sys.path[:0] = start["env"].get("PYTHONPATH", "").split(os.pathsep)
-    forking = Forking(multiprocessing.get_context("fork"))
-    multiprocessing.get_context = lambda method=None: forking
     from superionic.cli import main
+    from superionic.processes import Children
     from superionic.settings import get_settings
 
+    Children._context = Forking(multiprocessing.get_context("fork"))
     get_settings.cache_clear()  # they depend on the environment
-    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(i, mode) for i, mode in enumerate("rww"))
+    sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w")
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace")
     sys.argv = ["superionic", *start["arguments"]]
     try:
         main()
@@ -186,15 +202,18 @@ def _become_worker(start: dict) -> None:
 
 
 def _warm_up() -> None:
-    """Import and compile what a job needs: compute one crystal, with a store in memory."""
+    """Import and compile what commands and jobs need: compute a crystal, with a store in memory."""
     from jobflow import JobStore, run_locally
     from maggma.stores import MemoryStore
     from pymatgen.core import Lattice, Structure
 
     warnings.filterwarnings("ignore")
-    import superionic.cli.worker
-    import superionic.cluster.worker
-    import superionic.workflows.makers.label  # noqa: F401
+    import superionic
+
+    for name in ("cli", "cluster", "dynamics", "landscape", "report.tables", "store", "workflows"):
+        path = Path(superionic.__file__).parent.joinpath(*name.split("."))
+        for module in pkgutil.walk_packages([str(path)], f"superionic.{name}."):
+            importlib.import_module(module.name)
     from superionic.landscape.settings import LandscapeSettings
     from superionic.structures.candidate import Candidate
     from superionic.workflows.jobs.landscape import LandscapeMaker
@@ -225,7 +244,7 @@ def _serve() -> None:
         else:
             answer = os.fork()
             if not answer:
-                _become_worker(question)
+                _become_command(question)
         print(json.dumps(answer), flush=True)
 
 
