@@ -25,7 +25,7 @@ screen: $(VENV)/.screen
 	$(BIN)/superionic screen $(CRYSTALS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 soak: $(VENV)/.test
 	$(BIN)/python -m pytest tests/cluster/soak_cluster.py $(PYTEST_ARGS)

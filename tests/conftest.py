@@ -32,6 +32,12 @@ settings.register_profile("superionic", deadline=None)
 settings.load_profile("superionic")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files that start processes first: they take longest, and short ones fill the end."""
+    long = {item.path for item in items if item.get_closest_marker("process")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def session_cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Keep the cache of whoever runs the tests out of them; self-checks run once a session."""
