@@ -135,6 +135,10 @@ def write_ions(paths, rows, options):
         methods = {NAMES.get(name, name): methods.get(name, {}) for name in wanted}
         seconds = {name: row[cost] for name, row in rows.items() if cost in row}
         text.append(ion_table(paths, methods, seconds))
+    text.append("MACE, as the collection has it, on all its paths but broken ones:\n")
+    whole = methods_of(paths, {path.path_id: {} for path in paths if not is_broken(path)})
+    others = {NAMES[name]: whole[name] for name in NAMES if name in whole}
+    text.append(ion_table(paths, others, {}))
     own = {path.path_id: path for path in paths}
     for kind in sorted({path.ion == "Li" for path in paths}, reverse=True):
         having = [path for path in paths if path.path_id in rows and (path.ion == "Li") == kind]
@@ -197,6 +201,7 @@ def write_ions(paths, rows, options):
 
 def write_table(paths, rows, options):
     tables = []
+    rows = {path.path_id: rows[path.path_id] for path in paths if path.path_id in rows}
     systems = {path.path_id: path.structure.chemical_system for path in paths}
     compared = 0
     for names in ([*METHODS], ["frozen_eV", "band_eV"], ["frozen_eV"]):
