@@ -201,7 +201,8 @@ def write_ions(paths, rows, options):
 
 def write_table(paths, rows, options):
     tables = []
-    rows = {path.path_id: rows[path.path_id] for path in paths if path.path_id in rows}
+    own = {path.path_id for path in paths}
+    rows = {name: row for name, row in rows.items() if name in own}
     systems = {path.path_id: path.structure.chemical_system for path in paths}
     compared = 0
     for names in ([*METHODS], ["frozen_eV", "band_eV"], ["frozen_eV"]):
