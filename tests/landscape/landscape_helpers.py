@@ -94,7 +94,9 @@ def direct_map(
     others = np.delete(structure.frac_coords, site, axis=0)
     free = np.ones(len(f), dtype=bool)
     if len(others):
-        free = structure.lattice.get_all_distances(f, others).min(axis=1) >= exclusion_radius_A
+        free = (
+            structure.lattice.get_all_distances(f, others).min(axis=1) >= exclusion_radius_A - 1e-10
+        )
     atoms = AseAtomsAdaptor.get_atoms(structure)
     values = potential.frozen_framework(atoms, site).energies(f[free] @ structure.lattice.matrix)
     energies = np.full(len(f), values.max() - values.min())

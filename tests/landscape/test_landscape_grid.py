@@ -36,14 +36,33 @@ CRYSTALS = {
 }  # fmt: skip
 
 
+def sites_of(structure):
+    """Lithium, then the other elements."""
+    kinds = sorted(structure.composition.elements, key=lambda one: (one.symbol != "Li", one.Z))
+    return [
+        np.array([site.frac_coords for site in structure if site.specie == one]) for one in kinds
+    ]
+
+
 def with_grid(structure, grid_step_A=0.5, max_growth=2.0):
     group = space_group(structure, 1e-3)
     lattice = np.array(structure.lattice.matrix)
     grid, kept = symmetric_grid(
-        lattice, group.operations, group.origins, grid_step_A, tolerance_A=1e-3,
-        max_growth=max_growth,
+        lattice, group.operations, group.origin, sites_of(structure), grid_step_A,
+        tolerance_A=1e-3, max_growth=max_growth,
     )  # fmt: skip
     return group, grid, kept
+
+
+def distances_to_grid(structure, grid):
+    """Distances in A of all atoms to the grid points about them, in order."""
+    corners = np.array(list(product(range(-2, 4), repeat=3)))
+    found = []
+    for site in structure:
+        place = (site.frac_coords - grid.origin) * grid.shape
+        apart = (corners - (place - np.floor(place))) / grid.shape @ grid.lattice
+        found.append(np.sort(np.linalg.norm(apart, axis=1))[:8])
+    return np.sort(np.concatenate(found))
 
 
 def cubic_rotations():
@@ -157,13 +176,32 @@ class TestSymmetricGrid:
         for operation in kept:
             assert carries(operation, grid.lattice, grid.shape, grid.origin, 2e-3)
 
+    @pytest.mark.parametrize("name", CRYSTALS)
+    @given(shift=st.tuples(*[st.floats(0, 1)] * 3), order=st.permutations(range(3)))
+    @settings(max_examples=15, deadline=None)
+    def test_goes_with_the_crystal_and_not_with_its_origin(self, name, shift, order):
+        """Sites have the same places in the grid, up to whole steps."""
+        structure = CRYSTALS[name]
+        _, here, kept = with_grid(structure, 0.31)
+        other = Structure(
+            structure.lattice.matrix[list(order)],
+            structure.species,
+            (structure.frac_coords + shift)[:, list(order)],
+        )
+        _, there, kept_there = with_grid(other, 0.31)
+        assert len(kept) == len(kept_there)
+        assert there.shape == tuple(here.shape[k] for k in order)
+        assert distances_to_grid(structure, here) == pytest.approx(
+            distances_to_grid(other, there), abs=5e-3
+        )
+
     @pytest.mark.parametrize("name", ["wurtzite", "anatase", "pyrite"])
     def test_no_smaller_grid_carries_the_group(self, name):
         group, grid, _ = with_grid(CRYSTALS[name])
         least = plain_shape(grid.lattice, 0.5)
         for shape in product(*(range(n, 2 * n) for n in least)):
             if np.prod(shape) < grid.n_points:
-                for origin in group.origins:
+                for origin in ((0.0, 0.0, 0.0), group.origin):
                     assert not all(
                         carries(op, grid.lattice, shape, origin, 1e-3) for op in group.operations
                     )
@@ -181,14 +219,14 @@ class TestSymmetricGrid:
             )
         ]
         grid, kept = symmetric_grid(
-            lattice, fourfold, [ORIGIN], 0.5, tolerance_A=1e-3, max_growth=1.9
+            lattice, fourfold, ORIGIN, [np.zeros((1, 3))], 0.5, tolerance_A=1e-3, max_growth=1.9
         )
         assert grid.shape == (10, 20, 10)
         assert [op.rotation.tolist() for op in kept] == [
             op.rotation.tolist() for op in fourfold[:2]
         ]
         grid, kept = symmetric_grid(
-            lattice, fourfold, [ORIGIN], 0.5, tolerance_A=1e-3, max_growth=2.0
+            lattice, fourfold, ORIGIN, [np.zeros((1, 3))], 0.5, tolerance_A=1e-3, max_growth=2.0
         )
         assert grid.shape == (20, 20, 10)
         assert len(kept) == 4

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from test_landscape_stencils import unimodular
 
+from superionic.landscape.descriptors import compute_descriptors
 from superionic.landscape.landscape import compute_landscape
 from superionic.landscape.percolation import shared_barriers
 from superionic.landscape.settings import LandscapeSettings
@@ -34,17 +35,22 @@ CRYSTALS = {
         "P6/mmm", Lattice.hexagonal(3.64, 3.87), ["Li", "Li", "N"],
         [[0, 0, 0.5], [1 / 3, 2 / 3, 0], [0, 0, 0]],
     ),
+    "LiBeAs": (
+        "P4/nmm", Lattice.tetragonal(3.72, 6.13), ["Li", "Be", "As"],
+        [[0, 0.5, 0.654], [0, 0, 0], [0, 0.5, 0.225]],
+    ),
 }  # fmt: skip
 CUBIC = ("LiI", "Li3Bi", "LiAg")
 
 
 @cache
-def landscape(name, grid_step_A=0.4):
+def landscape(name, grid_step_A=0.4, shift=(0.0, 0.0, 0.0)):
     structure = Structure.from_spacegroup(*CRYSTALS[name])
     structure = prepare(Candidate(name, structure), "Li").structure
+    structure.translate_sites(range(len(structure)), shift)
     chosen = LandscapeSettings(grid_step_A=grid_step_A)
     found = compute_landscape(structure, "Li", load_potential("chgnet", check=False), chosen)
-    assert found.n_operations > 20
+    assert found.n_operations > 15
     return found
 
 
@@ -132,3 +138,21 @@ class TestBarriersOfTheSharedMap:
         longest = np.linalg.norm(of_other / np.array(other.shape[1:])[:, None], axis=1).max()
         step_A = np.inf if step_A == np.inf else 0.9 * longest
         assert shared_barriers(other, of_other, step_A=step_A) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["LiBeAs", "Li3N"])
+@pytest.mark.parametrize("shift", [(0.013, 0.37, 0.22), (0.5, 0.5, 0.1)])
+def test_the_origin_of_a_crystal_changes_nothing(name, shift):
+    here, there = landscape(name), landscape(name, shift=shift)
+    assert here.grid.shape == there.grid.shape
+    assert here.n_evaluations == there.n_evaluations
+    one, other = (
+        compute_descriptors([m for _, m in each.maps()], each.grid.lattice)
+        for each in (here, there)
+    )
+    for number in ("mpe_eV", "barrier_1d_eV", "barrier_3d_eV", "fv_disconnected"):
+        assert getattr(other, number) == pytest.approx(getattr(one, number), abs=1e-3)
+    # Further up the window's place decides, which is that of the first of equal minima.
+    first, second = (each.at(0.5)["fv_connected_sum"] for each in (one, other))
+    assert second == pytest.approx(first, abs=1e-3)
+    assert other.xi == pytest.approx(one.xi, abs=2e-3)

@@ -96,7 +96,7 @@ class TestSpaceGroup:
     @pytest.mark.parametrize("symbol", MADE)
     def test_one_origin_has_translations_that_are_simple_fractions(self, symbol):
         group = space_group(shifted(MADE[symbol]), 1e-3)
-        origin = np.array(group.origins[-1])
+        origin = np.array(group.origin)
         assert np.all(origin > -1e-6)
         assert np.all(origin < 1)
         for op in group.operations:

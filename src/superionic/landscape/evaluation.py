@@ -9,7 +9,7 @@ from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic.errors import DisorderError, LandscapeError, PotentialError, Remark, SettingsError
-from superionic.landscape.grid import Grid, plain_shape, symmetric_grid
+from superionic.landscape.grid import Grid, carries, plain_shape, symmetric_grid
 from superionic.landscape.learned import LandscapeSampler, LearnedMaps, learn_maps
 from superionic.landscape.points import IrreduciblePoints, OrbitPlan, irreducible_points
 from superionic.landscape.results import Landscape, OrbitLandscape
@@ -136,17 +136,26 @@ class Evaluation:
         if self.prior is not None:  # without symmetry, any grid will do: that of the prior
             plain = self.prior.grid
         if not self.settings.symmetry:
-            group = SpaceGroup(1, "P1", [IDENTITY], [(0.0, 0.0, 0.0)])
+            group = SpaceGroup(1, "P1", [IDENTITY])
             return Sampling(plain, self.orbits(plain, [IDENTITY]), group, 1)
         group = space_group(self.structure, self.settings.symprec_A)
-        grid, operations = symmetric_grid(
-            lattice,
-            group.operations,
-            group.origins,
-            self.settings.grid_step_A,
-            tolerance_A=self.settings.symprec_A,
-            max_growth=self.settings.max_grid_growth,
-        )
+        if self.prior is None:
+            grid, operations = symmetric_grid(
+                lattice,
+                group.operations,
+                group.origin,
+                self._kinds_of_sites(),
+                self.settings.grid_step_A,
+                tolerance_A=self.settings.symprec_A,
+                max_growth=self.settings.max_grid_growth,
+            )
+        else:  # of whatever version it is
+            grid, tolerance_A = plain, self.settings.symprec_A
+            operations = [
+                one
+                for one in group.operations
+                if carries(one, lattice, grid.shape, grid.origin, tolerance_A)
+            ]
         orbits = self.orbits(grid, operations)
         difference_eV = self.symmetry_violation(grid, orbits)
         tolerance_eV = self.settings.symmetry_tolerance_eV
@@ -160,6 +169,12 @@ class Evaluation:
             "all ions and points were evaluated without symmetry.",
         )
         return Sampling(plain, self.orbits(plain, [IDENTITY]), group, 1, [remark])
+
+    def _kinds_of_sites(self) -> list[NDArray[np.float64]]:
+        """Return the fractional coordinates of the mobile ions, then of each other element."""
+        numbers = np.array(self.structure.atomic_numbers)
+        numbers[self.sites] = 0
+        return [self.fractional[numbers == kind] for kind in np.unique(numbers)]
 
     def orbits(self, grid: Grid, operations: list[Operation]) -> list[SiteOrbit]:
         """Return the mobile ions by symmetry."""

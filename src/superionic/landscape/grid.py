@@ -7,9 +7,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from superionic.landscape.stencils import obtuse_superbase, step_vectors
 from superionic.landscape.symmetry import Operation
 
 Shape = tuple[int, int, int]
+Origin = tuple[float, float, float]
+
+_SAME_A2 = 1e-3
+"""Sums of squared distances that differ by less are the same: positions are known to 1e-3 A."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,8 @@ class Grid:
             centre = (position - self.origin) * shape
             points = np.floor(centre).astype(int) + box
             distance = np.linalg.norm(((points - centre) / shape) @ self.lattice, axis=1)
-            close = np.mod(points[distance < radius_A], shape)
+            # A grid through the sites has points at round distances: rounding must not decide.
+            close = np.mod(points[distance < radius_A - 1e-10], shape)
             count[np.unique(np.ravel_multi_index(tuple(close.T), self.shape))] += 1
         return count.reshape(self.shape)
 
@@ -159,7 +165,8 @@ def carries(
 def symmetric_grid(
     lattice: NDArray[np.float64],
     operations: Sequence[Operation],
-    origins: Sequence[tuple[float, float, float]],
+    standard: tuple[float, float, float],
+    sites: Sequence[NDArray[np.float64]],
     grid_step_A: float,
     *,
     tolerance_A: float,
@@ -167,9 +174,12 @@ def symmetric_grid(
 ) -> tuple[Grid, list[Operation]]:
     """Return the smallest grid that carries a crystal's symmetry, and the operations it carries.
 
-    Grids no coarser than the published one are tried in the order of their number of points. When
-    none within ``max_growth`` carries all operations, the one with the fewest points per operation
-    is taken with the subgroup that it carries.
+    Grids no coarser than the published one are tried in the order of their number of points. Where
+    a grid carries the operations with several origins, half a step apart or anywhere along a polar
+    axis, that one is taken whose points come closest to the sites, so that the grid goes with the
+    crystal and not with the origin that it was given by. When none within ``max_growth`` carries
+    all operations, the one with the fewest points per operation is taken with the subgroup that it
+    carries.
 
     Parameters
     ----------
@@ -177,8 +187,11 @@ def symmetric_grid(
         Lattice vectors as rows, in A.
     operations : sequence of Operation
         The space group, in fractional coordinates of this cell.
-    origins : sequence of tuple of float
-        Grid origins to be tried, the preferred one first.
+    standard : tuple of float
+        An origin with respect to which translations are simple fractions.
+    sites : sequence of ndarray, each of shape (n, 3)
+        Fractional coordinates of the mobile ions, then of the atoms of other kinds; the first that
+        tell origins apart decide.
     grid_step_A : float
         Largest step in A.
     tolerance_A : float
@@ -196,19 +209,105 @@ def symmetric_grid(
     for i, j in np.argwhere(~np.eye(3, dtype=bool)):
         for element in {abs(int(op.rotation[i, j])) for op in operations} - {0}:
             coupled &= shapes[:, i] * element % shapes[:, j] == 0
-    full = shapes[coupled]
-    for shape in _smallest_first(full):
-        for origin in origins:
-            if all(carries(op, lattice, shape, origin, tolerance_A) for op in operations):
-                return Grid(lattice, shape, origin), list(operations)
 
-    def subgroup(shape: Shape, origin: tuple[float, float, float]) -> list[Operation]:
-        return [op for op in operations if carries(op, lattice, shape, origin, tolerance_A)]
+    def all_carry(shape: Shape, origin: Origin, some: Sequence[Operation]) -> bool:
+        return all(carries(op, lattice, shape, origin, tolerance_A) for op in some)
 
-    nearest = _smallest_first(shapes)[:200]
-    trials = [(shape, origin, subgroup(shape, origin)) for shape in nearest for origin in origins]
-    shape, origin, kept = min(trials, key=lambda trial: np.prod(trial[0]) / len(trial[2]))
-    return Grid(lattice, shape, origin), kept
+    def closest(shape: Shape, some: Sequence[Operation]) -> Origin | None:
+        found = carrying_origins(shape, some, sites[0])
+        return _closest(
+            [one for one in found if all_carry(shape, one, some)], lattice, shape, sites
+        )
+
+    for shape in _smallest_first(shapes[coupled]):
+        if (origin := closest(shape, operations)) is not None:
+            return Grid(lattice, shape, origin), list(operations)
+
+    def subgroup(shape: Shape) -> list[Operation]:
+        return [op for op in operations if carries(op, lattice, shape, standard, tolerance_A)]
+
+    trials = [(shape, subgroup(shape)) for shape in _smallest_first(shapes)[:200]]
+    shape, kept = min(trials, key=lambda trial: np.prod(trial[0]) / len(trial[1]))
+    return Grid(lattice, shape, closest(shape, kept) or standard), kept
+
+
+def carrying_origins(
+    shape: Shape, operations: Sequence[Operation], sites: NDArray[np.float64]
+) -> list[Origin]:
+    """Return all origins, up to whole steps, with which a grid may carry operations.
+
+    With x the origin in steps, k -> M k + tau maps points onto points where (M - 1) x + n t is
+    integer: rows of a matrix of integers, brought to echelon form, of which each pivot d allows d
+    values. A coordinate without a pivot is free, and takes those of the sites.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Grid points along each axis.
+    operations : sequence of Operation
+        Operations whose rotations map whole steps onto whole steps.
+    sites : ndarray, shape (n, 3)
+        Fractional coordinates of places that the grid may be put through.
+    """
+    n = np.array(shape, dtype=float)
+    rows = []
+    for operation in operations:
+        matrix, shift = _integer_form(operation, shape, (0.0, 0.0, 0.0))
+        rows += [(*row, -b) for row, b in zip(matrix - np.eye(3), shift, strict=True)]
+    left = np.unique(np.round(rows, 6), axis=0)
+    pivots: dict[int, NDArray[np.float64]] = {}
+    for column in range(3):
+        while np.count_nonzero(np.rint(left[:, column])) > 1:
+            sizes = np.where(np.rint(left[:, column]) != 0, np.abs(left[:, column]), np.inf)
+            smallest = int(np.argmin(sizes))
+            times = np.rint(left[:, column] / left[smallest, column] - 1e-9)
+            times[smallest] = 0
+            left = left - times[:, None] * left[smallest]
+            left[:, 3] -= np.rint(left[:, 3])
+            left = np.unique(np.round(left, 6), axis=0)
+        for last in np.flatnonzero(np.rint(left[:, column])).tolist():
+            pivots[column] = left[last]
+            left = np.delete(left, last, axis=0)
+    found: list[Origin] = []
+    free = [column for column in range(3) if column not in pivots]
+    for site in sites if free else sites[:1]:
+        some = [np.where(np.isin(np.arange(3), free), np.mod(site, 1.0) * n, 0.0)]
+        for column in sorted(pivots, reverse=True):
+            row = pivots[column]
+            divisor = abs(int(np.rint(row[column])))
+            some = [
+                np.where(
+                    np.arange(3) == column,
+                    np.mod((row[3] + k - row[:3] @ x + row[column] * x[column]) / row[column], 1.0),
+                    x,
+                )
+                for x in some
+                for k in range(divisor)
+            ]
+        found += [tuple((x / n).tolist()) for x in some]
+    return found
+
+
+def _closest(
+    origins: Sequence[Origin],
+    lattice: NDArray[np.float64],
+    shape: Shape,
+    sites: Sequence[NDArray[np.float64]],
+) -> Origin | None:
+    """Return the origin of the grid whose points come closest to sites."""
+    vectors = step_vectors(lattice, shape)
+    base = obtuse_superbase(vectors @ vectors.T)[:3]
+    around = np.stack(np.meshgrid(*[np.arange(-1, 2)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    reduced, cells = base @ vectors, around @ (base @ vectors)
+    left = np.array(origins)
+    for some in sites:
+        if len(left) < 2:
+            break
+        apart = (some[None] - left[:, None]) * np.array(shape) @ np.linalg.inv(base)
+        apart = (apart - np.rint(apart)) @ reduced
+        squares = np.min(np.sum((apart[:, :, None] + cells) ** 2, axis=-1), axis=-1).sum(axis=1)
+        left = left[squares <= squares.min() + _SAME_A2]
+    return tuple(left[0].tolist()) if len(left) else None
 
 
 def _smallest_first(shapes: NDArray[np.int64]) -> list[Shape]:

@@ -14,14 +14,15 @@ QUANTILES = (0.025, 0.975)
 N_DRAWS = 40
 """Maps that are looked at: the smallest and the largest of 40 values enclose 95 %."""
 
-N_TRANSPORT_DRAWS = 16
-"""Maps of which the effective diffusivity is computed, the costliest of the descriptors."""
+N_COSTLY_DRAWS = 16
+"""Maps of which the effective diffusivity is computed and barriers are read between points, the
+costliest of the descriptors."""
 
 FIXED = ("n_mobile", "cell_volume_A3", "xi_threshold_eV", "thresholds_eV")
 """Fields that do not depend on energies."""
 
 OF_SHARED_MAP = ("barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV")
-"""Fields that are read between grid points; in draws, for their number, on them."""
+"""Fields that are read between grid points."""
 
 UNKNOWN_ABOVE_eV = 0.9 * CEILING_eV
 """Learned energies end at the ceiling: a barrier near it may be any number of times as high."""
@@ -58,8 +59,8 @@ def descriptor_intervals(
             landscape.drawn_maps(number),
             landscape.grid.lattice,
             settings,
-            with_diffusivity=number < N_TRANSPORT_DRAWS,
-            between_points=False,
+            with_diffusivity=number < N_COSTLY_DRAWS,
+            between_points=number < N_COSTLY_DRAWS,
         )
         for number in range(min(N_DRAWS, landscape.n_draws))
     ]
@@ -78,11 +79,11 @@ def descriptor_intervals(
             continue
         own = np.array(getattr(found, field.name), dtype=float)
         values = np.array([getattr(one, field.name) for one in drawn], dtype=float)
-        values = values[: N_TRANSPORT_DRAWS if field.name.startswith("diffusivity") else None]
-        # What the grid does to a barrier is taken to be the same in all draws.
+        values = values[: N_COSTLY_DRAWS if field.name.startswith("diffusivity") else None]
+        # In the other draws what reading between points does to a barrier is taken to be the same.
         moved = own - np.array(getattr(on_grid, field.name), dtype=float)
         if field.name in OF_SHARED_MAP and np.isfinite(moved):
-            values = values + moved
+            values[N_COSTLY_DRAWS:] += moved
         low = np.minimum(np.quantile(values, QUANTILES[0], axis=0, method="lower"), own)
         high = np.maximum(np.quantile(values, QUANTILES[1], axis=0, method="higher"), own)
         if "barrier" in field.name or "mpe" in field.name:

@@ -44,15 +44,14 @@ class SpaceGroup:
         International short symbol.
     operations : list of Operation
         All operations of the cell as it is given, pure translations of a centred cell included.
-    origins : list of tuple of float
-        Candidates for a grid origin: that of the cell, and that of the standard setting, where
-        translations are simple fractions.
+    origin : tuple of float
+        That of the standard setting, where translations are simple fractions.
     """
 
     number: int
     symbol: str
     operations: list[Operation]
-    origins: list[tuple[float, float, float]]
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 def space_group(structure: Structure, symprec_A: float) -> SpaceGroup:
@@ -63,7 +62,7 @@ def space_group(structure: Structure, symprec_A: float) -> SpaceGroup:
     cell = (structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers)
     dataset = spglib.get_symmetry_dataset(cell, symprec=symprec_A)
     if dataset is None:
-        return SpaceGroup(1, "P1", [IDENTITY], [(0.0, 0.0, 0.0)])
+        return SpaceGroup(1, "P1", [IDENTITY])
     operations = [
         Operation(np.array(rotation, dtype=np.int64), np.array(translation))
         for rotation, translation in zip(dataset.rotations, dataset.translations, strict=True)
@@ -71,10 +70,7 @@ def space_group(structure: Structure, symprec_A: float) -> SpaceGroup:
     standard = np.linalg.solve(dataset.transformation_matrix, -np.array(dataset.origin_shift))
     standard -= np.floor(standard + 1e-9)
     origin = (float(standard[0]), float(standard[1]), float(standard[2]))
-    origins = [(0.0, 0.0, 0.0)]
-    if np.abs(standard).max() > 1e-9:
-        origins.append(origin)
-    return SpaceGroup(dataset.number, dataset.international, operations, origins)
+    return SpaceGroup(dataset.number, dataset.international, operations, origin)
 
 
 @dataclass(frozen=True)

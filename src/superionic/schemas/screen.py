@@ -124,6 +124,9 @@ class LandscapePartDocument(MaterialDocument):
     potential: PotentialDocument = Field(description="Potential that gave the energies.")
     part: int = Field(description="Which part, from 0.")
     n_parts: int = Field(description="Number of parts.")
+    grid_origin: list[float] | None = Field(
+        None, description="Fractional coordinates of the grid's first point; None in older parts."
+    )
     arrays: list[PackedArray] = Field(
         description="For each orbit total energies in eV of this part's points, in the additional "
         "store `data`."
@@ -264,7 +267,7 @@ class LandscapeDocument(MaterialDocument):
             mobile_species=self.mobile_species,
             grid=Grid(np.array(self.structure.lattice.matrix), shape, origin),
             orbits=orbits,
-            space_group=SpaceGroup(self.spacegroup_number, self.spacegroup_symbol, [], []),
+            space_group=SpaceGroup(self.spacegroup_number, self.spacegroup_symbol, []),
             n_operations=self.n_operations,
             n_evaluations=self.n_evaluations,
             wall_time_s=self.wall_time_s,

@@ -66,7 +66,7 @@ def landscape_document(orbits, structure, grid, **fields) -> LandscapeDocument:
             OrbitLandscape(SiteOrbit(i, [], [i], [IDENTITY]), e - e.min(), e < e.max(), -1.0)
             for i, e in enumerate(orbits)
         ],
-        space_group=SpaceGroup(1, "P1", [], []),
+        space_group=SpaceGroup(1, "P1", []),
         n_operations=1,
         n_evaluations=1,
         wall_time_s=1.0,

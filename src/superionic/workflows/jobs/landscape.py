@@ -6,10 +6,12 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from jobflow import Flow, Response, job
 from pymatgen.core import Structure
 
 from superionic import __version__
+from superionic.errors import LandscapeError
 from superionic.files import cache_file
 from superionic.landscape.settings import LandscapeSettings
 from superionic.potentials.base import PotentialInfo
@@ -166,10 +168,13 @@ class LandscapePartMaker(SettingsMaker):
         part : int
             Which part, from 0.
         """
+        from superionic.landscape.evaluation import Evaluation
         from superionic.landscape.shards import evaluate_part
 
         start = time.perf_counter()
         loaded = load_potential(potential)
+        evaluation = Evaluation(crystal.structure, crystal.mobile_species, loaded, self.settings)
+        origin = evaluation.sampling().grid.origin
         energies = evaluate_part(
             crystal.structure,
             crystal.mobile_species,
@@ -187,6 +192,7 @@ class LandscapePartMaker(SettingsMaker):
             potential=PotentialDocument.from_info(loaded.info),
             part=part,
             n_parts=self.n_parts,
+            grid_origin=list(origin),
             arrays=[PackedArray.pack(share) for share in energies],
         )
 
@@ -243,6 +249,13 @@ class AssembleLandscapeMaker(SettingsMaker):
         landscape = assemble(
             crystal.structure, crystal.mobile_species, loaded, self.settled, energies
         )
+        origins = [part.grid_origin for part in parts]
+        if any(one is None or not np.allclose(one, landscape.grid.origin) for one in origins):
+            raise LandscapeError(
+                "The parts were computed on a grid with another origin than that of this version.",
+                hint="Submit the crystal again.",
+                material_id=crystal.material_id,
+            )
         document = _document(landscape, crystal, potential, self.settings)
         return document.model_copy(
             update={
