@@ -135,6 +135,11 @@ class Evaluation:
         plain = Grid(lattice, plain_shape(lattice, self.settings.grid_step_A))
         if self.prior is not None:  # without symmetry, any grid will do: that of the prior
             plain = self.prior.grid
+            if not np.allclose(plain.lattice, lattice):
+                raise LandscapeError(
+                    "The other potential's landscape has another grid than this one.",
+                    hint="Compute both of one crystal, in one cell.",
+                )
         if not self.settings.symmetry:
             group = SpaceGroup(1, "P1", [IDENTITY])
             return Sampling(plain, self.orbits(plain, [IDENTITY]), group, 1)
@@ -390,13 +395,6 @@ class Evaluation:
         """Return another potential's energies at all points, in eV on a common zero."""
         if self.prior is None:
             return None
-        grid = self.prior.grid
-        same = grid.shape == points.grid.shape and grid.origin == points.grid.origin
-        if not same or not np.allclose(grid.lattice, points.grid.lattice):
-            raise LandscapeError(
-                "The other potential's landscape has another grid than this one.",
-                hint="Compute both of one crystal, with one step and one symmetry.",
-            )
         minima = {site: one.minimum_eV for one in self.prior.orbits for site in one.orbit.members}
         totals = {site: energies + minima[site] for site, energies in self.prior.maps()}
         return np.concatenate(
