@@ -43,7 +43,7 @@ class Toy(Calculator):
         if "F" in symbols and self.folder:
             os.kill(os.getpid(), signal.SIGKILL)
         if "At" in symbols:
-            self.hoard = np.ones(1_000_000_000 // 8)
+            self.hoard = np.ones(500_000_000 // 8)
             time.sleep(3600)
         if "Se" in symbols and self.folder and not (Path(self.folder) / "failed").exists():
             (Path(self.folder) / "failed").touch()

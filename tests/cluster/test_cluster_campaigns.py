@@ -135,7 +135,7 @@ def test_each_failure_has_its_cause_and_the_rest_goes_on(server, tmp_path, datab
         chosen = {"spec.material_id": material, "name": job}
         assert opened.database().fireworks.update_one(chosen, {"$set": poison}).modified_count
     try:
-        worker = opened.worker(*WORKER, "--memory-limit", "1.0")
+        worker = opened.worker(*WORKER, "--memory-limit", "0.6")
         assert worker.wait(200) == 0, opened.log_text()
         status = opened.status()
         own, other = opened.status("campaign"), opened.status("another")
