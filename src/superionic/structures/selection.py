@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from superionic.errors import InputError
+from superionic.errors import InputError, NoMobileIonError
 from superionic.structures.candidate import Candidate
 from superionic.structures.duplicates import stand_ins
 
@@ -75,7 +75,9 @@ class Selection:
         """Return what happened to the crystals, in words, the last line for those that go on."""
         n_duplicates = len(self.duplicates())
         lines = [f"Passed over: {text}" for text in self.passed_over]
-        lines += [f"{self.n_read:6} crystals read, {len(self.unreadable)} could not be used"]
+        # That none holds the ion is an error of the whole, beside the count of crystals without it.
+        n_broken = sum(not isinstance(error, NoMobileIonError) for error in self.unreadable)
+        lines += [f"{self.n_read:6} crystals read, {n_broken} could not be used"]
         if self.n_without_ion:
             lines.append(f"{-self.n_without_ion:6} without the mobile ion")
         lines += [f"{-count:6} removed by {label}" for label, count in self.removed]

@@ -66,6 +66,8 @@ def test_that_no_crystal_holds_the_ion_is_one_error(folder):
     assert (chosen.candidates, chosen.n_without_ion, chosen.n_read) == ([], 5, 5)
     assert [error.code for error in chosen.unreadable] == ["unreadable_file", "no_mobile_ion"]
     assert "None of the 5 crystals holds Ag" in str(chosen.unreadable[1])
+    assert "5 crystals read, 1 could not be used" in chosen.lines()[-3]
+    assert "-5 without the mobile ion" in chosen.lines()[-2]
     # Of several ions, one may be in none.
     silver, lithium = chosen_of(folder, "Ag,Li")
     assert [error.code for error in silver.unreadable] == ["unreadable_file"]
