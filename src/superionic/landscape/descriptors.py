@@ -27,11 +27,6 @@ from superionic.landscape.settings import DescriptorSettings as DescriptorSettin
 from superionic.landscape.transport import effective_diffusivity
 from superionic.structures.checks import cell_widths
 
-DESCRIPTORS_VERSION = 2
-"""Of the rules by which descriptors are read from maps; it stands in documents and not in keys,
-since maps that are stored can be read again. 1: steps to the neighbours and tetrahedra followed the
-vectors that the cell was given by. The published descriptors are the same by both."""
-
 TRANSPORT_TEMPERATURE_K = 1000.0
 """That of the labels; the names of the numbers say it."""
 

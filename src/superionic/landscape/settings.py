@@ -6,6 +6,11 @@ from math import inf
 from superionic import defaults
 from superionic.errors import SettingsError
 
+DESCRIPTORS_VERSION = 2
+"""Of the rules by which descriptors are read from maps; it stands in documents and not in keys,
+since maps that are stored can be read again. 1: steps to the neighbours and tetrahedra followed the
+vectors that the cell was given by. The published descriptors are the same by both."""
+
 
 @dataclass(frozen=True)
 class AdaptiveSettings:

@@ -14,8 +14,7 @@ from superionic.api.rows import query
 from superionic.cluster.retry import RetryPolicy
 from superionic.cluster.site import launchpad_in
 from superionic.cluster.submit import queued_keys
-from superionic.landscape.descriptors import DESCRIPTORS_VERSION
-from superionic.landscape.settings import LandscapeSettings
+from superionic.landscape.settings import DESCRIPTORS_VERSION, LandscapeSettings
 from superionic.potentials.registry import identify_potential
 from superionic.store.builders.build import build_screening
 from superionic.store.builders.documents import read_document

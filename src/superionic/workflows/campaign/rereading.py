@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from superionic.fields import rebuilt
-from superionic.landscape.settings import DescriptorSettings
+from superionic.landscape.settings import DESCRIPTORS_VERSION, DescriptorSettings
 from superionic.potentials.base import PotentialInfo
 from superionic.schemas.document import utc_now, without_monty
 from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument
@@ -27,8 +27,6 @@ def read_again(database: Database, keys: Iterable[str], info: PotentialInfo) -> 
     info : PotentialInfo
         The potential.
     """
-    from superionic.landscape.descriptors import DESCRIPTORS_VERSION  # compiles kernels
-
     documents = database.job_store.docs_store
     criteria = {
         "output.kind": "descriptors",

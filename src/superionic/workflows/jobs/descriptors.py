@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobflow import job
 
-from superionic.landscape.settings import DescriptorSettings
+from superionic.landscape.settings import DESCRIPTORS_VERSION, DescriptorSettings
 from superionic.progress import report_stage
 from superionic.schemas.common import Warning_
 from superionic.schemas.screen import (
@@ -103,7 +103,7 @@ def read_from(landscape: LandscapeDocument, settings: DescriptorSettings) -> dic
     settings : DescriptorSettings
         Thresholds.
     """
-    from superionic.landscape.descriptors import DESCRIPTORS_VERSION, compute_descriptors
+    from superionic.landscape.descriptors import compute_descriptors
     from superionic.landscape.intervals import descriptor_intervals
 
     computed = landscape.landscape()
