@@ -224,7 +224,7 @@ def test_a_device_that_is_not_there_is_an_error():
 
 
 @pytest.mark.real_potential
-@pytest.mark.parametrize("name", ["0.3.0", "0.2.0", "r2scan"])
+@pytest.mark.parametrize("name", ["0.3.0", "0.2.0", "r2scan", "oam"])
 def test_every_chgnet_model_has_a_frozen_framework(name):
     potential = load_potential(f"chgnet:{name}", check=False)
     atoms = reference_crystals()["Li2O"]

@@ -55,7 +55,7 @@ def test_paths_are_made_absolute(tmp_path, monkeypatch):
         ("", PotentialNotFoundError, "Families are"),
         ("matgl", PotentialNotFoundError, "matgl:NAME or matgl:PATH"),
         ("ase:", PotentialNotFoundError, "ase:NAME"),
-        ("chgnet:9.9", PotentialNotFoundError, "Known models: 0.3.0, 0.2.0, r2scan"),
+        ("chgnet:9.9", PotentialNotFoundError, "Known models: 0.3.0, 0.2.0, r2scan, oam"),
         ("chgnet:/nowhere/a.pth", PotentialNotFoundError, "/nowhere/a.pth"),
         ("sevennet:/nowhere/a.pth", PotentialNotFoundError, "/nowhere/a.pth.*7net-0"),
         ("matgl:/nowhere/a", PotentialNotFoundError, "/nowhere/a is not a folder"),

@@ -105,7 +105,12 @@ def test_crystals_with_other_elements_are_left_out():
 @pytest.mark.real_potential
 @pytest.mark.parametrize(
     ("spec", "convention"),
-    [("chgnet", "PBE+MP2020"), ("chgnet:r2scan", "r2SCAN"), ("sevennet", "PBE")],
+    [
+        ("chgnet", "PBE+MP2020"),
+        ("chgnet:oam", "PBE+MP2020"),
+        ("chgnet:r2scan", "r2SCAN"),
+        ("sevennet", "PBE"),
+    ],
 )
 def test_the_potentials_of_the_packages_pass_under_their_convention(spec, convention):
     report = self_check(load_potential(spec, check=False))

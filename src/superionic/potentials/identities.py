@@ -60,7 +60,7 @@ def files_of(name: str, package: str, folder: str) -> list[Path]:
     package : str
         Module whose package has models of its own.
     folder : str
-        Where in the package this one lies; empty for none.
+        Where in the package this one lies, or anywhere; empty for none.
     """
     path = Path(name)
     if not path.exists():

@@ -2,7 +2,8 @@
 
 =========================================  =====================================================
 ``chgnet``                                 CHGNet 0.3.0, the default
-``chgnet:r2scan``, ``chgnet:0.2.0``        other models of the package
+``chgnet:oam``                             the same network, taught by a model of OMat24
+``chgnet:r2scan``, ``chgnet:0.2.0``        other models of chgnet
 ``sevennet``                               SevenNet-0
 ``sevennet:7net-mf-0?{"modal":"PBE"}``     another model, with its settings
 ``sevennet:/path/checkpoint.pth``          a checkpoint, also for ``chgnet``
@@ -77,7 +78,7 @@ class Family:
     settings : frozenset of str or None
         Settings that it takes; None for any.
     models : mapping of str to str
-        For each model whose weights lie in its package the folder there.
+        For each model whose weights are installed the folder in its package, or the file.
     """
 
     load: Callable[[str, str, Mapping[str, Any]], Potential]
@@ -130,7 +131,8 @@ FAMILIES: dict[str, Family] = {
         "0.3.0",
         "chgnet",
         "pip install superionic",
-        models={name: f"pretrained/{name}" for name in ("0.3.0", "0.2.0", "r2scan")},
+        models={name: f"pretrained/{name}" for name in ("0.3.0", "0.2.0", "r2scan")}
+        | {"oam": str(Path(__file__).parent / "chgnet" / "models" / "oam.pt")},
     ),
     "sevennet": Family(
         _load_sevennet,
@@ -344,6 +346,7 @@ class Model:
 
 MODELS = (
     Model("chgnet:0.3.0", "chgnet", "MPtrj, PBE and PBE+U"),
+    Model("chgnet:oam", "chgnet", "MPtrj, then forces of nequix-oam-1 (OMat24, sAlex, MPtrj)"),
     Model("chgnet:r2scan", "chgnet", "MPtrj, then r2SCAN"),
     Model("chgnet:0.2.0", "chgnet", "MPtrj, PBE and PBE+U; older"),
     Model("sevennet:7net-0", "sevenn", "MPtrj, PBE and PBE+U"),

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from chgnet.model import CHGNet
 
 MODELS = ("0.3.0", "0.2.0", "r2scan")
-"""Models whose weights lie in the wheel."""
+"""Models whose weights lie in chgnet's wheel."""
+
+OWN_MODELS = {"oam": Path(__file__).parent / "models" / "oam.pt"}
+"""Models whose weights come with this package; each has a card beside it."""
 
 ELEMENTS = frozenset(chemical_symbols[1:95]) - {"Po", "At", "Rn", "Fr", "Ra"}
 """The 89 elements of MPtrj.
@@ -150,7 +153,7 @@ def load_chgnet(name: str, *, device: str) -> ChgnetPotential:
     Parameters
     ----------
     name : str
-        ``0.3.0``, ``0.2.0``, ``r2scan`` or the path of a checkpoint.
+        ``0.3.0``, ``0.2.0``, ``r2scan``, ``oam`` or the path of a checkpoint.
     device : str
         Torch device.
 
@@ -163,10 +166,11 @@ def load_chgnet(name: str, *, device: str) -> ChgnetPotential:
     """
     from chgnet.model import CHGNet
 
-    if name not in MODELS and not Path(name).is_file():
+    path = OWN_MODELS.get(name, Path(name))
+    if name not in MODELS and not path.is_file():
         raise PotentialNotFoundError(
             f"There is no CHGNet model or checkpoint {name!r}.",
-            hint=f"Known models: {', '.join(MODELS)}.",
+            hint=f"Known models: {', '.join([*MODELS, *OWN_MODELS])}.",
         )
     # CHGNet reports each model that it builds on standard output.
     with contextlib.redirect_stdout(io.StringIO()):
@@ -174,7 +178,7 @@ def load_chgnet(name: str, *, device: str) -> ChgnetPotential:
             model = CHGNet.load(model_name=name, use_device=device, verbose=False)
         else:
             try:
-                model = CHGNet.from_dict(load_plain(name, ["model"])["model"]).to(device)
+                model = CHGNet.from_dict(load_plain(str(path), ["model"])["model"]).to(device)
             except PotentialError:
                 raise
             except Exception as error:
