@@ -151,7 +151,7 @@ def screen(
     >>> import superionic as si
     >>> rows = si.screen("workflows/example_crystals/mp-22899.cif", step_A=0.6, progress=False)
     >>> rows[0].formula, rows.frame()["barrier_3d_eV"].round(2).to_list()
-    ('LiI', [0.6])
+    ('LiI', [0.51])
     """
     options = {
         "step_A": step_A,

@@ -108,7 +108,7 @@ class CrystalLandscape:
         >>> import superionic as si
         >>> land = si.landscape("workflows/example_crystals/mp-22899.cif", step_A=0.6)
         >>> round(land.descriptors().barrier_3d_eV, 2)
-        0.6
+        0.51
         """
         return self._descriptors
 

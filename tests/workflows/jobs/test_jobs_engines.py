@@ -263,7 +263,7 @@ run(VASP, Path(sys.argv[1]))
 
 @pytest.mark.process
 def test_a_killed_chain_keeps_its_finished_segments(surroundings, fake_vasp):
-    script = SCRIPT.format(paths=[str(HERE)])
+    script = SCRIPT.format(paths=[str(HERE), str(HERE.parents[1])])
     environment = {**os.environ, "FAKE_VASP_KILL": "2"}
     command = [sys.executable, "-W", "ignore", "-c", script, str(surroundings / "killed")]
     killed = subprocess.run(command, env=environment, capture_output=True, timeout=120)
