@@ -29,7 +29,6 @@ none that is held out, so that it would tell them by what is missing.)
 
 import argparse
 import json
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,8 +42,8 @@ from ase.units import kB
 from numpy.typing import NDArray
 from pymatgen.core import Lattice, Structure
 
+from studies.one_by_one import add_options, compute_each
 from superionic.dynamics.supercell import make_supercell
-from superionic.errors import SuperionicError
 from superionic.evaluation.evaluate import conductors_of, label_truths
 from superionic.evaluation.fitting import (
     DESCRIPTORS,
@@ -55,8 +54,8 @@ from superionic.evaluation.fitting import (
 )
 from superionic.evaluation.scorers import group_of
 from superionic.network.shakes import ATOMS_PER_CALL, atoms_of
+from superionic.potentials.base import Potential
 from superionic.potentials.force_field import MakeForceField
-from superionic.potentials.registry import load_potential
 from superionic.report.tables.export import read_rows_file
 from superionic.report.tables.labels import read_data_sets
 from superionic.schemas.screening import ScreeningDocument
@@ -246,31 +245,14 @@ def _rms(values: FloatArray) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def compute_all(options: argparse.Namespace) -> None:
-    """Compute what is not in the output yet."""
-    known = options.out.read_text().splitlines() if options.out.exists() else []
-    done = {json.loads(line)["material_id"] for line in known}
-    potential = load_potential(options.potential)
-    begin = time.monotonic()
-    for label in _labels():
-        if label["material_id"] in done or time.monotonic() - begin > options.limit_s:
-            continue
-        found = {"material_id": label["material_id"], "formula": label["formula"]}
-        found |= {"potential": potential.info.label}
-        start = time.process_time()
-        cell = label["structure"]
-        structure = Structure(Lattice(cell["lattice"]), cell["species"], cell["frac_coords"])
-        try:
-            one = softness(
-                structure, label["mobile_species"], label["temperature_K"], potential.force_field
-            )
-            found |= {name: round(value, 5) for name, value in vars(one).items()}
-        except SuperionicError as error:
-            found["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
-        found["seconds"] = round(time.process_time() - start, 2)
-        with options.out.open("a") as stream:
-            stream.write(json.dumps(found) + "\n")
-        print(found, flush=True)
+def described(label: dict[str, Any], potential: Potential) -> dict[str, float]:
+    """Return the signs of a label's crystal, and what they took."""
+    cell = label["structure"]
+    structure = Structure(Lattice(cell["lattice"]), cell["species"], cell["frac_coords"])
+    one = softness(
+        structure, label["mobile_species"], label["temperature_K"], potential.force_field
+    )
+    return {name: round(value, 5) for name, value in vars(one).items()}
 
 
 def table() -> str:
@@ -483,13 +465,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     compute = commands.add_parser("compute")
-    compute.add_argument("--potential", default="chgnet")
-    compute.add_argument("--limit-s", type=float, default=float("inf"))
-    compute.add_argument("--out", type=Path, default=RESULTS)
+    add_options(compute, RESULTS)
     commands.add_parser("table")
     options = parser.parse_args()
     if options.command == "compute":
-        compute_all(options)
+        crystals = ((one["material_id"], one["formula"], one) for one in _labels())
+        compute_each(options, crystals, described, digits_s=2)
     else:
         TABLE.write_text(table())
         print(TABLE.read_text())

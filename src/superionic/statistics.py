@@ -6,6 +6,7 @@ two values, no spread) is NaN, never an error: what shows a table says so.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -196,6 +197,27 @@ def mean_absolute_error(truth: ArrayLike, predicted: ArrayLike) -> float:
     """
     y, p = _pair(truth, predicted)
     return float(np.mean(np.abs(y - p))) if y.size else float("nan")
+
+
+def conformal_rank(n: int, level: float) -> int:
+    """Return which of n errors, in their order from 1, a new one exceeds with 1 - level at most.
+
+    Split conformal prediction (J. Lei et al., J. Am. Stat. Assoc. 113, 1094, 2018): the
+    ceil(level (n + 1))-th. It is larger than n where n errors are too few.
+
+    Parameters
+    ----------
+    n : int
+        Number of errors.
+    level : float
+        Probability that a new crystal of the same kind lies within the interval.
+
+    Examples
+    --------
+    >>> conformal_rank(19, 0.95), conformal_rank(18, 0.95)
+    (19, 19)
+    """
+    return ceil(level * (n + 1))
 
 
 def bootstrap_interval(

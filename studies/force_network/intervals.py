@@ -32,6 +32,7 @@ from superionic.network.inference import error_scale
 from superionic.report.tables.export import read_rows_file
 from superionic.report.tables.labels import read_data_sets
 from superionic.schemas.screening import ScreeningDocument
+from superionic.statistics import conformal_rank
 
 FloatArray = NDArray[np.float64]
 
@@ -92,7 +93,7 @@ def fitted(x: FloatArray, errors: FloatArray) -> tuple[FloatArray, float]:
     """
     weights = error_scale(x, errors)
     ratios = np.sort(errors / (x @ weights))
-    return weights, float(ratios[min(math.ceil(LEVEL * (len(ratios) + 1)), len(ratios)) - 1])
+    return weights, float(ratios[min(conformal_rank(len(ratios), LEVEL), len(ratios)) - 1])
 
 
 def interval_score(errors: FloatArray, half: FloatArray) -> FloatArray:

@@ -14,7 +14,6 @@ with measured conductivities.
 
 import argparse
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +22,13 @@ from ase.geometry import find_mic
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from studies.hops.elastic_band import BandSettings, relax_positions
-from superionic.errors import SuperionicError
+from studies.one_by_one import add_options, compute_each
 from superionic.evaluation.evaluate import conductors_of
 from superionic.evaluation.readers import read_matches, read_obelix
 from superionic.evaluation.scorers import Scorer
 from superionic.evaluation.tables import Task, tables_of
 from superionic.evaluation.truth import conductivities
-from superionic.potentials.registry import load_potential
+from superionic.potentials.registry import identify_potential
 from superionic.report.documents import MaterialDocuments
 from superionic.report.figures.scene import scene_of
 from superionic.report.tables.export import read_rows_file
@@ -56,9 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     compute = commands.add_parser("compute")
-    compute.add_argument("--potential", default="chgnet")
-    compute.add_argument("--limit-s", type=float, default=float("inf"))
-    compute.add_argument("--out", type=Path, default=RESULTS)
+    add_options(compute, RESULTS)
     table = commands.add_parser("table")
     table.add_argument("--rows", type=Path, required=True)
     table.add_argument("--obelix", type=Path, required=True)
@@ -71,32 +68,26 @@ def main() -> None:
 
 def compute_all(options: argparse.Namespace) -> None:
     """Compute what is not in the output yet."""
-    known = options.out.read_text().splitlines() if options.out.exists() else []
-    done = {json.loads(line)["material_id"] for line in known}
-    potential = load_potential(options.potential)
-    begin = time.monotonic()
     with opened() as database:
         rows = query_screening(
-            database.screening, potential=potential.info.label, present=["landscape"], sort="key"
+            database.screening,
+            potential=identify_potential(options.potential).label,
+            present=["landscape"],
+            sort="key",
         )
-        for row in sorted(rows, key=lambda row: row.n_atoms):
-            if row.material_id in done or time.monotonic() - begin > options.limit_s:
-                continue
-            found = {"material_id": row.material_id, "formula": row.formula}
-            found |= {"potential": potential.info.label}
-            start = time.process_time()
-            try:
-                scene = scene_of(MaterialDocuments(row, database).need("landscape"))
-                if scene.path is None:
-                    found["error"] = "no ion leaves its cell"
-                else:
-                    found |= saddle_of(scene.structure, scene.path, potential)
-            except SuperionicError as error:
-                found["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
-            found["seconds"] = round(time.process_time() - start, 1)
-            with options.out.open("a") as stream:
-                stream.write(json.dumps(found) + "\n")
-            print(found, flush=True)
+        crystals = (
+            (row.material_id, row.formula, MaterialDocuments(row, database))
+            for row in sorted(rows, key=lambda row: row.n_atoms)
+        )
+        compute_each(options, crystals, described, digits_s=1)
+
+
+def described(documents, potential):
+    """Return energies at the bottleneck of a landscape of the database."""
+    scene = scene_of(documents.need("landscape"))
+    if scene.path is None:
+        return {"error": "no ion leaves its cell"}
+    return saddle_of(scene.structure, scene.path, potential)
 
 
 def saddle_of(structure, path, potential):

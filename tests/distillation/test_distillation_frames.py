@@ -15,7 +15,7 @@ from superionic.distillation.dataset import (
     pack_frames,
     part_of,
     read_frames,
-    teachers_of,
+    teacher_of,
 )
 from superionic.distillation.frames import (
     LIKE,
@@ -135,8 +135,8 @@ def test_read_and_packed_frames_are_the_same(morse, tmp_path, caplog):
         assert np.array_equal(one.forces_eV_per_A, other.forces_eV_per_A)
         assert np.array_equal(one.stress_eV_per_A3, other.stress_eV_per_A3)
     assert {frame.family for frame in frames} == {"chlorides", "bromides"}
-    [teacher] = teachers_of([tmp_path / "all.npz"])
-    assert teacher == teachers_of(files)[0]
+    teacher = teacher_of([tmp_path / "all.npz"])
+    assert teacher == teacher_of(files)
     assert teacher["weights_sha256"] == "0" * 64
     (tmp_path / "broken.npz").write_bytes(files[0].read_bytes()[:200])
     assert read_frames([tmp_path / "broken.npz"]) == []

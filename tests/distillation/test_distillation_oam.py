@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from superionic.distillation.dataset import read_frames, teachers_of
+from superionic.distillation.dataset import read_frames, teacher_of
 from superionic.distillation.quality import errors_of, evaluate
 from superionic.distillation.student import load_student
 from superionic.distillation.training import split
@@ -32,9 +32,9 @@ def test_it_is_less_soft_on_chemical_systems_that_it_has_not_learned():
 
 
 def test_its_card_names_its_teacher_and_its_weights_have_an_identity_of_their_own():
-    from superionic.potentials.chgnet.potential import OWN_MODELS
+    from superionic.potentials.chgnet import OWN_MODELS
 
-    [teacher] = teachers_of([FRAMES])
+    teacher = teacher_of([FRAMES])
     card = OWN_MODELS["oam"].with_suffix(".md").read_text()
     assert teacher["weights_sha256"][:16] in card
     assert "7007 frames of 435 chemical systems" in card

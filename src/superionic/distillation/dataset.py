@@ -112,10 +112,13 @@ def read_frames(paths: Iterable[Path]) -> list[Frame]:
     return frames
 
 
-def teachers_of(paths: Iterable[Path]) -> list[dict[str, Any]]:
-    """Return who labelled the frames of files or folders, each once, in the order of their hashes.
+def teacher_of(paths: Iterable[Path]) -> dict[str, Any] | None:
+    """Return who labelled the frames of files or folders, None where none of them says it.
 
-    Files that do not say it, or cannot be read, are passed over.
+    Raises
+    ------
+    TrainingError
+        When they have different teachers.
     """
     found: dict[str, dict[str, Any]] = {}
     for file in _files(paths):
@@ -125,7 +128,13 @@ def teachers_of(paths: Iterable[Path]) -> list[dict[str, Any]]:
             found[known["weights_sha256"]] = known
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             continue
-    return [found[key] for key in sorted(found)]
+    if len(found) > 1:
+        names = sorted(f"{one['name']} ({key[:12]})" for key, one in found.items())
+        raise TrainingError(
+            f"The frames have different teachers: {', '.join(names)}.",
+            hint="A student has one teacher: its energies and forces belong together.",
+        )
+    return next(iter(found.values()), None)
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -172,9 +181,7 @@ def pack_frames(files: Sequence[Path], path: Path) -> int:
     TrainingError
         When there are none, or they have different teachers.
     """
-    teachers = teachers_of(files)
-    if len(teachers) > 1:
-        raise TrainingError("The frames have different teachers.", hint="Pack those of one.")
+    teacher = teacher_of(files)
     rows: dict[str, list[NDArray[np.generic]]] = {}
     for file in files:
         with np.load(file) as found:
@@ -200,8 +207,8 @@ def pack_frames(files: Sequence[Path], path: Path) -> int:
     if not rows:
         raise TrainingError("There are no frames to pack.", hint="Make frames first.")
     packed: dict[str, Any] = {key: np.concatenate(value) for key, value in rows.items()}
-    if teachers:
-        packed["teacher"] = json.dumps({"teacher": teachers[0]})
+    if teacher:
+        packed["teacher"] = json.dumps({"teacher": teacher})
     np.savez_compressed(path, **packed)
     return int(packed["crystal"][:, 0].sum())
 

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from superionic.distillation.dataset import Frame, read_frames, teachers_of
+from superionic.distillation.dataset import Frame, read_frames, teacher_of
 from superionic.distillation.frames import Crystal, FrameSettings, make_frames
 from superionic.distillation.quality import Errors, errors_of, evaluate, kind_of, table
 from superionic.distillation.student import load_student
 from superionic.distillation.training import StudentSettings, split, train_student
-from superionic.errors import SettingsError, SuperionicError, TrainingError
+from superionic.errors import SettingsError, SuperionicError
 from superionic.files import write_whole
 from superionic.potentials.base import Potential, PotentialInfo
 from superionic.potentials.registry import load_potential
@@ -101,7 +101,7 @@ def distill(
             crystals, master, walker, directory / FRAMES, settings.frames, say
         )
     paths = [*earlier, *files]
-    known = _teacher_of(paths)
+    known = teacher_of(paths)
     frames = read_frames(paths)
     taught = train_student(frames, directory / "training", settings.student, say)
     card = _card(frames, failed, taught.path, known, settings) | {
@@ -111,19 +111,6 @@ def distill(
     write_whole(directory / CARD_JSON, json.dumps(card, indent=1) + "\n")
     write_whole(directory / CARD, card_text(card))
     return Distilled(taught.path, card)
-
-
-def _teacher_of(paths: Sequence[Path]) -> dict[str, Any] | None:
-    """Return the one teacher of frames, None where it is not known."""
-    found = teachers_of(paths)
-    weights = {one["weights_sha256"] for one in found}
-    if len(weights) > 1:
-        names = sorted(f"{one['name']} ({one['weights_sha256'][:12]})" for one in found)
-        raise TrainingError(
-            f"The frames have different teachers: {', '.join(names)}.",
-            hint="A student has one teacher: its energies and forces belong together.",
-        )
-    return found[0] if found else None
 
 
 def settings_of(values: dict[str, Any]) -> DistillSettings:

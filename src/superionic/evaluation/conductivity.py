@@ -4,7 +4,7 @@ import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from math import ceil, isfinite
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from superionic.evaluation.fitting import fold_of_each
 from superionic.evaluation.scorers import Scorer
 from superionic.evaluation.truth import Measurement, one_crystal_each
 from superionic.schemas.screening import ScreeningDocument
-from superionic.statistics import roc_auc, spearman
+from superionic.statistics import conformal_rank, roc_auc, spearman
 from superionic.store.ranking.conductivity import (
     DESCRIPTORS,
     STRUCTURE,
@@ -408,7 +408,7 @@ def _width(found: FloatArray, y: FloatArray, bound: NDArray[np.bool_]) -> list[f
     b, a = np.polyfit(found, errors, 1)
     least = 0.3
     scales = np.maximum(least, a + b * found)
-    place = min(len(y), ceil((len(y) + 1) * LEVEL)) - 1
+    place = min(len(y), conformal_rank(len(y), LEVEL)) - 1
     q = float(np.sort(errors / scales)[place])
     return [round(float(value), 6) for value in (a, b, least, q)]
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from superionic.landscape.descriptors import Descriptors, DescriptorSettings, compute_descriptors
 from superionic.landscape.interpolation import CEILING_eV
+from superionic.landscape.percolation import shared_barriers
 from superionic.landscape.results import Landscape
 
 QUANTILES = (0.025, 0.975)
@@ -66,13 +67,8 @@ def descriptor_intervals(
     ]
     if not drawn:
         return {}
-    on_grid = compute_descriptors(
-        (energies for _, energies in landscape.maps()),
-        landscape.grid.lattice,
-        settings,
-        with_diffusivity=False,
-        between_points=False,
-    )
+    maps = [energies for _, energies in landscape.maps()]
+    on_grid = shared_barriers(maps, landscape.grid.lattice, step_A=np.inf)
     intervals: Intervals = {}
     for field in fields(Descriptors):
         if field.name in FIXED:
@@ -80,10 +76,10 @@ def descriptor_intervals(
         own = np.array(getattr(found, field.name), dtype=float)
         values = np.array([getattr(one, field.name) for one in drawn], dtype=float)
         values = values[: N_COSTLY_DRAWS if field.name.startswith("diffusivity") else None]
-        # In the other draws what reading between points does to a barrier is taken to be the same.
-        moved = own - np.array(getattr(on_grid, field.name), dtype=float)
-        if field.name in OF_SHARED_MAP and np.isfinite(moved):
-            values[N_COSTLY_DRAWS:] += moved
+        if field.name in OF_SHARED_MAP:
+            # In the other draws what reading between points does is taken to be the same.
+            moved = own - on_grid[OF_SHARED_MAP.index(field.name)]
+            values[N_COSTLY_DRAWS:] += moved if np.isfinite(moved) else 0.0
         low = np.minimum(np.quantile(values, QUANTILES[0], axis=0, method="lower"), own)
         high = np.maximum(np.quantile(values, QUANTILES[1], axis=0, method="higher"), own)
         if "barrier" in field.name or "mpe" in field.name:

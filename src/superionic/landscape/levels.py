@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from superionic.errors import LandscapeError
+from superionic.landscape.stencils import step_vectors
 
 TIE_eV = 1e-4
 """Energies closer than this are equal: single precision does not tell them apart."""
@@ -44,7 +45,7 @@ def neighbour_offsets(lattice: ArrayLike, shape: tuple[int, int, int]) -> NDArra
     ndarray, shape (m, 3)
         Integer steps along the three axes, 6 <= m <= 26.
     """
-    vectors = np.asarray(lattice, dtype=float) / np.asarray(shape, dtype=float)[:, None]
+    vectors = step_vectors(lattice, shape)
     steps = np.array([s for s in product((-1, 0, 1), repeat=3) if any(s)], dtype=np.int64)
     longest = np.sqrt(np.sum(vectors**2))
     return steps[np.linalg.norm(steps @ vectors, axis=1) <= longest * (1 + STEP_TOLERANCE)]

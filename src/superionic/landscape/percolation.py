@@ -104,9 +104,10 @@ def shared_barriers(
     return one, two, three
 
 
-def _levels(z: NDArray[np.float64], lattice: ArrayLike) -> NDArray[np.float64]:
-    steps = voronoi_steps(step_vectors(lattice, z.shape[1:]))
-    return percolate(z.reshape(len(z), -1), z.shape[1:], steps).levels
+def _levels(maps: NDArray[np.float64], lattice: ArrayLike) -> NDArray[np.float64]:
+    shape = maps.shape[1:]
+    steps = voronoi_steps(step_vectors(lattice, shape))
+    return percolate(maps.reshape(len(maps), -1), shape, steps).levels
 
 
 def percolation_barriers(energies_eV: ArrayLike, lattice: ArrayLike) -> tuple[float, float, float]:
@@ -138,8 +139,7 @@ def percolation_barriers(energies_eV: ArrayLike, lattice: ArrayLike) -> tuple[fl
         When the array is not three-dimensional or holds NaN or no finite energy.
     """
     energies = checked_energies(energies_eV)
-    steps = voronoi_steps(step_vectors(lattice, energies.shape))
-    levels = percolate(energies.reshape(1, -1), energies.shape, steps).levels
+    levels = _levels(energies[None], lattice)
     one, two, three = (levels - energies.min()).tolist()
     return one, two, three
 
@@ -222,7 +222,8 @@ def percolation_path(energies_eV: ArrayLike, lattice: ArrayLike) -> Path:
     shape = np.array(energies.shape)
     minimum = np.array(minimum_index(energies))
     offsets = neighbour_offsets(lattice, energies.shape)
-    lengths = np.linalg.norm(offsets @ (np.asarray(lattice, dtype=float) / shape[:, None]), axis=1)
+    vectors = step_vectors(lattice, energies.shape)
+    lengths = np.linalg.norm(offsets @ vectors, axis=1)
 
     ranks, ascending = rank_energies(energies)
     window = tile_window(ranks, minimum_index(energies))
@@ -232,7 +233,7 @@ def percolation_path(energies_eV: ArrayLike, lattice: ArrayLike) -> Path:
     visited = np.array(_cheapest_path(window, cost, offsets, lengths, allowed)[::-1])
 
     points = np.stack(np.unravel_index(visited, window.shape), axis=1) - 1 + minimum - shape
-    steps = np.diff(points, axis=0) @ (np.asarray(lattice, dtype=float) / shape[:, None])
+    steps = np.diff(points, axis=0) @ vectors
     distances = np.concatenate([[0.0], np.cumsum(np.linalg.norm(steps, axis=1))])
     return Path(
         fractional=points / shape,

@@ -15,6 +15,7 @@ from pymatgen.core import Structure
 
 from superionic.errors import LandscapeError
 from superionic.landscape.evaluation import Evaluation, ProgressCallback, Sampling
+from superionic.landscape.grid import Origin
 from superionic.landscape.results import Landscape, refuse_flat
 from superionic.landscape.settings import LandscapeSettings
 from superionic.potentials.base import Potential
@@ -49,7 +50,7 @@ def evaluate_part(
     n_parts: int,
     *,
     progress: ProgressCallback | None = None,
-) -> list[NDArray[np.float64]]:
+) -> tuple[Origin, list[NDArray[np.float64]]]:
     """Evaluate one part of a landscape.
 
     Parameters
@@ -67,7 +68,9 @@ def evaluate_part(
 
     Returns
     -------
-    list of ndarray
+    origin : tuple of float
+        That of the grid, in fractional coordinates.
+    energies : list of ndarray
         For each orbit total energies in eV of this part's points.
     """
     if settings.learned is not None:
@@ -78,7 +81,7 @@ def evaluate_part(
     evaluation = Evaluation(structure, mobile_species, potential, settings, progress)
     sampling = evaluation.sampling()
     planned = evaluation.count(sampling) // n_parts
-    return [
+    return sampling.grid.origin, [
         evaluation.at_points(sampling.grid, plan, plan.points[part::n_parts], planned)
         for plan in evaluation.plans(sampling)
     ]
@@ -98,7 +101,7 @@ def assemble(
     structure, mobile_species, potential, settings
         As they were given to :func:`evaluate_part`; no energy is evaluated.
     parts : sequence of sequence of ndarray
-        What it returned for each part, in order.
+        The energies that it returned for each part, in order.
 
     Raises
     ------

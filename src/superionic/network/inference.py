@@ -18,6 +18,7 @@ from superionic.network.graphs import CrystalGraph, collate, shake_graphs
 from superionic.network.settings import TARGET
 from superionic.network.shakes import Shakes
 from superionic.potentials.batched import is_out_of_memory
+from superionic.statistics import conformal_rank
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -355,7 +356,7 @@ def calibrate(
         None with fewer than 19 errors, which support no such interval.
     """
     sizes = np.abs(np.asarray(errors, dtype=np.float64))
-    rank = math.ceil(0.95 * (len(sizes) + 1))
+    rank = conformal_rank(len(sizes), 0.95)
     if rank > len(sizes):
         return None
     if spreads is None:

@@ -27,6 +27,7 @@ from typing import Any
 from superionic.diagnosis import Finding
 from superionic.errors import PotentialError, PotentialNotFoundError, SuperionicError
 from superionic.potentials.base import Potential, PotentialInfo
+from superionic.potentials.chgnet import OWN_MODELS
 from superionic.potentials.identities import files_of, known_identity
 from superionic.potentials.trust import is_restricted, require_allowed
 from superionic.settings import get_settings
@@ -132,7 +133,7 @@ FAMILIES: dict[str, Family] = {
         "chgnet",
         "pip install superionic",
         models={name: f"pretrained/{name}" for name in ("0.3.0", "0.2.0", "r2scan")}
-        | {"oam": str(Path(__file__).parent / "chgnet" / "models" / "oam.pt")},
+        | {name: str(file) for name, file in OWN_MODELS.items()},
     ),
     "sevennet": Family(
         _load_sevennet,

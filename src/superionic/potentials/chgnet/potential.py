@@ -26,6 +26,7 @@ from superionic.potentials.batched import (
     package_version,
 )
 from superionic.potentials.checkpoints import load_plain
+from superionic.potentials.chgnet import OWN_MODELS
 from superionic.potentials.force_field import ForceField
 
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
 MODELS = ("0.3.0", "0.2.0", "r2scan")
 """Models whose weights lie in chgnet's wheel."""
-
-OWN_MODELS = {"oam": Path(__file__).parent / "models" / "oam.pt"}
-"""Models whose weights come with this package; each has a card beside it."""
 
 ELEMENTS = frozenset(chemical_symbols[1:95]) - {"Po", "At", "Rn", "Fr", "Ra"}
 """The 89 elements of MPtrj.

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
+from superionic.errors import LandscapeError
 from superionic.fields import rebuilt
 from superionic.landscape.settings import DESCRIPTORS_VERSION, DescriptorSettings
 from superionic.potentials.base import PotentialInfo
 from superionic.schemas.document import utc_now, without_monty
-from superionic.schemas.screen import DescriptorsDocument, LandscapeDocument
+from superionic.schemas.screen import DescriptorsDocument
 from superionic.store.database.stores import Database
 from superionic.workflows.jobs.descriptors import read_from
 
@@ -36,9 +37,12 @@ def read_again(database: Database, keys: Iterable[str], info: PotentialInfo) -> 
     }
     n_read = 0
     for stored in list(documents.query(criteria, properties=["uuid", "index", "output"])):
+        from superionic.workflows.jobs.refine import stored_landscape  # loads compiled code
+
         old = DescriptorsDocument.model_validate(without_monty(stored["output"]))
-        landscape = _landscape(database, old.landscape_uuid)
-        if landscape is None:
+        try:
+            landscape = stored_landscape(str(old.landscape_uuid), database.job_store)
+        except LandscapeError:
             continue
         settings = rebuilt(DescriptorSettings, old.settings["descriptors"], "descriptors")
         numbers = {**read_from(landscape, settings), "last_updated": utc_now()}
@@ -50,11 +54,3 @@ def read_again(database: Database, keys: Iterable[str], info: PotentialInfo) -> 
         )
         n_read += 1
     return n_read
-
-
-def _landscape(database: Database, uuid: str | None) -> LandscapeDocument | None:
-    try:
-        output = database.job_store.get_output(uuid, load=True)
-        return LandscapeDocument.model_validate(without_monty(output))
-    except (KeyError, TypeError, ValueError):
-        return None

@@ -168,14 +168,11 @@ class LandscapePartMaker(SettingsMaker):
         part : int
             Which part, from 0.
         """
-        from superionic.landscape.evaluation import Evaluation
         from superionic.landscape.shards import evaluate_part
 
         start = time.perf_counter()
         loaded = load_potential(potential)
-        evaluation = Evaluation(crystal.structure, crystal.mobile_species, loaded, self.settings)
-        origin = evaluation.sampling().grid.origin
-        energies = evaluate_part(
+        origin, energies = evaluate_part(
             crystal.structure,
             crystal.mobile_species,
             loaded,

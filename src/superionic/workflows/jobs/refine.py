@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
-from jobflow import CURRENT_JOB, Flow, Job, Response, job
+from jobflow import CURRENT_JOB, Flow, Job, JobStore, Response, job
 from numpy.typing import NDArray
 
 from superionic import defaults
@@ -145,15 +145,22 @@ class RefineLandscapeMaker(SettingsMaker):
         return _document(refined, prior, task_key, settings, identity, used=not left_out)
 
 
-def stored_landscape(uuid: str) -> LandscapeDocument:
-    """Return the landscape that a job stored, arrays included, from the store of the running job.
+def stored_landscape(uuid: str, store: JobStore | None = None) -> LandscapeDocument:
+    """Return the landscape that a job stored, arrays included.
+
+    Parameters
+    ----------
+    uuid : str
+        The job.
+    store : JobStore, optional
+        Where it is; the store of the running job when left out.
 
     Raises
     ------
     LandscapeError
         When it is not there, or cannot be read.
     """
-    store = getattr(CURRENT_JOB, "store", None)
+    store = store or getattr(CURRENT_JOB, "store", None)
     hint = "Screen the material again, and refine that landscape."
     if store is None:
         raise LandscapeError(
