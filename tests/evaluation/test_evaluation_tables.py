@@ -4,6 +4,7 @@ import csv
 import json
 import math
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from evaluation_rows import label, population, row
@@ -35,9 +36,12 @@ from superionic.report.tables.evaluation import (
     headline_markdown,
     numbers_json,
 )
+from superionic.report.tables.labels import read_data_sets
 from superionic.report.tables.text_table import END, begin_mark, write_page
 from superionic.statistics import bootstrap_interval, roc_auc
 from superionic.structures.species import anion_family
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_labels_say_what_their_verdicts_allow():
@@ -341,3 +345,34 @@ def test_the_headline_has_intervals_by_family_of_anions_too():
     assert f"{by_family.value:.2f} [{by_family.low:.2f}, {by_family.high:.2f}]" in text[place:]
     cells = list(csv.DictReader(StringIO(evaluation_csv(found))))
     assert f"{by_family.low:.3f}" in {one["roc_auc_by_family_low"] for one in cells}
+
+
+def test_dynamics_of_another_potential_judge_alone():
+    rows = population(60)
+    published = read_data_sets([ROOT / "datasets/labels_1000K.jsonl"])
+    fast = next(
+        one for one in published if one.verdict == "diffusing" and one.msd_slope_A2_per_ps > 1
+    )
+    still = next(one for one in published if one.verdict == "not_diffusing")
+    judged = [  # the other way round than the rows' own labels
+        (still if i % 3 == 0 else fast).model_copy(
+            update={"material_id": one.material_id, "potential": "other:1"}
+        )
+        for i, one in enumerate(rows)
+    ]
+    settings = EvaluationSettings(n_resamples=10)
+
+    def auc(**options):
+        table = evaluate(rows, labels=judged, settings=settings, **options).tables[0]
+        return {line.scorer: line.measures.roc_auc for line in table.lines}
+
+    own, other = auc(), auc(labels_of="other:1")
+    assert other["free_volume"].value == pytest.approx(1 - own["free_volume"].value, abs=1e-9)
+    # It was fitted on the labels of the rows' potential, and not on those that judge.
+    assert other["calibrated"].value < 0.5 < own["calibrated"].value
+    with pytest.raises(SettingsError, match="no label of third:1"):
+        evaluate(rows, labels=judged, settings=settings, labels_of="third:1")
+    page = evaluation_markdown(
+        evaluate(rows, labels=judged, settings=settings, labels_of="other:1")
+    )
+    assert "with a label by dynamics with other:1" in page

@@ -86,6 +86,12 @@ def evaluate(
     ] = None,
     mobile: MobileOfRows = None,
     potential: PotentialOfRows = None,
+    labels_of: Annotated[
+        str | None,
+        typer.Option(
+            "--labels-of", help="Potential whose dynamics judge, in place of that of the rows."
+        ),
+    ] = None,
     slopes: Annotated[
         list[float] | None,
         typer.Option("--slope", min=1e-4, help="Threshold of MSD slopes in A^2/ps."),
@@ -233,6 +239,7 @@ def evaluate(
         bond_valence=read_bond_valence(*bond_valence) if bond_valence else None,
         mobile_species=mobile_species,
         potential=potential,
+        labels_of=labels_of,
         settings=settings,
     )
     text = evaluation_markdown(found)

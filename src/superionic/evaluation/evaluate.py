@@ -6,6 +6,7 @@ from math import log10
 
 import numpy as np
 
+from superionic.errors import SettingsError
 from superionic.evaluation.fitting import FitSettings, too_few
 from superionic.evaluation.scorers import Group, group_of, scorers_of
 from superionic.evaluation.tables import Cost, Table, Task, costs_of, tables_of
@@ -63,6 +64,8 @@ class Evaluation:
     ----------
     mobile_species, potential : str
         What was evaluated.
+    labels_of : str
+        Potential whose dynamics judged.
     n_rows, n_labels : int
         Materials with a landscape, and labels that say something of the crystal.
     tables : list of Table
@@ -75,6 +78,7 @@ class Evaluation:
 
     mobile_species: str
     potential: str
+    labels_of: str
     n_rows: int
     n_labels: int
     tables: list[Table]
@@ -90,6 +94,7 @@ def evaluate(
     bond_valence: Mapping[str, Mapping[int, float]] | None = None,
     mobile_species: str | None = None,
     potential: str | None = None,
+    labels_of: str | None = None,
     settings: EvaluationSettings | None = None,
 ) -> Evaluation:
     """Evaluate every score on rows of the screening collection.
@@ -106,25 +111,41 @@ def evaluate(
         Bond-valence barriers in eV, by identifier and number of dimensions.
     mobile_species, potential : str, optional
         What is evaluated; by default what most rows are of.
+    labels_of : str, optional
+        Potential whose dynamics judge; by default that of the rows. ``calibrated`` is fitted on the
+        labels of the rows' potential in any case.
     settings : EvaluationSettings, optional
         Thresholds and the like.
 
     Raises
     ------
     SettingsError
-        When no row has a landscape.
+        When no row has a landscape, or there is no label of ``labels_of``.
     """
     settings = settings or EvaluationSettings()
     group = group_of(rows, mobile_species, potential)
-    truths = label_truths(group, labels, settings.temperature_K)
-    conductors = conductors_of(truths, settings.slopes_A2_per_ps[0])
+    own = label_truths(group, labels, settings.temperature_K)
+    conductors = conductors_of(own, settings.slopes_A2_per_ps[0])
     scorers = scorers_of(group, conductors, bond_valence, settings.fit)
     systems = group.systems()
-    as_failures = label_truths(group, labels, settings.temperature_K, melted_fails=True)
-    by_bounds = label_truths(group, labels, settings.temperature_K, by_bounds=True)
-    failures_by_bounds = label_truths(
-        group, labels, settings.temperature_K, melted_fails=True, by_bounds=True
+    judge = labels_of or group.potential
+    truths, as_failures, by_bounds, failures_by_bounds = (
+        label_truths(
+            group,
+            labels,
+            settings.temperature_K,
+            potential=judge,
+            melted_fails=melted_fails,
+            by_bounds=bounds,
+        )
+        for bounds in (False, True)
+        for melted_fails in (False, True)
     )
+    if labels_of and not as_failures:
+        raise SettingsError(
+            f"There is no label of {labels_of} at {settings.temperature_K:g} K.",
+            hint="Give its file with --labels, or leave --labels-of out.",
+        )
     tasks = [
         *_label_tasks(truths, as_failures, settings),
         *_label_tasks(by_bounds, failures_by_bounds, settings, by_bounds=True),
@@ -140,6 +161,7 @@ def evaluate(
     return Evaluation(
         mobile_species=group.mobile_species,
         potential=group.potential,
+        labels_of=judge,
         n_rows=sum(row.xi is not None for row in group.rows),
         n_labels=len(truths),
         tables=tables,
@@ -153,23 +175,28 @@ def label_truths(
     labels: Sequence[LabelRow],
     temperature_K: float = 1000.0,
     *,
+    potential: str | None = None,
     melted_fails: bool = False,
     by_bounds: bool = False,
 ) -> dict[str, Truth]:
     """Return what dynamics says of a group's materials: its rows' own labels, then the data set's.
 
-    A further name of a crystal has no label of its own, so that no crystal counts twice.
+    A further name of a crystal has no label of its own, so that no crystal counts twice. Dynamics
+    with another potential than that of the group is in the data set alone.
     """
+    judge = potential or group.potential
     of_data_set = labels_of_data_set(
         labels,
         mobile_species=group.mobile_species,
-        potential=group.potential,
+        potential=judge,
         temperature_K=temperature_K,
         melted_fails=melted_fails,
         by_bounds=by_bounds,
     )
     # The data set may know a crystal under another of its names.
     known = {group.names.get(name, name): truth for name, truth in of_data_set.items()}
+    if judge != group.potential:
+        return known
     return known | labels_of_rows(
         group.rows, temperature_K, melted_fails=melted_fails, by_bounds=by_bounds
     )

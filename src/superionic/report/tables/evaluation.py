@@ -94,9 +94,11 @@ def columns_of(evaluation: Evaluation) -> list[Column]:
 def evaluation_markdown(evaluation: Evaluation) -> str:
     """Return the short tables, the cost and what the scores are, as Markdown."""
     columns = [column for column in columns_of(evaluation) if column.table.lines]
+    other = evaluation.labels_of != evaluation.potential
+    judge = f" by dynamics with {evaluation.labels_of}" if other else ""
     parts = [
         f"Mobile ion {evaluation.mobile_species}, potential {evaluation.potential}: "
-        f"{evaluation.n_rows} materials with a landscape, {evaluation.n_labels} with a label.",
+        f"{evaluation.n_rows} materials with a landscape, {evaluation.n_labels} with a label{judge}.",
         *evaluation.notes,
     ]
     if columns:
