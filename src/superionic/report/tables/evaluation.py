@@ -98,7 +98,8 @@ def evaluation_markdown(evaluation: Evaluation) -> str:
     judge = f" by dynamics with {evaluation.labels_of}" if other else ""
     parts = [
         f"Mobile ion {evaluation.mobile_species}, potential {evaluation.potential}: "
-        f"{evaluation.n_rows} materials with a landscape, {evaluation.n_labels} with a label{judge}.",
+        f"{evaluation.n_rows} materials with a landscape, "
+        f"{evaluation.n_labels} with a label{judge}.",
         *evaluation.notes,
     ]
     if columns:
