@@ -50,15 +50,17 @@ def model_card(
     key = f"{header.labels.floor_A2_per_ps:g}"
     network, shakes = header.network, header.shakes
     amplitudes = ", ".join(f"{amplitude:g}" for amplitude in shakes.amplitudes_A)
-    by_mass = ""
+    by_mass = informed = ""
     if shakes.mass_exponent:
+        informed = " Its displacements inform it of masses."
         by_mass = f", times ({REFERENCE_MASS_U:g} u / mass)^{shakes.mass_exponent:g}"
     left_out = ", ".join(f"{n} {name}" for name, n in summary.get("left_out", {}).items())
     lines = [
         "# Card of the force network",
         "",
         f"Predicts log10 of the slope of the mobile ion's mean squared displacement {_at(header)}, "
-        "in A^2/ps, from positions and accelerations of a shaken crystal. It never sees species. "
+        "in A^2/ps, from positions and accelerations of a shaken crystal. It never sees species."
+        f"{informed} "
         f"Written by superionic {header.superionic_version}.",
         "",
         "| | |",

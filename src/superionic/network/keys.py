@@ -1,7 +1,8 @@
 """What a network may see: every tensor of a batch, with its shape.
 
-The list is the proof that the network is blind: a batch has no place for species, masses, a mask of
-the mobile ions or displacements, and :func:`require_keys` refuses a batch with anything more.
+A batch has no place for species, masses, a mask of the mobile ions or displacements, and
+:func:`require_keys` refuses a batch with anything more. Displacements by the mass
+(``ShakeSettings.mass_exponent``) inform the network of masses nevertheless, by the distances.
 """
 
 from collections.abc import Mapping
