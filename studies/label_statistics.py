@@ -7,7 +7,9 @@ compared.
 --experiment takes a CSV with columns mp_id, obelix_id, sigma_RT_S_cm, censored, sg_obelix and
 sg_match: conductivities of OBELiX matched to Materials Project identifiers by formula. Labels made
 again (by workflows/label_spread_*.yaml) are compared where datasets/labels_spread_*.jsonl exist.
+--before takes labels of the same crystals with another potential: a table shows what changed.
 --write puts each table that was made between its marks in datasets/README.md; others stay.
+--suffix is added to the names of the marks: labels of another potential have their own places.
 """
 
 import argparse
@@ -49,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--again", type=Path, nargs="*", default=sorted(data.glob("labels_spread_*.jsonl"))
     )
+    parser.add_argument("--before", type=Path, nargs="*", default=[])
+    parser.add_argument("--suffix", default="")
     parser.add_argument("--card", type=Path, default=data / "README.md")
     parser.add_argument("--write", action="store_true", help="replace the tables of the card")
     options = parser.parse_args(arguments)
@@ -65,11 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     if made := {name: labels for name, labels in again.items() if labels}:
         tables["spread"] = spread(rows, made)
+    if options.before:
+        before = longest_runs(row for path in options.before for row in read_data_set(path))
+        tables["changes"] = changes(before, rows)
     print("\n\n".join(tables.values()))
     if options.write:
         text = options.card.read_text()
         for name, table in tables.items():
-            text = put(text, name, table)
+            text = put(text, f"{name}{options.suffix}", table)
         options.card.write_text(text)
 
 
@@ -282,6 +289,42 @@ def apart(pairs: Sequence[tuple[LabelRow, LabelRow]]) -> str:
             f"{10 ** statistics.median(ratios):.2f} in the median, at most {10 ** max(ratios):.2f}"
         )
     return text + "."
+
+
+# --- labels of another potential ------------------------------------------------------------------
+
+
+def changes(before: Iterable[LabelRow], rows: Iterable[LabelRow]) -> str:
+    """Return what became of the verdicts, and whether slopes have the same order."""
+    old = {row.material_id: row for row in before}
+    pairs = [(old[row.material_id], row) for row in rows if row.material_id in old]
+    verdicts = sorted({row.verdict for pair in pairs for row in pair})
+    counted = Counter((a.verdict, b.verdict) for a, b in pairs)
+    names = [
+        " and ".join(sorted({one.potential for one in side})) for side in zip(*pairs, strict=True)
+    ]
+    head = [f"{names[0]} \\ {names[1]}", *verdicts, "all"]
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for a in verdicts:
+        found = [counted[a, b] for b in verdicts]
+        lines.append(f"| {a} | {' | '.join(map(str, found))} | {sum(found)} |")
+    sums = [sum(counted[a, b] for a in verdicts) for b in verdicts]
+    lines.append(f"| all | {' | '.join(map(str, sums))} | {sum(sums)} |")
+    solid = [(a, b) for a, b in pairs if "melted" not in (a.verdict, b.verdict)]
+    slopes = [[rank_value(row) for row in side] for side in zip(*solid, strict=True)]
+    order = interval_text(bootstrap_interval(spearman, slopes, N_RESAMPLES))
+    both = [
+        math.log10(rank_value(b) / rank_value(a))
+        for a, b in solid
+        if a.verdict == b.verdict == "diffusing"
+    ]
+    text = f"Spearman correlation of slopes, where neither melted ({len(solid)}): {order}."
+    if both:
+        text += (
+            f" Where both diffuse ({len(both)}), the slope changes by a factor of "
+            f"{10 ** statistics.median(both):.2f} in the median."
+        )
+    return "\n".join([*lines, "", text])
 
 
 # --- text ----------------------------------------------------------------------------------------

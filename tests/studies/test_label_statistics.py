@@ -186,3 +186,24 @@ def test_published_experiments_are_read(statistics):
     assert sum(one.same_spacegroup for one in known.values()) >= 10
     assert known["mp-2251"].median_S_per_cm == pytest.approx(5.767e-4)  # Li3N, P6/mmm
     assert known["mp-5840"].censored  # LiScO2
+
+
+def test_what_another_potential_changes(statistics, template):
+    def labels(potential, verdicts):
+        return [
+            row(template, f"mp-{i}", slope, verdict).model_copy(update={"potential": potential})
+            for i, (slope, verdict) in enumerate(verdicts)
+        ]
+
+    soft = labels("soft:1", [(4.0, "diffusing"), (9.0, "melted"), (0.0, "not_diffusing")])
+    stiff = labels("stiff:1", [(2.0, "diffusing"), (0.0, "not_diffusing"), (0.0, "not_diffusing")])
+    lines = statistics.changes(soft, [*stiff, row(template, "mp-7", 1.0)]).splitlines()
+    assert lines[0] == r"| soft:1 \ stiff:1 | diffusing | melted | not_diffusing | all |"
+    assert lines[2:6] == [
+        "| diffusing | 1 | 0 | 0 | 1 |",
+        "| melted | 0 | 0 | 1 | 1 |",
+        "| not_diffusing | 0 | 0 | 1 | 1 |",
+        "| all | 1 | 0 | 2 | 3 |",
+    ]
+    assert "where neither melted (2)" in lines[-1]
+    assert "Where both diffuse (1), the slope changes by a factor of 0.50" in lines[-1]
