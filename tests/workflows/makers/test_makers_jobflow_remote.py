@@ -40,7 +40,8 @@ def project(server_uri: str, surroundings: Path, monkeypatch: pytest.MonkeyPatch
     """Return the name of a project with a worker on this machine."""
     address = urlsplit(server_uri)
     common = {"host": address.hostname, "port": address.port, "database": "jobflow_remote_test"}
-    here = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "campaign")]
+    tests = Path(__file__).parents[2]  # the job is of this file, which imports from all of these
+    here = [str(tests), str(tests / "workflows/makers"), str(tests / "workflows/campaign")]
     content = {
         "name": "superionic",
         "workers": {
