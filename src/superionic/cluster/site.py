@@ -12,20 +12,15 @@ from superionic.cluster.retry import RetryPolicy
 from superionic.errors import DatabaseError, SettingsError
 from superionic.settings import SuperionicSettings
 from superionic.store.database.addresses import hosts_of
-from superionic.store.database.server import local_server
+from superionic.store.database.answers import answering
 from superionic.store.database.stores import (
     CONNECTION_TIMEOUT_S,
     Database,
     DatabaseSpec,
-    check_connection,
-    configured_database,
-    ensure_indexes,
-    spec_from_uri,
-    with_timeouts,
+    resolve_database,
 )
 from superionic.yaml_file import read_yaml
 
-_UNAUTHORIZED = (13, 18)
 _CONNECTION = ("host", "port", "name", "username", "password", "authsource", "uri_mode")
 _KNOWN = (
     *(*_CONNECTION, "mongoclient_kwargs"),
@@ -205,20 +200,14 @@ def open_site(
         When a server does not answer or refuses. No secret is in the message.
     """
     with ExitStack() as stack:
-        spec = configured_database(settings, prefer_uri=prefer_uri)
-        if spec is None:
-            uri = stack.enter_context(local_server(settings.data_dir))
-            spec = spec_from_uri(uri, settings.database_name, source="local server")
-        spec = with_timeouts(spec)
-        check_connection(spec)
-        database = stack.enter_context(spec.open())
-        launchpad_spec = launchpad_of(spec, launchpad)
+        database = stack.enter_context(
+            resolve_database(settings, prefer_uri=prefer_uri, writing=writing, impatient=True)
+        )
+        launchpad_spec = launchpad_of(database.spec, launchpad)
         opened = open_launchpad(
             launchpad_spec, retry, writing=writing, require_launchpad=require_launchpad
         )
         stack.callback(opened.client.close)
-        if writing:
-            ensure_indexes(database)
         yield Site(database, opened, launchpad_spec)
 
 
@@ -238,12 +227,10 @@ def open_launchpad(
         When it does not answer, refuses, or is no launchpad although one is required.
     """
     import pymongo
-    from pymongo.errors import OperationFailure, PyMongoError
 
     place = f"The launchpad {spec.description} (from: {spec.source})"
     with ExitStack() as stack:
-        # 'from None' throughout: pymongo's texts may repeat parts of a URI.
-        try:
+        with answering(place, timeout_s, writing=writing):
             opened = spec.open(retry)
             stack.callback(opened.client.close)
             with pymongo.timeout(timeout_s):
@@ -257,20 +244,6 @@ def open_launchpad(
                 if writing:
                     # It changes nothing, but needs the right to write.
                     ids.update_one({"_id": "rights"}, {"$set": {"checked": True}}, upsert=False)
-        except OperationFailure as error:
-            if error.code not in _UNAUTHORIZED:
-                raise DatabaseError(f"{place} failed with error code {error.code}.") from None
-            raise DatabaseError(
-                f"{place} refuses the user name or password, or the user may not "
-                f"{'write there' if writing else 'read it'}.",
-                hint="Check them, the database name and the authsource; writing needs the role "
-                "readWrite.",
-            ) from None
-        except (PyMongoError, OSError, ValueError, TypeError) as error:
-            raise DatabaseError(
-                f"{place} does not answer within {timeout_s:g} s ({type(error).__name__}).",
-                hint="Check that the server runs and that host and port are right.",
-            ) from None
         stack.pop_all()
     return opened
 

@@ -18,7 +18,7 @@ class Described(Protocol):
 
 
 @contextmanager
-def answering(place: str, timeout_s: float) -> Iterator[None]:
+def answering(place: str, timeout_s: float, *, writing: bool = False) -> Iterator[None]:
     """Turn whatever the first question to a database raises into a :class:`DatabaseError`.
 
     Parameters
@@ -27,6 +27,8 @@ def answering(place: str, timeout_s: float) -> Iterator[None]:
         The database in words, such as ``The database host:27017/name (from: a file)``.
     timeout_s : float
         How long it was waited for.
+    writing : bool
+        Whether the right to write was asked for, too.
     """
     from pymongo.errors import OperationFailure
 
@@ -39,8 +41,10 @@ def answering(place: str, timeout_s: float) -> Iterator[None]:
         if error.code not in (_AUTHENTICATION_FAILED, _UNAUTHORIZED):
             raise DatabaseError(f"{place} failed with error code {error.code}.") from None
         raise DatabaseError(
-            f"{place} refuses the user name or password, or the user may not read it.",
-            hint="Check them, and the authSource of the user, with its administrator.",
+            f"{place} refuses the user name or password, or the user may not "
+            f"{'write there' if writing else 'read it'}.",
+            hint="Check them, the database name, and the authSource of the user, with its "
+            "administrator; writing needs the role readWrite.",
         ) from None
     except Exception as error:
         raise DatabaseError(

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from superionic.settings import SuperionicSettings
-from superionic.store.database.addresses import database_of, hosts_of
+from superionic.store.database.addresses import hosts_of
 from superionic.store.database.answers import answering, database_errors
 from superionic.store.database.jobflow_config import jobflow_config_file
 from superionic.store.database.server import local_server
 from superionic.store.database.stores import (
     CONNECTION_TIMEOUT_S,
     SCREENING_COLLECTION,
+    database_name,
     resolve_database,
 )
 
@@ -76,10 +77,7 @@ def screening_rows(
         if uri is None:
             uri = stack.enter_context(local_server(settings.data_dir))
         else:
-            source = "database_uri"
-            # A database named in the URI yields to one that was set on purpose.
-            if "database_name" not in settings.model_fields_set:
-                name = database_of(uri) or name
+            name, source = database_name(settings, uri), "database_uri"
         place = Place(f"{hosts_of(uri)}/{name}", source)
         yield from _collection(uri, name, place)
 

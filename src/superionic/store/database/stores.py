@@ -131,7 +131,11 @@ class Database:
 
 @contextmanager
 def resolve_database(
-    settings: SuperionicSettings, *, prefer_uri: bool = False, writing: bool = True
+    settings: SuperionicSettings,
+    *,
+    prefer_uri: bool = False,
+    writing: bool = True,
+    impatient: bool = False,
 ) -> Iterator[Database]:
     """Open the results database, and close it at the end.
 
@@ -149,6 +153,9 @@ def resolve_database(
     writing : bool
         Whether something will be written: then indexes are made. Otherwise nothing is, so that a
         user with the role ``read`` is enough.
+    impatient : bool
+        Whether a server that goes away is noticed by :data:`CLIENT_KWARGS`, as those need it who
+        wait and try again.
 
     Yields
     ------
@@ -167,6 +174,8 @@ def resolve_database(
         if spec is None:
             uri = stack.enter_context(local_server(settings.data_dir))
             spec = spec_from_uri(uri, settings.database_name, source="local server")
+        if impatient:
+            spec = with_timeouts(spec)
         check_connection(spec)
         database = stack.enter_context(spec.open())
         if writing:
@@ -191,15 +200,14 @@ def configured_database(
         return spec_from_job_store(job_store, source=str(path))
     if settings.database_uri is None:
         return None
-    # A database named in the URI yields to one that was set on purpose, not to the default.
-    in_uri = (
-        None
-        if "database_name" in settings.model_fields_set
-        else (database_of(settings.database_uri))
-    )
-    return spec_from_uri(
-        settings.database_uri, in_uri or settings.database_name, source="database_uri"
-    )
+    name = database_name(settings, settings.database_uri)
+    return spec_from_uri(settings.database_uri, name, source="database_uri")
+
+
+def database_name(settings: SuperionicSettings, uri: str) -> str:
+    """Return the database of a URI; its own yields to one that was set on purpose."""
+    in_uri = None if "database_name" in settings.model_fields_set else database_of(uri)
+    return in_uri or settings.database_name
 
 
 def spec_from_uri(uri: str, database_name: str, *, source: str) -> DatabaseSpec:
