@@ -98,23 +98,16 @@ def labels_of_rows(
     by_bounds: bool = False,
 ) -> dict[str, Truth]:
     """Return the labels that rows of the screening collection hold, the lowest seed first."""
-    found: dict[str, Truth] = {}
-    for row in rows:
-        for label in sorted(row.labels, key=_seed):
-            if label.temperature_K == temperature_K and row.material_id not in found:
-                truth = label_truth(
-                    row.material_id,
-                    label.verdict,
-                    label.msd_slope_A2_per_ps,
-                    label.msd_slope_low_A2_per_ps,
-                    label.msd_slope_high_A2_per_ps,
-                    upper_bound_A2_per_ps=label.msd_slope_upper_bound_A2_per_ps,
-                    melted_fails=melted_fails,
-                    by_bounds=by_bounds,
-                )
-                if truth is not None:
-                    found[row.material_id] = truth
-    return found
+    return _first_truths(
+        (
+            (row.material_id, label)
+            for row in rows
+            for label in sorted(row.labels, key=_seed)
+            if label.temperature_K == temperature_K
+        ),
+        melted_fails=melted_fails,
+        by_bounds=by_bounds,
+    )
 
 
 def labels_of_data_set(
@@ -128,12 +121,25 @@ def labels_of_data_set(
 ) -> dict[str, Truth]:
     """Return the labels of a published data set for one species, potential and temperature."""
     wanted = (mobile_species, potential, temperature_K)
+    return _first_truths(
+        (
+            (label.material_id, label)
+            for label in sorted(labels, key=_seed)
+            if (label.mobile_species, label.potential, label.temperature_K) == wanted
+        ),
+        melted_fails=melted_fails,
+        by_bounds=by_bounds,
+    )
+
+
+def _first_truths(
+    labels: Iterable[tuple[str, LabelSummary | LabelRow]], *, melted_fails: bool, by_bounds: bool
+) -> dict[str, Truth]:
+    """Return for each material what the first of its labels says that says something."""
     found: dict[str, Truth] = {}
-    for label in sorted(labels, key=lambda one: one.seed):
-        if (label.mobile_species, label.potential, label.temperature_K) != wanted:
-            continue
+    for material_id, label in labels:
         truth = label_truth(
-            label.material_id,
+            material_id,
             label.verdict,
             label.msd_slope_A2_per_ps,
             label.msd_slope_low_A2_per_ps,
@@ -143,7 +149,7 @@ def labels_of_data_set(
             by_bounds=by_bounds,
         )
         if truth is not None:
-            found.setdefault(label.material_id, truth)
+            found.setdefault(material_id, truth)
     return found
 
 
@@ -211,7 +217,7 @@ def one_crystal_each(
     return list(chosen.values())
 
 
-def _seed(label: LabelSummary) -> int:
+def _seed(label: LabelSummary | LabelRow) -> int:
     return label.seed
 
 
