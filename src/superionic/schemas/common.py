@@ -31,6 +31,7 @@ __all__ = [
     "MaterialDocument",
     "PackedArray",
     "PotentialDocument",
+    "SourcedDocument",
     "Warning_",
     "current_job_uuid",
     "utc_now",
@@ -122,8 +123,24 @@ class MaterialDocument(Document):
     )
     last_updated: datetime = Field(default_factory=utc_now, description="Time of writing, in UTC.")
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """The fields by which documents of the same material and work know each other."""
+        names = ("material_id", "formula", "mobile_species", "task_key")
+        return {name: getattr(self, name) for name in names}
+
     @field_validator("last_updated")
     @classmethod
     def _with_time_zone(cls, value: datetime) -> datetime:
         """Take a time without a zone, as MongoDB returns it, as UTC."""
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class SourcedDocument(MaterialDocument):
+    """Base of the documents that say where their crystal came from."""
+
+    source: str = Field("", description="File or database that the crystal came from.")
+    provenance: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What is known of its origin (licence, record keys, parent, aliases).",
+    )

@@ -1,6 +1,7 @@
 """What molecular dynamics says of one crystal: labels, and trajectories of other programs."""
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,8 +12,8 @@ from superionic.schemas.common import (
     SCHEMA_VERSION,
     Crystal,
     Document,
-    MaterialDocument,
     PotentialDocument,
+    SourcedDocument,
     Warning_,
 )
 from superionic.units import A3_TO_CM3
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 CURVE_POINTS = 60
+RunStatus = Literal["completed", "settled_diffusing", "settled_not_diffusing", "melted", "run_away"]
 
 
 class SlopeDocument(Document):
@@ -155,6 +157,44 @@ class DiffusionFindings(RunFindings):
     msd: MSDDocument | None = Field(description="Mean squared displacements, thinned.")
 
 
+def run_findings(
+    found: "DiffusionAnalysis | None", sigma: Callable[[float | None], float | None]
+) -> dict[str, Any]:
+    """Return the fields of :class:`RunFindings`, but for the verdict where there is none.
+
+    Parameters
+    ----------
+    found : DiffusionAnalysis or None
+        The analysis; None where there was nothing to analyse.
+    sigma : callable
+        Returns the conductivity of a slope, None of none.
+    """
+    from superionic.dynamics.slope import diffusivity
+
+    slope = found.slope if found else None
+    value, error = (slope.slope_A2_per_ps, slope.error_A2_per_ps) if slope else (None, None)
+    fields: dict[str, Any] = {
+        "production_ps": found.production_ps if found else 0.0,
+        "slope": SlopeDocument.from_slope(slope) if slope else None,
+        "slope_upper_bound_A2_per_ps": _finite(found.slope_upper_bound_A2_per_ps)
+        if found
+        else None,
+        "diffusivity_cm2_per_s": None if value is None else diffusivity(value),
+        "diffusivity_error_cm2_per_s": None if error is None else diffusivity(error),
+        "conductivity_S_per_cm": sigma(value),
+        "conductivity_error_S_per_cm": sigma(error),
+        "n_hopped": found.n_hopped if found else None,
+        "framework_rms_A": found.framework_rms_A if found else None,
+    }
+    if found is not None:
+        fields |= {
+            "verdict": found.verdict,
+            "verdict_reason": found.reason,
+            "diffusing_framework": found.diffusing_framework,
+        }
+    return fields
+
+
 def findings_of(
     found: "DiffusionAnalysis | None",
     *,
@@ -182,39 +222,22 @@ def findings_of(
     from superionic.dynamics.transport import haven_ratio
     from superionic.dynamics.verdict import ANALYSIS_VERSION
 
-    fields: dict[str, Any] = {
-        "n_mobile": n_mobile,
-        "volume_A3": volume_A3,
-        "production_ps": found.production_ps if found else 0.0,
-        "analysis_version": ANALYSIS_VERSION,
-        "mobile_density_per_cm3": n_mobile / (volume_A3 * A3_TO_CM3),
-    }
-    fields |= dict.fromkeys(
-        (
-            *("slope", "label_A2_per_ps", "slope_upper_bound_A2_per_ps", "msd"),
-            *("diffusivity_cm2_per_s", "diffusivity_error_cm2_per_s"),
-            *("conductivity_S_per_cm", "conductivity_error_S_per_cm"),
-            *("n_hopped", "hop_distance_A", "max_displacement_A", "framework_rms_A"),
-        )
-    )
-    if found is None:
-        return fields
-
     def sigma(slope_A2_per_ps: float | None) -> float | None:
         if slope_A2_per_ps is None or not temperature_K:
             return None
         diffusivity_cm2_per_s = diffusivity(slope_A2_per_ps)
         return conductivity(diffusivity_cm2_per_s, n_mobile, volume_A3, temperature_K, charge_e)
 
-    if (slope := found.slope) is not None:
-        fields |= {
-            "slope": SlopeDocument.from_slope(slope),
-            "label_A2_per_ps": slope.label_A2_per_ps,
-            "diffusivity_cm2_per_s": diffusivity(slope.slope_A2_per_ps),
-            "diffusivity_error_cm2_per_s": diffusivity(slope.error_A2_per_ps),
-            "conductivity_S_per_cm": sigma(slope.slope_A2_per_ps),
-            "conductivity_error_S_per_cm": sigma(slope.error_A2_per_ps),
-        }
+    fields = run_findings(found, sigma) | {
+        "n_mobile": n_mobile,
+        "volume_A3": volume_A3,
+        "analysis_version": ANALYSIS_VERSION,
+        "mobile_density_per_cm3": n_mobile / (volume_A3 * A3_TO_CM3),
+    }
+    if found is None:
+        empty = ("label_A2_per_ps", "msd", "hop_distance_A", "max_displacement_A")
+        return fields | dict.fromkeys(empty)
+    slope = found.slope
     if slope is not None and (together := found.collective) is not None:
         ratio = haven_ratio(slope, together)
         fields |= {
@@ -228,16 +251,11 @@ def findings_of(
         }
     ion_ps = n_mobile * found.production_ps
     return fields | {
-        "verdict": found.verdict,
-        "verdict_reason": found.reason,
-        "slope_upper_bound_A2_per_ps": _finite(found.slope_upper_bound_A2_per_ps),
-        "n_hopped": found.n_hopped,
+        "label_A2_per_ps": slope.label_A2_per_ps if slope else None,
         "n_jumps": found.n_jumps,
         "jump_rate_per_ps": found.n_jumps / ion_ps if ion_ps else None,
         "hop_distance_A": _finite(found.hop_distance_A),
         "max_displacement_A": found.max_displacement_A,
-        "framework_rms_A": found.framework_rms_A,
-        "diffusing_framework": found.diffusing_framework,
         "msd": MSDDocument.from_analysis(found),
     }
 
@@ -246,15 +264,11 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-class DiffusionDocument(MaterialDocument, DiffusionFindings):
+class DiffusionDocument(SourcedDocument, DiffusionFindings):
     """Label of one crystal at one temperature: the result of the labelling flow."""
 
     kind: Literal["diffusion"] = Field("diffusion", description="Kind of document.")
     potential: PotentialDocument = Field(description="Potential that gave the forces.")
-    source: str = Field("", description="File or database that the crystal came from.")
-    provenance: dict = Field(
-        default_factory=dict, description="What is known of its origin (licence, record keys)."
-    )
     structure: Crystal = Field(description="Crystal from which the supercell was made.")
     spacegroup_number: int | None = Field(None, description="Space group as prepared.")
     spacegroup_symbol: str | None = Field(None, description="Its international symbol.")
@@ -276,9 +290,7 @@ class DiffusionDocument(MaterialDocument, DiffusionFindings):
     seed: int = Field(description="Seed of velocities and thermostat.")
     equilibration_ps: float = Field(description="Time before the production in ps.")
     n_steps_done: int = Field(description="Steps, equilibration included.")
-    status: Literal[
-        "completed", "settled_diffusing", "settled_not_diffusing", "melted", "run_away"
-    ] = Field(description="How the run ended.")
+    status: RunStatus = Field(description="How the run ended.")
     stop_reason: str = Field(description="Why it ended, with numbers.")
     n_force_evaluations: int = Field(
         description="Force evaluations of the last call; n_evaluations counts those of interrupted "

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from superionic.schemas.common import LABEL_TEMPERATURE_K, MaterialDocument, PotentialDocument
+from superionic.schemas.common import LABEL_TEMPERATURE_K, PotentialDocument, SourcedDocument
 
 
-class PredictionDocument(MaterialDocument):
+class PredictionDocument(SourcedDocument):
     """Diffusion of one crystal as the force network predicts it.
 
     ``n_evaluations`` counts the force evaluations of the shakes and of the relaxation before,
@@ -21,10 +21,6 @@ class PredictionDocument(MaterialDocument):
         "count with the time that they took."
     )
     potential: PotentialDocument = Field(description="Potential that gave the forces.")
-    source: str = Field("", description="File or database that the crystal came from.")
-    provenance: dict = Field(
-        default_factory=dict, description="What is known of its origin (licence, parent, aliases)."
-    )
     elements: list[str] = Field(description="Elements of the crystal.")
     chemical_system: str = Field(description="Elements in alphabetical order, joined by hyphens.")
     n_atoms: int = Field(description="Atoms in the crystal's cell, not in the supercell.")

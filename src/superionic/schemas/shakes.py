@@ -10,9 +10,9 @@ from superionic.potentials.base import PotentialInfo
 from superionic.schemas.common import (
     Crystal,
     Document,
-    MaterialDocument,
     PackedArray,
     PotentialDocument,
+    SourcedDocument,
 )
 
 
@@ -29,7 +29,7 @@ class ShakesArrays(Document):
     )
 
 
-class ShakesDocument(MaterialDocument):
+class ShakesDocument(SourcedDocument):
     """Random displacements of a crystal's atoms, and the accelerations that answer.
 
     Nothing in it depends on the network that reads it: ``task_key`` is the same for all networks
@@ -38,10 +38,6 @@ class ShakesDocument(MaterialDocument):
 
     kind: Literal["shakes"] = Field("shakes", description="Kind of document.")
     potential: PotentialDocument = Field(description="Potential that gave the forces.")
-    source: str = Field("", description="File or database that the crystal came from.")
-    provenance: dict = Field(
-        default_factory=dict, description="What is known of its origin (licence, parent, aliases)."
-    )
     structure: Crystal = Field(
         description="Undisplaced crystal, from which the supercell was made."
     )

@@ -1,6 +1,6 @@
 """Documents of the validation flow: molecular dynamics at several temperatures, and a verdict."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,12 @@ from superionic.schemas.common import (
     MaterialDocument,
     PackedArray,
     PotentialDocument,
+    SourcedDocument,
 )
-from superionic.schemas.label import RunFindings
+from superionic.schemas.label import RunFindings, RunStatus
 
 
-class CellDocument(MaterialDocument):
+class CellDocument(SourcedDocument):
     """The supercell in which a crystal is run, and how long."""
 
     kind: Literal["cell"] = Field("cell", description="Kind of document.")
@@ -29,10 +30,6 @@ class CellDocument(MaterialDocument):
     timestep_fs: float = Field(description="Time step in fs.")
     n_steps: int = Field(description="Longest production at each temperature, in steps.")
     relaxed: bool = Field(False, description="Whether the crystal was relaxed before.")
-    source: str = Field("", description="File or database that the crystal came from.")
-    provenance: dict[str, Any] = Field(
-        default_factory=dict, description="What is known of its origin (licence, record keys)."
-    )
 
 
 class TrajectoryArrays(Document):
@@ -76,9 +73,7 @@ class TrajectoryDocument(MaterialDocument):
     positions_wrapped: Literal[False] = Field(False, description="Positions are never wrapped.")
     n_equilibration_steps: int = Field(description="Steps at the start that are not analysed.")
     n_steps_done: int = Field(description="Steps, equilibration included.")
-    status: Literal[
-        "completed", "settled_diffusing", "settled_not_diffusing", "melted", "run_away"
-    ] = Field(description="How the run ended.")
+    status: RunStatus = Field(description="How the run ended.")
     stop_reason: str = Field(description="Why it ended, with numbers.")
     segments: list[str] = Field(
         default_factory=list, description="uuids of the jobs that a chained run consists of."
@@ -117,7 +112,7 @@ class TemperatureDocument(RunFindings):
     trajectory_uuid: str | None = Field(description="uuid of the job that made the trajectory.")
 
 
-class ValidationDocument(MaterialDocument):
+class ValidationDocument(SourcedDocument):
     """Is a candidate a superionic conductor: the result of the validation flow."""
 
     kind: Literal["validation"] = Field("validation", description="Kind of document.")
@@ -126,10 +121,6 @@ class ValidationDocument(MaterialDocument):
     )
     engine: str = Field(description="Engine of the dynamics: ase or vasp.")
     dynamics: PotentialDocument = Field(description="What gave the forces of the dynamics.")
-    source: str = Field("", description="File or database that the crystal came from.")
-    provenance: dict[str, Any] = Field(
-        default_factory=dict, description="What is known of its origin (licence, record keys)."
-    )
     elements: list[str] = Field(description="Elements of the crystal.")
     chemical_system: str = Field(description="Elements in alphabetical order, joined by hyphens.")
     relaxed: bool = Field(description="Whether the crystal was relaxed before.")

@@ -69,10 +69,7 @@ class DescriptorsMaker(SettingsMaker):
         composition = landscape.structure.composition
         return DescriptorsDocument(
             **Origins.from_provenance(prepared.provenance if prepared else {}).model_dump(),
-            material_id=landscape.material_id,
-            formula=landscape.formula,
-            mobile_species=landscape.mobile_species,
-            task_key=landscape.task_key,
+            **landscape.identity,
             settings={step.kind: step.settings for step in steps}
             | {"descriptors": asdict(self.settings)},
             wall_time_s=elapsed,

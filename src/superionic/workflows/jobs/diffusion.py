@@ -406,10 +406,7 @@ def _about(
     if isinstance(crystal, Structure):
         return about_structure(crystal, maker.mobile_species, maker.key_content())
     about: dict[str, Any] = {
-        "material_id": crystal.material_id,
-        "formula": crystal.formula,
-        "mobile_species": crystal.mobile_species,
-        "task_key": crystal.task_key,
+        **crystal.identity,
         "relaxed": isinstance(crystal, RelaxedDocument) and crystal.relaxed,
     }
     if prepared is not None:

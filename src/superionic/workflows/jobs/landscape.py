@@ -182,7 +182,7 @@ class LandscapePartMaker(SettingsMaker):
             progress=report_progress,
         )
         return LandscapePartDocument(
-            **_identity(crystal),
+            **crystal.identity,
             settings=asdict(self.settings),
             wall_time_s=time.perf_counter() - start,
             n_evaluations=sum(len(share) for share in energies),
@@ -265,15 +265,6 @@ class AssembleLandscapeMaker(SettingsMaker):
         )
 
 
-def _identity(crystal: Crystal) -> dict[str, Any]:
-    return {
-        "material_id": crystal.material_id,
-        "formula": crystal.formula,
-        "mobile_species": crystal.mobile_species,
-        "task_key": crystal.task_key,
-    }
-
-
 def _unfinished(crystal: Crystal, info: PotentialInfo, settings: LandscapeSettings) -> Path:
     """Return where the energies of a landscape are kept while it is computed."""
     lattice, places = crystal.structure.lattice.matrix, crystal.structure.frac_coords
@@ -289,7 +280,7 @@ def _document(
 ) -> LandscapeDocument:
     return LandscapeDocument.from_landscape(
         landscape,
-        **{k: v for k, v in _identity(crystal).items() if k != "mobile_species"},
+        **{k: v for k, v in crystal.identity.items() if k != "mobile_species"},
         settings=asdict(settings),
         warnings=Warning_.from_remarks(landscape.remarks),
         potential=PotentialDocument.from_info(load_potential(potential).info),

@@ -145,10 +145,7 @@ class ShakeMaker(SettingsMaker):
         elapsed = time.perf_counter() - start
         return ShakesDocument.from_shakes(
             shakes,
-            material_id=crystal.material_id,
-            formula=crystal.formula,
-            mobile_species=crystal.mobile_species,
-            task_key=crystal.task_key,
+            **crystal.identity,
             settings={step.kind: step.settings for step in before}
             | {"shakes": settings_to_dict(self.settings)},
             wall_time_s=elapsed,

@@ -288,9 +288,8 @@ class _Rounds:
         return found
 
     def _ask(self, points: Iterable[Point], arguments: tuple[Any, ...], task_key: str) -> Response:
-        names = ("material_id", "formula", "mobile_species")
-        about = {name: getattr(self.prior, name) for name in names}
-        jobs = [self.engine.job_of(self.prior.structure, one, about) for one in points]
+        prior = self.prior
+        jobs = [self.engine.job_of(prior.structure, one, prior.identity) for one in points]
         again = self.maker.job_of(*arguments, known=self.known, points=[one.output for one in jobs])
         return Response(replace=Flow([*jobs, again], output=again.output))
 

@@ -327,10 +327,7 @@ def _document(
                 )
             )
     return RelaxedDocument(
-        material_id=prepared.material_id,
-        formula=prepared.formula,
-        mobile_species=prepared.mobile_species,
-        task_key=prepared.task_key,
+        **prepared.identity,
         settings={
             "max_force_eV_per_A": maker.max_force_eV_per_A,
             "relax_cell": maker.relax_cell,

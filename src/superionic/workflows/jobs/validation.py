@@ -26,7 +26,7 @@ from superionic.dynamics.supercell import make_supercell, shortest_vector
 from superionic.dynamics.verdict import ANALYSIS_VERSION, DiffusionAnalysis, analyse, framework_text
 from superionic.potentials.registry import load_potential
 from superionic.schemas.common import PotentialDocument, Warning_
-from superionic.schemas.label import SlopeDocument
+from superionic.schemas.label import run_findings
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
 from superionic.schemas.validation import (
     CellDocument,
@@ -95,19 +95,13 @@ class SupercellMaker(Maker):
             bare_atoms(crystal.structure), self.min_image_distance_A, max_atoms=self.max_atoms
         )
         symbols = atoms.get_chemical_symbols()
-        about = {
-            "material_id": crystal.material_id,
-            "formula": crystal.formula,
-            "mobile_species": crystal.mobile_species,
-            "task_key": crystal.task_key,
-        }
-        require_ion(about, symbols)
+        require_ion(crystal.identity, symbols)
         # Atoms of one element in a row, as VASP needs them.
         first = {symbol: symbols.index(symbol) for symbol in symbols}
         atoms = atoms[sorted(range(len(atoms)), key=lambda i: first[symbols[i]])]
         timestep_fs = self.timestep_fs or (_HYDROGEN_STEP_FS if "H" in symbols else _STEP_FS)
         return CellDocument(
-            **about,
+            **crystal.identity,
             settings={name: value for name, value in asdict(self).items() if name != "name"},
             wall_time_s=time.perf_counter() - started,
             structure=AseAtomsAdaptor.get_structure(atoms),
@@ -182,10 +176,7 @@ class ConfirmMaker(SettingsMaker):
         if isinstance(potential, str):
             potential = PotentialDocument.from_info(load_potential(potential).info)
         return ValidationDocument(
-            material_id=cell.material_id,
-            formula=cell.formula,
-            mobile_species=cell.mobile_species,
-            task_key=cell.task_key,
+            **cell.identity,
             settings=self.settings or asdict(self),
             wall_time_s=time.perf_counter() - started,
             n_evaluations=sum(run.n_evaluations for run in runs),
@@ -264,8 +255,6 @@ def _temperature(
     run: TrajectoryDocument, found: DiffusionAnalysis | None, evidence: Evidence, ions: Ions
 ) -> TemperatureDocument:
     """Return what the document keeps of one run."""
-    slope = found.slope if found else None
-    bound = finite(found.slope_upper_bound_A2_per_ps) if found else None
 
     def sigma(slope_A2_per_ps: float | None) -> float | None:
         if slope_A2_per_ps is None:
@@ -277,28 +266,23 @@ def _temperature(
     mean_K = None
     if temperatures is not None and production.any():
         mean_K = finite(float(temperatures.unpack()[production].mean()))
-    value, error = (slope.slope_A2_per_ps, slope.error_A2_per_ps) if slope else (None, None)
+    # Where there is nothing to analyse, how the run ended is the verdict.
+    verdict = "melted" if run.status == "melted" else "unconverged"
+    said: dict[str, Any] = {
+        "verdict": verdict,
+        "verdict_reason": run.stop_reason,
+        **run_findings(found, sigma),
+    }
     return TemperatureDocument(
+        **said,
         temperature_K=run.temperature_K,
         mean_temperature_K=mean_K,
         seed=run.seed,
         status=run.status,
         stop_reason=run.stop_reason,
-        verdict=found.verdict if found else ("melted" if run.status == "melted" else "unconverged"),
-        verdict_reason=found.reason if found else run.stop_reason,
         evidence=evidence,
-        production_ps=found.production_ps if found else 0.0,
         n_steps_done=run.n_steps_done,
-        slope=SlopeDocument.from_slope(slope) if slope else None,
-        slope_upper_bound_A2_per_ps=bound,
-        diffusivity_cm2_per_s=None if value is None else diffusivity(value),
-        diffusivity_error_cm2_per_s=None if error is None else diffusivity(error),
-        conductivity_S_per_cm=sigma(value),
-        conductivity_error_S_per_cm=sigma(error),
-        conductivity_upper_bound_S_per_cm=sigma(bound),
-        n_hopped=found.n_hopped if found else None,
-        framework_rms_A=found.framework_rms_A if found else None,
-        diffusing_framework=found.diffusing_framework if found else [],
+        conductivity_upper_bound_S_per_cm=sigma(said["slope_upper_bound_A2_per_ps"]),
         n_evaluations=run.n_evaluations,
         wall_time_s=run.wall_time_s,
         trajectory_uuid=run.job_uuid,

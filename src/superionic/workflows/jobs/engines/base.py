@@ -108,8 +108,7 @@ def about(cell: Cell, mobile_species: str, settings: dict[str, Any]) -> dict[str
     The settings are as keys hold them.
     """
     if isinstance(cell, CellDocument):
-        names = ("material_id", "formula", "mobile_species", "task_key")
-        return {name: getattr(cell, name) for name in names}
+        return cell.identity
     return about_structure(cell, mobile_species, settings)
 
 
