@@ -26,6 +26,7 @@ STATES = (
 )
 OPEN_STATES = ("READY", "RESERVED", "RUNNING", "WAITING")
 _RATE_WINDOW = timedelta(minutes=15)
+_CHUNK = 500
 _NOTHING = JobsStatus({}, {}, (), 0.0, None, 0, 0)
 
 
@@ -149,7 +150,6 @@ def read_failures(
     *,
     flow: str | None = None,
     campaign: str | None = None,
-    chunk_size: int = 500,
 ) -> list[FailedJobs]:
     """Return the failed jobs grouped by cause, the most frequent first."""
     criteria: dict[str, object] = {"state": "FIZZLED"}
@@ -161,8 +161,8 @@ def read_failures(
     groups: dict[str, list[int]] = defaultdict(list)
     examples: dict[str, tuple[str, str, str]] = {}
     rows = launchpad.fireworks.find(criteria, fields)
-    for start in range(0, len(rows), chunk_size):
-        chunk = rows[start : start + chunk_size]
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
         causes = _causes(launchpad, [row["launches"][-1] for row in chunk if row["launches"]])
         for row in chunk:
             launch_id = row["launches"][-1] if row["launches"] else None

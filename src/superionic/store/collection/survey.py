@@ -134,15 +134,13 @@ class Survey:
         return self._sorted[field]
 
 
-def survey(rows: Collection, seed: int = 0, n_samples: int = N_SAMPLES) -> Survey:
+def survey(rows: Collection, n_samples: int = N_SAMPLES) -> Survey:
     """Look at a collection, at a cost that hardly depends on its size.
 
     Parameters
     ----------
     rows : Collection
         The screening collection.
-    seed : int
-        Seed of the choice of ranks.
     n_samples : int
         Ranks that are looked at; each costs about a millisecond.
     """
@@ -151,7 +149,7 @@ def survey(rows: Collection, seed: int = 0, n_samples: int = N_SAMPLES) -> Surve
         return Survey((), ())
     step = max(1, largest // n_samples)
     # One rank from each of equal intervals, by chance: rows may repeat themselves in even steps.
-    chance = random.Random(seed)
+    chance = random.Random(0)
     later = (start + chance.randrange(step) for start in range(1, largest + 1, step))
     ranks = sorted({1, *later})  # every group has a first row
     found = rows.find({"rank": {"$in": ranks}}, dict.fromkeys(_SAMPLED, 1) | {"_id": 0})
