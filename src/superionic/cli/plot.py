@@ -84,12 +84,12 @@ def plot(
     database: DatabaseURI = None,
 ) -> None:
     """Draw a figure of a material or a campaign."""
-    from superionic.report.figures.kinds import KINDS, get_kind
+    from superionic.report.figures.kinds import KINDS, Request, get_kind
 
     if list_kinds or kind is None:
         echo("\n".join(_lines(list(KINDS.values()))))
         return
-    from superionic.report.figures.sources import Request, read_sources
+    from superionic.report.figures.sources import read_sources
     from superionic.report.figures.write import is_interactive, write_figure
     from superionic.structures.species import parse_mobile_species
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from superionic import defaults
 from superionic.errors import FigureError
 from superionic.report.documents import MaterialDocuments, read_failures
 from superionic.report.figures import parity, precision
-from superionic.report.figures.kinds import KINDS, get_kind
+from superionic.report.figures.kinds import KINDS, Request
 from superionic.report.figures.msd import MSDCurve, curve_of
 from superionic.report.figures.pipeline import counts_of
 from superionic.report.figures.ranking import ranking_data
 from superionic.report.figures.scene import LandscapeScene, PathProfile, scene_of
 from superionic.report.figures.simulated import refuse_strangers
 from superionic.report.figures.volume import VolumeCurve, curve_of_descriptors
+from superionic.schemas.document import FailureDocument
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import LabelSummary, ScreeningDocument
 from superionic.store.collection.rows import find_ranking, query_screening
@@ -32,77 +32,66 @@ if TYPE_CHECKING:
 
 def gather(
     database: "Database",
-    kind: str,
-    material_id: str | None = None,
-    *,
-    mobile_species: str | None = None,
-    potential: str | None = None,
-    policy: str = defaults.POLICY,
-    limit: int = 25,
+    request: Request,
     labels: Sequence[LabelRow] = (),
     selection: "Selection | None" = None,
-    temperature_K: float | None = None,
 ) -> Any:
-    """Return what a figure of one kind is drawn from.
+    """Return what a figure is drawn from: what the function ``plotly`` of its kind takes.
 
     Parameters
     ----------
     database : Database
         Open.
-    kind : str
-        Name of the kind.
-    material_id : str, optional
-        Which material; kinds of a campaign take none.
-    mobile_species, potential : str, optional
-        Which of its rows; the first by its key by default.
-    policy : str
-        What ranks.
-    limit : int
-        Most materials of a ranking.
+    request : Request
+        Which figure.
     labels : sequence of LabelRow
         Labels of a data set, besides those of the database.
     selection : Selection, optional
         What became of the crystals before they were computed (pipeline).
-    temperature_K : float, optional
-        Of the dynamics (msd).
-
-    Returns
-    -------
-    object
-        What the functions ``plotly`` and ``static`` of the kind take.
 
     Raises
     ------
     FigureError
-        When there is no such kind or material, it lacks the data, or labels are of no row.
+        When there is no such material, it lacks the data, or labels are of no row.
     """
-    scope = get_kind(kind).scope
-    if scope == "material":
-        if material_id is None:
-            raise FigureError(
-                f"A figure of the kind '{kind}' is of one material.", hint="Name its identifier."
-            )
-        row = row_of(database, material_id, mobile_species, potential)
-        return data_of(MaterialDocuments(row, database), kind, temperature_K)
-    rows = query_screening(
-        database.screening, mobile_species=mobile_species, potential=potential, sort="key"
-    )
-    if kind == "learning_curves":
+    of = {"mobile_species": request.mobile_species, "potential": request.potential}
+    if request.material_id is not None:
+        row = row_of(database, request.material_id, **of)
+        return data_of(MaterialDocuments(row, database), request.kind, request.temperature_K)
+    if request.kind == "learning_curves":
         raise FigureError(
             "Learning curves are not in the database.",
-            hint="Name the summary.json that 'superionic train' wrote.",
+            hint="Name the summary.json that 'superionic train' wrote: --data FILE.",
         )
+    rows = query_screening(database.screening, **of, sort="key")
+    if request.kind == "conductivities":
+        some = [MaterialDocuments(row, database) for row in one_group(rows) if row.validation_uuid]
+        return [one.need("validation") for one in some]
+    failures, _ = read_failures(list(database.failures.query({})))
+    return of_rows(request, rows, labels, failures, selection)
+
+
+def of_rows(
+    request: Request,
+    rows: Sequence[ScreeningDocument],
+    labels: Sequence[LabelRow],
+    failures: Sequence[FailureDocument] = (),
+    selection: "Selection | None" = None,
+) -> Any:
+    """Return what a figure of many materials is drawn from, whether a file or a database has them.
+
+    Raises
+    ------
+    FigureError
+        When there are no rows, or labels are of none of them.
+    """
     refuse_strangers(rows, labels)
-    if kind == "pipeline":
-        failures, _ = read_failures(list(database.failures.query({})))
+    if request.kind == "pipeline":
         return counts_of(rows, failures, selection, labels)
     rows = one_group(rows)
-    if kind == "conductivities":
-        some = [MaterialDocuments(row, database) for row in rows if row.validation_uuid]
-        return [one.need("validation") for one in some]
-    if kind == "ranking":
-        return ranking_data(rows, policy, limit, labels)
-    return parity.of_rows(rows, labels) if kind == "parity" else precision.of_rows(rows, labels)
+    if request.kind == "ranking":
+        return ranking_data(rows, request.policy, request.limit, labels)
+    return (parity if request.kind == "parity" else precision).of_rows(rows, labels)
 
 
 def row_of(
@@ -172,12 +161,7 @@ def data_of(found: MaterialDocuments, kind: str, temperature_K: float | None = N
     if kind == "arrhenius":
         return found.need("validation")
     if kind == "volume":
-        try:
-            return scene_of(found.need("landscape")).volume
-        except FigureError:
-            if found.row.descriptors_uuid is None:
-                raise
-        return curve_of_descriptors(found.need("descriptors"))
+        return _volume(found, lambda: scene_of(found.need("landscape")))
     scene = scene_of(found.need("landscape"))
     return path_of_scene(scene) if kind == "path" else scene
 
@@ -271,6 +255,8 @@ def _volume(found: MaterialDocuments, scene: Callable[[], LandscapeScene]) -> Vo
     try:
         return scene().volume
     except FigureError:
+        if not found.has("descriptors"):
+            raise
         return curve_of_descriptors(found.need("descriptors"))
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
+from superionic import defaults
 from superionic.errors import FigureError
 
 if TYPE_CHECKING:
@@ -140,8 +141,6 @@ _ALL = (
 KINDS: dict[str, FigureKind] = {kind.name: kind for kind in _ALL}
 """All kinds by name."""
 
-"""Names of those that are of one material."""
-
 
 def get_kind(name: str) -> FigureKind:
     """Return a kind by its name.
@@ -157,3 +156,44 @@ def get_kind(name: str) -> FigureKind:
         raise FigureError(
             f"There is no figure '{name}'.", hint=f"There are: {', '.join(KINDS)}."
         ) from None
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which figure is asked for.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the kind.
+    material_id, mobile_species, potential : str, optional
+        Of which material.
+    policy : str
+        What ranks.
+    limit : int
+        Most materials of a ranking.
+    temperature_K : float, optional
+        Of the dynamics.
+    """
+
+    kind: str
+    material_id: str | None = None
+    mobile_species: str | None = None
+    potential: str | None = None
+    policy: str = defaults.POLICY
+    limit: int = 25
+    temperature_K: float | None = None
+
+    def __post_init__(self) -> None:
+        scope = get_kind(self.kind).scope
+        if scope == "material" and self.material_id is None:
+            raise FigureError(
+                f"A figure of the kind '{self.kind}' is of one material.",
+                hint=f"Name it: superionic plot {self.kind} ID.",
+            )
+        if scope == "campaign" and self.material_id is not None:
+            raise FigureError(
+                f"A figure of the kind '{self.kind}' is of all materials, not of "
+                f"{self.material_id}.",
+                hint=f"Leave the identifier out: superionic plot {self.kind}.",
+            )

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from superionic import defaults
 from superionic.errors import FigureError
-from superionic.report.figures.kinds import get_kind
+from superionic.report.figures.kinds import Request, get_kind
 from superionic.report.figures.style import About
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
@@ -35,47 +34,6 @@ _HINT = (
     "Name labels or rows (.jsonl), the JSON of 'superionic train', 'superionic evaluate' or "
     "'superionic validate', or a campaign file (.yaml)."
 )
-
-
-@dataclass(frozen=True)
-class Request:
-    """Which figure is asked for.
-
-    Parameters
-    ----------
-    kind : str
-        Name of the kind.
-    material_id, mobile_species, potential : str, optional
-        Of which material.
-    policy : str
-        What ranks.
-    limit : int
-        Most materials of a ranking.
-    temperature_K : float, optional
-        Of the dynamics.
-    """
-
-    kind: str
-    material_id: str | None = None
-    mobile_species: str | None = None
-    potential: str | None = None
-    policy: str = defaults.POLICY
-    limit: int = 25
-    temperature_K: float | None = None
-
-    def __post_init__(self) -> None:
-        scope = get_kind(self.kind).scope
-        if scope == "material" and self.material_id is None:
-            raise FigureError(
-                f"A figure of the kind '{self.kind}' is of one material.",
-                hint=f"Name it: superionic plot {self.kind} ID.",
-            )
-        if scope == "campaign" and self.material_id is not None:
-            raise FigureError(
-                f"A figure of the kind '{self.kind}' is of all materials, not of "
-                f"{self.material_id}.",
-                hint=f"Leave the identifier out: superionic plot {self.kind}.",
-            )
 
 
 @dataclass
@@ -117,16 +75,7 @@ class Sources:
         FigureError
             When a file is not of a sort that the figure is drawn from, or lacks the data.
         """
-        from superionic.report.figures import (
-            gather,
-            learning_curves,
-            msd,
-            parity,
-            pipeline,
-            precision,
-            ranking,
-        )
-        from superionic.report.figures.simulated import refuse_strangers
+        from superionic.report.figures import gather, learning_curves, msd, parity, precision
 
         kind = request.kind
         self._refuse_unused(kind)
@@ -136,12 +85,7 @@ class Sources:
             return self._one_of(self.validations, request)
         if kind == "conductivities" and self.validations:
             return _wanted(self.validations, request)
-        if kind == "learning_curves":
-            if self.study is None:
-                raise FigureError(
-                    "Learning curves are not in the database.",
-                    hint="Name the summary.json that 'superionic train' wrote: --data FILE.",
-                )
+        if kind == "learning_curves" and self.study is not None:
             return learning_curves.of_study(self.study)
         if kind == "parity" and self.study is not None:
             return parity.of_study(self.study)
@@ -150,13 +94,8 @@ class Sources:
         if not self.rows or kind not in ("ranking", "parity", "precision", "pipeline"):
             return None
         rows = _wanted(self.rows, request)
-        refuse_strangers(rows, self.labels)
-        if kind == "pipeline":
-            return pipeline.counts_of(rows, (), self.selection(), self.labels)
-        rows = gather.one_group(rows)
-        if kind == "ranking":
-            return ranking.ranking_data(rows, request.policy, request.limit, self.labels)
-        return (parity if kind == "parity" else precision).of_rows(rows, self.labels)
+        selection = self.selection() if kind == "pipeline" else None
+        return gather.of_rows(request, rows, self.labels, selection=selection)
 
     def with_database(self, request: Request, database: "Database") -> Any:
         """Return what a figure is drawn from, with the files beside an open database.
@@ -168,18 +107,8 @@ class Sources:
         """
         from superionic.report.figures import gather
 
-        return gather.gather(
-            database,
-            request.kind,
-            request.material_id,
-            mobile_species=request.mobile_species,
-            potential=request.potential,
-            policy=request.policy,
-            limit=request.limit,
-            labels=self.labels,
-            temperature_K=request.temperature_K,
-            selection=self.selection() if request.kind == "pipeline" else None,
-        )
+        selection = self.selection() if request.kind == "pipeline" else None
+        return gather.gather(database, request, self.labels, selection)
 
     def _refuse_unused(self, kind: str) -> None:
         """Refuse files that the figure is not drawn from: their content would be missed in it."""
