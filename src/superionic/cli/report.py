@@ -59,7 +59,8 @@ def report(
 
     from superionic.cli.bars import counting
     from superionic.cluster.status import launchpad_failures
-    from superionic.report.html.content import gather_from
+    from superionic.report.documents import MaterialDocuments
+    from superionic.report.html.content import gather, read_stored
     from superionic.report.html.page import write_report
     from superionic.report.tables.labels import read_data_sets
     from superionic.settings import get_settings
@@ -68,13 +69,13 @@ def report(
     scope = None if campaign is None else read_scope(campaign, get_settings().potential)
     known = read_data_sets(labels or [])
     with opened(database) as found, counting() as say:
-        content = gather_from(
-            found,
+        content = gather(
+            read_stored(found, scope, policy, launchpad_failures),
+            lambda row: MaterialDocuments(row, found),
             scope=scope,
             labels=known,
             policy=policy,
             top=top,
-            failed_jobs=launchpad_failures,
             progress=lambda done, total: say(f"{done} of {total} materials drawn"),
         )
     size = write_report(content, out)

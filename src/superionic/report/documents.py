@@ -312,6 +312,24 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST_NAME = 80
+
+
+def file_name(*parts: str, suffix: str) -> str:
+    """Return a name of letters, digits, points and hyphens, made from any text."""
+    words = [_UNSAFE.sub("_", part).strip("._-") for part in parts]
+    stem = "_".join(word for word in words if word)[:_LONGEST_NAME]
+    return f"{stem or 'crystal'}{suffix}"
+
+
+def cif_text(structure: Structure) -> str:
+    """Return a crystal as CIF, in the cell that was computed, without symmetry."""
+    from pymatgen.io.cif import CifWriter
+
+    return str(CifWriter(structure, significant_figures=12))
+
+
 _MATERIALS_PROJECT_ID = re.compile(r"(mp|mvc)-\d+")
 
 

@@ -24,7 +24,7 @@ from superionic.errors import FigureError
 from superionic.report.documents import MaterialDocuments
 from superionic.report.html import page as page_module
 from superionic.report.html.page import formula_parts, render, write_report
-from superionic.report.html.payload import Payloads, script_json
+from superionic.report.html.payload import Payloads
 from superionic.schemas.document import Interval
 from superionic.schemas.label import LabelRow
 from superionic.store.builders.documents import read_document
@@ -253,7 +253,9 @@ def test_other_potentials_stand_beside_a_material():
 
 def test_script_json_is_json_without_angle_brackets():
     content = {"<a>": ["</script>", "&", "é\u2028", 0.1, None]}
-    text = script_json(content)
+    payloads = Payloads()
+    payloads.add("a", content)
+    text = payloads.texts["a"]
     assert json.loads(text) == content
     assert not set("<>&\u2028") & set(text)
 

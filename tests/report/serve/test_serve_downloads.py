@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pymatgen.core import Structure
 from pymatgen.io.common import VolumetricData
 
-from superionic.report.serve.downloads import cif_text, cube_text, file_name, rows_csv
+from superionic.report.documents import cif_text, file_name
+from superionic.report.serve.downloads import cube_text, rows_csv
 from superionic.report.serve.models import TableRow
 
 

@@ -19,8 +19,8 @@ from superionic.report.figures.style import (
     plain_name,
     plotly_axes,
     plotly_figure,
-    with_error,
 )
+from superionic.report.numbers import with_error
 from superionic.schemas.validation import TemperatureDocument, ValidationDocument
 
 if TYPE_CHECKING:
@@ -106,21 +106,22 @@ def plotly(document: ValidationDocument) -> "PlotlyFigure":
             marker={"color": ORANGE, "size": 11, "symbol": "triangle-down-open"},
             hovertemplate="%{customdata:.0f} K: below %{y:.2g} S/cm<extra></extra>",
         )
-    figure.add_scatter(
-        x=[1000 / document.deciding_temperature_K],
-        y=[document.threshold_S_per_cm],
-        mode="markers",
-        name=_threshold_name(document),
-        marker={"color": VERMILLION, "size": 12, "symbol": "x-thin", "line": {"width": 3}},
-        marker_line_color=VERMILLION,
-    )
-    temperature_axes(figure)
+    finish(figure, {(document.deciding_temperature_K, document.threshold_S_per_cm)}, VERMILLION)
     figure.update_layout(legend={"x": 0.02, "y": 0.02, "yanchor": "bottom"})
     return figure
 
 
-def temperature_axes(figure: "PlotlyFigure") -> None:
-    """Name the axes: 1000/T with temperatures in K above it, and conductivities."""
+def finish(figure: "PlotlyFigure", thresholds: set[tuple[float, float]], colour: str) -> None:
+    """Mark thresholds, in K and S/cm; name the axes: 1000/T with T above it, and conductivities."""
+    for temperature_K, threshold in sorted(thresholds):
+        figure.add_scatter(
+            x=[1000 / temperature_K],
+            y=[threshold],
+            mode="markers",
+            name=f"{threshold:g} S/cm at {temperature_K:g} K",
+            marker={"color": colour, "size": 12, "symbol": "x-thin", "line": {"width": 3}},
+            marker_line_color=colour,
+        )
     plotly_axes(figure, X, Y)
     figure.update_yaxes(type="log", exponentformat="power", dtick=1)
     # An axis without data is not shown.
@@ -205,8 +206,3 @@ def _fit_name(document: ValidationDocument) -> str:
     if energy is None or error is None:
         return "fit"
     return f"fit, {with_error(energy, error)} eV"
-
-
-def _threshold_name(document: ValidationDocument) -> str:
-    temperature, threshold = document.deciding_temperature_K, document.threshold_S_per_cm
-    return f"{threshold:g} S/cm at {temperature:g} K"

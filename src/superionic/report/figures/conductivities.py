@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from superionic.errors import FigureError
 from superionic.report.figures.arrhenius import (
     bounds_of,
+    finish,
     fitted_line,
-    temperature_axes,
     with_errors,
 )
 from superionic.report.figures.style import (
@@ -113,16 +113,7 @@ def plotly(documents: Sequence[ValidationDocument]) -> "PlotlyFigure":
             },
             hovertemplate="%{customdata}: %{y:.2g} S/cm",
         )
-    for temperature_K, threshold in sorted(_thresholds(documents)):
-        figure.add_scatter(
-            x=[1000 / temperature_K],
-            y=[threshold],
-            mode="markers",
-            name=f"{threshold:g} S/cm at {temperature_K:g} K",
-            marker={"color": BLACK, "size": 12, "symbol": "x-thin", "line": {"width": 3}},
-            marker_line_color=BLACK,
-        )
-    temperature_axes(figure)
+    finish(figure, {(d.deciding_temperature_K, d.threshold_S_per_cm) for d in documents}, BLACK)
     figure.update_layout(legend=LEGEND_BELOW)
     return figure
 
@@ -135,10 +126,6 @@ def _with_something(documents: Sequence[ValidationDocument]) -> list[ValidationD
             hint="'superionic validate' runs dynamics at several temperatures.",
         )
     return found
-
-
-def _thresholds(documents: Sequence[ValidationDocument]) -> set[tuple[float, float]]:
-    return {(one.deciding_temperature_K, one.threshold_S_per_cm) for one in documents}
 
 
 def _name(one: ValidationDocument) -> str:

@@ -54,7 +54,7 @@ def gather(
     FigureError
         When there is no such material, it lacks the data, or labels are of no row.
     """
-    of = {"mobile_species": request.mobile_species, "potential": request.potential}
+    of: dict[str, Any] = {"mobile_species": request.mobile_species, "potential": request.potential}
     if request.material_id is not None:
         row = row_of(database, request.material_id, **of)
         return data_of(MaterialDocuments(row, database), request.kind, request.temperature_K)

@@ -23,8 +23,8 @@ from superionic.report.figures.style import (
     plain_name,
     plotly_axes,
     plotly_figure,
-    with_error,
 )
+from superionic.report.numbers import with_error
 from superionic.schemas.label import AnalysisDocument, DiffusionDocument, LabelRow
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class MSDCurve:
         MSD of the mobile ions.
     framework_A2 : dict of str to ndarray
         MSD of each element of the framework.
-    slope_A2_per_ps, error_A2_per_ps, low_A2_per_ps, high_A2_per_ps : float or None
-        Slope, its standard error and 95 % interval; None where none could be fitted.
+    slope_A2_per_ps, error_A2_per_ps : float or None
+        Slope and its standard error; None where none could be fitted.
     window_ps : tuple of float or None
         First and last lag of the fit.
     """
@@ -65,8 +65,6 @@ class MSDCurve:
     framework_A2: dict[str, FloatArray]
     slope_A2_per_ps: float | None
     error_A2_per_ps: float | None
-    low_A2_per_ps: float | None
-    high_A2_per_ps: float | None
     window_ps: tuple[float, float] | None
 
     @property
@@ -124,15 +122,12 @@ def curve_of(document: DiffusionDocument | LabelRow | AnalysisDocument) -> MSDCu
             material_id=document.material_id,
         )
     if isinstance(document, LabelRow):
-        slope = document.msd_slope_A2_per_ps
-        error = document.msd_slope_error_A2_per_ps
-        ends = (document.msd_slope_low_A2_per_ps, document.msd_slope_high_A2_per_ps)
+        slope, error = document.msd_slope_A2_per_ps, document.msd_slope_error_A2_per_ps
         window = None if slope is None else _window_of_row(document)
     else:
-        slope, error, ends, window = None, None, (None, None), None
+        slope, error, window = None, None, None
         if (found := document.slope) is not None:
             slope, error = found.slope_A2_per_ps, found.error_A2_per_ps
-            ends = (found.low_A2_per_ps, found.high_A2_per_ps)
             window = (found.window_ps[0], found.window_ps[1])
     return MSDCurve(
         about=About.of(document),
@@ -143,8 +138,6 @@ def curve_of(document: DiffusionDocument | LabelRow | AnalysisDocument) -> MSDCu
         framework_A2={name: np.array(c) for name, c in sorted(document.msd.framework_A2.items())},
         slope_A2_per_ps=slope,
         error_A2_per_ps=error,
-        low_A2_per_ps=ends[0],
-        high_A2_per_ps=ends[1],
         window_ps=window,
     )
 

@@ -25,15 +25,8 @@ if TYPE_CHECKING:
     from superionic.schemas.screening import ScreeningDocument
     from superionic.schemas.validation import ValidationDocument
 
-    Of: TypeAlias = (
-        ScreeningDocument
-        | LabelRow
-        | DiffusionDocument
-        | AnalysisDocument
-        | DescriptorsDocument
-        | LandscapeDocument
-        | ValidationDocument
-    )
+    Simulation: TypeAlias = LabelRow | DiffusionDocument | AnalysisDocument | ValidationDocument
+    Of: TypeAlias = ScreeningDocument | DescriptorsDocument | LandscapeDocument | Simulation
 
 
 @dataclass(frozen=True)
@@ -147,16 +140,6 @@ def formula_text(formula: str) -> str:
 def plain(text: str) -> str:
     """Return a text as plotly shows it literally: it would read markup in it."""
     return html.escape(text, quote=False)
-
-
-def with_error(value: float, error: float) -> str:
-    """Return a number with its standard error, both to two digits of the error."""
-    from math import floor, isfinite, log10
-
-    if not isfinite(value) or not isfinite(error) or error <= 0:
-        return f"{value:.3g} ± {error:.2g}"
-    decimals = min(max(1 - floor(log10(error)), 0), 6)
-    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
 
 
 def plain_name(name: str) -> str:

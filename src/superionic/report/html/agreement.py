@@ -1,6 +1,6 @@
 """How far methods agree with each other on the same materials, and how numbers are distributed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import isfinite, log10
@@ -8,7 +8,7 @@ from math import isfinite, log10
 import numpy as np
 
 from superionic.schemas.screening import ScreeningDocument
-from superionic.statistics import bootstrap_interval, roc_auc, spearman
+from superionic.statistics import Interval, bootstrap_interval, roc_auc, spearman
 from superionic.store.ranking.features import FEATURES, Feature
 
 FEWEST_PAIRS = 4
@@ -19,53 +19,27 @@ _SLOWEST_SLOPE_A2_PER_PS = 1e-4
 
 @dataclass(frozen=True)
 class Agreement:
-    """How two methods order the materials that both know.
-
-    Parameters
-    ----------
-    first, second : Feature
-        The methods.
-    rows : list of ScreeningDocument
-        The materials that both know.
-    rho, low, high : float or None
-        Spearman's rank correlation of the numbers, oriented so that more speaks for a conductor,
-        with its 95 % bootstrap interval over chemical systems; None where it is not defined.
-    """
-
-    first: Feature
-    second: Feature
-    rows: list[ScreeningDocument]
-    rho: float | None
-    low: float | None
-    high: float | None
-
-    @property
-    def n(self) -> int:
-        """Materials."""
-        return len(self.rows)
-
-
-@dataclass(frozen=True)
-class Separation:
-    """How well a method tells materials that diffuse in dynamics from those that do not.
+    """How a method agrees with another, or with verdicts of dynamics, on what both know.
 
     Parameters
     ----------
     method : Feature
         The method.
+    other : Feature or None
+        With which it is compared; None for verdicts of dynamics.
     n, n_diffusing : int
-        Materials with a verdict and a number, and those of them that diffuse.
-    auc, low, high : float or None
-        Area under the receiver operating characteristic with its 95 % bootstrap interval over
+        Materials that both know, and those of them that diffuse in dynamics.
+    measure : Interval
+        Spearman's rank correlation of the numbers, oriented so that more speaks for a conductor, or
+        the area under the receiver operating characteristic; with its 95 % bootstrap interval over
         chemical systems.
     """
 
     method: Feature
+    other: Feature | None
     n: int
     n_diffusing: int
-    auc: float | None
-    low: float | None
-    high: float | None
+    measure: Interval
 
 
 @dataclass(frozen=True)
@@ -158,62 +132,47 @@ def agreements(rows: Sequence[ScreeningDocument]) -> list[Agreement]:
     list of Agreement
         Pairs with at least :data:`FEWEST_PAIRS` materials.
     """
-    computed = [row for row in rows if row.duplicate_of is None]
-    found = []
-    for first, second in combinations(METHODS, 2):
-        both = [
-            (row, a, b)
-            for row in computed
-            if not (row.prediction_in_training and {first.name, second.name} in _LEARNT)
-            and (a := first.oriented(row)) is not None
-            and (b := second.oriented(row)) is not None
-        ]
-        if len(both) < FEWEST_PAIRS:
-            continue
-        shared, a_values, b_values = (list(column) for column in zip(*both, strict=True))
-        interval = bootstrap_interval(
-            spearman,
-            [a_values, b_values],
-            _N_RESAMPLES,
-            groups=[row.chemical_system for row in shared],
-        )
-        found.append(
-            Agreement(
-                first, second, shared, *map(_finite, (interval.value, interval.low, interval.high))
-            )
-        )
-    return found
+    pairs = (_compared(rows, a, b, b.oriented) for a, b in combinations(METHODS, 2))
+    return [one for one in pairs if one is not None]
 
 
-def separations(rows: Sequence[ScreeningDocument]) -> list[Separation]:
+def separations(rows: Sequence[ScreeningDocument]) -> list[Agreement]:
     """Return how well each method tells what diffuses in dynamics; see :func:`agreements`."""
-    judged = [
-        row
+    methods = [one for one in METHODS if one.name not in ("msd_slope", "conductivity")]
+    found = (_compared(rows, one, None, _diffuses) for one in methods)
+    return [one for one in found if one is not None]
+
+
+def _diffuses(row: ScreeningDocument) -> float | None:
+    settled = row.label_verdict in ("diffusing", "not_diffusing")
+    return float(row.label_verdict == "diffusing") if settled else None
+
+
+def _compared(
+    rows: Sequence[ScreeningDocument],
+    method: Feature,
+    other: Feature | None,
+    of_other: Callable[[ScreeningDocument], float | None],
+) -> Agreement | None:
+    """Return how a method agrees with other numbers; None where too few materials have both."""
+    learnt = {method.name, "msd_slope" if other is None else other.name} in _LEARNT
+    both = [
+        (row, a, b)
         for row in rows
-        if row.duplicate_of is None and row.label_verdict in ("diffusing", "not_diffusing")
+        if row.duplicate_of is None
+        and not (row.prediction_in_training and learnt)
+        and (a := method.oriented(row)) is not None
+        and (b := of_other(row)) is not None
     ]
-    found = []
-    for method in METHODS:
-        if method.name in ("msd_slope", "conductivity"):
-            continue
-        both = [
-            (row, value)
-            for row in judged
-            if not (row.prediction_in_training and {method.name, "msd_slope"} in _LEARNT)
-            and (value := method.oriented(row)) is not None
-        ]
-        if len(both) < FEWEST_PAIRS:
-            continue
-        diffuses = [row.label_verdict == "diffusing" for row, _ in both]
-        interval = bootstrap_interval(
-            roc_auc,
-            [diffuses, [value for _, value in both]],
-            _N_RESAMPLES,
-            groups=[row.chemical_system for row, _ in both],
-        )
-        numbers = map(_finite, (interval.value, interval.low, interval.high))
-        found.append(Separation(method, len(both), sum(diffuses), *numbers))
-    return found
+    if len(both) < FEWEST_PAIRS:
+        return None
+    shared, numbers, others = (list(column) for column in zip(*both, strict=True))
+    arrays = [numbers, others] if other else [[one > 0 for one in others], numbers]
+    systems = [row.chemical_system for row in shared]
+    function = spearman if other else roc_auc
+    measure = bootstrap_interval(function, arrays, _N_RESAMPLES, groups=systems)
+    n_diffusing = sum(row.label_verdict == "diffusing" for row in shared)
+    return Agreement(method, other, len(both), n_diffusing, measure)
 
 
 def distributions(rows: Sequence[ScreeningDocument]) -> list[Distribution]:
@@ -226,7 +185,3 @@ def distributions(rows: Sequence[ScreeningDocument]) -> list[Distribution]:
         if values:
             found.append(Distribution(name, text, values, len(computed) - len(values)))
     return found
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None

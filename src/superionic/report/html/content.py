@@ -10,7 +10,6 @@ from superionic.report.documents import MaterialDocuments, Problem, read_failure
 from superionic.report.figures.style import formula_text
 from superionic.report.html.agreement import (
     Agreement,
-    Separation,
     agreements,
     distributions,
     separations,
@@ -26,11 +25,7 @@ from superionic.report.html.payload import Payloads, Slot
 from superionic.report.html.published import with_published
 from superionic.report.html.scope import Funnel, Scope, screening_funnel
 from superionic.report.html.summary import (
-    Cause,
-    Missing,
-    PotentialUse,
     RunsOfKind,
-    SettingsGroup,
     failure_causes,
     missing_parts,
     potentials_used,
@@ -42,6 +37,7 @@ from superionic.report.html.summary import (
 from superionic.report.html.table import Table, ranking_rows
 from superionic.report.tables.ranking import ranking_csv
 from superionic.schemas.common import utc_now
+from superionic.schemas.document import FailureDocument
 from superionic.schemas.indexes import rank_field
 from superionic.schemas.jobs import FailedJobs
 from superionic.schemas.label import LabelRow
@@ -75,7 +71,7 @@ class Comparison:
     mobile_species: str
     potential: str
     agreements: list[Agreement]
-    separations: list[Separation]
+    separations: list[Agreement]
     key: str
 
 
@@ -122,12 +118,12 @@ class Content:
     notes: list[str]
     n_published: int
     funnel: Funnel
-    potentials: list[PotentialUse]
+    potentials: list[tuple[str, str, str, str, int]]
     runs: list[RunsOfKind]
-    settings: list[SettingsGroup]
-    missing: list[Missing]
+    settings: list[tuple[str, int, list[tuple[str, str]]]]
+    missing: list[tuple[str, int, str]]
     verdicts: list[tuple[str, str, int]]
-    causes: list[Cause]
+    causes: list[tuple[str, list[FailureDocument]]]
     jobs: list[tuple[str, int, str]]
     warnings: list[tuple[str, int, str]]
     problems: list[Problem]
@@ -298,28 +294,6 @@ def gather(
         sections=sections,
         figures=figures,
         payloads=payloads,
-    )
-
-
-def gather_from(
-    database: "Database",
-    *,
-    scope: Scope | None = None,
-    labels: Sequence[LabelRow] = (),
-    policy: str = defaults.POLICY,
-    top: int = 10,
-    failed_jobs: ReadFailedJobs = lambda database, flow: (),
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Content:
-    """Gather a report from a database; see :func:`read_stored` and :func:`gather`."""
-    return gather(
-        read_stored(database, scope, policy, failed_jobs),
-        lambda row: MaterialDocuments(row, database),
-        scope=scope,
-        labels=labels,
-        policy=policy,
-        top=top,
-        progress=progress,
     )
 
 

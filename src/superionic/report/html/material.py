@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from pymatgen.core import Structure
 
-from superionic.report.documents import MaterialDocuments, Problem
+from superionic.report.documents import MaterialDocuments, Problem, cif_text, file_name
 from superionic.report.figures.style import plain_name
 from superionic.report.html.repeat import Command, repeat_commands
 from superionic.report.html.summary import flat
@@ -411,14 +411,10 @@ def _cif(structure: Structure | None) -> tuple[str | None, list[Problem]]:
     if structure is None:
         return None, []
     try:
-        from pymatgen.io.cif import CifWriter
-
-        return str(CifWriter(structure, significant_figures=12)), []
+        return cif_text(structure), []
     except Exception as error:  # an odd crystal must not stop the report
         return None, [Problem("crystal as CIF", f"{type(error).__name__}: {error}")]
 
 
 def _file_name(row: ScreeningDocument) -> str:
-    """Return a file name that every system takes."""
-    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in row.material_id)
-    return f"{safe.lstrip('.-') or 'crystal'}.cif"
+    return file_name(row.material_id, suffix=".cif")

@@ -16,6 +16,7 @@ from superionic.report.figures.write import figure_js
 from superionic.report.html.agreement import FEWEST_PAIRS
 from superionic.report.html.material import DYNAMICS_COLUMNS
 from superionic.report.numbers import NOTHING, plain
+from superionic.report.tables.evaluation import interval_text
 from superionic.report.tables.ranking import rank_of
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.ranking.policies import Policy, policies
@@ -74,6 +75,7 @@ def render(content: "Content") -> str:
     environment.filters |= {
         "number": plain_or,
         "duration": duration,
+        "interval": lambda found: interval_text(found, "not defined"),
         "formula_parts": formula_parts,
         "material_url": material_url,
     }

@@ -52,7 +52,10 @@ class Payloads:
 
     def add(self, key: str, content: Any) -> str:
         """Keep JSON content and return its key."""
-        text = script_json(shortened(content))
+        from jinja2.utils import htmlsafe_json_dumps
+
+        plain = shortened(content)
+        text = str(htmlsafe_json_dumps(plain, separators=(",", ":"), allow_nan=False))
         if len(text) > _LONGEST_PLAIN:
             text = json.dumps(base64.b64encode(zlib.compress(text.encode())).decode("ascii"))
         self.texts[key] = text
@@ -86,17 +89,3 @@ def shortened(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [shortened(one) for one in value]
     return value
-
-
-def script_json(value: Any) -> str:
-    """Return compact JSON that cannot end, or open, a script element.
-
-    Raises
-    ------
-    ValueError
-        When a number is NaN or infinite.
-    """
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text

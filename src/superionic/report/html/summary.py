@@ -12,27 +12,6 @@ from superionic.schemas.screening import PARTS, RunSummary, ScreeningDocument
 
 
 @dataclass(frozen=True)
-class PotentialUse:
-    """One potential with one set of weights.
-
-    Parameters
-    ----------
-    potential, package_version, weights_sha256 : str
-        What it is.
-    mobile_species : str
-        Mobile ion of the rows.
-    n_rows : int
-        Rows that it gave.
-    """
-
-    potential: str
-    package_version: str
-    weights_sha256: str
-    mobile_species: str
-    n_rows: int
-
-
-@dataclass(frozen=True)
 class RunsOfKind:
     """All runs of one kind of document behind the rows.
 
@@ -66,76 +45,21 @@ class RunsOfKind:
     wall_time_s: float
 
 
-@dataclass(frozen=True)
-class SettingsGroup:
-    """Rows that were made with the same settings.
-
-    Parameters
-    ----------
-    sha256 : str
-        Hash of the settings.
-    n_rows : int
-        Rows.
-    values : list of tuple
-        Dotted path and value of each setting.
-    """
-
-    sha256: str
-    n_rows: int
-    values: list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A part that some or all materials lack.
-
-    Parameters
-    ----------
-    part : str
-        Which part.
-    n_without : int
-        Materials that lack it.
-    command : str
-        What makes it.
-    """
-
-    part: str
-    n_without: int
-    command: str
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Failures with the same cause.
-
-    Parameters
-    ----------
-    code : str
-        The cause.
-    n : int
-        How many.
-    entries : list of tuple
-        Material, message and hint of each.
-    """
-
-    code: str
-    n: int
-    entries: list[tuple[str, str, str]]
-
-
-def potentials_used(rows: Sequence[ScreeningDocument]) -> list[PotentialUse]:
-    """Return the potentials behind rows, the most frequent first."""
+def potentials_used(
+    rows: Sequence[ScreeningDocument],
+) -> list[tuple[str, str, str, str, int]]:
+    """Return potential, version of its package, ion, weights and number of rows, the most first."""
     counted = Counter(
         (
             row.potential,
             row.potential_package_version,
-            row.potential_weights_sha256,
             row.mobile_species,
+            row.potential_weights_sha256,
         )
         for row in rows
         if row.duplicate_of is None
     )
-    return [PotentialUse(*names, n_rows=n) for names, n in counted.most_common()]
+    return [(*names, n) for names, n in counted.most_common()]
 
 
 def runs_by_kind(rows: Sequence[ScreeningDocument]) -> list[RunsOfKind]:
@@ -170,37 +94,36 @@ def runs_by_kind(rows: Sequence[ScreeningDocument]) -> list[RunsOfKind]:
     return found
 
 
-def settings_groups(rows: Sequence[ScreeningDocument]) -> list[SettingsGroup]:
-    """Return the settings that rows were made with, the most frequent first."""
+def settings_groups(
+    rows: Sequence[ScreeningDocument],
+) -> list[tuple[str, int, list[tuple[str, str]]]]:
+    """Return hash, number of rows, and paths with values of settings, the most frequent first."""
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         if row.duplicate_of is None:
             groups[digest(row.settings)].append(row.settings)
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [SettingsGroup(sha256, len(all_), flat(all_[0])) for sha256, all_ in ordered]
+    return [(sha256, len(all_), flat(all_[0])) for sha256, all_ in ordered]
 
 
-def missing_parts(rows: Sequence[ScreeningDocument], policy: str) -> list[Missing]:
-    """Return the parts that some rows lack, with the command that makes each."""
-    computed = [row for row in rows if row.duplicate_of is None]
-    found = []
-    for part in PARTS:
-        n_without = sum(part in row.missing for row in computed)
-        if n_without:
-            found.append(Missing(part, n_without, COMMAND_OF_PART[part].format(policy=policy)))
-    return found
+def missing_parts(rows: Sequence[ScreeningDocument], policy: str) -> list[tuple[str, int, str]]:
+    """Return the parts that some rows lack, how many do, and the command that makes each."""
+    counts = Counter(part for row in rows if row.duplicate_of is None for part in row.missing)
+    return [
+        (part, counts[part], COMMAND_OF_PART[part].format(policy=policy))
+        for part in PARTS
+        if counts[part]
+    ]
 
 
-def failure_causes(failures: Sequence[FailureDocument]) -> list[Cause]:
-    """Return failures by cause, the most frequent first."""
+def failure_causes(
+    failures: Sequence[FailureDocument],
+) -> list[tuple[str, list[FailureDocument]]]:
+    """Return failures by the code of their cause, the most frequent first."""
     groups: dict[str, list[FailureDocument]] = defaultdict(list)
     for failure in failures:
         groups[failure.code].append(failure)
-    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [
-        Cause(code, len(group), [(one.material_id, one.message, one.hint) for one in group])
-        for code, group in ordered
-    ]
+    return sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
 
 
 def warning_counts(rows: Sequence[ScreeningDocument]) -> list[tuple[str, int, str]]:

@@ -14,11 +14,16 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from superionic import __version__, defaults
-from superionic.report.documents import MaterialDocuments, material_url
+from superionic.report.documents import (
+    MaterialDocuments,
+    cif_text,
+    file_name,
+    material_url,
+)
 from superionic.report.figures.gather import figures_of
 from superionic.report.html.material import number_groups, same_by_others
 from superionic.report.serve import reading
-from superionic.report.serve.downloads import attachment, cif_text, cube_text, file_name, rows_csv
+from superionic.report.serve.downloads import attachment, cube_text, rows_csv
 from superionic.report.serve.errors import RESPONSES
 from superionic.report.serve.jobs import Campaign
 from superionic.report.serve.material import Scenes, figure_json, structure_of

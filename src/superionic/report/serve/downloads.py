@@ -15,19 +15,12 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_LONGEST_NAME = 80
+_LONGEST_COMMENT = 80
 _VALUES_A_LINE = 6
 
 
-def file_name(*parts: str, suffix: str) -> str:
-    """Return a name of letters, digits, points and hyphens, made from any text."""
-    words = [_UNSAFE.sub("_", part).strip("._-") for part in parts]
-    stem = "_".join(word for word in words if word)[:_LONGEST_NAME]
-    return f"{stem or 'superionic'}{suffix}"
-
-
 def attachment(name: str) -> dict[str, str]:
-    """Return the header that makes a browser save an answer; the name is from :func:`file_name`."""
+    """Return the header that makes a browser save an answer; the name has no quotes."""
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
@@ -37,13 +30,6 @@ def rows_csv(pages: Iterable[Sequence[TableRow]]) -> Iterator[str]:
     for index, page in enumerate(pages):
         lines = csv_lines(names, (row.model_dump() for row in page))
         yield "".join(islice(lines, int(index > 0), None))  # heads once
-
-
-def cif_text(structure: "Structure") -> str:
-    """Return a crystal as CIF, in the cell that was computed, without symmetry."""
-    from pymatgen.io.cif import CifWriter
-
-    return str(CifWriter(structure))
 
 
 def cube_text(
@@ -75,7 +61,7 @@ def cube_text(
     first = np.array(origin) @ lattice
     lines = [
         "superionic: smallest energy of any mobile ion, in eV above its own minimum",
-        _UNSAFE.sub(" ", comment).strip()[:_LONGEST_NAME],
+        _UNSAFE.sub(" ", comment).strip()[:_LONGEST_COMMENT],
         _cube_line(len(structure), first),
     ]
     for n, vector in zip(energies_eV.shape, lattice, strict=True):

@@ -1,8 +1,9 @@
 """How the jobs of the campaign stand, as the launchpad tells."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 
-from superionic.report.serve.models import CampaignAnswer, FailureGroup
+from superionic.report.serve.models import CampaignAnswer
 from superionic.report.serve.source import Cached
 from superionic.schemas.jobs import JobsStatus
 
@@ -46,24 +47,7 @@ class Campaign:
 
 def campaign_answer(status: JobsStatus, launchpad: str, webgui_url: str | None) -> CampaignAnswer:
     """Return a status as the API shows it."""
-    return CampaignAnswer(
-        launchpad=launchpad,
-        jobs=status.jobs,
-        materials=status.materials,
-        failures=[
-            FailureGroup(
-                cause=group.cause,
-                n_jobs=len(group.fw_ids),
-                fw_ids=list(group.fw_ids[:_MOST_FW_IDS]),
-                example_material=str(group.example_material),
-                example_job=str(group.example_job),
-                example_text=str(group.example_text),
-            )
-            for group in status.failures
-        ],
-        jobs_per_minute=status.jobs_per_minute,
-        time_left_s=status.time_left_s,
-        n_lost=status.n_lost,
-        n_locked=status.n_locked,
-        webgui_url=webgui_url,
-    )
+    answer = asdict(status) | {"launchpad": launchpad, "webgui_url": webgui_url}
+    for group in answer["failures"]:
+        group |= {"n_jobs": len(group["fw_ids"]), "fw_ids": group["fw_ids"][:_MOST_FW_IDS]}
+    return CampaignAnswer.model_validate(answer)

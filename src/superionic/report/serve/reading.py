@@ -9,6 +9,7 @@ import pymongo
 from pydantic import TypeAdapter, ValidationError
 from pymongo.errors import PyMongoError
 
+from superionic.report.documents import read_failures
 from superionic.report.serve.errors import AnswerError, nothing_there
 from superionic.report.serve.models import (
     PROPERTIES,
@@ -181,8 +182,11 @@ def failures_page(database: Database, asked: FailuresQuery) -> Page[FailureDocum
     took_ms = 1000 * (time.perf_counter() - start)
     shown = found[: asked.limit]
     more = len(found) > asked.limit
+    failures, problems = read_failures(shown)
+    for one in problems:
+        logger.warning("A %s cannot be read", one.what)
     return Page[FailureDocument](
-        data=_failures(shown),
+        data=failures,
         meta=PageMeta(
             n=len(shown),
             next=Position.of(shown[-1], order).encode() if more else None,
@@ -258,16 +262,6 @@ def _elsewhere(
         )
         for one in found
     ]
-
-
-def _failures(stored: Any) -> list[FailureDocument]:
-    found = []
-    for one in stored:
-        try:
-            found.append(FailureDocument.model_validate(without_monty(one)))
-        except ValidationError:
-            logger.warning("A failure cannot be read: %r", one.get("key"))
-    return found
 
 
 def _standing(one: Standing) -> StandingAnswer:

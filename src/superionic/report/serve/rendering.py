@@ -1,18 +1,21 @@
 """Pages from templates."""
 
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import Response
+from starlette.templating import Jinja2Templates
 
 from superionic import __version__
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
 HERE = Path(__file__).parent
+_TEMPLATES = Jinja2Templates(
+    env=Environment(
+        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined
+    )
+)
 
 
 def render(
@@ -22,21 +25,8 @@ def render(
     status: int = 200,
     headers: dict[str, str] | None = None,
     **values: Any,
-) -> HTMLResponse:
+) -> Response:
     """Return a page; whatever is put into it is text."""
-    values = {
-        "version": __version__,
-        "path": request.url.path,
-        "has_login": getattr(request.app.state, "has_login", False),
-        **values,
-    }
-    text = _templates().get_template(template).render(values)
-    return HTMLResponse(text, status_code=status, headers=headers)
-
-
-@lru_cache(maxsize=1)
-def _templates() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    loader = FileSystemLoader(HERE / "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    values |= {"version": __version__, "path": request.url.path}
+    values.setdefault("has_login", getattr(request.app.state, "has_login", False))
+    return _TEMPLATES.TemplateResponse(request, template, values, status, headers)

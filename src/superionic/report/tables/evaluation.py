@@ -12,6 +12,7 @@ from superionic.errors import SettingsError
 from superionic.evaluation.evaluate import Evaluation
 from superionic.evaluation.measured import MeasuredEvaluation
 from superionic.evaluation.tables import Cost, Line, Table
+from superionic.report.tables.text_table import markdown_table
 from superionic.statistics import Interval
 
 WRITTEN_BY = "superionic evaluate"
@@ -183,16 +184,11 @@ def _lines(columns: Sequence[Column]) -> list[Line]:
 
 
 def _short(columns: Sequence[Column], measure: str) -> str:
-    rows = [
-        f"| score | {' | '.join(column.title for column in columns)} |",
-        f"| --- |{' --- |' * len(columns)}",
-        f"| materials (above) | {' | '.join(column.count for column in columns)} |",
-    ]
+    rows = [["materials (above)", *(column.count for column in columns)]]
     for line in _lines(columns):
         name = f"{line.text} (baseline)" if line.kind == "baseline" else f"`{line.scorer}`"
-        cells = " | ".join(column.cell(line.scorer, measure) for column in columns)
-        rows.append(f"| {name} | {cells} |")
-    return "\n".join(rows)
+        rows.append([name, *(column.cell(line.scorer, measure) for column in columns)])
+    return markdown_table(["score", *(column.title for column in columns)], rows)
 
 
 def _of(line: Line, measure: str) -> Interval:
@@ -202,23 +198,22 @@ def _of(line: Line, measure: str) -> Interval:
 
 
 def _costs(costs: Sequence[Cost]) -> str:
+    heads = ["materials", "evaluations, median", "core-seconds, median", "mean", "in all (h)"]
     rows = [
-        "| | materials | evaluations, median | core-seconds, median | mean | in all (h) |",
-        "| --- | --- | --- | --- | --- | --- |",
+        [
+            *(cost.name, str(cost.n), f"{cost.evaluations_median:.0f}"),
+            *(f"{cost.core_s_median:.3g}", f"{cost.core_s_mean:.3g}"),
+            f"{cost.core_s_total / 3600:.2f}",
+        ]
+        for cost in costs
     ]
-    for cost in costs:
-        rows.append(
-            f"| {cost.name} | {cost.n} | {cost.evaluations_median:.0f} | "
-            f"{cost.core_s_median:.3g} | {cost.core_s_mean:.3g} | "
-            f"{cost.core_s_total / 3600:.2f} |"
-        )
-    return "\n".join(rows)
+    return markdown_table(["", *heads], rows)
 
 
-def interval_text(found: Interval | None) -> str:
-    """Return a measure with its interval, or a dash where it is not defined."""
+def interval_text(found: Interval | None, missing: str = "-") -> str:
+    """Return a measure with its interval, or what stands where it is not defined."""
     if found is None or not math.isfinite(found.value):
-        return "-"
+        return missing
     if not (math.isfinite(found.low) and math.isfinite(found.high)):
         return f"{found.value:.2f}"
     return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"

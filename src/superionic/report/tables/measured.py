@@ -7,6 +7,7 @@ from io import StringIO
 
 from superionic.evaluation.measured import LeftOut, MeasuredEvaluation, MeasuredLine
 from superionic.report.tables.evaluation import interval_text
+from superionic.report.tables.text_table import markdown_table
 from superionic.statistics import Interval
 
 _MOST_NAMES = 20
@@ -73,9 +74,7 @@ def _table(found: MeasuredEvaluation) -> str:
     thresholds = found.thresholds_S_per_cm
     titles = [f"ROC-AUC above {one:g} S/cm" for one in thresholds]
     heads = ["score", "crystals", *titles, "Spearman", "MAE", "R2", "coverage"]
-    rows = [f"| {' | '.join(heads)} |", f"| {' | '.join(['---'] * len(heads))} |"]
-    rows += [f"| {' | '.join(_row(line, thresholds))} |" for line in found.lines]
-    return "\n".join(rows)
+    return markdown_table(heads, [_row(line, thresholds) for line in found.lines])
 
 
 def _row(line: MeasuredLine, thresholds: Sequence[float]) -> list[str]:

@@ -82,6 +82,20 @@ def html_table(columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown.
+
+    Examples
+    --------
+    >>> print(markdown_table(["id", "eV"], [["mp-1", "0.5"]]))
+    | id | eV |
+    | --- | --- |
+    | mp-1 | 0.5 |
+    """
+    lines = (heads, ["---"] * len(heads), *rows)
+    return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in lines)
+
+
 END = "<!-- end of tables -->"
 
 

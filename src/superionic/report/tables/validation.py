@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from superionic.report.numbers import between, formatted
+from superionic.report.tables.text_table import markdown_table
 from superionic.report.tables.view import Cells, View
 from superionic.schemas.validation import TemperatureDocument, ValidationDocument
 
@@ -41,10 +42,8 @@ VIEW = View(cells=validation_cells, verdict="verdict")
 def validations_markdown(documents: Sequence[ValidationDocument]) -> str:
     """Return verdicts, and conductivities at every temperature, as Markdown, in the order given."""
     counts = ", ".join(f"{n} {name}" for name, n in verdict_counts(documents).items())
-    verdicts = [
-        "| | formula | id | verdict | at | S/cm | activation energy (eV) | S/cm at 300 K |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    heads = ["", "formula", "id", "verdict", "at", "S/cm", "activation energy (eV)"]
+    verdicts = []
     for place, one in enumerate(documents, start=1):
         cells = (
             str(place),
@@ -64,28 +63,26 @@ def validations_markdown(documents: Sequence[ValidationDocument]) -> str:
                 one.conductivity_300K_high_S_per_cm,
             ),
         )
-        verdicts.append(f"| {' | '.join(cells)} |")
+        verdicts.append(cells)
     temperatures = sorted({run.temperature_K for one in documents for run in one.runs})
-    heads = [f"{temperature:g} K" for temperature in temperatures]
-    runs = [
-        f"| formula | {' | '.join(heads)} | atoms | ps, all runs | core-minutes |",
-        f"| --- |{' --- |' * (len(heads) + 3)}",
-    ]
+    runs = []
     for one in documents:
         by_temperature = {run.temperature_K: _run(run) for run in one.runs}
         found = (
+            one.formula,
             *(by_temperature.get(temperature, "-") for temperature in temperatures),
             str(one.n_atoms),
             f"{sum(run.production_ps for run in one.runs):.0f}",
             f"{sum(run.wall_time_s for run in one.runs) / 60:.0f}",
         )
-        runs.append(f"| {one.formula} | {' | '.join(found)} |")
+        runs.append(found)
+    columns = [f"{temperature:g} K" for temperature in temperatures]
     return "\n\n".join(
         [
             f"{len(documents)} materials: {counts or 'none'}. In brackets 95 % intervals.",
-            "\n".join(verdicts),
+            markdown_table([*heads, "S/cm at 300 K"], verdicts),
             "Conductivity of each run in S/cm with its standard error, or what stands for it:",
-            "\n".join(runs),
+            markdown_table(["formula", *columns, "atoms", "ps, all runs", "core-minutes"], runs),
         ]
     )
 

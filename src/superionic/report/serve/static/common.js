@@ -26,17 +26,17 @@ export class ApiError extends Error {
   }
 }
 
+// A path with parameters; lists give one each, and what is empty is left out.
+export function address(path, parameters = {}) {
+  const query = new URLSearchParams(Object.entries(parameters).flatMap(([key, value]) =>
+    [value].flat().filter((one) => one !== undefined && one !== null && one !== "").map((one) => [key, one])));
+  return query.size ? `${path}?${query}` : path;
+}
+
 export async function ask(path, parameters = {}, signal = undefined) {
-  const query = new URLSearchParams();
-  for (const [key, value] of Object.entries(parameters)) {
-    for (const one of Array.isArray(value) ? value : [value]) {
-      if (one !== undefined && one !== null && one !== "") query.append(key, one);
-    }
-  }
-  const text = query.toString();
   let answer;
   try {
-    answer = await fetch(text ? `${path}?${text}` : path, {
+    answer = await fetch(address(path, parameters), {
       headers: { Accept: "application/json" }, credentials: "same-origin", signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;

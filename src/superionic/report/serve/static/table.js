@@ -1,4 +1,4 @@
-import { ask, element, formula, materialLink, number, showFault } from "./common.js";
+import { address, ask, element, formula, materialLink, number, showFault } from "./common.js";
 
 const FILTERS = ["formula", "elements", "without_elements", "material_id", "max_barrier_eV", "min_xi", "label_verdict", "validation_verdict"];
 const GOOD = new Set(["diffusing", "confirmed"]);
@@ -37,19 +37,11 @@ function filtersOf(asked) {
   return filters;
 }
 
-function address(asked) {
-  const query = new URLSearchParams();
-  for (const [key, value] of Object.entries(asked)) {
-    for (const one of Array.isArray(value) ? value : [value]) if (one) query.append(key, one);
-  }
-  return query.toString() ? "/?" + query : "/";
-}
-
 function go(changes, { keepPlace = false, seen = [] } = {}) {
   state = { ...state, ...changes };
   if (!keepPlace) delete state.after;
   visited = seen;
-  history.pushState({ visited }, "", address(state));
+  history.pushState({ visited }, "", address("/", state));
   show();
 }
 
@@ -97,7 +89,7 @@ function cell(column, row) {
 // A search that meets only what is ranked elsewhere says where, and leads there.
 function found(elsewhere) {
   return elsewhere.flatMap((group, index) => {
-    const link = element("a", { href: address({ ...state, group: groupValue(group), after: undefined }) }, groupName(group));
+    const link = element("a", { href: address("/", { ...state, group: groupValue(group), after: undefined }) }, groupName(group));
     return [index ? ", " : " Found in ", link];
   });
 }
@@ -127,12 +119,7 @@ async function show() {
   markHead();
   const rows = find("rows");
   rows.setAttribute("aria-busy", "true");
-  const query = new URLSearchParams();
-  for (const [key, value] of Object.entries(parameters({ ...state, after: undefined }))) {
-    for (const one of Array.isArray(value) ? value : [value]) if (one) query.append(key, one);
-  }
-  query.delete("limit");
-  find("csv").href = "/api/rows.csv?" + query;
+  find("csv").href = address("/api/rows.csv", parameters({ ...state, after: undefined, limit: undefined }));
   try {
     const page = await ask("/api/rows", parameters(state), signal);
     showFault(find("fault"), null);
