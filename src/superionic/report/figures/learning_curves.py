@@ -135,31 +135,40 @@ def of_study(summary: Mapping[str, Any], metric: str = "roc_auc") -> LearningCur
 
 def plotly(data: LearningCurves) -> "PlotlyFigure":
     """Draw the losses for each way of splitting, and the quality below them."""
-    splits, shown = _loss_splits(data), _shown(data)
+    splits, shown = list(dict.fromkeys(one.split for one in data.losses)), _shown(data)
     n = len(splits) + bool(shown)
     figure = plotly_figure("Learning curves of the force network", height_px=150 + 250 * n)
     titles = [_panel_title(data, split) for split in splits] + ["quality"] * bool(shown)
     figure.set_subplots(rows=n, cols=1, vertical_spacing=0.28 / n, subplot_titles=titles)
     figure.update_annotations(font={"size": 13})
+    variants = sorted({one.variant for one in data.losses} - {MAIN})
+    colours = {MAIN: _COLOURS[0]}
+    colours |= {v: _COLOURS[1 + i % (len(_COLOURS) - 1)] for i, v in enumerate(variants)}
     named: set[str] = set()
     for row, split in enumerate(splits, start=1):
-        drawn = _drawn(data, split)
-        for one in drawn:
-            figure.add_scatter(
-                x=one.epochs,
-                y=one.losses,
-                mode="lines",
-                line={"color": faded(one.colour, 0.6), "width": 1},
-                name=plain(one.name),
-                legendgroup=one.name,
-                showlegend=one.name not in named,
-                hovertemplate=f"{one.training}: %{{y:.3f}}<extra></extra>",
-                row=row,
-                col=1,
-            )
-            named.add(one.name)
+        last = 0.0
+        for one in (one for one in data.losses if one.split == split):
+            of = "" if one.variant == MAIN else f", {one.variant}"
+            parts = (("learned", one.train), ("validation", one.validation))
+            for (what, losses), colour in zip(parts, colours[one.variant], strict=True):
+                there, name = np.isfinite(losses), f"{what}{of}"
+                if not there.any():
+                    continue
+                figure.add_scatter(
+                    x=one.epochs[there],
+                    y=losses[there],
+                    mode="lines",
+                    line={"color": faded(colour, 0.6), "width": 1},
+                    name=plain(name),
+                    legendgroup=name,
+                    showlegend=name not in named,
+                    hovertemplate=f"fold {one.fold}, seed {one.seed}: %{{y:.3f}}<extra></extra>",
+                    row=row,
+                    col=1,
+                )
+                named.add(name)
+                last = max(last, float(one.epochs[there][-1]))
         plotly_axes(figure, _EPOCH, _LOSS, row=row, col=1)
-        last = max((one.epochs[-1] for one in drawn if len(one.epochs)), default=0)
         figure.update_xaxes(**count_ticks(last), row=row, col=1)
     if shown:
         _add_quality(figure, data, shown, n)
@@ -171,7 +180,7 @@ def _add_quality(
     figure: "PlotlyFigure", data: LearningCurves, shown: list[Quality], row: int
 ) -> None:
     axis, chance = METRICS[data.metric]
-    for split, colour in zip(_splits(shown), (BLUE, ORANGE), strict=False):
+    for split, colour in zip(dict.fromkeys(q.split for q in shown), (BLUE, ORANGE), strict=False):
         several = [q for q in shown if q.split == split]
         below, above = [q.value - q.low for q in several], [q.high - q.value for q in several]
         figure.add_scatter(
@@ -191,40 +200,6 @@ def _add_quality(
     figure.add_hline(y=chance, line=line, row=row, col=1)
 
 
-@dataclass(frozen=True)
-class _Drawn:
-    """One line of a panel of losses."""
-
-    name: str
-    colour: str
-    training: str
-    epochs: FloatArray
-    losses: FloatArray
-
-
-def _drawn(data: LearningCurves, split: str) -> list[_Drawn]:
-    """Return the lines of a way of splitting: of each training what it has losses of."""
-    variants = sorted({one.variant for one in data.losses} - {MAIN})
-    colours = {MAIN: _COLOURS[0]}
-    colours |= {v: _COLOURS[1 + i % (len(_COLOURS) - 1)] for i, v in enumerate(variants)}
-    found = []
-    for one in data.losses:
-        of = "" if one.variant == MAIN else f", {one.variant}"
-        parts = (("learned", one.train), ("validation", one.validation))
-        for (name, losses), colour in zip(parts, colours[one.variant], strict=True):
-            there = np.isfinite(losses)
-            if one.split == split and there.any():
-                training = f"fold {one.fold}, seed {one.seed}"
-                found.append(
-                    _Drawn(f"{name}{of}", colour, training, one.epochs[there], losses[there])
-                )
-    return found
-
-
-def _loss_splits(data: LearningCurves) -> list[str]:
-    return list(dict.fromkeys(one.split for one in data.losses))
-
-
 def _panel_title(data: LearningCurves, split: str) -> str:
     n = sum(one.split == split and one.variant == MAIN for one in data.losses)
     return f"{plain_name(split)}: force network, {n} training{'' if n == 1 else 's'}"
@@ -235,10 +210,6 @@ def _shown(data: LearningCurves) -> list[Quality]:
     if len({one.n_crystals for one in data.qualities}) < 2:
         return []
     return sorted(data.qualities, key=lambda one: (one.split, one.n_crystals))
-
-
-def _splits(shown: list[Quality]) -> list[str]:
-    return list(dict.fromkeys(one.split for one in shown))
 
 
 def _qualities(summary: Mapping[str, Any], metric: str) -> list[Quality]:

@@ -2,18 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, log10
+from math import floor, isfinite, log10
 from typing import TYPE_CHECKING, Any
 
 from superionic import defaults
 from superionic.errors import FigureError
-from superionic.report.figures.ranked import (
-    LOGARITHMIC,
-    SMALLEST,
-    RankedMaterial,
-    RankingData,
-    Value,
-)
 from superionic.report.figures.simulated import Simulated, clipped_log10, simulated_of
 from superionic.report.figures.style import (
     BLUE,
@@ -23,6 +16,7 @@ from superionic.report.figures.style import (
     VERDICT_COLOURS,
     VERDICT_SYMBOLS,
     error_bars,
+    formula_text,
     plain,
     plain_name,
     plotly_axes,
@@ -36,6 +30,118 @@ from superionic.store.ranking.policies import get_policy
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as PlotlyFigure
+
+
+_QUANTITIES = {
+    "xi": "Ξ (no unit)",
+    "barrier": "percolation barrier (eV)",
+    "network": "predicted slope (log₁₀ Å²/ps)",
+    "calibrated": "probability (no unit)",
+    "conductivity": "conductivity at 300 K (log₁₀ S/cm)",
+}
+SMALLEST = 1e-8
+"""Smaller scores are drawn here on a logarithmic axis, which ends a decade below."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number with the ends of its 95 % interval, where they are known."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def below(self) -> float:
+        """Distance to the lower end, 0 where it is not known."""
+        return 0.0 if self.low is None else max(0.0, self.value - self.low)
+
+    @property
+    def above(self) -> float:
+        """Distance to the upper end."""
+        return 0.0 if self.high is None else max(0.0, self.high - self.value)
+
+
+@dataclass(frozen=True)
+class RankedMaterial:
+    """One line of the ranking.
+
+    Parameters
+    ----------
+    material_id, formula : str
+        Of the material.
+    rank : int
+        By the policy.
+    score : Value
+        What the policy ranks by; the network's with its 95 % interval.
+    orderings : tuple of float or None
+        Smallest and largest value over the orderings of a disordered crystal.
+    predicted, simulated : Value or None
+        Decimal logarithm of the slope at the temperature of the labels, in A^2/ps; a melt has none.
+    verdict : str or None
+        Of the simulation; None where there was none.
+    learned : bool
+        Whether the network that predicts has learned a crystal of this chemical system.
+    """
+
+    material_id: str
+    formula: str
+    rank: int
+    score: Value
+    orderings: tuple[float, float] | None
+    predicted: Value | None
+    simulated: Value | None
+    verdict: str | None
+    learned: bool
+
+    @property
+    def name(self) -> str:
+        """Rank, formula and identifier."""
+        return f"{self.rank}  {formula_text(self.formula)}  {self.material_id}"
+
+
+@dataclass(frozen=True)
+class RankingData:
+    """The first materials of a ranking.
+
+    Parameters
+    ----------
+    policy, summary : str
+        What ranks, and what that is.
+    lower_is_better : bool
+        Whether the smallest score is the best.
+    materials : tuple of RankedMaterial
+        Best first.
+    n_materials : int
+        Ranked materials in all.
+    """
+
+    policy: str
+    summary: str
+    lower_is_better: bool
+    materials: tuple[RankedMaterial, ...]
+    n_materials: int
+
+    @property
+    def quantity(self) -> str:
+        """What the score is, with its unit."""
+        return _QUANTITIES.get(self.policy, "mean percentile (fraction)")
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether scores are drawn on a logarithmic axis: half of all Xi are below 0.001."""
+        return self.policy == "xi"
+
+    @property
+    def smallest(self) -> float:
+        """Where a logarithmic axis begins."""
+        scores = [max(one.score.value, SMALLEST) for one in self.materials]
+        return 10 ** (floor(log10(min(scores))) - 0.3)
+
+    @property
+    def has_slopes(self) -> bool:
+        """Whether any material has a prediction or a simulation, a melt included."""
+        return any(one.predicted or one.verdict for one in self.materials)
 
 
 _FIELDS = {"xi": "xi", "barrier": "mpe_eV", "network": "predicted_log10_msd_slope"}
@@ -187,7 +293,7 @@ def _orderings(row: ScreeningDocument, policy: str) -> tuple[float, float] | Non
 
 
 def _shown(value: float, policy: str) -> float:
-    return max(value, SMALLEST) if policy in LOGARITHMIC else value
+    return max(value, SMALLEST) if policy == "xi" else value
 
 
 def _logarithms(one: Simulated | None) -> Value | None:
@@ -207,52 +313,26 @@ _EDGE = 0.97
 """Where along the panel, from 0 to 1, what has no slope is marked."""
 
 
-@dataclass(frozen=True)
-class Marks:
-    """Materials of one mark in the panel.
-
-    Parameters
-    ----------
-    name : str
-        What it means.
-    colour, symbol : str
-        Of mark and interval.
-    places : tuple of int
-        Which materials, by their place in the figure.
-    values : tuple of Value
-        Their slopes in A^2/ps, none where there are none.
-    """
-
-    name: str
-    colour: str
-    symbol: str
-    places: tuple[int, ...]
-    values: tuple[Value, ...]
+_Marks = tuple[str, str, str, Mapping[int, Value | None]]
+"""Name, colour and symbol of marks, and the slope by the place of each material."""
 
 
-def marks_of(materials: Sequence[RankedMaterial]) -> list[Marks]:
-    """Return what the panel shows: predictions, slopes by verdict, and what has no slope.
-
-    Parameters
-    ----------
-    materials : sequence of RankedMaterial
-        In the order of the figure.
-    """
-    found = []
-    for learned in (False, True):
-        of = {i: one.predicted for i, one in enumerate(materials) if one.learned is learned}
-        what = f", {LEARNED}" if learned else ""
-        symbol = "square-open" if learned else "square"
-        found.append(_marks(f"force network{what}", ORANGE, symbol, of))
+def marks_of(materials: Sequence[RankedMaterial]) -> list[_Marks]:
+    """Return what the panel shows: predictions, slopes by verdict, and what has no slope."""
+    every = list(enumerate(materials))
+    found: list[_Marks] = []
+    for learned, symbol in ((False, "square"), (True, "square-open")):
+        of = {i: one.predicted for i, one in every if one.learned is learned}
+        name = f"force network{f', {LEARNED}' * learned}"
+        found.append((name, ORANGE, symbol, {i: value for i, value in of.items() if value}))
     for verdict in dict.fromkeys(one.verdict for one in materials if one.verdict is not None):
-        colour = VERDICT_COLOURS.get(verdict, GREY)
-        symbol = VERDICT_SYMBOLS.get(verdict, "circle")
-        of = {i: one.simulated for i, one in enumerate(materials) if one.verdict == verdict}
+        style = VERDICT_COLOURS.get(verdict, GREY), VERDICT_SYMBOLS.get(verdict, "circle")
+        of = {i: one.simulated for i, one in every if one.verdict == verdict}
         name = f"dynamics, {plain_name(verdict)}"
-        found.append(_marks(name, colour, symbol, of))
-        nothing = tuple(place for place, value in of.items() if value is None)
-        found.append(Marks(f"{name} (no slope)", colour, symbol, nothing, ()))
-    return [one for one in found if one.places]
+        found.append((name, *style, {i: value for i, value in of.items() if value is not None}))
+        nothing = {i: None for i, value in of.items() if value is None}
+        found.append((f"{name} (no slope)", *style, nothing))
+    return [one for one in found if one[-1]]
 
 
 def add_slopes(figure: "PlotlyFigure", data: RankingData, names: Sequence[str]) -> None:
@@ -269,17 +349,18 @@ def add_slopes(figure: "PlotlyFigure", data: RankingData, names: Sequence[str]) 
     names : sequence of str
         Of the materials on the vertical axis.
     """
-    marks = marks_of(data.materials)
-    for one in marks:
-        x = [value.value for value in one.values] or [_EDGE] * len(one.places)
+    has_slopes, has_edge = False, False
+    for name, colour, symbol, of in marks_of(data.materials):
+        slopes = [_linear(value) for value in of.values() if value is not None]
+        has_slopes, has_edge = has_slopes or bool(slopes), has_edge or not slopes
         figure.add_scatter(
-            x=x,
-            y=[names[place] for place in one.places],
-            xaxis="x2" if one.values else "x3",
+            x=[one.value for one in slopes] or [_EDGE] * len(of),
+            y=[names[place] for place in of],
+            xaxis="x2" if slopes else "x3",
             mode="markers",
-            name=one.name,
-            marker={"color": one.colour, "size": 9, "symbol": one.symbol},
-            error_x=bars(one.values, one.colour) if one.values else None,
+            name=name,
+            marker={"color": colour, "size": 9, "symbol": symbol},
+            error_x=bars(slopes, colour) if slopes else None,
         )
     figure.update_layout(
         xaxis={"domain": _LEFT},
@@ -294,7 +375,7 @@ def add_slopes(figure: "PlotlyFigure", data: RankingData, names: Sequence[str]) 
             "gridcolor": "#E8E8E8",
         },
     )
-    if any(not one.values for one in marks):
+    if has_edge:
         figure.update_layout(
             xaxis3={
                 "overlaying": "x2",
@@ -303,7 +384,7 @@ def add_slopes(figure: "PlotlyFigure", data: RankingData, names: Sequence[str]) 
                 "visible": False,
             }
         )
-        if not any(one.values for one in marks):  # an axis without data would not be shown
+        if not has_slopes:  # an axis without data would not be shown
             figure.add_scatter(x=[None], y=[names[0]], xaxis="x2", showlegend=False)
 
 
@@ -311,12 +392,6 @@ def bars(values: Sequence[Value], colour: str) -> dict[str, Any]:
     """Return the intervals of values as plotly's error bars."""
     below, above = [one.below for one in values], [one.above for one in values]
     return error_bars(below, above, color=colour)
-
-
-def _marks(name: str, colour: str, symbol: str, of: Mapping[int, Value | None]) -> Marks:
-    """Return the marks of materials that have a value, given as its decimal logarithm."""
-    there = {place: _linear(value) for place, value in of.items() if value is not None}
-    return Marks(name, colour, symbol, tuple(there), tuple(there.values()))
 
 
 def _linear(value: Value) -> Value:
