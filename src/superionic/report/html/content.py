@@ -23,7 +23,7 @@ from superionic.report.html.drawing import (
 from superionic.report.html.material import Section, section
 from superionic.report.html.payload import Payloads, Slot
 from superionic.report.html.published import with_published
-from superionic.report.html.scope import Funnel, Scope, screening_funnel
+from superionic.report.html.scope import Scope, Step, screening_funnel
 from superionic.report.html.summary import (
     RunsOfKind,
     failure_causes,
@@ -117,7 +117,8 @@ class Content:
     n_rows_left_out: int
     notes: list[str]
     n_published: int
-    funnel: Funnel
+    steps: list[Step]
+    waiting: list[str]
     potentials: list[tuple[str, str, str, str, int]]
     runs: list[RunsOfKind]
     settings: list[tuple[str, int, list[tuple[str, str]]]]
@@ -232,6 +233,7 @@ def gather(
         failures = [failure for failure in failures if scope.concerns(failure)]
     rows, published, label_problems = with_published(rows, labels)
     payloads = Payloads()
+    steps, waiting = screening_funnel(rows, failures, scope)
     groups: dict[tuple[str, ...], list[ScreeningDocument]] = {}
     for row in rows:
         groups.setdefault(row.ranked_among, []).append(row)
@@ -277,7 +279,8 @@ def gather(
         n_rows_left_out=stored.n_rows_left_out,
         notes=stored.notes,
         n_published=sum(map(len, published.values())),
-        funnel=screening_funnel(rows, failures, scope),
+        steps=steps,
+        waiting=waiting,
         potentials=potentials_used(rows),
         runs=runs_by_kind(rows),
         settings=settings_groups(rows),

@@ -308,6 +308,19 @@ def _dynamics(found: MaterialDocuments) -> list[tuple[str, ...]]:
     return lines
 
 
+def _line(
+    run: DiffusionDocument | LabelRow | LabelSummary | TemperatureDocument,
+    of: str,
+    slope: str,
+    conductivity: str,
+    hopped: str = NOTHING,
+    why: str = "",
+) -> tuple[str, ...]:
+    """Return a line of the table of dynamics, as :data:`DYNAMICS_COLUMNS`."""
+    start = (f"{run.temperature_K:g}", str(run.seed), f"{run.verdict}{of}")
+    return (*start, slope, conductivity, hopped, f"{run.production_ps:g}", why)
+
+
 def _run_line(label: DiffusionDocument | LabelRow) -> tuple[str, ...]:
     if isinstance(label, LabelRow):
         value, error = label.msd_slope_A2_per_ps, label.msd_slope_error_A2_per_ps
@@ -317,54 +330,35 @@ def _run_line(label: DiffusionDocument | LabelRow) -> tuple[str, ...]:
         error = None if label.slope is None else label.slope.error_A2_per_ps
         bound = label.slope_upper_bound_A2_per_ps
         conductivity_error = label.conductivity_error_S_per_cm
-    slope = with_error(value, error)
-    if value is None and bound is not None:
-        slope = f"< {plain(bound)} (95 % bound)"
-    return (
-        f"{label.temperature_K:g}",
-        str(label.seed),
-        f"{label.verdict}{' (data set)' if isinstance(label, LabelRow) else ''}",
-        slope,
+    return _line(
+        label,
+        " (data set)" * isinstance(label, LabelRow),
+        _or_bound(value, error, bound if value is None else None),
         with_error(label.conductivity_S_per_cm, conductivity_error),
         NOTHING if label.n_hopped is None else f"{label.n_hopped} of {label.n_mobile}",
-        f"{label.production_ps:g}",
         label.verdict_reason,
     )
 
 
 def _summary_line(label: LabelSummary) -> tuple[str, ...]:
-    slope = with_interval(
-        label.msd_slope_A2_per_ps, label.msd_slope_low_A2_per_ps, label.msd_slope_high_A2_per_ps
-    )
-    return (
-        f"{label.temperature_K:g}",
-        str(label.seed),
-        label.verdict,
-        slope,
-        with_error(label.conductivity_S_per_cm, label.conductivity_error_S_per_cm),
-        NOTHING,
-        f"{label.production_ps:g}",
-        "",
-    )
+    ends = (label.msd_slope_low_A2_per_ps, label.msd_slope_high_A2_per_ps)
+    slope = with_interval(label.msd_slope_A2_per_ps, *ends)
+    conductivity = with_error(label.conductivity_S_per_cm, label.conductivity_error_S_per_cm)
+    return _line(label, "", slope, conductivity)
 
 
 def _validation_line(run: TemperatureDocument) -> tuple[str, ...]:
     slope = NOTHING
     if run.slope is not None:
         slope = with_error(run.slope.slope_A2_per_ps, run.slope.error_A2_per_ps)
-    conductivity = with_error(run.conductivity_S_per_cm, run.conductivity_error_S_per_cm)
-    if run.evidence == "bound" and run.conductivity_upper_bound_S_per_cm is not None:
-        conductivity = f"< {plain(run.conductivity_upper_bound_S_per_cm)} (95 % bound)"
-    return (
-        f"{run.temperature_K:g}",
-        str(run.seed),
-        f"{run.verdict} (validation)",
-        slope,
-        conductivity,
-        NOTHING if run.n_hopped is None else str(run.n_hopped),
-        f"{run.production_ps:g}",
-        run.verdict_reason,
-    )
+    bound = run.conductivity_upper_bound_S_per_cm if run.evidence == "bound" else None
+    conductivity = _or_bound(run.conductivity_S_per_cm, run.conductivity_error_S_per_cm, bound)
+    hopped = NOTHING if run.n_hopped is None else str(run.n_hopped)
+    return _line(run, " (validation)", slope, conductivity, hopped, run.verdict_reason)
+
+
+def _or_bound(value: float | None, error: float | None, bound: float | None) -> str:
+    return with_error(value, error) if bound is None else f"< {plain(bound)} (95 % bound)"
 
 
 def _settings(found: MaterialDocuments) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -62,52 +62,15 @@ class Scope:
         return failure.material_id in self.names
 
 
-@dataclass(frozen=True)
-class Step:
-    """One line of what became of the crystals.
-
-    Parameters
-    ----------
-    text : str
-        What happened.
-    n : int
-        To how many.
-    is_loss : bool
-        Whether these go no further.
-    """
-
-    text: str
-    n: int
-    is_loss: bool = False
-
-
-@dataclass(frozen=True)
-class Funnel:
-    """What became of the crystals of a campaign.
-
-    Parameters
-    ----------
-    steps : list of Step
-        From reading to the last result.
-    removed : list of tuple
-        Identifier and reason of each crystal that a filter removed.
-    unreadable : list of tuple
-        Identifier, code, message and hint of each crystal that could not be read or ordered.
-    waiting : list of str
-        Candidates with neither a result nor a failure.
-    """
-
-    steps: list[Step]
-    removed: list[tuple[str, str]] = field(default_factory=list)
-    unreadable: list[tuple[str, str, str, str]] = field(default_factory=list)
-    waiting: list[str] = field(default_factory=list)
+Step = tuple[str, int, bool]
+"""What happened to crystals, to how many, and whether these go no further."""
 
 
 def screening_funnel(
     rows: Sequence[ScreeningDocument],
     failures: Sequence[FailureDocument],
     scope: Scope | None = None,
-) -> Funnel:
+) -> tuple[list[Step], list[str]]:
     """Return what became of the crystals of a campaign, or of a whole collection.
 
     Parameters
@@ -118,42 +81,38 @@ def screening_funnel(
         The failures of the report.
     scope : Scope, optional
         The campaign; without it nothing is known of what was read, filtered or is still to be done.
+
+    Returns
+    -------
+    steps : list of Step
+        From reading to the last result.
+    waiting : list of str
+        Candidates with neither a result nor a failure.
     """
     computed = [row for row in rows if row.duplicate_of is None]
-    steps: list[Step] = []
-    removed: list[tuple[str, str]] = []
-    unreadable: list[tuple[str, str, str, str]] = []
-    waiting: list[str] = []
     failed = {failure.material_id for failure in failures}
+    waiting: list[str] = []
+    steps: list[Step]
     if scope is not None:
         chosen = scope.selection
         n_same = len(chosen.duplicates())
-        steps = [
-            Step("crystals read", chosen.n_read),
-            Step("could not be read or ordered", len(chosen.unreadable), is_loss=True),
-            *(
-                [Step("without the mobile ion", chosen.n_without_ion, True)]
-                * bool(chosen.n_without_ion)
-            ),
-            *(Step(f"removed by {label}", n, is_loss=True) for label, n in chosen.removed),
-            Step("the same crystal as another", n_same, is_loss=True),
-            Step("candidates", len(chosen.candidates) - n_same),
-        ]
-        removed = sorted(chosen.reasons.items())
-        unreadable = [
-            (error.material_id or "unknown", error.code, error.message, error.hint)
-            for error in chosen.unreadable
-        ]
         done = {row.material_id for row in rows if scope.part in row.present}
         waiting = sorted(scope.names - done - failed - set(chosen.duplicates(done)))
+        without_ion = [("without the mobile ion", chosen.n_without_ion, True)]
+        steps = [
+            ("crystals read", chosen.n_read, False),
+            ("could not be read or ordered", len(chosen.unreadable), True),
+            *(without_ion if chosen.n_without_ion else []),
+            *((f"removed by {label}", n, True) for label, n in chosen.removed),
+            ("the same crystal as another", n_same, True),
+            ("candidates", len(chosen.candidates) - n_same, False),
+            ("could not be computed", len(failed), True),
+            ("not computed yet", len(waiting), True),
+        ]
     else:
         copies = len(rows) - len(computed)
-        steps = [Step("materials", len(computed))]
-        steps += [Step("further names of one of them", copies)] if copies else []
-    steps.append(Step("could not be computed", len(failed), is_loss=True))
-    if scope is not None:
-        steps.append(Step("not computed yet", len(waiting), is_loss=True))
-    steps += [
-        Step(f"with a {part}", sum(part in row.present for row in computed)) for part in PARTS
-    ]
-    return Funnel(steps, removed, unreadable, waiting)
+        further = [("further names of one of them", copies, False)]
+        steps = [("materials", len(computed), False), *(further if copies else [])]
+        steps.append(("could not be computed", len(failed), True))
+    having = [(part, sum(part in row.present for row in computed)) for part in PARTS]
+    return [*steps, *((f"with a {part}", n, False) for part, n in having)], waiting
