@@ -252,6 +252,25 @@ def test_a_landscape_that_was_replaced_is_drawn_anew(client, server_uri):
         MongoClient(server_uri).drop_database("serve_tests_replaced")
 
 
+def test_failures_of_another_potential_are_not_on_the_page_of_a_material(client, server_uri):
+    spec = spec_from_uri(server_uri, "serve_tests_failures", source="test")
+    made, _ = real_documents()
+    failure = dict.fromkeys(("source", "code", "message", "hint", "last_updated"), "x")
+    potentials = {"own": made.potential.label, "any": None, "other": "sevennet:0"}
+    try:
+        with spec.open() as database:
+            database.screening.update([screening_document([made]).model_dump()], key="key")
+            failures = [
+                failure | {"key": key, "material_id": REAL, "potential": potential}
+                for key, potential in potentials.items()
+            ]
+            database.failures.update(failures, key="key")
+            answer = client(spec).get("/api/material", params={"key": REAL_KEY}).json()
+        assert {one["key"] for one in answer["failures"]} == {"own", "any"}
+    finally:
+        MongoClient(server_uri).drop_database("serve_tests_failures")
+
+
 def test_conductivities_have_intervals(api):
     asked = {"limit": 200, "policy": "conductivity"}
     rows = api.get("/api/rows", params=asked).json()["data"]

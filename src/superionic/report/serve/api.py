@@ -127,11 +127,7 @@ def create_router(source: Source, campaign: Campaign, settings: ServeSettings) -
         """Return all that is known of a material, arrays left out."""
         with source.asking() as database:
             row = reading.read_row(database, key)
-            failures = [
-                one
-                for one in failures_of(database, row.material_id)
-                if one.concerns(row.mobile_species, row.potential)
-            ]
+            failures = failures_of(database, row.material_id, row)
             found = MaterialDocuments(row, database)
             others = same_by_others(row, found.others)
         return MaterialAnswer(

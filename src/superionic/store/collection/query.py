@@ -90,7 +90,6 @@ def explain(
     ('LiI', ['xi', 'barrier'])
     """
     with opened(database_uri) as database:
-        failures = failures_of(database, material_id)
         rows = query_screening(
             database.screening,
             mobile_species=mobile_species,
@@ -99,6 +98,7 @@ def explain(
             sort="key",
         )
         if not rows:
+            failures = failures_of(database, material_id)
             said = "".join(f" It failed [{one.code}]: {one.message}" for one in failures)
             raise SettingsError(
                 f"The screening collection has no row of {material_id!r}.{said}",
@@ -108,21 +108,28 @@ def explain(
             Explanation(
                 row,
                 standings_of(database.screening, row),
-                [one for one in failures if one.concerns(row.mobile_species, row.potential)],
+                failures_of(database, material_id, row),
             )
             for row in rows
         ]
 
 
-def failures_of(database: Database, material_id: str) -> list[FailureDocument]:
-    """Return what could not be computed of a material; what cannot be read is left out."""
+def failures_of(
+    database: Database, material_id: str, row: ScreeningDocument | None = None
+) -> list[FailureDocument]:
+    """Return what could not be computed of a material; what cannot be read is left out.
+
+    With a row of it, those of other ions and potentials than the row's are left out, too.
+    """
     found = []
     for stored in database.failures.query({"material_id": material_id}, limit=_MOST_FAILURES):
         try:
             found.append(FailureDocument.model_validate(without_monty(stored)))
         except ValidationError:
             logger.warning("A failure cannot be read: %r", stored.get("key"))
-    return found
+    if row is None:
+        return found
+    return [one for one in found if one.concerns(row.mobile_species, row.potential)]
 
 
 def standings_of(screening: "Store", row: ScreeningDocument) -> list[Standing]:
