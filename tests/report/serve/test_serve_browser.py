@@ -276,6 +276,33 @@ def test_a_point_of_the_crystal_marks_its_energy(page, served):
     until(page, energy)
 
 
+def test_a_scene_that_is_slow_has_fewer_points_while_it_is_turned(page, served):
+    opened_table(page, served, OF_REAL)
+    page.click("#rows tbody a")
+    page.wait_for_selector(DRAWN)
+    page.locator(DRAWN).scroll_into_view_if_needed()
+    scene = legend_and_scene(page)[1]
+    plot = "document.querySelector('#figure-landscape .plot')"
+    ratio = f"{plot}._fullLayout.scene._scene.glplot.pixelRatio"
+    full = page.evaluate(ratio)
+    page.evaluate("""() => {
+        window.busy = true;
+        const draw = () => {
+            const start = performance.now();
+            while (performance.now() - start < 150);
+            if (window.busy) requestAnimationFrame(draw);
+        };
+        requestAnimationFrame(draw);
+    }""")
+    page.mouse.move(scene["x"] + scene["width"] / 3, scene["y"] + scene["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(scene["x"] + scene["width"] / 2, scene["y"] + scene["height"] / 2)
+    until(page, f"{ratio} === {full / 4}")
+    page.evaluate("window.busy = false")
+    page.mouse.up()
+    until(page, f"{ratio} === {full}")
+
+
 def active(page) -> str:
     """Return what has the focus: its identifier, else its text."""
     return page.evaluate(

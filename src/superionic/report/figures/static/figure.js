@@ -7,6 +7,7 @@ const superionicFigure = (() => {
   const NEAR_PX = 16;
   const SQUARE_PX = 470;  // a box this wide has a scene as wide as high
   const TURN = Math.PI / 12;
+  const SLOW_MS = 70;
 
   const isSolid = (figure) => figure.data.some((trace) => SOLID.has(trace.type));
   const role = (trace) => trace.meta?.role;
@@ -79,6 +80,33 @@ const superionicFigure = (() => {
     box.tabIndex = 0;
   }
 
+  // Where drawing is slow, a scene that is being turned has fewer points a side until it is let go.
+  function lighten(box) {
+    let turning = false, full = 0;
+    const scene = () => box._fullLayout?.scene?._scene?.glplot;
+    const begin = (event) => {
+      const drawn = scene();
+      if (turning || !drawn || !event.target.closest(".gl-container")) return;
+      [turning, full] = [true, drawn.pixelRatio];
+      let last = null;
+      const tick = (now) => {
+        if (!turning) return;
+        if (last !== null && now - last > SLOW_MS) drawn.pixelRatio = Math.max(drawn.pixelRatio / 2, full / 4);
+        last = now;
+        requestAnimationFrame(tick);
+      };
+      requestAnimationFrame(tick);
+    };
+    const end = () => {
+      if (!turning) return;
+      turning = false;
+      const drawn = scene();
+      if (drawn) { drawn.pixelRatio = full; drawn.redraw(); }
+    };
+    for (const kind of ["mousedown", "touchstart"]) box.addEventListener(kind, begin, { capture: true, passive: true });
+    for (const kind of ["mouseup", "touchend", "touchcancel"]) window.addEventListener(kind, end, { capture: true });
+  }
+
   function say(box, text) {
     const known = box.nextElementSibling;
     const place = known?.matches(".figure-remark") ? known : document.createElement("p");
@@ -100,6 +128,7 @@ const superionicFigure = (() => {
     if (box.data.some((trace) => role(trace) === "energy")) link(box);
     if (layout.meta?.remark) say(box, layout.meta.remark);
     if (!box.watched && layout.scene) {
+      lighten(box);
       let narrow = box.clientWidth < NARROW_PX;
       box.watched = () => {
         if (!box.data || narrow === box.clientWidth < NARROW_PX) return;
