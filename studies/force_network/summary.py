@@ -239,7 +239,7 @@ def summarise(
     }
 
 
-def among_the_diffusing(parity: dict[str, Any]) -> dict[str, float]:
+def among_the_diffusing(parity: dict[str, Any]) -> dict[str, float] | None:
     """Return how well a model orders and predicts crystals that diffuse, apart from finding them.
 
     Most of the variance of all labels lies between crystals that diffuse and the others: a model
@@ -250,6 +250,11 @@ def among_the_diffusing(parity: dict[str, Any]) -> dict[str, float]:
     ----------
     parity : dict
         Labels and predictions of a kind of split, as :func:`summarise` returns them.
+
+    Returns
+    -------
+    dict or None
+        None where all crystals diffuse, or none does.
 
     Examples
     --------
@@ -266,6 +271,8 @@ def among_the_diffusing(parity: dict[str, Any]) -> dict[str, float]:
     label = np.array(parity["log10_label"])
     predicted = np.array(parity["predicted"])
     diffuses = np.array(parity["verdict"]) == "diffusing"
+    if diffuses.all() or not diffuses.any():
+        return None
     yes_or_no = np.where(diffuses, label[diffuses].mean(), label[~diffuses].mean())
     error = predicted[diffuses] - label[diffuses]
     return {
@@ -313,8 +320,8 @@ def markdown(summary: dict[str, Any], floor_A2_per_ps: float) -> str:
             f"|{' --- |' * 9}",
         ]
         lines += [f"| {' | '.join(_model_cells(row, key))} |" for row in rows] + [""]
-        if reference == MAIN and split in summary["parity"]:
-            found = among_the_diffusing(summary["parity"][split])
+        pairs = summary["parity"].get(split) if reference == MAIN else None
+        if pairs is not None and (found := among_the_diffusing(pairs)) is not None:
             lines += [
                 f"The force network among the {found['n']} that diffuse: R^2 "
                 f"{found['r_squared']:.2f}, Spearman {found['spearman']:.2f}, predicted less label "

@@ -16,7 +16,7 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.cif import CifParser, CifWriter
 
-from superionic.report.serve.downloads import cif_text
+from superionic.report.documents import cif_text
 from superionic.structures.candidate import structure_hash
 
 REACH_A = 4.0
