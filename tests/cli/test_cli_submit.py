@@ -37,4 +37,7 @@ def test_what_was_screened_is_finished_for_submit_with_the_same_options(run, dat
     beside = ("--campaign", file, *same, "--step", "0.6", "--relax", "never")
     assert "1 are finished already" in submit(*beside, "--exact")
     assert "1 are finished already" in submit(*beside), "every point answers for a learned one"
+    # A landscape without its arrays is none, here as for 'screen'.
+    database.job_store.additional_stores["data"].remove_docs({})
+    assert "1 materials would be submitted" in submit(crystals, *same, *OPTIONS)
     assert "flow 'label'" in submit(crystals, *same, "--flow", "label", "--step", "1")

@@ -17,13 +17,14 @@ from superionic.errors import InputError
 from superionic.potentials.base import PotentialInfo
 from superionic.store.builders.build import build_screening
 from superionic.store.builders.names import record_names
-from superionic.store.database.finished import adopt, finished_keys
+from superionic.store.database.finished import adopt
 from superionic.store.database.owner import is_dead
 from superionic.structures.candidate import Candidate
 from superionic.structures.crystals import each_candidate
 from superionic.structures.selection import Selection
 from superionic.workflows.campaign.best import best_of
 from superionic.workflows.campaign.definition import Campaign
+from superionic.workflows.campaign.results import finished_work
 from superionic.workflows.campaign.selection import Selector, check_any, select
 from superionic.workflows.keys import former_keys
 from superionic.workflows.makers.table import imported
@@ -51,6 +52,8 @@ class Submission:
         Materials that are in the launchpad already, in whatever state.
     n_failed_before : int
         Those among them that have failed; 'superionic rerun' starts them again.
+    n_lost : int
+        Those among them that are done, and whose results or arrays are not in the database.
     n_duplicates : int
         Materials that are the same crystal as another one, which is computed in their place.
     n_jobs : int
@@ -69,6 +72,7 @@ class Submission:
     n_finished: int = 0
     n_queued: int = 0
     n_failed_before: int = 0
+    n_lost: int = 0
     n_duplicates: int = 0
     n_jobs: int = 0
     work: float = 0.0
@@ -93,6 +97,11 @@ class Submission:
             (self.n_finished, "are finished already."),
             (self.n_queued, "are in the launchpad already."),
             (self.n_failed_before, "of them have failed: 'superionic rerun'."),
+            (
+                self.n_lost,
+                "of them are done, but the database has not all of their results: 'superionic "
+                "recover' sends what is on disk, 'superionic screen' computes what is lost.",
+            ),
         ]
         return found + [f"{count} {text}" for count, text in counts if count]
 
@@ -264,8 +273,8 @@ class _OneIon:
         former, answers = others
         if not self.dry_run:
             adopt(self.site.database, former)
-        kind = self.campaign.kind.result_kind
-        finished = finished_keys(self.site.database, [*keys, *answers], self.info, kind)
+        kind = self.campaign.kind
+        finished = finished_work(self.site.database, [*keys, *answers], self.info, kind)
         today = answers | {then: answers.get(now, now) for then, now in former.items()}
         states = queued_keys(self.site.launchpad, keys, today)
         return {answers.get(key, key) for key in finished}, states
@@ -300,6 +309,7 @@ class _OneIon:
             if key not in finished:
                 total.n_queued += 1
                 total.n_failed_before += state == "FIZZLED"
+                total.n_lost += state == "COMPLETED"
         workflows = [
             _workflow(key, candidate, self.campaign, self.maker, self.potentials)
             for key, candidate in todo.items()

@@ -10,18 +10,17 @@ from superionic.potentials.base import PotentialInfo
 from superionic.schemas.common import utc_now
 from superionic.schemas.document import FailureDocument
 from superionic.settings import SuperionicSettings
-from superionic.store.builders.arrays import tasks_with_lost_arrays
 from superionic.store.builders.build import build_screening
 from superionic.store.builders.names import record_names
 from superionic.store.database.answers import database_errors
-from superionic.store.database.finished import adopt, finished_keys
+from superionic.store.database.finished import adopt
 from superionic.store.database.stores import Database, resolve_database
 from superionic.structures.selection import Selection
 from superionic.workflows.campaign.best import best_of
 from superionic.workflows.campaign.definition import Campaign
 from superionic.workflows.campaign.outcome import Outcome, Reporter, Task
 from superionic.workflows.campaign.rereading import read_again
-from superionic.workflows.campaign.results import Asked
+from superionic.workflows.campaign.results import Asked, finished_work
 from superionic.workflows.campaign.run import run_and_build
 from superionic.workflows.campaign.selection import select
 from superionic.workflows.keys import former_keys
@@ -251,10 +250,7 @@ class _Run:
 
     def finished(self, keys: Iterable[str]) -> set[str]:
         """Return those of some keys whose results are in the database."""
-        found = finished_keys(self.database, keys, self.info, self.kind.result_kind)
-        if self.kind.arrays_of is None:
-            return found
-        return found - tasks_with_lost_arrays(self.database.job_store, found, self.kind.arrays_of)
+        return finished_work(self.database, keys, self.info, self.kind)
 
     def _note_files(self, failures: list[FailureDocument]) -> None:
         """Keep the failures of files, and forget those of files that can be read again."""

@@ -1,6 +1,6 @@
 """What campaigns have found: documents of finished work, and what can be gone on from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +13,39 @@ from superionic.schemas.document import without_monty
 from superionic.schemas.label import LabelRow
 from superionic.schemas.screening import ScreeningDocument
 from superionic.settings import get_settings
+from superionic.store.builders.arrays import tasks_with_lost_arrays
 from superionic.store.builders.documents import utc
 from superionic.store.builders.relations import with_duplicates
 from superionic.store.builders.screening import rows_of_tasks
+from superionic.store.database.finished import finished_keys
 from superionic.store.database.stores import Database
 from superionic.structures.candidate import Candidate
 from superionic.workflows.makers.table import FlowKind
 
 if TYPE_CHECKING:
     from superionic.workflows.makers.predict import PredictMaker
+
+
+def finished_work(
+    database: Database, keys: Iterable[str], info: PotentialInfo, kind: FlowKind
+) -> set[str]:
+    """Return those task keys whose results are in the database, with the arrays that they need.
+
+    Parameters
+    ----------
+    database : Database
+        Where results are, open.
+    keys : iterable of str
+        Keys of the work.
+    info : PotentialInfo
+        The potential; results of other weights do not count.
+    kind : FlowKind
+        The flow.
+    """
+    found = finished_keys(database, keys, info, kind.result_kind)
+    if kind.arrays_of is None:
+        return found
+    return found - tasks_with_lost_arrays(database.job_store, found, kind.arrays_of)
 
 
 @dataclass(frozen=True)
