@@ -263,6 +263,21 @@ def test_many_ions_without_symmetry():
     assert calls.n_energies <= 215
 
 
+def test_progress_expects_what_crystals_take_and_not_the_budget():
+    calls = []
+    landscape = compute_landscape(
+        layered(),
+        "Li",
+        pair_potential(),
+        LandscapeSettings(learned=LearnedSettings(), grid_step_A=0.35),
+        progress=lambda *call: calls.append(call),
+    )
+    assert [done for done, _ in calls] == sorted(done for done, _ in calls)
+    assert calls[-1][0] == landscape.n_evaluations
+    for done, planned in calls:
+        assert done <= planned <= max(100, 1.25 * done)
+
+
 def test_readings_are_the_descriptors():
     evaluation = Evaluation(layered(), "Li", pair_potential(), LandscapeSettings(grid_step_A=0.35))
     sampling = evaluation.sampling()
