@@ -24,6 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from superionic.report.tables.labels import longest_runs, read_data_set
+from superionic.report.tables.text_table import markdown_table
 from superionic.schemas.label import LabelRow
 from superionic.statistics import Interval, bootstrap_interval, roc_auc, spearman
 
@@ -303,13 +304,12 @@ def changes(before: Iterable[LabelRow], rows: Iterable[LabelRow]) -> str:
     names = [
         " and ".join(sorted({one.potential for one in side})) for side in zip(*pairs, strict=True)
     ]
-    head = [f"{names[0]} \\ {names[1]}", *verdicts, "all"]
-    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    for a in verdicts:
-        found = [counted[a, b] for b in verdicts]
-        lines.append(f"| {a} | {' | '.join(map(str, found))} | {sum(found)} |")
-    sums = [sum(counted[a, b] for a in verdicts) for b in verdicts]
-    lines.append(f"| all | {' | '.join(map(str, sums))} | {sum(sums)} |")
+    counts_by_row = {a: [counted[a, b] for b in verdicts] for a in verdicts}
+    counts_by_row["all"] = [sum(column) for column in zip(*counts_by_row.values(), strict=True)]
+    table = markdown_table(
+        [f"{names[0]} \\ {names[1]}", *verdicts, "all"],
+        [[a, *map(str, found), str(sum(found))] for a, found in counts_by_row.items()],
+    )
     solid = [(a, b) for a, b in pairs if "melted" not in (a.verdict, b.verdict)]
     slopes = [[rank_value(row) for row in side] for side in zip(*solid, strict=True)]
     order = interval_text(bootstrap_interval(spearman, slopes, N_RESAMPLES))
@@ -324,7 +324,7 @@ def changes(before: Iterable[LabelRow], rows: Iterable[LabelRow]) -> str:
             f" Where both diffuse ({len(both)}), the slope changes by a factor of "
             f"{10 ** statistics.median(both):.2f} in the median."
         )
-    return "\n".join([*lines, "", text])
+    return f"{table}\n\n{text}"
 
 
 # --- text ----------------------------------------------------------------------------------------

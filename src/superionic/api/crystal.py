@@ -17,13 +17,13 @@ from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.landscape.settings import LandscapeSettings
 from superionic.potentials.registry import load_potential
 from superionic.report.tables.text_table import html_table
-from superionic.schemas.common import PotentialDocument, Warning_
+from superionic.schemas.common import PotentialDocument, Warning_, finite
 from superionic.schemas.screen import LandscapeDocument
 from superionic.schemas.screening import ScreeningDocument
 from superionic.structures.crystals import Crystal, as_candidate
 from superionic.structures.prepare import prepare
 from superionic.workflows.campaign.definition import maker_of
-from superionic.workflows.jobs.descriptors import bounded, finite
+from superionic.workflows.jobs.descriptors import bounded
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -124,10 +124,6 @@ def evaluate(
     """
     settings = settings or EvaluationSettings()
     group = group_of(rows, mobile_species, potential)
-    own = label_truths(group, labels, settings.temperature_K)
-    conductors = conductors_of(own, settings.slopes_A2_per_ps[0])
-    scorers = scorers_of(group, conductors, bond_valence, settings.fit)
-    systems = group.systems()
     judge = labels_of or group.potential
     truths, as_failures, by_bounds, failures_by_bounds = (
         label_truths(
@@ -146,6 +142,12 @@ def evaluate(
             f"There is no label of {labels_of} at {settings.temperature_K:g} K.",
             hint="Give its file with --labels, or leave --labels-of out.",
         )
+    own = truths
+    if judge != group.potential:
+        own = label_truths(group, labels, settings.temperature_K)
+    conductors = conductors_of(own, settings.slopes_A2_per_ps[0])
+    scorers = scorers_of(group, conductors, bond_valence, settings.fit)
+    systems = group.systems()
     tasks = [
         *_label_tasks(truths, as_failures, settings),
         *_label_tasks(by_bounds, failures_by_bounds, settings, by_bounds=True),

@@ -1,6 +1,7 @@
 """What every stored document carries."""
 
 import base64
+import math
 import zlib
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -34,8 +35,14 @@ __all__ = [
     "SourcedDocument",
     "Warning_",
     "current_job_uuid",
+    "finite",
     "utc_now",
 ]
+
+
+def finite(value: float) -> float | None:
+    """Return a number, or None for an infinite one, which MongoDB queries and JSON do not share."""
+    return value if math.isfinite(value) else None
 
 
 def current_job_uuid() -> str | None:

@@ -1,6 +1,5 @@
 """What molecular dynamics says of one crystal: labels, and trajectories of other programs."""
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +14,7 @@ from superionic.schemas.common import (
     PotentialDocument,
     SourcedDocument,
     Warning_,
+    finite,
 )
 from superionic.units import A3_TO_CM3
 
@@ -176,9 +176,7 @@ def run_findings(
     fields: dict[str, Any] = {
         "production_ps": found.production_ps if found else 0.0,
         "slope": SlopeDocument.from_slope(slope) if slope else None,
-        "slope_upper_bound_A2_per_ps": _finite(found.slope_upper_bound_A2_per_ps)
-        if found
-        else None,
+        "slope_upper_bound_A2_per_ps": finite(found.slope_upper_bound_A2_per_ps) if found else None,
         "diffusivity_cm2_per_s": None if value is None else diffusivity(value),
         "diffusivity_error_cm2_per_s": None if error is None else diffusivity(error),
         "conductivity_S_per_cm": sigma(value),
@@ -254,14 +252,10 @@ def findings_of(
         "label_A2_per_ps": slope.label_A2_per_ps if slope else None,
         "n_jumps": found.n_jumps,
         "jump_rate_per_ps": found.n_jumps / ion_ps if ion_ps else None,
-        "hop_distance_A": _finite(found.hop_distance_A),
+        "hop_distance_A": finite(found.hop_distance_A),
         "max_displacement_A": found.max_displacement_A,
         "msd": MSDDocument.from_analysis(found),
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 class DiffusionDocument(SourcedDocument, DiffusionFindings):

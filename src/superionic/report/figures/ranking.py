@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, isfinite, log10
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from superionic import defaults
 from superionic.errors import FigureError
@@ -39,6 +39,8 @@ _QUANTITIES = {
     "calibrated": "probability (no unit)",
     "conductivity": "conductivity at 300 K (log₁₀ S/cm)",
 }
+_LOGARITHMIC = "xi"
+"""The policy whose scores have a logarithmic axis: half of all Xi are below 0.001."""
 SMALLEST = 1e-8
 """Smaller scores are drawn here on a logarithmic axis, which ends a decade below."""
 
@@ -129,8 +131,8 @@ class RankingData:
 
     @property
     def is_logarithmic(self) -> bool:
-        """Whether scores are drawn on a logarithmic axis: half of all Xi are below 0.001."""
-        return self.policy == "xi"
+        """Whether scores are drawn on a logarithmic axis."""
+        return self.policy == _LOGARITHMIC
 
     @property
     def smallest(self) -> float:
@@ -293,7 +295,7 @@ def _orderings(row: ScreeningDocument, policy: str) -> tuple[float, float] | Non
 
 
 def _shown(value: float, policy: str) -> float:
-    return max(value, SMALLEST) if policy == "xi" else value
+    return max(value, SMALLEST) if policy == _LOGARITHMIC else value
 
 
 def _logarithms(one: Simulated | None) -> Value | None:
@@ -313,8 +315,13 @@ _EDGE = 0.97
 """Where along the panel, from 0 to 1, what has no slope is marked."""
 
 
-_Marks = tuple[str, str, str, Mapping[int, Value | None]]
-"""Name, colour and symbol of marks, and the slope by the place of each material."""
+class _Marks(NamedTuple):
+    """Marks of one kind, and the slope by the place of each material; None at the edge."""
+
+    name: str
+    colour: str
+    symbol: str
+    slopes: Mapping[int, Value | None]
 
 
 def marks_of(materials: Sequence[RankedMaterial]) -> list[_Marks]:
@@ -324,15 +331,16 @@ def marks_of(materials: Sequence[RankedMaterial]) -> list[_Marks]:
     for learned, symbol in ((False, "square"), (True, "square-open")):
         of = {i: one.predicted for i, one in every if one.learned is learned}
         name = f"force network{f', {LEARNED}' * learned}"
-        found.append((name, ORANGE, symbol, {i: value for i, value in of.items() if value}))
+        found.append(_Marks(name, ORANGE, symbol, {i: value for i, value in of.items() if value}))
     for verdict in dict.fromkeys(one.verdict for one in materials if one.verdict is not None):
         style = VERDICT_COLOURS.get(verdict, GREY), VERDICT_SYMBOLS.get(verdict, "circle")
         of = {i: one.simulated for i, one in every if one.verdict == verdict}
         name = f"dynamics, {plain_name(verdict)}"
-        found.append((name, *style, {i: value for i, value in of.items() if value is not None}))
+        there = {i: value for i, value in of.items() if value is not None}
+        found.append(_Marks(name, *style, there))
         nothing = {i: None for i, value in of.items() if value is None}
-        found.append((f"{name} (no slope)", *style, nothing))
-    return [one for one in found if one[-1]]
+        found.append(_Marks(f"{name} (no slope)", *style, nothing))
+    return [one for one in found if one.slopes]
 
 
 def add_slopes(figure: "PlotlyFigure", data: RankingData, names: Sequence[str]) -> None:
@@ -350,17 +358,17 @@ def add_slopes(figure: "PlotlyFigure", data: RankingData, names: Sequence[str]) 
         Of the materials on the vertical axis.
     """
     has_slopes, has_edge = False, False
-    for name, colour, symbol, of in marks_of(data.materials):
-        slopes = [_linear(value) for value in of.values() if value is not None]
+    for marks in marks_of(data.materials):
+        slopes = [_linear(value) for value in marks.slopes.values() if value is not None]
         has_slopes, has_edge = has_slopes or bool(slopes), has_edge or not slopes
         figure.add_scatter(
-            x=[one.value for one in slopes] or [_EDGE] * len(of),
-            y=[names[place] for place in of],
+            x=[one.value for one in slopes] or [_EDGE] * len(marks.slopes),
+            y=[names[place] for place in marks.slopes],
             xaxis="x2" if slopes else "x3",
             mode="markers",
-            name=name,
-            marker={"color": colour, "size": 9, "symbol": symbol},
-            error_x=bars(slopes, colour) if slopes else None,
+            name=marks.name,
+            marker={"color": marks.colour, "size": 9, "symbol": marks.symbol},
+            error_x=bars(slopes, marks.colour) if slopes else None,
         )
     figure.update_layout(
         xaxis={"domain": _LEFT},

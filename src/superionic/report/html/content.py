@@ -25,7 +25,10 @@ from superionic.report.html.payload import Payloads, Slot
 from superionic.report.html.published import with_published
 from superionic.report.html.scope import Scope, Step, screening_funnel
 from superionic.report.html.summary import (
+    Missing,
+    PotentialUse,
     RunsOfKind,
+    SettingsGroup,
     failure_causes,
     missing_parts,
     potentials_used,
@@ -119,10 +122,10 @@ class Content:
     n_published: int
     steps: list[Step]
     waiting: list[str]
-    potentials: list[tuple[str, str, str, str, int]]
+    potentials: list[PotentialUse]
     runs: list[RunsOfKind]
-    settings: list[tuple[str, int, list[tuple[str, str]]]]
-    missing: list[tuple[str, int, str]]
+    settings: list[SettingsGroup]
+    missing: list[Missing]
     verdicts: list[tuple[str, str, int]]
     causes: list[tuple[str, list[FailureDocument]]]
     jobs: list[tuple[str, int, str]]

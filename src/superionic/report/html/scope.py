@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from superionic.schemas.document import FailureDocument
 from superionic.schemas.screening import PARTS, Part, ScreeningDocument
@@ -62,8 +63,12 @@ class Scope:
         return failure.material_id in self.names
 
 
-Step = tuple[str, int, bool]
-"""What happened to crystals, to how many, and whether these go no further."""
+class Step(NamedTuple):
+    """What happened to crystals, to how many, and whether these go no further."""
+
+    text: str
+    n: int
+    is_loss: bool = False
 
 
 def screening_funnel(
@@ -98,21 +103,21 @@ def screening_funnel(
         n_same = len(chosen.duplicates())
         done = {row.material_id for row in rows if scope.part in row.present}
         waiting = sorted(scope.names - done - failed - set(chosen.duplicates(done)))
-        without_ion = [("without the mobile ion", chosen.n_without_ion, True)]
+        without_ion = [Step("without the mobile ion", chosen.n_without_ion, is_loss=True)]
         steps = [
-            ("crystals read", chosen.n_read, False),
-            ("could not be read or ordered", len(chosen.unreadable), True),
+            Step("crystals read", chosen.n_read),
+            Step("could not be read or ordered", len(chosen.unreadable), is_loss=True),
             *(without_ion if chosen.n_without_ion else []),
-            *((f"removed by {label}", n, True) for label, n in chosen.removed),
-            ("the same crystal as another", n_same, True),
-            ("candidates", len(chosen.candidates) - n_same, False),
-            ("could not be computed", len(failed), True),
-            ("not computed yet", len(waiting), True),
+            *(Step(f"removed by {label}", n, is_loss=True) for label, n in chosen.removed),
+            Step("the same crystal as another", n_same, is_loss=True),
+            Step("candidates", len(chosen.candidates) - n_same),
+            Step("could not be computed", len(failed), is_loss=True),
+            Step("not computed yet", len(waiting), is_loss=True),
         ]
     else:
         copies = len(rows) - len(computed)
-        further = [("further names of one of them", copies, False)]
-        steps = [("materials", len(computed), False), *(further if copies else [])]
-        steps.append(("could not be computed", len(failed), True))
+        further = [Step("further names of one of them", copies)]
+        steps = [Step("materials", len(computed)), *(further if copies else [])]
+        steps.append(Step("could not be computed", len(failed), is_loss=True))
     having = [(part, sum(part in row.present for row in computed)) for part in PARTS]
-    return [*steps, *((f"with a {part}", n, False) for part, n in having)], waiting
+    return [*steps, *(Step(f"with a {part}", n) for part, n in having)], waiting

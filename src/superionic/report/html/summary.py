@@ -4,11 +4,37 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from superionic.report.html.scope import COMMAND_OF_PART
 from superionic.schemas.document import FailureDocument, digest
 from superionic.schemas.screening import PARTS, RunSummary, ScreeningDocument
+
+
+class PotentialUse(NamedTuple):
+    """A potential with one set of weights, for one mobile ion, and how many rows are of it."""
+
+    potential: str
+    package_version: str
+    mobile_species: str
+    weights_sha256: str
+    n_rows: int
+
+
+class SettingsGroup(NamedTuple):
+    """Hash of settings, rows that were made with them, and their paths and values."""
+
+    sha256: str
+    n_rows: int
+    values: list[tuple[str, str]]
+
+
+class Missing(NamedTuple):
+    """A part that materials lack, how many do, and the command that makes it."""
+
+    part: str
+    n_without: int
+    command: str
 
 
 @dataclass(frozen=True)
@@ -45,10 +71,8 @@ class RunsOfKind:
     wall_time_s: float
 
 
-def potentials_used(
-    rows: Sequence[ScreeningDocument],
-) -> list[tuple[str, str, str, str, int]]:
-    """Return potential, version of its package, ion, weights and number of rows, the most first."""
+def potentials_used(rows: Sequence[ScreeningDocument]) -> list[PotentialUse]:
+    """Return the potentials behind rows, the most frequent first."""
     counted = Counter(
         (
             row.potential,
@@ -59,7 +83,7 @@ def potentials_used(
         for row in rows
         if row.duplicate_of is None
     )
-    return [(*names, n) for names, n in counted.most_common()]
+    return [PotentialUse(*names, n) for names, n in counted.most_common()]
 
 
 def runs_by_kind(rows: Sequence[ScreeningDocument]) -> list[RunsOfKind]:
@@ -94,23 +118,21 @@ def runs_by_kind(rows: Sequence[ScreeningDocument]) -> list[RunsOfKind]:
     return found
 
 
-def settings_groups(
-    rows: Sequence[ScreeningDocument],
-) -> list[tuple[str, int, list[tuple[str, str]]]]:
-    """Return hash, number of rows, and paths with values of settings, the most frequent first."""
+def settings_groups(rows: Sequence[ScreeningDocument]) -> list[SettingsGroup]:
+    """Return the settings that rows were made with, the most frequent first."""
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         if row.duplicate_of is None:
             groups[digest(row.settings)].append(row.settings)
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [(sha256, len(all_), flat(all_[0])) for sha256, all_ in ordered]
+    return [SettingsGroup(sha256, len(all_), flat(all_[0])) for sha256, all_ in ordered]
 
 
-def missing_parts(rows: Sequence[ScreeningDocument], policy: str) -> list[tuple[str, int, str]]:
-    """Return the parts that some rows lack, how many do, and the command that makes each."""
+def missing_parts(rows: Sequence[ScreeningDocument], policy: str) -> list[Missing]:
+    """Return the parts that some rows lack, with the command that makes each."""
     counts = Counter(part for row in rows if row.duplicate_of is None for part in row.missing)
     return [
-        (part, counts[part], COMMAND_OF_PART[part].format(policy=policy))
+        Missing(part, counts[part], COMMAND_OF_PART[part].format(policy=policy))
         for part in PARTS
         if counts[part]
     ]

@@ -93,7 +93,9 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     | mp-1 | 0.5 |
     """
     lines = (heads, ["---"] * len(heads), *rows)
-    return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in lines)
+    return "\n".join(
+        f"|{'|'.join(f' {one} ' if one else ' ' for one in cells)}|" for cells in lines
+    )
 
 
 END = "<!-- end of tables -->"

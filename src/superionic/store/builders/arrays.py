@@ -102,8 +102,10 @@ def tasks_with_lost_arrays(job_store: JobStore, task_keys: Iterable[str], kind: 
             "output.task_key": {"$in": keys[start : start + _CHUNK_SIZE]},
         }
         documents = [
-            (one["output"]["task_key"], set(blobs_of(one["output"])))
-            for one in job_store.docs_store.query(criteria, properties=["output"])
+            (one["output"]["task_key"], set(blobs_of(one["output"].get("arrays"))))
+            for one in job_store.docs_store.query(
+                criteria, properties=["output.task_key", "output.arrays"]
+            )
         ]
         wanted = sorted({uuid for _, blobs in documents for uuid in blobs})
         files = store._files_collection.find(

@@ -1,6 +1,5 @@
 """The job that reads descriptors from a landscape."""
 
-import math
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ from jobflow import job
 
 from superionic.landscape.settings import DESCRIPTORS_VERSION, DescriptorSettings
 from superionic.progress import report_stage
-from superionic.schemas.common import Warning_
+from superionic.schemas.common import Warning_, finite
 from superionic.schemas.screen import (
     DescriptorIntervals,
     DescriptorsDocument,
@@ -130,11 +129,6 @@ def read_from(landscape: LandscapeDocument, settings: DescriptorSettings) -> dic
         "free_volume_A3_per_ion": list(descriptors.free_volume_A3_per_ion),
         "intervals": DescriptorIntervals(**bounded(bounds)) if bounds else None,
     }
-
-
-def finite(value: float) -> float | None:
-    """Return a number, or None for an infinite one, which MongoDB queries and JSON do not share."""
-    return value if math.isfinite(value) else None
 
 
 def bounded(intervals: "Intervals") -> dict[str, Any]:

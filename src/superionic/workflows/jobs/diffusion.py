@@ -32,13 +32,12 @@ from superionic.files import made_private
 from superionic.potentials.force_field import CalculatorForceField, ForceField, MakeForceField
 from superionic.potentials.registry import load_potential
 from superionic.progress import report_progress, report_stage
-from superionic.schemas.common import PotentialDocument, Warning_
+from superionic.schemas.common import PotentialDocument, Warning_, finite
 from superionic.schemas.document import digest
 from superionic.schemas.label import DiffusionDocument, findings_of
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
 from superionic.settings import get_settings
 from superionic.structures.species import charge_of
-from superionic.workflows.jobs.descriptors import finite
 from superionic.workflows.jobs.given import about_structure
 from superionic.workflows.jobs.maker import rebuild_settings
 from superionic.workflows.keys import PARTS, key_fields

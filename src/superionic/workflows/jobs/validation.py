@@ -25,7 +25,7 @@ from superionic.dynamics.stopping import StopRules
 from superionic.dynamics.supercell import make_supercell, shortest_vector
 from superionic.dynamics.verdict import ANALYSIS_VERSION, DiffusionAnalysis, analyse, framework_text
 from superionic.potentials.registry import load_potential
-from superionic.schemas.common import PotentialDocument, Warning_
+from superionic.schemas.common import PotentialDocument, Warning_, finite
 from superionic.schemas.label import run_findings
 from superionic.schemas.screen import PreparedDocument, RelaxedDocument
 from superionic.schemas.validation import (
@@ -35,7 +35,6 @@ from superionic.schemas.validation import (
     ValidationDocument,
 )
 from superionic.structures.species import charge_of
-from superionic.workflows.jobs.descriptors import finite
 from superionic.workflows.jobs.diffusion import bare_atoms
 from superionic.workflows.jobs.engines.base import require_ion
 from superionic.workflows.jobs.maker import SettingsMaker
