@@ -3,8 +3,9 @@
     python -m studies.hops.barriers --paths em_li_paths.jsonl em_other_ions_paths.jsonl --band
 
 Computes, small cells first, what is not in the output yet (one line a path, written at once), then
-writes the tables: of lithium by method, and of every ion. ``--limit-s`` ends a run in time; the
-same command goes on. ``--table`` computes nothing.
+writes the tables: of lithium by method, of every ion, and of one factor between ours and the
+literature's (:mod:`studies.hops.softening`). ``--limit-s`` ends a run in time; the same command
+goes on. ``--table`` computes nothing.
 
 The band is ours and not that of atomate2 (``ForceFieldNebFromEndpointsMaker``), because that copies
 the whole potential for each image, lets the image climb from the first step or not at all, and does
@@ -29,6 +30,7 @@ from studies.hops.paths import (
     quality_table,
     read_paths,
 )
+from studies.hops.softening import softening_table
 from superionic.errors import SuperionicError
 
 METHODS = {
@@ -82,6 +84,9 @@ def main() -> None:
 
     write_table([path for path in paths if path.ion == "Li"], rows, options)
     write_ions(known, rows, options)
+    (options.out / "hop_barriers_softening.md").write_text(
+        softening_table(list(rows.values()), METHODS)
+    )
 
 
 def wanted(options):
