@@ -92,16 +92,34 @@ def shared_barriers(
     z = np.array([compressed(one - one.min()) for one in maps])
     highest = compressed(np.array(KNOWN_BELOW_eV))
     levels = _levels(z, lattice)
-    finer = np.minimum(z, compressed(np.array(CEILING_eV)))
-    for _ in range(MOST_DOUBLINGS):
-        is_coarse = np.linalg.norm(step_vectors(lattice, finer.shape[1:]), axis=1).max() > step_A
-        if is_coarse and 8 * finer.size <= MOST_VALUES:
-            finer = doubled(finer, lattice)
+    finer = between_points(z, lattice, step_A)
     if finer.shape != z.shape:
         found = _levels(finer, lattice)
         levels = np.maximum.accumulate(np.where(found < highest, found, levels))
     one, two, three = expanded(levels).tolist()
     return one, two, three
+
+
+def between_points(
+    z: NDArray[np.float64], lattice: ArrayLike, step_A: float = READING_STEP_A
+) -> NDArray[np.float64]:
+    """Return maps up to ``CEILING_eV`` on the finer grid on which barriers are read.
+
+    Parameters
+    ----------
+    z : ndarray, shape (n_ions, n1, n2, n3)
+        Maps in :func:`~superionic.landscape.interpolation.compressed` energies.
+    lattice : array_like, shape (3, 3)
+        Lattice vectors in A, as rows.
+    step_A : float
+        As in :func:`shared_barriers`.
+    """
+    finer = np.minimum(z, compressed(np.array(CEILING_eV)))
+    for _ in range(MOST_DOUBLINGS):
+        is_coarse = np.linalg.norm(step_vectors(lattice, finer.shape[1:]), axis=1).max() > step_A
+        if is_coarse and 8 * finer.size <= MOST_VALUES:
+            finer = doubled(finer, lattice)
+    return finer
 
 
 def _levels(maps: NDArray[np.float64], lattice: ArrayLike) -> NDArray[np.float64]:

@@ -1,0 +1,395 @@
+"""Do walks of ions that block each other tell conductors better than the map they are read from.
+
+    SUPERIONIC_DATA_DIR=... python -m studies.kinetic_monte_carlo compute
+    python -m studies.kinetic_monte_carlo table DIR/data
+
+``compute`` reads the landscapes of a database (CHGNet, lithium; whatever crystals of the labels and
+of OBELiX it holds), walks, and writes one line a crystal; the same command goes on where it was
+stopped. ``table`` compares with the labels at 1000 K and with measured conductivities.
+
+Everything here was fixed, and in the history of the repository, before any number was compared.
+
+**Sites** are the minima of the map that all ions share, read between grid points as its barriers
+are, up to 3 eV (``sites.py``). The basin that holds an ion at rest is that ion's own site. A
+minimum within 1.8 A of a deeper or own site, with a pass to it of less than 0.1 eV above itself, is
+part of it. **Passes** are the lowest points between basins; where one ion's map gives way to
+another's, that is the height at which the two cross. **Hops** between neighbouring sites have the
+rate 1e13/s exp(-(E_pass - E_site) / kT). A site holds one ion, and no ion goes to a site within 1.8
+A of another ion; but for that ions do not feel each other. At the beginning each ion is at its own
+site, in the smallest supercell of 15 A or more across. Eight walks of 50,000 hops give the
+coefficients of tracer and collective diffusion with 95 % intervals, and the Haven ratio, at 1000 K
+and at 300 K; who goes aside and comes back has not moved (``walk.py``).
+
+**What that means.** The energy of an empty minimum is that of a nearby Frenkel pair in the frozen
+crystal, the lowest of all ions that can get there: a distant pair costs more. An ion that hops into
+a neighbour's empty site does so over the ridge, at which each map still holds the repulsion of an
+ion that is not there: vacancies move too slowly, more the nearer sites are to each other. Ions that
+push each other on (interstitialcy) are not part of it. Where the map has no minimum but the ions'
+own, nothing can ever move: D is 0, and by construction, not by physics.
+
+**Scores.** log10 D of the tracer at 1000 K where its interval is above zero, else of its upper
+bound (rule of three where no ion came to another site: shorter times give higher bounds), at least
+-30; and the mean of the percentiles of this and of ``free_volume``, among all crystals that were
+walked. Beside them, on the same crystals, ``free_volume``, ``barrier_3d_eV`` and the effective
+diffusivity. For measured conductivities log10 D at 300 K, too.
+
+**Questions.** (1) ROC-AUC at 1 A^2/ps at 1000 K, negatives by their bounds, melted crystals left
+out, and as failures; (2) Spearman among the diffusing; (3) ROC-AUC of measured conductivities of
+OBELiX's training part at 1e-5 S/cm, of one crystal for each sample, of ordered and matched
+crystals, and of approximants. Gains are paired, against ``free_volume``, with a bootstrap over
+chemical systems. It helps if the gain of one of its two scores in (1) without molten crystals or in
+(3) on ordered and matched crystals has an interval above zero and no other gain one below.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studies.kinetic_monte_carlo.sites import site_network
+from studies.kinetic_monte_carlo.walk import Diffusion, diffusion, repeats_of, supercell_of
+from studies.one_by_one import add_options, compute_each
+from superionic.dynamics.slope import conductivity
+from superionic.evaluation.evaluate import conductors_of, label_truths
+from superionic.evaluation.readers import read_matches, read_obelix
+from superionic.evaluation.scorers import group_of, scorers_of
+from superionic.evaluation.truth import Measurement, Truth, conductivities, one_crystal_each
+from superionic.landscape.landscape import Landscape
+from superionic.potentials.base import Potential
+from superionic.report.documents import read_output
+from superionic.report.tables.export import read_rows_file
+from superionic.report.tables.labels import read_data_sets
+from superionic.report.tables.text_table import markdown_table
+from superionic.schemas.screen import LandscapeDocument
+from superionic.statistics import bootstrap_interval, roc_auc, spearman
+from superionic.store.collection.query import opened
+from superionic.store.database.stores import Database
+from superionic.store.ranking.policies import percentiles
+from superionic.units import A2_PER_PS_TO_CM2_PER_S
+
+FloatArray = NDArray[np.float64]
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "kinetic_monte_carlo.jsonl"
+TABLE = RESULTS.with_suffix(".md")
+SETS = ("screening_1000K", "screening_obelix")
+LABELS = ("labels_1000K", "labels_1000K_longer")
+
+HOT_K, COLD_K = 1000.0, 300.0
+LOWEST = -30.0
+FAST_A2_PER_PS = 1.0
+CONDUCTS_S_PER_CM = 1e-5
+
+WALK, BOTH, COLD = "walk at 1000 K", "mean of percentiles with the walk", "walk at 300 K"
+BASE = "free_volume"
+OTHERS = ("barrier_3d_eV", "log10_diffusivity_ratio_1000K")
+
+
+def walked(landscape: Landscape) -> dict[str, Any]:
+    """Return the sites of a landscape, and what walks on them give."""
+    maps = np.array([energies for _, energies in landscape.maps()])
+    ions = landscape.structure.frac_coords[landscape.mobile_sites] - landscape.grid.origin
+    network = site_network(maps, landscape.grid.lattice, ions)
+    empty = network.energies_eV[~network.occupied]
+    repeats = repeats_of(network.lattice)
+    supercell = supercell_of(network, repeats)
+    volume = float(abs(np.linalg.det(network.lattice))) * int(np.prod(repeats))
+    return {
+        "n_ions": network.n_ions,
+        "n_sites": len(network.energies_eV),
+        "n_passes": len(network.ends),
+        "lowest_empty_eV": round(float(empty.min()), 4) if len(empty) else None,
+        "dimensions": network.dimensions(),
+        "supercell_ions": len(supercell.ions),
+        **{
+            f"{temperature:g}K": _rounded(
+                diffusion(supercell, temperature), len(supercell.ions), volume, temperature
+            )
+            for temperature in (HOT_K, COLD_K)
+        },
+    }
+
+
+def _rounded(found: Diffusion, n_ions: int, volume: float, temperature_K: float) -> dict[str, Any]:
+    together = found.collective_A2_per_ps.value * A2_PER_PS_TO_CM2_PER_S
+    numbers = asdict(found)
+    numbers["conductivity_S_per_cm"] = conductivity(together, n_ions, volume, temperature_K)
+
+    def short(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: short(one) for name, one in value.items()}
+        return float(f"{value:.5g}") if np.isfinite(value) else None
+
+    return {name: short(value) for name, value in numbers.items()}
+
+
+def stored(database: Database, wanted: set[str], label: str) -> Iterator[tuple[str, str, str]]:
+    """Yield identifier, formula and job of the newest landscape of each crystal."""
+    jobs: dict[str, tuple[str, str]] = {}
+    for one in database.job_store.docs_store.query(
+        {"output.kind": "landscape", "output.mobile_species": "Li"},
+        properties=["uuid", "output.material_id", "output.potential", "output.formula"],
+        sort={"completed_at": 1},
+    ):
+        output, potential = one["output"], one["output"]["potential"]
+        if f"{potential['family']}:{potential['name']}" == label:
+            jobs[output["material_id"]] = (output.get("formula", ""), one["uuid"])
+    for material_id in sorted(wanted & set(jobs)):
+        yield (material_id, *jobs[material_id])
+
+
+def score(line: Mapping[str, Any], temperature_K: float) -> float:
+    """Return log10 of the diffusion coefficient in A^2/ps, or of its bound.
+
+    Examples
+    --------
+    >>> found = {"value": 0.1, "low": 0.05, "high": 0.2}
+    >>> score({"1000K": {"tracer_A2_per_ps": found, "bound_A2_per_ps": 0.2}}, 1000.0)
+    -1.0
+    """
+    at = line[f"{temperature_K:g}K"]
+    tracer = at["tracer_A2_per_ps"]
+    number = tracer["value"] if tracer["low"] > 0 else at["bound_A2_per_ps"]
+    return max(float(np.log10(number)), LOWEST) if number > 0 else LOWEST
+
+
+def fate(line: Mapping[str, Any]) -> str:
+    """Return what became of a walk at 1000 K."""
+    if line["n_sites"] == line["n_ions"]:
+        return "no site is empty"
+    if line["dimensions"] == 0:
+        return "sites do not hang together through the crystal"
+    return "diffuses" if line["1000K"]["tracer_A2_per_ps"]["low"] > 0 else "a bound alone"
+
+
+FATES = (
+    "diffuses",
+    "a bound alone",
+    "sites do not hang together through the crystal",
+    "no site is empty",
+)
+
+
+def table(data: Path) -> str:
+    """Return the tables as Markdown."""
+    computed = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    lines = {one["material_id"]: one for one in computed if "error" not in one}
+    rows = [row for name in SETS for row in read_rows_file(ROOT / "datasets" / f"{name}.jsonl")]
+    labels = read_data_sets([ROOT / "datasets" / f"{name}.jsonl" for name in LABELS])
+    group = group_of(rows)
+    truths = label_truths(group, labels)
+    known = {one.name: one.scores for one in scorers_of(group, conductors_of(truths, 1e-2))}
+    names = sorted(set(lines) & set(known[BASE]))
+    systems = group.systems()
+    walk = np.array([score(lines[name], HOT_K) for name in names])
+    free = np.array([known[BASE][name] for name in names])
+    both = percentiles(walk) + percentiles(free)
+    scores = {
+        WALK: dict(zip(names, walk.tolist(), strict=True)),
+        BOTH: dict(zip(names, both.tolist(), strict=True)),
+        **{name: known[name] for name in (BASE, *OTHERS)},
+    }
+    cold = {COLD: {name: score(lines[name], COLD_K) for name in names}}
+
+    verdicts = {one.material_id: one.verdict for one in labels if one.material_id in lines}
+    text = [_fates(lines, verdicts, len(computed) - len(lines)), ""]
+    questions = {
+        f"dynamics above {FAST_A2_PER_PS:g} A^2/ps": label_truths(group, labels, by_bounds=True),
+        "the same, melted as failures": label_truths(
+            group, labels, by_bounds=True, melted_fails=True
+        ),
+    }
+    dynamics = {
+        title: answers_of(names, found, np.log10(FAST_A2_PER_PS))
+        for title, found in questions.items()
+    }
+    text += [
+        "ROC-AUC with 95 % intervals by a bootstrap over chemical systems, the paired gain over "
+        "`free_volume` after it.",
+        "",
+        comparison(scores, dynamics, systems),
+        "",
+    ]
+    diffusing = {
+        name: truth.value
+        for name, truth in label_truths(group, labels, by_bounds=True).items()
+        if name in lines and truth.value is not None
+    }
+    fast = list(diffusing)
+    slopes = np.array([diffusing[name] for name in fast])
+    heads = ["score", f"Spearman among the {len(fast)} diffusing", "gain"]
+    text += [_ranks(heads, scores, fast, slopes, systems), "", _levels(lines, diffusing), ""]
+
+    file = data / "labels_obelix_conductivity.csv"
+    measured = [*read_obelix(file), *read_matches(data / "labels_obelix_to_mp_match.csv")]
+    text += [
+        "Measured conductivities:",
+        "",
+        comparison(
+            {**scores, **cold},
+            {
+                f"{title} above {CONDUCTS_S_PER_CM:g} S/cm": answers_of(
+                    names, conductivities(part), np.log10(CONDUCTS_S_PER_CM)
+                )
+                for title, part in parts_of(measured, set(names)).items()
+            },
+            systems,
+        ),
+        "",
+        _cold(lines),
+    ]
+    return "\n".join(text) + "\n"
+
+
+def parts_of(measured: Sequence[Measurement], known: set[str]) -> dict[str, list[Measurement]]:
+    """Return the measurements of one crystal a sample: all, by what is known of order."""
+    own = [one for one in measured if one.material_id in known]
+    chosen = one_crystal_each(own, ("matched", "ordered", "approximant"))
+    return {
+        "one crystal a sample": chosen,
+        "ordered and matched": [one for one in chosen if one.crystal != "approximant"],
+        "approximants": [one for one in chosen if one.crystal == "approximant"],
+    }
+
+
+def answers_of(
+    names: Sequence[str], truths: Mapping[str, Truth], threshold: float
+) -> dict[str, bool]:
+    """Return for crystals whether they are above a threshold, where that is known."""
+    found = {name: truths[name].exceeds(threshold) for name in names if name in truths}
+    return {name: answer for name, answer in found.items() if answer is not None}
+
+
+def comparison(
+    scores: Mapping[str, Mapping[str, float]],
+    questions: Mapping[str, Mapping[str, bool]],
+    systems: Mapping[str, str],
+) -> str:
+    """Return ROC-AUC of scores in several questions, with gains."""
+    heads, lines = ["score"], [[name] for name in scores]
+    for title, answers in questions.items():
+        names = list(answers)
+        truth = np.array([answers[name] for name in names])
+        drawn = [systems[name] for name in names]
+        base = np.array([scores[BASE][name] for name in names])
+        heads += [f"{title}: {len(names)} ({truth.sum()})", "gain"]
+        for line, values in zip(lines, scores.values(), strict=True):
+            own = np.array([values[name] for name in names])
+            line.append(_interval(roc_auc, [truth, own], drawn))
+            gain = _interval(_auc_gain, [truth, own, base], drawn, "+")
+            line.append("-" if line[0] == BASE else gain)
+    return markdown_table(heads, lines)
+
+
+def _ranks(
+    heads: Sequence[str],
+    scores: Mapping[str, Mapping[str, float]],
+    names: Sequence[str],
+    truth: FloatArray,
+    systems: Mapping[str, str],
+) -> str:
+    drawn = [systems[name] for name in names]
+    base = np.array([scores[BASE][name] for name in names])
+    lines = []
+    for title, values in scores.items():
+        own = np.array([values[name] for name in names])
+        gain = _interval(_spearman_gain, [truth, own, base], drawn, "+")
+        lines.append(
+            [title, _interval(spearman, [truth, own], drawn), "-" if title == BASE else gain]
+        )
+    return markdown_table(heads, lines)
+
+
+def _auc_gain(truth: FloatArray, one: FloatArray, other: FloatArray) -> float:
+    return roc_auc(truth, one) - roc_auc(truth, other)
+
+
+def _spearman_gain(truth: FloatArray, one: FloatArray, other: FloatArray) -> float:
+    return spearman(truth, one) - spearman(truth, other)
+
+
+def _interval(
+    measure: Any, arrays: Sequence[NDArray[Any]], drawn: Sequence[str], sign: str = ""
+) -> str:
+    found = bootstrap_interval(measure, arrays, groups=drawn)
+    shown = [f"{one:{sign}.2f}" for one in (found.value, found.low, found.high)]
+    return f"{shown[0]} [{shown[1]}, {shown[2]}]"
+
+
+def _fates(
+    lines: Mapping[str, Mapping[str, Any]], verdicts: Mapping[str, str], n_failed: int
+) -> str:
+    kinds = ("diffusing", "unconverged", "not_diffusing", "melted")
+    found = []
+    for what in FATES:
+        own = [name for name, line in lines.items() if fate(line) == what]
+        counts = [sum(verdicts.get(name) == kind for name in own) for kind in kinds]
+        counts.append(sum(name not in verdicts for name in own))
+        found.append([what, *(str(n) for n in (len(own), *counts))])
+    seconds = np.median([line["seconds"] for line in lines.values()])
+    heads = ["walk at 1000 K", "crystals", *(f"{kind} in dynamics" for kind in kinds), "OBELiX"]
+    return (
+        f"{len(lines)} crystals, {n_failed} failed; {seconds:.1f} core-seconds of a crystal "
+        f"(median) beyond its landscape.\n\n{markdown_table(heads, found)}"
+    )
+
+
+def _levels(lines: Mapping[str, Mapping[str, Any]], diffusing: Mapping[str, float]) -> str:
+    """Return how far the coefficients of the walk are from those of dynamics, and Haven ratios."""
+    both = [name for name in diffusing if fate(lines[name]) == "diffuses"]
+    off = [score(lines[name], HOT_K) - (diffusing[name] - np.log10(6.0)) for name in both]
+    havens = [line["1000K"]["haven"] for line in lines.values() if fate(line) == "diffuses"]
+    sure = [one["value"] for one in havens if one["low"] is not None and one["low"] > 0]
+    return (
+        f"Of the {len(diffusing)} that diffuse in dynamics {len(both)} diffuse in the walk, too; "
+        f"log10 of its D over that of dynamics: median {np.median(off):+.1f}, quartiles "
+        f"{np.quantile(off, 0.25):+.1f} and {np.quantile(off, 0.75):+.1f}. Haven ratio at 1000 K, "
+        f"where its interval is above zero ({len(sure)} crystals): median {np.median(sure):.2f}, "
+        f"quartiles {np.quantile(sure, 0.25):.2f} and {np.quantile(sure, 0.75):.2f}."
+    )
+
+
+def _cold(lines: Mapping[str, Mapping[str, Any]]) -> str:
+    moving = [line for line in lines.values() if line["300K"]["tracer_A2_per_ps"]["low"] > 0]
+    fast = sum(line["300K"]["conductivity_S_per_cm"] > CONDUCTS_S_PER_CM for line in moving)
+    return (
+        f"At 300 K {len(moving)} of the {len(lines)} diffuse in the walk, {fast} of them with more "
+        f"than {CONDUCTS_S_PER_CM:g} S/cm; the others have a bound alone or are closed."
+    )
+
+
+def main() -> None:
+    """Compute, or write the table."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    add_options(commands.add_parser("compute"), RESULTS)
+    commands.add_parser("table").add_argument("data", type=Path, help="the reference tables")
+    options = parser.parse_args()
+    if options.command == "table":
+        TABLE.write_text(table(options.data))
+        return
+    wanted = {
+        row.material_id
+        for name in SETS
+        for row in read_rows_file(ROOT / "datasets" / f"{name}.jsonl")
+        if row.mobile_species == "Li"
+    }
+    with ExitStack() as stack:
+        database = stack.enter_context(opened())
+
+        def describe(job: str, potential: Potential) -> dict[str, Any]:
+            document = read_output(database, "landscape", job, "")
+            assert isinstance(document, LandscapeDocument)
+            return walked(document.landscape())
+
+        compute_each(options, stored(database, wanted, "chgnet:0.3.0"), describe, digits_s=2)
+
+
+if __name__ == "__main__":
+    main()
