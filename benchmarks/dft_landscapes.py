@@ -1,7 +1,8 @@
 """Which potential sees the landscape of density functional theory?
 
-    python benchmarks/dft_landscapes.py --structures FILE.jsonl [--n 12] [--potential SPEC ...]
-    python benchmarks/dft_landscapes.py --structures FILE.jsonl --converge ID
+    python benchmarks/dft_landscapes.py compute --structures FILE.jsonl [--n 12] [--calculator SPEC]
+    python benchmarks/dft_landscapes.py converge --structures FILE.jsonl --id ID
+    python benchmarks/dft_landscapes.py compare --structures FILE.jsonl --potential SPEC ...
 
 Rule of choice, made before any was computed: of the crystals of the file, those of at most 10 atoms
 in the primitive cell that hold lithium and no element with an open d or f shell (there is no spin
@@ -14,9 +15,11 @@ group) as many as thirty, chosen by what learns the difference to CHGNet's lands
 random points below 2.5 eV of that landscape, which nothing learns from. ``--calculator SPEC`` takes
 any other ASE calculator, with ``{kpts}`` in it for the mesh.
 
-Energies are written to dft_landscapes.jsonl one by one; the script goes on where it was stopped.
-Then all potentials give energies at the same points: the table has the error of single energies
-below 2 eV, their slope against PBE (softening), errors of barriers, and CPU time.
+Each energy is written to datasets/dft_landscapes.jsonl at once; ``compute`` goes on where it was
+stopped. ``compare`` needs no DFT program: each potential gives energies at the same points, and its
+own landscape of each crystal. Of single energies the table has the error and the slope against PBE
+(softening) at the random points below 2 eV, zero being the point of lowest energy; of landscapes
+the errors of barriers that PBE has below 4 eV, and of the free volume below 2 eV.
 """
 
 import argparse
@@ -33,7 +36,7 @@ from ase import Atoms
 from pymatgen.core import Element, Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from superionic.landscape.descriptors import compute_descriptors
+from superionic.landscape.descriptors import Descriptors, compute_descriptors
 from superionic.landscape.intervals import descriptor_intervals
 from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.landscape.rounds import LearnedRounds
@@ -47,10 +50,16 @@ MOST_ATOMS = 10
 CONDUCTS_BELOW_eV = 1.0
 N_ENERGIES, N_HELD_OUT = 30, 20
 HELD_OUT_BELOW_eV, COMPARED_BELOW_eV = 2.5, 2.0
-K_LENGTH_A = 20.0
+K_LENGTH_A = 15.0
 """k-points times length of each lattice vector, at least."""
 LEARNED = LearnedSettings(max_energies=N_ENERGIES, batch_size=4)
 BARRIERS = ("barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV", "mpe_eV")
+ENDS = ("barrier_1d_eV", "barrier_3d_eV")
+VOLUME = "fv_disconnected_2eV"
+SOUGHT_BELOW_eV = 4.0
+POINTS = Path(__file__).parents[1] / "datasets" / "dft_landscapes.jsonl"
+Point = dict[str, Any]
+Row = dict[str, Any]
 
 
 def gpaw(cutoff_eV: float = 350.0) -> str:
@@ -110,8 +119,13 @@ def first_landscape(crystal: Structure) -> Landscape:
 
 
 def values(landscape: Landscape) -> dict[str, float]:
-    found = compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
-    return {name: float(getattr(found, name)) for name in (*BARRIERS, "xi")}
+    return named(compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice))
+
+
+def named(found: Descriptors) -> dict[str, float]:
+    below_2eV = found.fv_disconnected_union[found.thresholds_eV.index(2.0)]
+    barriers = {name: float(getattr(found, name)) for name in BARRIERS}
+    return {**barriers, VOLUME: float(below_2eV), "xi": float(found.xi)}
 
 
 def mesh(crystal: Structure, k_length_A: float = K_LENGTH_A) -> str:
@@ -206,17 +220,18 @@ def measured(
         "k_points": mesh(crystal),
         "ending": landscape.ending,
         "remarks": [remark.code for remark in landscape.remarks],
-        "values": {one: float(getattr(descriptors, one)) for one in (*BARRIERS, "xi")},
+        "calculator": energies.identity,
+        "settings": str(energies.spec),
+        "n_points": len(energies.known),
+        "values": named(descriptors),
         "intervals": {one: bounds[one] for one in BARRIERS},
         "held_out": [[ion, *map(float, position)] for ion, position in tests],
-        "points": list(energies.known.values()),
     }
 
 
-def compared(crystal: Structure, row: dict[str, Any], spec: str) -> dict[str, Any]:
-    """Return how far a potential is from the energies and barriers of a crystal."""
+def compared(crystal: Structure, row: dict[str, Any], points: list[Point], spec: str) -> Row:
+    """Return how far a potential is from the energies and descriptors of a crystal."""
     potential = load_potential(spec)
-    points = [one for one in row["points"] if one["energy_eV"] is not None]
     start = time.process_time()
     configurations = [moved(crystal, one["ion"], np.array(one["position_A"])) for one in points]
     mine = np.array(potential.energies(configurations))
@@ -224,38 +239,82 @@ def compared(crystal: Structure, row: dict[str, Any], spec: str) -> dict[str, An
     reference = np.array([one["energy_eV"] for one in points])
     lowest = int(np.argmin(reference))
     reference, mine = reference - reference[lowest], mine - mine[lowest]
-    low = (reference < COMPARED_BELOW_eV) & (np.arange(len(points)) != lowest)
-    landscape = compute_landscape(
-        crystal, "Li", potential, LandscapeSettings(learned=LearnedSettings())
-    )
-    own = values(landscape)
+    random = {(ion, *position) for ion, *position in row["held_out"]}
+    asked = np.array([(one["ion"], *one["position_A"]) in random for one in points])
+    low = asked & (reference < COMPARED_BELOW_eV) & (np.arange(len(points)) != lowest)
+    learned = LandscapeSettings(learned=LearnedSettings())
+    start = time.process_time()
+    own = values(compute_landscape(crystal, "Li", potential, learned))
     return {
-        "errors_eV": (mine - reference)[low].tolist(),
-        "reference_eV": reference[low].tolist(),
-        "barriers_eV": {name: own[name] - row["values"][name] for name in BARRIERS},
-        "ms": 1000 * cpu_s / max(len(points), 1),
+        "id": row["id"],
+        "potential": str(potential.info.label),
+        "weights_sha256": potential.info.weights_sha256,
+        "n_points": len(points),
+        "reference_eV": reference[low].round(5).tolist(),
+        "errors_eV": (mine - reference)[low].round(5).tolist(),
+        "values": own,
+        "cpu_ms": round(1000 * cpu_s / len(points), 2),
+        "landscape_cpu_s": round(time.process_time() - start, 2),
     }
 
 
-def table(results: dict[str, list[dict[str, Any]]]) -> str:
-    """Return the table of potentials."""
+def table(rows: list[Row], found: list[Row]) -> str:
+    """Return the tables of potentials, and of crystals."""
+    names = list(dict.fromkeys(one["potential"] for one in found))
+    by = {(one["id"], one["potential"]): one for one in found}
     lines = [
-        "| potential | crystals | mean absolute error of energies below 2 eV (eV) | slope "
-        "| error of the 3D barrier (eV), median | largest | CPU ms an energy |",
-        "|" + " --- |" * 7,
+        f"{len(rows)} crystals, {sum(row['n_points'] for row in rows)} energies of PBE.",
+        "",
+        "| potential | crystals | random points below 2 eV | mean absolute error (eV) | slope "
+        "| 1D barrier: error (eV), median | largest | 3D barrier: error, median | largest "
+        "| free volume below 2 eV: relative error, median | CPU ms an energy |",
+        "|" + " --- |" * 11,
     ]
-    for spec, rows in results.items():
-        errors = np.concatenate([row["errors_eV"] for row in rows])
-        reference = np.concatenate([row["reference_eV"] for row in rows])
-        slope = float(np.sum((reference + errors) * reference) / np.sum(reference**2))
-        barriers = np.abs([row["barriers_eV"]["barrier_3d_eV"] for row in rows])
-        barriers = barriers[np.isfinite(barriers)]
-        ends = [np.median(barriers), np.max(barriers)] if len(barriers) else [np.nan, np.nan]
+    for name in names:
+        mine = [(row, by[row["id"], name]) for row in rows if (row["id"], name) in by]
+        errors = np.concatenate([one["errors_eV"] for _, one in mine])
+        reference = np.concatenate([one["reference_eV"] for _, one in mine])
+        slope = np.sum((reference + errors) * reference) / np.sum(reference**2)
+        cells = []
+        for barrier in ("barrier_1d_eV", "barrier_3d_eV"):
+            off = [
+                one["values"][barrier] - row["values"][barrier]
+                for row, one in mine
+                if row["values"][barrier] < SOUGHT_BELOW_eV
+            ]
+            cells += [f"{np.median(off):+.2f}", f"{max(off, key=abs):+.2f}"] if off else ["-", "-"]
+        volumes = [
+            one["values"][VOLUME] / row["values"][VOLUME] - 1
+            for row, one in mine
+            if row["values"][VOLUME] > 0
+        ]
+        speed = np.median([one["cpu_ms"] for _, one in mine])
         lines.append(
-            f"| `{spec}` | {len(rows)} | {np.mean(np.abs(errors)):.3f} | {slope:.2f} "
-            f"| {ends[0]:.3f} | {ends[1]:.3f} | {np.median([row['ms'] for row in rows]):.0f} |"
+            f"| `{name}` | {len(mine)} | {len(errors)} | {np.mean(np.abs(errors)):.3f} "
+            f"| {slope:.2f} | {' | '.join(cells)} | {np.median(volumes):+.0%} | {speed:.0f} |"
         )
+    titles = ["crystal", "id", "atoms", "k-points", "energies", "ending", "PBE", *names]
+    lines += [
+        "",
+        "Barriers in one and in three dimensions (eV); PBE with its 95 % intervals.",
+        "",
+        f"| {' | '.join(titles)} |",
+        "|" + " --- |" * len(titles),
+    ]
+    for row in rows:
+        own = row["values"], row["intervals"]
+        cells = [row["formula"], row["id"], row["n_atoms"], row["k_points"], row["n_points"]]
+        cells += [row["ending"], ", ".join(stated(*own, name) for name in ENDS)]
+        for name in names:
+            one = by.get((row["id"], name))
+            cells.append(", ".join(f"{one['values'][end]:.2f}" for end in ENDS) if one else "-")
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
+
+
+def stated(values: dict[str, float], intervals: dict[str, list[float]], name: str) -> str:
+    low, high = intervals[name]
+    return f"{values[name]:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def converge(name: str, crystal: Structure, spec: str, path: Path) -> str:
@@ -266,7 +325,7 @@ def converge(name: str, crystal: Structure, spec: str, path: Path) -> str:
         "| cutoff (eV) | k-points | energies relative to the first (eV) |",
         "| --- | --- | --- |",
     ]
-    for cutoff, k_length in ((350, 20), (500, 20), (650, 20), (350, 30)):
+    for cutoff, k_length in ((350, 15), (500, 15), (650, 15), (350, 22), (350, 30)):
         kpts = mesh(crystal, k_length)
         text = (spec or gpaw(cutoff)).replace("{kpts}", kpts)
         energies = Energies(path, f"{name} {cutoff} {kpts}", crystal, text)
@@ -280,31 +339,58 @@ def converge(name: str, crystal: Structure, spec: str, path: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--structures", type=Path, required=True)
-    parser.add_argument("--n", type=int, default=12)
-    parser.add_argument("--potential", action="append", default=[])
-    parser.add_argument("--calculator", default="")
-    parser.add_argument("--converge", default="")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in ("compute", "converge", "compare"):
+        one = commands.add_parser(command)
+        one.add_argument("--structures", type=Path, required=True)
+        one.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+        one.add_argument("--points", type=Path, default=POINTS)
+        if command != "compare":
+            one.add_argument("--calculator", default="")
+    commands.choices["compute"].add_argument("--n", type=int, default=12)
+    commands.choices["converge"].add_argument("--id", required=True)
+    commands.choices["compare"].add_argument("--potential", action="append", required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    store = args.out / "dft_landscapes.jsonl"
-    if args.converge:
-        crystal = dict(eligible(args.structures))[args.converge]
-        text = converge(args.converge, crystal, args.calculator, store)
+    summary = args.out / "dft_landscapes.json"
+    if args.command == "converge":
+        crystal = dict(eligible(args.structures))[args.id]
+        text = converge(args.id, crystal, args.calculator, args.points)
         (args.out / "dft_convergence.md").write_text(text)
-        return
-    results: dict[str, list[dict[str, Any]]] = {spec: [] for spec in ["chgnet", *args.potential]}
-    summary = []
-    for name, crystal, prior in chosen(args.structures, args.n):
-        row = measured(name, crystal, prior, args.calculator or gpaw(), store)
-        summary.append({key: value for key, value in row.items() if key != "points"})
-        for spec, rows in results.items():
-            rows.append(compared(crystal, row, spec))
-        (args.out / "dft_landscapes.json").write_text(json.dumps(summary, indent=1) + "\n")
-        (args.out / "dft_landscapes.md").write_text(table(results))
-    print(table(results))
+    elif args.command == "compute":
+        rows = []
+        for name, crystal, prior in chosen(args.structures, args.n):
+            calculator = args.calculator or gpaw()
+            rows.append(measured(name, crystal, prior, calculator, args.points))
+            summary.write_text(json.dumps(rows, indent=1) + "\n")
+    else:
+        compare(args, json.loads(summary.read_text()))
+
+
+def compare(args: argparse.Namespace, rows: list[Row]) -> None:
+    """Compare potentials crystal by crystal, what is there once only, and write the tables."""
+    store = args.out / "dft_landscapes_potentials.jsonl"
+    known = [json.loads(line) for line in store.read_text().splitlines()] if store.exists() else []
+    done = {(one["id"], one["weights_sha256"], one["n_points"]) for one in known}
+    crystals = dict(eligible(args.structures))
+    energies = [json.loads(line) for line in args.points.read_text().splitlines()]
+    for spec in args.potential:
+        weights = identify_potential(spec).weights_sha256
+        for row in rows:
+            own = (row["id"], row["calculator"])
+            points = [
+                one
+                for one in energies
+                if (one["id"], one["calculator"]) == own and one["energy_eV"] is not None
+            ]
+            if (row["id"], weights, len(points)) not in done:
+                known.append(compared(crystals[row["id"]], row, points, spec))
+                print(row["id"], spec, flush=True)
+                with store.open("a") as stream:
+                    stream.write(json.dumps(known[-1]) + "\n")
+    latest = {(one["id"], one["weights_sha256"]): one for one in known}
+    (args.out / "dft_landscapes.md").write_text(table(rows, list(latest.values())))
 
 
 if __name__ == "__main__":

@@ -37,19 +37,32 @@ def test_it_goes_on_where_it_was_stopped_and_compares_potentials(surroundings, s
     crystals = surroundings / "crystals.jsonl"
     crystals.write_text("\n".join(lines))
     out = surroundings / "results"
-    command = ["dft_landscapes", "--structures", str(crystals), "--n", "1", "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", [*command, "--calculator", TOY])
-    script.main()
-    energies = (out / "dft_landscapes.jsonl").read_text()
+    points = out / "points.jsonl"
+
+    def run(command, *options):
+        files = ["--structures", str(crystals), "--out", str(out), "--points", str(points)]
+        monkeypatch.setattr(sys, "argv", ["dft_landscapes", command, *files, *options])
+        script.main()
+
+    run("compute", "--n", "1", "--calculator", TOY)
+    energies = points.read_text()
     (row,) = json.loads((out / "dft_landscapes.json").read_text())
     assert row["id"] == "salt"  # iron may have spin
     n_points = len(energies.splitlines())
     assert len(row["held_out"]) == 3 < n_points <= 33
-    assert "chgnet" in (out / "dft_landscapes.md").read_text()
+
+    # A potential is right about itself, and is asked once.
+    run("compare", "--potential", TOY, "--potential", "chgnet")
+    own, other = map(json.loads, (out / "dft_landscapes_potentials.jsonl").read_text().splitlines())
+    assert own["errors_eV"] == pytest.approx([0.0] * len(own["errors_eV"]), abs=1e-5)
+    assert own["values"]["mpe_eV"] == pytest.approx(row["values"]["mpe_eV"], abs=0.03)
+    assert other["potential"] in (out / "dft_landscapes.md").read_text()
+    run("compare", "--potential", TOY)
+    assert len((out / "dft_landscapes_potentials.jsonl").read_text().splitlines()) == 2
 
     # Again: nothing is computed that is there; what is lost is computed again.
-    (out / "dft_landscapes.jsonl").write_text("\n".join(energies.splitlines()[:-1]) + "\n")
-    script.main()
-    again = (out / "dft_landscapes.jsonl").read_text().splitlines()
+    points.write_text("\n".join(energies.splitlines()[:-1]) + "\n")
+    run("compute", "--n", "1", "--calculator", TOY)
+    again = points.read_text().splitlines()
     assert again[:-1] == energies.splitlines()[:-1]
     assert len(again) == n_points

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from ase.build import bulk
 
 from superionic.errors import PotentialError, PotentialNotAllowedError, SettingsError
 from superionic.potentials import registry
@@ -42,8 +43,17 @@ class Mine(LennardJones):
 class Other:
     def __init__(self):
         (TRACE / "other").touch()
+class Foreign:
+    def get_potential_energy(self, atoms):
+        return -float(len(atoms))
+    def get_forces(self, atoms):
+        return 0 * atoms.positions
 def build():
     return LennardJones()
+def build_foreign():
+    return Foreign()
+def build_other():
+    return Other()
 """
     (tmp_path / "own_potential_here.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
@@ -81,6 +91,14 @@ def test_a_class_that_is_no_calculator_is_not_made(own_module, allow):
     with pytest.raises(PotentialError, match="gives a Other, not an ASE calculator"):
         load_potential("ase:own_potential_here.Other", check=False)
     assert not (own_module / "other").exists()
+
+
+def test_what_a_function_returns_is_a_calculator_by_what_it_does(own_module, allow):
+    """GPAW of 2026 returns a calculator that is no subclass of ASE's."""
+    potential = load_potential("ase:own_potential_here.build_foreign", check=False)
+    assert potential.energies([bulk("Cu")]).tolist() == [-1.0]
+    with pytest.raises(PotentialError, match="gives a Other, not an ASE calculator"):
+        load_potential("ase:own_potential_here.build_other", check=False)
 
 
 def test_known_calculators_run_with_plain_settings_only(tmp_path, allow):

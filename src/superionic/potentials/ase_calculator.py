@@ -22,6 +22,7 @@ from superionic.potentials.trust import is_restricted, require_allowed, require_
 
 _OUTPUT_SETTINGS = frozenset({"directory", "label", "logfile"})
 """Settings of ASE's calculators that say where they write."""
+_METHODS = ("get_potential_energy", "get_forces")
 _MOST_FILES = 10_000
 
 
@@ -102,7 +103,8 @@ def load_ase(name: str, *, settings: Mapping[str, Any]) -> AsePotential:
             f"({type(error).__name__}: {error}).",
             hint="Settings are the calculator's keyword arguments, as JSON.",
         ) from error
-    if not isinstance(calculator, BaseCalculator):
+    # Not by its class: what GPAW of 2026 returns has the methods and is no subclass of ASE's.
+    if not all(callable(getattr(calculator, method, None)) for method in _METHODS):
         raise _no_calculator(name, type(calculator))
     return AsePotential(calculator, _info(name, factory, settings))
 
