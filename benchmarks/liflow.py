@@ -50,8 +50,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from statistics import mean, median
 from types import ModuleType
 from typing import Any
 
@@ -62,11 +65,20 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from superionic.dynamics.msd import mean_squared_displacement, remove_drift
+from superionic.evaluation.evaluate import conductors_of, label_truths
+from superionic.evaluation.readers import read_bond_valence, read_held_out
+from superionic.evaluation.scorers import Group, group_of, scorers_of, with_held_out
+from superionic.evaluation.tables import costs_of
+from superionic.report.tables.export import read_rows_file
+from superionic.report.tables.labels import read_data_sets
+from superionic.schemas.label import LabelRow
+from superionic.statistics import Interval, bootstrap_interval, roc_auc, spearman
 
 FloatArray = NDArray[np.float64]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "liflow.jsonl"
+TABLE = RESULTS.with_suffix(".md")
 LABELS = ("labels_1000K.jsonl", "labels_1000K_longer.jsonl")
 
 MOBILE = "Li"
@@ -253,6 +265,194 @@ def computed() -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+TITLES = {
+    "liflow": "LiFlow",
+    "liflow_25ps": "LiFlow, displacement after 25 ps",
+    "liflow_small_prior": "LiFlow, small prior for all",
+    "liflow_told": "LiFlow, prior told by the label (bound from above)",
+    "bond_valence_1d_eV": "bond valences, 1D",
+    "bond_valence_3d_eV": "bond valences, 3D",
+    "free_volume": "`free_volume`",
+    "network": "`network`",
+    "mobile_fraction": "mobile ions per atom (baseline)",
+}
+MAY_LACK = frozenset({"network", "liflow_small_prior", "liflow_told"})
+"""Scores that some of the same crystals may lack: what is not held out, or was not run for all."""
+LARGE_A2_PER_PS, FAST_A2_PER_PS = 0.1, 1.0
+Truths = Mapping[str, float]
+Column = tuple[Callable[..., float], Truths]
+
+
+def liflow_scores(
+    lines: Iterable[dict[str, Any]], own_slopes: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
+    """Return the scores of LiFlow by identifier, under each name.
+
+    Parameters
+    ----------
+    lines : iterable of dict
+        Results; those with an error have no score.
+    own_slopes : mapping of str to float
+        Slopes of the labels in A^2/ps, which choose the prior in the bound from above.
+    """
+    found: dict[str, dict[str, float]] = {name: {} for name in (*PRIORS, "liflow_25ps")}
+    for one in lines:
+        if one["method"] in PRIORS and "error" not in one:
+            found[one["method"]][one["material_id"]] = slope_A2_per_ps(one["msd_A2"])
+            if one["method"] == "liflow":
+                found["liflow_25ps"][one["material_id"]] = one["msd_A2"][-1] / (STEPS * STEP_PS)
+    large, small = found["liflow"], found["liflow_small_prior"]
+    found["liflow_told"] = {
+        name: (large if slope > LARGE_A2_PER_PS else small)[name]
+        for name, slope in own_slopes.items()
+        if name in large and name in small
+    }
+    return found
+
+
+def columns_of(group: Group, labels: Sequence[LabelRow]) -> dict[str, Column]:
+    """Return each measure with what it is asked of."""
+    known = label_truths(group, labels)
+    values = {name: one.value for name, one in known.items() if one.value is not None}
+    diffusing = {one.material_id for one in labels if one.verdict == "diffusing"}
+    fast, with_melted = (
+        conductors_of(
+            label_truths(group, labels, melted_fails=fails, by_bounds=True), FAST_A2_PER_PS
+        )
+        for fails in (False, True)
+    )
+    return {
+        "Spearman, those that diffuse": (spearman, {n: values[n] for n in sorted(diffusing)}),
+        "Spearman, all decided": (spearman, values),
+        "ROC-AUC, by bounds": (roc_auc, fast),
+        "ROC-AUC, melted as failures": (roc_auc, with_melted),
+    }
+
+
+def part(
+    names: set[str],
+    scores: Mapping[str, Mapping[str, float]],
+    columns: Mapping[str, Column],
+    systems: Mapping[str, str],
+) -> list[str]:
+    """Return a table of some crystals, with a line for each score."""
+    asked = {title: names & truths.keys() for title, (_, truths) in columns.items()}
+    counts = [_count(asked[title], columns[title][1]) for title in columns]
+    text = [
+        "| score | " + " | ".join(columns) + " |",
+        "| --- |" + " --- |" * len(columns),
+        "| crystals (above) | " + " | ".join(counts) + " |",
+    ]
+    for name, title in TITLES.items():
+        cells = []
+        for column, (measure, truths) in columns.items():
+            used = sorted(asked[column] & scores[name].keys())
+            found = _interval(measure, truths, [scores[name]], used, systems)
+            of = "" if len(used) == len(asked[column]) else f" (of {len(used)})"
+            cells.append(f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]{of}")
+        text.append(f"| {title} | " + " | ".join(cells) + " |")
+    return text
+
+
+def gains(
+    names: set[str],
+    scores: Mapping[str, Mapping[str, float]],
+    columns: Mapping[str, Column],
+    systems: Mapping[str, str],
+) -> list[str]:
+    """Return how much better than LiFlow other scores are on the same crystals."""
+    text = [
+        "| paired gain over LiFlow | " + " | ".join(columns) + " |",
+        "| --- |" + " --- |" * len(columns),
+    ]
+    for name in ("bond_valence_1d_eV", "free_volume", "network"):
+        cells = []
+        for measure, truths in columns.values():
+            used = sorted(names & truths.keys() & scores[name].keys() & scores["liflow"].keys())
+
+            def gain(
+                truth: FloatArray,
+                one: FloatArray,
+                other: FloatArray,
+                measure: Callable[..., float] = measure,
+            ) -> float:
+                return measure(truth, one) - measure(truth, other)
+
+            found = _interval(gain, truths, [scores[name], scores["liflow"]], used, systems)
+            cells.append(f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}] ({len(used)})")
+        text.append(f"| {TITLES[name]} | " + " | ".join(cells) + " |")
+    return text
+
+
+def costs(names: set[str], lines: Sequence[dict[str, Any]], group: Group, labels: Any) -> list[str]:
+    """Return what each way takes a crystal."""
+    text = ["| | crystals | seconds, median | mean |", "| --- | --- | --- | --- |"]
+    for method, title in (("liflow", "LiFlow"), ("bond_valence", "bond valences")):
+        used = [one for one in lines if one["method"] == method and one["material_id"] in names]
+        seconds = [one["seconds"] for one in used if "error" not in one]
+        text.append(f"| {title} | {len(seconds)} | {median(seconds):.1f} | {mean(seconds):.1f} |")
+    own = replace(group, rows=[row for row in group.rows if row.material_id in names])
+    for cost in costs_of(own, [one for one in labels if one.material_id in names])[:3]:
+        numbers = f"{cost.n} | {cost.core_s_median:.1f} | {cost.core_s_mean:.1f}"
+        text.append(f"| {cost.name} | {numbers} |")
+    return text
+
+
+def table() -> str:
+    """Return the tables as Markdown."""
+    data = ROOT / "datasets"
+    held_out = read_held_out([RESULTS.parent / "force_network.json"])
+    group = group_of(with_held_out(read_rows_file(data / "screening_1000K.jsonl"), held_out))
+    labels = read_data_sets([data / name for name in LABELS])
+    lines, systems = computed(), group.systems()
+    slopes = {one.material_id: one.msd_slope_A2_per_ps or 0.0 for one in labels}
+    scorers = scorers_of(group, {}, read_bond_valence(data / "bond_valence.csv"))
+    scores = liflow_scores(lines, slopes)
+    scores |= {one.name: one.scores for one in scorers if one.name in TITLES}
+    columns = columns_of(group, labels)
+
+    run = {one["material_id"] for one in lines if one["method"] == "liflow"}
+    all_scores = [scores[name].keys() for name in TITLES if name not in MAY_LACK]
+    same = run.intersection(*all_scores)
+    heaviest = {row.material_id: heaviest_of(row.elements) for row in group.rows}
+    certain = {name for name in same if heaviest[name] <= LAST_CERTAIN}
+    asked = Counter(one["method"] for one in lines)
+    failed = Counter(one["method"] for one in lines if "error" in one)
+    text = [
+        f"{len(run)} crystals were run, {sum(heaviest[name] <= LAST_CERTAIN for name in run)} of "
+        f"them without elements beyond Ge; {asked['liflow_small_prior']} with the small prior, "
+        f"too. {failed['liflow']} runs failed ({failed['liflow_small_prior']} with the small "
+        f"prior); {len(run - scores['bond_valence_1d_eV'].keys())} crystals have no bond valences.",
+        "",
+    ]
+    for title, names in (
+        ("The same crystals, up to Mo", same),
+        ("The same crystals, up to Ge", certain),
+        ("All that were run", run),
+    ):
+        text += [f"**{title}**", "", *part(names, scores, columns, systems), ""]
+    text += [*gains(run, scores, columns, systems), ""]
+    text += ["**Seconds of one core**", "", *costs(run, lines, group, labels)]
+    return "\n".join(text) + "\n"
+
+
+def _count(names: set[str], truths: Truths) -> str:
+    kinds = {truths[name] for name in names}
+    above = f" ({sum(truths[name] for name in names)})" if kinds <= {True, False} else ""
+    return f"{len(names)}{above}"
+
+
+def _interval(
+    measure: Callable[..., float],
+    truths: Truths,
+    scores: Sequence[Mapping[str, float]],
+    names: Sequence[str],
+    systems: Mapping[str, str],
+) -> Interval:
+    arrays = [np.array([values[name] for name in names]) for values in (truths, *scores)]
+    return bootstrap_interval(measure, arrays, groups=[systems[name] for name in names])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -260,7 +460,12 @@ def main() -> None:
     run.add_argument("--liflow", type=Path, required=True, help="a clone of its repository")
     for one in (run, commands.add_parser("bond-valences")):
         one.add_argument("--limit", type=int, default=sys.maxsize, help="crystals at most")
+    commands.add_parser("table")
     options = parser.parse_args()
+    if options.command == "table":
+        TABLE.write_text(table())
+        print(TABLE.read_text())
+        return
     os.nice(10)
     if options.command == "bond-valences":
         each("bond_valence", bond_valences, options.limit)
