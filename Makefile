@@ -66,6 +66,7 @@ evaluate: $(VENV)/.test
 	$(BIN)/superionic evaluate \
 		--rows datasets/screening_1000K.jsonl --rows datasets/screening_obelix.jsonl \
 		--labels datasets/labels_1000K.jsonl --labels datasets/labels_1000K_longer.jsonl \
+		--labels datasets/labels_1000K_melted.jsonl \
 		--held-out benchmarks/results/force_network.json \
 		--obelix $(REFERENCE)/labels_obelix_conductivity.csv \
 		--obelix-match $(REFERENCE)/labels_obelix_to_mp_match.csv \

@@ -2,8 +2,8 @@
 
     python -m studies.label_statistics [--experiment CONDUCTIVITIES.csv] [--write]
 
-Of several runs of a crystal the longest is the published label, with which the shorter ones are
-compared.
+Of several runs of a crystal one is the published label (by the latest rules, then the longest),
+with which the others are compared.
 --experiment takes a CSV with columns mp_id, obelix_id, sigma_RT_S_cm, censored, sg_obelix and
 sg_match: conductivities of OBELiX matched to Materials Project identifiers by formula. Labels made
 again (by workflows/label_spread_*.yaml) are compared where datasets/labels_spread_*.jsonl exist.
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from superionic.report.tables.labels import longest_runs, read_data_set
+from superionic.report.tables.labels import runs_that_count, read_data_set
 from superionic.report.tables.text_table import markdown_table
 from superionic.schemas.label import LabelRow
 from superionic.statistics import Interval, bootstrap_interval, roc_auc, spearman
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--labels",
         type=Path,
         nargs="+",
-        default=[data / "labels_1000K.jsonl", data / "labels_1000K_longer.jsonl"],
+        default=[data / f"labels_1000K{part}.jsonl" for part in ("", "_longer", "_melted")],
     )
     parser.add_argument(
         "--planned", type=Path, default=ROOT / "workflows" / "label_1000K_crystals.jsonl"
@@ -59,19 +59,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     every = [row for path in options.labels for row in read_data_set(path)]
-    rows = longest_runs(every)
+    rows = runs_that_count(every)
     planned = {json.loads(line)["material_id"] for line in options.planned.open()}
     tables = {"statistics": counts(rows, planned)}
     if options.experiment:
         tables["experiment"] = against_experiment(rows, read_measured(options.experiment))
     kept = {row.task_key for row in rows}
-    again = {"shorter run": [row for row in every if row.task_key not in kept]} | {
+    counts_of = {row.material_id: row for row in rows}
+    others = [row for row in every if row.task_key not in kept]
+    former = [
+        row for row in others if row.analysis_version < counts_of[row.material_id].analysis_version
+    ]
+    again = {"shorter run": [row for row in others if row not in former]} | {
         path.stem.removeprefix("labels_spread_"): read_data_set(path) for path in options.again
     }
     if made := {name: labels for name, labels in again.items() if labels}:
         tables["spread"] = spread(rows, made)
+    if former:
+        tables["rules"] = changes(runs_that_count(former), rows, ("by former rules", "today's"))
     if options.before:
-        before = longest_runs(row for path in options.before for row in read_data_set(path))
+        before = runs_that_count(row for path in options.before for row in read_data_set(path))
         tables["changes"] = changes(before, rows)
     print("\n\n".join(tables.values()))
     if options.write:
@@ -295,22 +302,30 @@ def apart(pairs: Sequence[tuple[LabelRow, LabelRow]]) -> str:
 # --- labels of another potential ------------------------------------------------------------------
 
 
-def changes(before: Iterable[LabelRow], rows: Iterable[LabelRow]) -> str:
-    """Return what became of the verdicts, and whether slopes have the same order."""
+def changes(
+    before: Iterable[LabelRow], rows: Iterable[LabelRow], titles: Sequence[str] = ()
+) -> str:
+    """Return what became of the verdicts, and whether slopes have the same order.
+
+    Without titles the two sides are named by their potentials.
+    """
     old = {row.material_id: row for row in before}
     pairs = [(old[row.material_id], row) for row in rows if row.material_id in old]
     verdicts = sorted({row.verdict for pair in pairs for row in pair})
     counted = Counter((a.verdict, b.verdict) for a, b in pairs)
-    names = [
+    names = titles or [
         " and ".join(sorted({one.potential for one in side})) for side in zip(*pairs, strict=True)
     ]
-    counts_by_row = {a: [counted[a, b] for b in verdicts] for a in verdicts}
+    known = sorted({before.verdict for before, _ in pairs})
+    counts_by_row = {a: [counted[a, b] for b in verdicts] for a in known}
     counts_by_row["all"] = [sum(column) for column in zip(*counts_by_row.values(), strict=True)]
     table = markdown_table(
         [f"{names[0]} \\ {names[1]}", *verdicts, "all"],
         [[a, *map(str, found), str(sum(found))] for a, found in counts_by_row.items()],
     )
     solid = [(a, b) for a, b in pairs if "melted" not in (a.verdict, b.verdict)]
+    if not solid:
+        return table
     slopes = [[rank_value(row) for row in side] for side in zip(*solid, strict=True)]
     order = interval_text(bootstrap_interval(spearman, slopes, N_RESAMPLES))
     both = [

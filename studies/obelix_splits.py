@@ -85,7 +85,7 @@ def table(data: Path) -> str:
     ]
     rows = with_held_out(rows, read_held_out([ROOT / "benchmarks/results/force_network.json"]))
     labels = read_data_sets(
-        [ROOT / "datasets" / f"{name}.jsonl" for name in ("labels_1000K", "labels_1000K_longer")]
+        [ROOT / "datasets" / f"labels_1000K{part}.jsonl" for part in ("", "_longer", "_melted")]
     )
     group = group_of(rows)
     truths = label_truths(group, labels)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from superionic.errors import SettingsError
-from superionic.report.tables.labels import longest_runs, read_data_set
+from superionic.report.tables.labels import runs_that_count, read_data_set
 from superionic.structures import read_candidates
 from superionic.workflows.campaign.definition import read_campaign
 from superionic.workflows.makers.label import LabelMaker
@@ -90,7 +90,7 @@ def test_the_cold_campaign_has_what_melts_and_differs_in_its_temperature_alone()
     files = [
         WORKFLOWS.parent / "datasets" / f"labels_1000K{name}.jsonl" for name in ("", "_longer")
     ]
-    rows = longest_runs([row for file in files for row in read_data_set(file)])
+    rows = runs_that_count([row for file in files for row in read_data_set(file)])
     molten = {row.material_id for row in rows if row.verdict == "melted"}
     assert {one.material_id for one in read_candidates(cold.crystals)} == molten
 

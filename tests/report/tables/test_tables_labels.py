@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from superionic.report.tables.labels import (
-    longest_runs,
+    runs_that_count,
     read_data_set,
     read_data_sets,
     write_data_set,
@@ -19,7 +19,7 @@ def template():
     return read_data_set(DATA)[0]
 
 
-def test_the_longest_run_counts_and_the_first_of_equals(template):
+def test_the_latest_rules_count_then_the_longest_run_then_the_first(template):
     def run(n_steps, slope, **changes):
         settings = template.settings | {"n_steps": n_steps}
         changes |= {"settings": settings, "msd_slope_A2_per_ps": slope}
@@ -28,8 +28,11 @@ def test_the_longest_run_counts_and_the_first_of_equals(template):
     short, long, other = run(5000, 1.0), run(15000, 2.0), run(15000, 3.0)
     # Where a run ended does not count: a melt ends it early.
     melted = run(20000, 4.0, verdict="melted", production_ps=3.0)
-    assert longest_runs([short, long, other]) == [long]
-    assert longest_runs([long, short, melted]) == [melted]
+    assert runs_that_count([short, long, other]) == [long]
+    assert runs_that_count([long, short, melted]) == [melted]
+    # It was judged by rules that have changed since.
+    again = run(5000, 5.0, analysis_version=template.analysis_version + 1)
+    assert runs_that_count([long, again, melted]) == [again]
     different = [
         run(5000, 5.0, **change)
         for change in (
@@ -41,7 +44,7 @@ def test_the_longest_run_counts_and_the_first_of_equals(template):
             {"seed": 7},
         )
     ]
-    assert longest_runs([long, *different]) == [long, *different]
+    assert runs_that_count([long, *different]) == [long, *different]
 
 
 def test_data_sets_are_read_together(template, tmp_path):

@@ -193,9 +193,9 @@ def _add(found: Sources, path: Path) -> str:
         found.validations += _validations(content, path)
         return "validations"
     if "msd" in content and "verdict" in content:
-        from superionic.report.tables.labels import longest_runs, read_data_set
+        from superionic.report.tables.labels import runs_that_count, read_data_set
 
-        found.labels = longest_runs([*found.labels, *read_data_set(path)])
+        found.labels = runs_that_count([*found.labels, *read_data_set(path)])
         return "labels"
     if "key" in content and "material_id" in content:
         from superionic.report.tables.export import read_rows_file

@@ -75,32 +75,36 @@ def write_data_set(rows: Iterable[LabelRow], path: Path) -> None:
 
 
 def read_data_sets(paths: Iterable[Path]) -> list[LabelRow]:
-    """Read several data sets; of runs of a crystal that differ in length, the longest count.
+    """Read several data sets; of several runs of a crystal one counts (:func:`runs_that_count`).
 
     Raises
     ------
     SettingsError
         When a file is not there, or a line is no label.
     """
-    return longest_runs(row for path in paths for row in read_data_set(path))
+    return runs_that_count(row for path in paths for row in read_data_set(path))
 
 
-def longest_runs(rows: Iterable[LabelRow]) -> list[LabelRow]:
-    """Return labels without those for which there is one of a run that was planned longer.
+def runs_that_count(rows: Iterable[LabelRow]) -> list[LabelRow]:
+    """Return one label of each crystal, mobile species, potential, temperature and seed.
 
-    Runs are told by crystal, mobile species, potential, temperature and seed. How long a run was
-    planned counts, and not where it ended: a melt ends it early. The first of equals stays.
+    Of its runs the one judged by the latest rules counts (former ones ended runs early as molten);
+    of these the one that was planned longest, wherever it ended: a melt ends it early. The first of
+    equals stays.
     """
-    longest: dict[tuple[Any, ...], LabelRow] = {}
+    counts: dict[tuple[Any, ...], LabelRow] = {}
     for row in rows:
         key = (
             *(row.material_id, row.mobile_species, row.potential),
             *(row.potential_weights_sha256, row.temperature_K, row.seed),
         )
-        known = longest.get(key)
-        if known is None or planned_ps(row.settings) > planned_ps(known.settings):
-            longest[key] = row
-    return list(longest.values())
+        if key not in counts or _precedence(row) > _precedence(counts[key]):
+            counts[key] = row
+    return list(counts.values())
+
+
+def _precedence(row: LabelRow) -> tuple[int, float]:
+    return row.analysis_version, planned_ps(row.settings)
 
 
 def read_data_set(path: Path) -> list[LabelRow]:
