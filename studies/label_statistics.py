@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from superionic.report.tables.labels import runs_that_count, read_data_set
+from superionic.report.tables.labels import read_data_set, runs_that_count
 from superionic.report.tables.text_table import markdown_table
 from superionic.schemas.label import LabelRow
 from superionic.statistics import Interval, bootstrap_interval, roc_auc, spearman
