@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from superionic.errors import SettingsError
-from superionic.report.tables.labels import runs_that_count, read_data_set
+from superionic.report.tables.labels import read_data_set, runs_that_count
 from superionic.structures import read_candidates
 from superionic.workflows.campaign.definition import read_campaign
 from superionic.workflows.makers.label import LabelMaker

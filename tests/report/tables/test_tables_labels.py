@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from superionic.report.tables.labels import (
-    runs_that_count,
     read_data_set,
     read_data_sets,
+    runs_that_count,
     write_data_set,
 )
 

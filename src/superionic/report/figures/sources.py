@@ -193,7 +193,7 @@ def _add(found: Sources, path: Path) -> str:
         found.validations += _validations(content, path)
         return "validations"
     if "msd" in content and "verdict" in content:
-        from superionic.report.tables.labels import runs_that_count, read_data_set
+        from superionic.report.tables.labels import read_data_set, runs_that_count
 
         found.labels = runs_that_count([*found.labels, *read_data_set(path)])
         return "labels"
