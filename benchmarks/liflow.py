@@ -344,6 +344,8 @@ def part(
         "| crystals (above) | " + " | ".join(counts) + " |",
     ]
     for name, title in TITLES.items():
+        if not names & scores[name].keys():
+            continue
         cells = []
         for column, (measure, truths) in columns.items():
             used = sorted(asked[column] & scores[name].keys())
@@ -389,7 +391,7 @@ def costs(names: set[str], lines: Sequence[dict[str, Any]], group: Group, labels
     text = ["| | crystals | seconds, median | mean |", "| --- | --- | --- | --- |"]
     for method, title in (("liflow", "LiFlow"), ("bond_valence", "bond valences")):
         used = [one for one in lines if one["method"] == method and one["material_id"] in names]
-        seconds = [one["seconds"] for one in used if "error" not in one]
+        seconds = [one["seconds"] for one in used if "error" not in one] or [float("nan")]
         text.append(f"| {title} | {len(seconds)} | {median(seconds):.1f} | {mean(seconds):.1f} |")
     own = replace(group, rows=[row for row in group.rows if row.material_id in names])
     for cost in costs_of(own, [one for one in labels if one.material_id in names])[:3]:
