@@ -10,11 +10,13 @@ from ase.units import kB
 from studies.measured_temperatures import (
     CRYSTALS,
     LOG10_PREFACTOR_S_K_PER_CM,
+    RESULT,
     Measured,
     activation_energy_eV,
     carried_on,
     energy_of_prefactor_eV,
     read_liion,
+    table,
 )
 
 
@@ -56,3 +58,7 @@ def test_the_crystals_are_those_that_the_rule_gives(shared):
     crystals = [json.loads(line) for line in CRYSTALS.read_text().splitlines()]
     assert {one["formula"] for one in crystals} <= set(measured)
     assert max(Counter(one["material_id"] for one in crystals).values()) == 1
+
+
+def test_the_table_is_what_the_rows_give(shared):
+    assert table(shared / "data") == RESULT.read_text()
