@@ -56,6 +56,7 @@ from studies.kinetic_monte_carlo.sites import site_network
 from studies.kinetic_monte_carlo.walk import Diffusion, diffusion, repeats_of, supercell_of
 from studies.one_by_one import add_options, compute_each
 from superionic.dynamics.slope import conductivity
+from superionic.errors import FigureError
 from superionic.evaluation.evaluate import conductors_of, label_truths
 from superionic.evaluation.readers import read_matches, read_obelix
 from superionic.evaluation.scorers import group_of, scorers_of
@@ -384,7 +385,10 @@ def main() -> None:
         database = stack.enter_context(opened())
 
         def describe(job: str, potential: Potential) -> dict[str, Any]:
-            document = read_output(database, "landscape", job, "")
+            try:
+                document = read_output(database, "landscape", job, "")
+            except FigureError as error:  # of the database, and not of the crystal
+                raise SystemExit(f"{error} The same command goes on from here.") from error
             assert isinstance(document, LandscapeDocument)
             return walked(document.landscape())
 
