@@ -290,10 +290,10 @@ def table(rows: list[Row], found: list[Row]) -> str:
         ]
         speed = np.median([one["cpu_ms"] for _, one in mine])
         lines.append(
-            f"| `{name}` | {len(mine)} | {len(errors)} | {np.mean(np.abs(errors)):.3f} "
+            f"| `{short(name)}` | {len(mine)} | {len(errors)} | {np.mean(np.abs(errors)):.3f} "
             f"| {slope:.2f} | {' | '.join(cells)} | {np.median(volumes):+.0%} | {speed:.0f} |"
         )
-    titles = ["crystal", "id", "atoms", "k-points", "energies", "ending", "PBE", *names]
+    titles = ["crystal", "id", "atoms", "k-points", "energies", "ending", "PBE", *map(short, names)]
     lines += [
         "",
         "Barriers in one and in three dimensions (eV); PBE with its 95 % intervals.",
@@ -310,6 +310,11 @@ def table(rows: list[Row], found: list[Row]) -> str:
             cells.append(", ".join(f"{one['values'][end]:.2f}" for end in ENDS) if one else "-")
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
+
+
+def short(name: str) -> str:
+    """Return the name of a potential without its settings."""
+    return name.partition("?")[0]
 
 
 def stated(values: dict[str, float], intervals: dict[str, list[float]], name: str) -> str:
