@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 N_ROWS = {
     "screening_champions.jsonl": 34,
     "screening_1000K.jsonl": 220,
+    "screening_liion.jsonl": 22,
     "screening_obelix.jsonl": 166,
     "screening_obelix_tensornet.jsonl": 37,
     "screening_untouched.jsonl": 30,

@@ -22,7 +22,7 @@ from superionic.potentials.trust import is_restricted, require_allowed, require_
 
 _OUTPUT_SETTINGS = frozenset({"directory", "label", "logfile"})
 """Settings of ASE's calculators that say where they write."""
-_METHODS = ("get_potential_energy", "get_forces")
+_METHODS = ("get_property", "get_potential_energy", "get_forces")
 _MOST_FILES = 10_000
 
 
