@@ -276,7 +276,7 @@ def table(rows: list[Row], found: list[Row]) -> str:
         reference = np.concatenate([one["reference_eV"] for _, one in mine])
         slope = np.sum((reference + errors) * reference) / np.sum(reference**2)
         cells = []
-        for barrier in ("barrier_1d_eV", "barrier_3d_eV"):
+        for barrier in ENDS:
             off = [
                 one["values"][barrier] - row["values"][barrier]
                 for row, one in mine

@@ -351,7 +351,7 @@ def part(
             used = sorted(asked[column] & scores[name].keys())
             found = _interval(measure, truths, [scores[name]], used, systems)
             of = "" if len(used) == len(asked[column]) else f" (of {len(used)})"
-            cells.append(f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]{of}")
+            cells.append(f"{found:.2f}{of}")
         text.append(f"| {title} | " + " | ".join(cells) + " |")
     return text
 
@@ -381,7 +381,7 @@ def gains(
                 return measure(truth, one) - measure(truth, other)
 
             found = _interval(gain, truths, [scores[name], scores["liflow"]], used, systems)
-            cells.append(f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}] ({len(used)})")
+            cells.append(f"{found:+.2f} ({len(used)})")
         text.append(f"| {TITLES[name]} | " + " | ".join(cells) + " |")
     return text
 

@@ -62,7 +62,7 @@ def main() -> None:
         ]
         (table,) = tables_of(task, scorers, systems)
         found = [line.measures.roc_auc for line in table.lines]
-        cells = [f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in found]
+        cells = [f"{one:.2f}" for one in found]
         print(f"| `{name}` | {' | '.join(cells)} | {spearman(one, other):.2f} |")
 
 

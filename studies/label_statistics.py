@@ -64,13 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tables = {"statistics": counts(rows, planned)}
     if options.experiment:
         tables["experiment"] = against_experiment(rows, read_measured(options.experiment))
+    counting = {row.material_id: row for row in rows}
+    shorter, former = [], []
     kept = {row.task_key for row in rows}
-    counts_of = {row.material_id: row for row in rows}
-    others = [row for row in every if row.task_key not in kept]
-    former = [
-        row for row in others if row.analysis_version < counts_of[row.material_id].analysis_version
-    ]
-    again = {"shorter run": [row for row in others if row not in former]} | {
+    for row in every:
+        if row.task_key not in kept:
+            is_former = row.analysis_version < counting[row.material_id].analysis_version
+            (former if is_former else shorter).append(row)
+    again = {"shorter run": shorter} | {
         path.stem.removeprefix("labels_spread_"): read_data_set(path) for path in options.again
     }
     if made := {name: labels for name, labels in again.items() if labels}:
@@ -361,7 +362,7 @@ def interval_text(found: Interval) -> str:
         return "not defined"
     if not found.n_resamples:
         return f"{found.value:.2f}"
-    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    return f"{found:.2f}"
 
 
 if __name__ == "__main__":

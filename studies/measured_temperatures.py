@@ -193,7 +193,7 @@ def energies_table(
         order = bootstrap_interval(spearman, [truth, columns[name]])
         off = np.array(columns[name]) - truth
         text.append(
-            f"`{name}`: Spearman {order.value:.2f} [{order.low:.2f}, {order.high:.2f}]; "
+            f"`{name}`: Spearman {order:.2f}; "
             f"too high by {np.median(off):.2f} eV in the median, "
             f"median absolute difference {np.median(np.abs(off)):.2f} eV."
         )
@@ -254,9 +254,7 @@ def hot_table(
     for way, off in errors.items():
         means = [float(np.mean(np.abs(one))) for one in off.values()]
         bias = [float(np.mean(one)) for one in off.values()]
-        middle = bootstrap_interval(np.mean, [means])
-        interval = f"{middle.value:.2f} [{middle.low:.2f}, {middle.high:.2f}]"
-        lines.append([way, interval, f"{np.mean(bias):+.2f}"])
+        lines.append([way, f"{bootstrap_interval(np.mean, [means]):.2f}", f"{np.mean(bias):+.2f}"])
     titles = ["carried on from 300 K with", "mean absolute error, decades", "mean error"]
     return (
         f"Above {HOT_K:.0f} K, {n} values of {len(errors['unchanged'])} compositions, each "

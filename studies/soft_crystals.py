@@ -431,7 +431,7 @@ def policy_scores(
 
 def _auc(truth: NDArray[np.bool_], values: FloatArray, systems: Sequence[str]) -> str:
     found = bootstrap_interval(roc_auc, [truth, values], groups=systems)
-    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    return f"{found:.2f}"
 
 
 def _gain(
@@ -448,7 +448,7 @@ def _gain(
 
     arrays = [truth[known], values[known], base[known]]
     found = bootstrap_interval(gain, arrays, groups=_of(systems, known))
-    return f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
+    return f"{found:+.2f}"
 
 
 def _of(systems: Sequence[str], where: NDArray[np.bool_]) -> list[str]:

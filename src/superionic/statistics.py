@@ -30,6 +30,11 @@ class Interval:
         Resamples for which the measure is defined.
     level : float
         Coverage of the interval.
+
+    Examples
+    --------
+    >>> f"{Interval(0.95, 0.9, 0.99, n_resamples=1000):.2f}"
+    '0.95 [0.90, 0.99]'
     """
 
     value: float
@@ -37,6 +42,12 @@ class Interval:
     high: float
     n_resamples: int
     level: float = 0.95
+
+    def __format__(self, spec: str) -> str:
+        """Return value and ends, each in the format of a number."""
+        if not spec:
+            return str(self)
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
 
 def roc_auc(positive: ArrayLike, score: ArrayLike) -> float:

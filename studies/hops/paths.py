@@ -287,15 +287,11 @@ def quality_table(rows: Sequence[BarrierQuality]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     lines += [
-        f"| {row.method} | {row.n} | {row.n_below} | {_show(row.mean_error_eV)} | "
-        f"{_show(row.median_error_eV)} | {_show(row.spearman)} | {_show(row.auc)} |"
+        f"| {row.method} | {row.n} | {row.n_below} | {row.mean_error_eV:.2f} | "
+        f"{row.median_error_eV:.2f} | {row.spearman:.2f} | {row.auc:.2f} |"
         for row in rows
     ]
     return "\n".join(lines) + "\n"
-
-
-def _show(interval: Interval) -> str:
-    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
 def methods_of(

@@ -157,7 +157,7 @@ def print_table(options: argparse.Namespace) -> None:
     for line in table.lines:
         auc = line.measures.roc_auc
         order = spearman(np.array(list(scores[line.scorer].values())), frozen)
-        print(f"| {line.scorer} | {auc.value:.2f} [{auc.low:.2f}, {auc.high:.2f}] | {order:.2f} |")
+        print(f"| {line.scorer} | {auc:.2f} | {order:.2f} |")
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ def _line(
         if is_factor:
             shown = f"{np.median(factors):.2f} ({factors.min():.2f} to {factors.max():.2f})"
         one = bootstrap_interval(gain, [truth, plain, values], n_resamples, groups=systems)
-        gained = f"{one.value:+.2f} [{one.low:+.2f}, {one.high:+.2f}]"
+        gained = f"{one:+.2f}"
     right = [np.mean((values < level) == (truth < level)) for level in THRESHOLDS_eV]
     return (
         f"| {ion} | {method} | {len(truth)} | {shown} | {mean_absolute_error(truth, values):.2f} | "

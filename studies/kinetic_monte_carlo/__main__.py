@@ -318,9 +318,7 @@ def _spearman_gain(truth: FloatArray, one: FloatArray, other: FloatArray) -> flo
 def _interval(
     measure: Any, arrays: Sequence[NDArray[Any]], drawn: Sequence[str], sign: str = ""
 ) -> str:
-    found = bootstrap_interval(measure, arrays, groups=drawn)
-    shown = [f"{one:{sign}.2f}" for one in (found.value, found.low, found.high)]
-    return f"{shown[0]} [{shown[1]}, {shown[2]}]"
+    return f"{bootstrap_interval(measure, arrays, groups=drawn):{sign}.2f}"
 
 
 def _fates(

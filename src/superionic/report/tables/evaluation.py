@@ -216,7 +216,7 @@ def interval_text(found: Interval | None, missing: str = "-") -> str:
         return missing
     if not (math.isfinite(found.low) and math.isfinite(found.high)):
         return f"{found.value:.2f}"
-    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    return f"{found:.2f}"
 
 
 def _plain(value: Any) -> Any:
