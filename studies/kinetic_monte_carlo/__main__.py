@@ -43,7 +43,7 @@ chemical systems. It helps if the gain of one of its two scores in (1) without m
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -52,6 +52,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studies.gains import BASE, answers_of, comparison, parts_of, ranks
 from studies.kinetic_monte_carlo.sites import site_network
 from studies.kinetic_monte_carlo.walk import Diffusion, diffusion, repeats_of, supercell_of
 from studies.one_by_one import add_options, compute_each
@@ -60,7 +61,7 @@ from superionic.errors import FigureError
 from superionic.evaluation.evaluate import conductors_of, label_truths
 from superionic.evaluation.readers import read_matches, read_obelix
 from superionic.evaluation.scorers import group_of, scorers_of
-from superionic.evaluation.truth import Measurement, Truth, conductivities, one_crystal_each
+from superionic.evaluation.truth import conductivities
 from superionic.landscape.landscape import Landscape
 from superionic.potentials.base import Potential
 from superionic.report.documents import read_output
@@ -68,7 +69,6 @@ from superionic.report.tables.export import read_rows_file
 from superionic.report.tables.labels import read_data_sets
 from superionic.report.tables.text_table import markdown_table
 from superionic.schemas.screen import LandscapeDocument
-from superionic.statistics import bootstrap_interval, roc_auc, spearman
 from superionic.store.collection.query import opened
 from superionic.store.database.stores import Database
 from superionic.store.ranking.policies import percentiles
@@ -88,7 +88,6 @@ FAST_A2_PER_PS = 1.0
 CONDUCTS_S_PER_CM = 1e-5
 
 WALK, BOTH, COLD = "walk at 1000 K", "mean of percentiles with the walk", "walk at 300 K"
-BASE = "free_volume"
 OTHERS = ("barrier_3d_eV", "log10_diffusivity_ratio_1000K")
 
 
@@ -225,7 +224,7 @@ def table(data: Path) -> str:
     fast = list(diffusing)
     slopes = np.array([diffusing[name] for name in fast])
     heads = ["score", f"Spearman among the {len(fast)} diffusing", "gain"]
-    text += [_ranks(heads, scores, fast, slopes, systems), "", _levels(lines, diffusing), ""]
+    text += [ranks(heads, scores, fast, slopes, systems), "", _levels(lines, diffusing), ""]
 
     file = data / "labels_obelix_conductivity.csv"
     measured = [*read_obelix(file), *read_matches(data / "labels_obelix_to_mp_match.csv")]
@@ -246,79 +245,6 @@ def table(data: Path) -> str:
         _cold(lines),
     ]
     return "\n".join(text) + "\n"
-
-
-def parts_of(measured: Sequence[Measurement], known: set[str]) -> dict[str, list[Measurement]]:
-    """Return the measurements of one crystal a sample: all, by what is known of order."""
-    own = [one for one in measured if one.material_id in known]
-    chosen = one_crystal_each(own, ("matched", "ordered", "approximant"))
-    return {
-        "one crystal a sample": chosen,
-        "ordered and matched": [one for one in chosen if one.crystal != "approximant"],
-        "approximants": [one for one in chosen if one.crystal == "approximant"],
-    }
-
-
-def answers_of(
-    names: Sequence[str], truths: Mapping[str, Truth], threshold: float
-) -> dict[str, bool]:
-    """Return for crystals whether they are above a threshold, where that is known."""
-    found = {name: truths[name].exceeds(threshold) for name in names if name in truths}
-    return {name: answer for name, answer in found.items() if answer is not None}
-
-
-def comparison(
-    scores: Mapping[str, Mapping[str, float]],
-    questions: Mapping[str, Mapping[str, bool]],
-    systems: Mapping[str, str],
-) -> str:
-    """Return ROC-AUC of scores in several questions, with gains."""
-    heads, lines = ["score"], [[name] for name in scores]
-    for title, answers in questions.items():
-        names = list(answers)
-        truth = np.array([answers[name] for name in names])
-        drawn = [systems[name] for name in names]
-        base = np.array([scores[BASE][name] for name in names])
-        heads += [f"{title}: {len(names)} ({truth.sum()})", "gain"]
-        for line, values in zip(lines, scores.values(), strict=True):
-            own = np.array([values[name] for name in names])
-            line.append(_interval(roc_auc, [truth, own], drawn))
-            gain = _interval(_auc_gain, [truth, own, base], drawn, "+")
-            line.append("-" if line[0] == BASE else gain)
-    return markdown_table(heads, lines)
-
-
-def _ranks(
-    heads: Sequence[str],
-    scores: Mapping[str, Mapping[str, float]],
-    names: Sequence[str],
-    truth: FloatArray,
-    systems: Mapping[str, str],
-) -> str:
-    drawn = [systems[name] for name in names]
-    base = np.array([scores[BASE][name] for name in names])
-    lines = []
-    for title, values in scores.items():
-        own = np.array([values[name] for name in names])
-        gain = _interval(_spearman_gain, [truth, own, base], drawn, "+")
-        lines.append(
-            [title, _interval(spearman, [truth, own], drawn), "-" if title == BASE else gain]
-        )
-    return markdown_table(heads, lines)
-
-
-def _auc_gain(truth: FloatArray, one: FloatArray, other: FloatArray) -> float:
-    return roc_auc(truth, one) - roc_auc(truth, other)
-
-
-def _spearman_gain(truth: FloatArray, one: FloatArray, other: FloatArray) -> float:
-    return spearman(truth, one) - spearman(truth, other)
-
-
-def _interval(
-    measure: Any, arrays: Sequence[NDArray[Any]], drawn: Sequence[str], sign: str = ""
-) -> str:
-    return f"{bootstrap_interval(measure, arrays, groups=drawn):{sign}.2f}"
 
 
 def _fates(

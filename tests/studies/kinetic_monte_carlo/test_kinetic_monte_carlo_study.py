@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from studies.gains import BASE, answers_of, comparison, parts_of
 from studies.kinetic_monte_carlo.__main__ import (
-    BASE,
     LOWEST,
     TABLE,
-    answers_of,
-    comparison,
     fate,
-    parts_of,
     score,
     table,
     walked,

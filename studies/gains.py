@@ -1,0 +1,90 @@
+"""How well scores rank, beside the default policy on the same crystals, and what they gain."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superionic.evaluation.truth import Measurement, Truth, one_crystal_each
+from superionic.report.tables.text_table import markdown_table
+from superionic.statistics import bootstrap_interval, roc_auc, spearman
+
+FloatArray = NDArray[np.float64]
+
+BASE = "free_volume"
+"""The score that gains are counted from."""
+
+
+def parts_of(measured: Sequence[Measurement], known: set[str]) -> dict[str, list[Measurement]]:
+    """Return the measurements of one crystal a sample: all, by what is known of order."""
+    own = [one for one in measured if one.material_id in known]
+    chosen = one_crystal_each(own, ("matched", "ordered", "approximant"))
+    return {
+        "one crystal a sample": chosen,
+        "ordered and matched": [one for one in chosen if one.crystal != "approximant"],
+        "approximants": [one for one in chosen if one.crystal == "approximant"],
+    }
+
+
+def answers_of(
+    names: Sequence[str], truths: Mapping[str, Truth], threshold: float
+) -> dict[str, bool]:
+    """Return for crystals whether they are above a threshold, where that is known."""
+    found = {name: truths[name].exceeds(threshold) for name in names if name in truths}
+    return {name: answer for name, answer in found.items() if answer is not None}
+
+
+def comparison(
+    scores: Mapping[str, Mapping[str, float]],
+    questions: Mapping[str, Mapping[str, bool]],
+    systems: Mapping[str, str],
+) -> str:
+    """Return ROC-AUC of scores in several questions, with gains."""
+    heads, lines = ["score"], [[name] for name in scores]
+    for title, answers in questions.items():
+        names = list(answers)
+        truth = np.array([answers[name] for name in names])
+        drawn = [systems[name] for name in names]
+        base = np.array([scores[BASE][name] for name in names])
+        heads += [f"{title}: {len(names)} ({truth.sum()})", "gain"]
+        for line, values in zip(lines, scores.values(), strict=True):
+            own = np.array([values[name] for name in names])
+            line.append(_interval(roc_auc, [truth, own], drawn))
+            gain = _interval(_auc_gain, [truth, own, base], drawn, "+")
+            line.append("-" if line[0] == BASE else gain)
+    return markdown_table(heads, lines)
+
+
+def ranks(
+    heads: Sequence[str],
+    scores: Mapping[str, Mapping[str, float]],
+    names: Sequence[str],
+    truth: FloatArray,
+    systems: Mapping[str, str],
+) -> str:
+    """Return rank correlations of scores with a truth, with gains."""
+    drawn = [systems[name] for name in names]
+    base = np.array([scores[BASE][name] for name in names])
+    lines = []
+    for title, values in scores.items():
+        own = np.array([values[name] for name in names])
+        gain = _interval(_spearman_gain, [truth, own, base], drawn, "+")
+        lines.append(
+            [title, _interval(spearman, [truth, own], drawn), "-" if title == BASE else gain]
+        )
+    return markdown_table(heads, lines)
+
+
+def _auc_gain(truth: FloatArray, one: FloatArray, other: FloatArray) -> float:
+    return roc_auc(truth, one) - roc_auc(truth, other)
+
+
+def _spearman_gain(truth: FloatArray, one: FloatArray, other: FloatArray) -> float:
+    return spearman(truth, one) - spearman(truth, other)
+
+
+def _interval(
+    measure: Any, arrays: Sequence[NDArray[Any]], drawn: Sequence[str], sign: str = ""
+) -> str:
+    return f"{bootstrap_interval(measure, arrays, groups=drawn):{sign}.2f}"
