@@ -5,7 +5,7 @@ import pytest
 from ase.build import bulk
 from pymatgen.core import Lattice, Structure
 
-from studies.frenkel import frenkel_pair, has_vacancy, voids, wanted
+from studies.frenkel import TABLE, frenkel_pair, has_vacancy, table, voids, wanted
 from superionic.errors import LandscapeError
 from superionic.potentials.registry import load_potential
 
@@ -58,3 +58,7 @@ def test_a_large_supercell_is_refused():
 def test_measured_crystals_come_first():
     names = [name for name, _, _ in wanted({"mp-755309", "obelix-gvd"}, {"obelix-gvd"})]
     assert names == ["obelix-gvd", "mp-755309"]
+
+
+def test_the_table_is_that_of_the_published_numbers(shared):
+    assert TABLE.read_text() == table(shared / "data")
