@@ -50,15 +50,13 @@ from ase.geometry import find_mic, get_distances
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
-from studies.gains import BASE, answers_of, comparison, parts_of
+from studies.gains import BASE, comparison, of_dynamics, of_experiment
 from studies.hops.elastic_band import BandSettings, relax_positions
 from studies.one_by_one import add_options, compute_each
 from superionic.dynamics.supercell import make_supercell
 from superionic.errors import LandscapeError
 from superionic.evaluation.evaluate import conductors_of, label_truths
-from superionic.evaluation.readers import read_matches, read_obelix
 from superionic.evaluation.scorers import group_of, scorers_of
-from superionic.evaluation.truth import conductivities
 from superionic.network.shakes import atoms_of
 from superionic.potentials.base import Potential
 from superionic.report.tables.export import read_rows_file
@@ -92,8 +90,6 @@ AT_HOME_A = 1.0
 SYMPREC_A = 0.01
 RELAXATION = BandSettings(relax_fmax_eV_per_A=0.05, relax_steps=150)
 
-FAST_A2_PER_PS = 1.0
-CONDUCTS_S_PER_CM = 1e-5
 SUM, BOTH, ALONE = "-(E_f / 2 + E_m)", "mean of percentiles with it", "-E_f"
 BARRIER = "barrier_1d_eV"
 
@@ -268,25 +264,7 @@ def table(data: Path) -> str:
         ALONE: {name: -cost[name] for name in names},
         **{name: known[name] for name in (BASE, BARRIER)},
     }
-    dynamics = {
-        title: answers_of(
-            names,
-            label_truths(group, labels, by_bounds=True, melted_fails=fails),
-            np.log10(FAST_A2_PER_PS),
-        )
-        for title, fails in (
-            (f"dynamics above {FAST_A2_PER_PS:g} A^2/ps", False),
-            ("the same, melted as failures", True),
-        )
-    }
-    file = data / "labels_obelix_conductivity.csv"
-    measured = [*read_obelix(file), *read_matches(data / "labels_obelix_to_mp_match.csv")]
-    experiment = {
-        f"{title} above {CONDUCTS_S_PER_CM:g} S/cm": answers_of(
-            names, conductivities(part), np.log10(CONDUCTS_S_PER_CM)
-        )
-        for title, part in parts_of(measured, set(names)).items()
-    }
+    systems = group.systems()
     return (
         "\n\n".join(
             [
@@ -297,8 +275,7 @@ def table(data: Path) -> str:
                     comparison(
                         scores, {name: one for name, one in part.items() if _both(one)}, systems
                     )
-                    for part in (dynamics, experiment)
-                    for systems in (group.systems(),)
+                    for part in (of_dynamics(names, group, labels), of_experiment(names, data))
                 ),
             ]
         )

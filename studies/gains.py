@@ -1,19 +1,55 @@
 """How well scores rank, beside the default policy on the same crystals, and what they gain."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from superionic.evaluation.truth import Measurement, Truth, one_crystal_each
+from superionic.evaluation.evaluate import label_truths
+from superionic.evaluation.readers import read_matches, read_obelix
+from superionic.evaluation.scorers import Group
+from superionic.evaluation.truth import Measurement, Truth, conductivities, one_crystal_each
 from superionic.report.tables.text_table import markdown_table
+from superionic.schemas.label import LabelRow
 from superionic.statistics import bootstrap_interval, roc_auc, spearman
 
 FloatArray = NDArray[np.float64]
 
 BASE = "free_volume"
 """The score that gains are counted from."""
+FAST_A2_PER_PS = 1.0
+CONDUCTS_S_PER_CM = 1e-5
+
+
+def of_dynamics(
+    names: Sequence[str], group: Group, labels: Sequence[LabelRow]
+) -> dict[str, dict[str, bool]]:
+    """Return which crystals diffuse at 1000 K, molten ones left out, and as failures."""
+    return {
+        title: answers_of(
+            names,
+            label_truths(group, labels, by_bounds=True, melted_fails=fails),
+            np.log10(FAST_A2_PER_PS),
+        )
+        for title, fails in (
+            (f"dynamics above {FAST_A2_PER_PS:g} A^2/ps", False),
+            ("the same, melted as failures", True),
+        )
+    }
+
+
+def of_experiment(names: Sequence[str], data: Path) -> dict[str, dict[str, bool]]:
+    """Return which crystals conduct as measured, for the parts of :func:`parts_of`."""
+    file = data / "labels_obelix_conductivity.csv"
+    measured = [*read_obelix(file), *read_matches(data / "labels_obelix_to_mp_match.csv")]
+    return {
+        f"{title} above {CONDUCTS_S_PER_CM:g} S/cm": answers_of(
+            names, conductivities(part), np.log10(CONDUCTS_S_PER_CM)
+        )
+        for title, part in parts_of(measured, set(names)).items()
+    }
 
 
 def parts_of(measured: Sequence[Measurement], known: set[str]) -> dict[str, list[Measurement]]:

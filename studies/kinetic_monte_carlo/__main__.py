@@ -52,16 +52,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.gains import BASE, answers_of, comparison, parts_of, ranks
+from studies.gains import BASE, CONDUCTS_S_PER_CM, comparison, of_dynamics, of_experiment, ranks
 from studies.kinetic_monte_carlo.sites import site_network
 from studies.kinetic_monte_carlo.walk import Diffusion, diffusion, repeats_of, supercell_of
 from studies.one_by_one import add_options, compute_each
 from superionic.dynamics.slope import conductivity
 from superionic.errors import FigureError
 from superionic.evaluation.evaluate import conductors_of, label_truths
-from superionic.evaluation.readers import read_matches, read_obelix
 from superionic.evaluation.scorers import group_of, scorers_of
-from superionic.evaluation.truth import conductivities
 from superionic.landscape.landscape import Landscape
 from superionic.potentials.base import Potential
 from superionic.report.documents import read_output
@@ -84,8 +82,6 @@ LABELS = ("labels_1000K", "labels_1000K_longer")
 
 HOT_K, COLD_K = 1000.0, 300.0
 LOWEST = -30.0
-FAST_A2_PER_PS = 1.0
-CONDUCTS_S_PER_CM = 1e-5
 
 WALK, BOTH, COLD = "walk at 1000 K", "mean of percentiles with the walk", "walk at 300 K"
 OTHERS = ("barrier_3d_eV", "log10_diffusivity_ratio_1000K")
@@ -199,16 +195,7 @@ def table(data: Path) -> str:
 
     verdicts = {one.material_id: one.verdict for one in labels if one.material_id in lines}
     text = [_fates(lines, verdicts, len(computed) - len(lines)), ""]
-    questions = {
-        f"dynamics above {FAST_A2_PER_PS:g} A^2/ps": label_truths(group, labels, by_bounds=True),
-        "the same, melted as failures": label_truths(
-            group, labels, by_bounds=True, melted_fails=True
-        ),
-    }
-    dynamics = {
-        title: answers_of(names, found, np.log10(FAST_A2_PER_PS))
-        for title, found in questions.items()
-    }
+    dynamics = of_dynamics(names, group, labels)
     text += [
         "ROC-AUC with 95 % intervals by a bootstrap over chemical systems, the paired gain over "
         "`free_volume` after it.",
@@ -226,21 +213,10 @@ def table(data: Path) -> str:
     heads = ["score", f"Spearman among the {len(fast)} diffusing", "gain"]
     text += [ranks(heads, scores, fast, slopes, systems), "", _levels(lines, diffusing), ""]
 
-    file = data / "labels_obelix_conductivity.csv"
-    measured = [*read_obelix(file), *read_matches(data / "labels_obelix_to_mp_match.csv")]
     text += [
         "Measured conductivities:",
         "",
-        comparison(
-            {**scores, **cold},
-            {
-                f"{title} above {CONDUCTS_S_PER_CM:g} S/cm": answers_of(
-                    names, conductivities(part), np.log10(CONDUCTS_S_PER_CM)
-                )
-                for title, part in parts_of(measured, set(names)).items()
-            },
-            systems,
-        ),
+        comparison({**scores, **cold}, of_experiment(names, data), systems),
         "",
         _cold(lines),
     ]
