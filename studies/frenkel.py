@@ -6,7 +6,7 @@
 A crystal whose every mobile ion is at home conducts only with what leaves home: half the energy of
 a Frenkel pair, E_f / 2, stands beside the barrier E_m in the activation energy (R. J. Friauf, Phys.
 Rev. 105, 843, 1957). ``compute`` finds E_f of the crystals of the labels and of OBELiX's training
-part, about a core-minute each, and writes one line a crystal; the same command goes on where it was
+part, some core-seconds each, and writes one line a crystal; the same command goes on where it was
 stopped. ``table`` compares. Everything here was fixed, and in the history of the repository, before
 any number was compared.
 
@@ -36,10 +36,9 @@ other gain of that score one below. Crystals are computed in the order of the SH
 identifiers, so that a part of them is a random one; those with a measured conductivity come first.
 """
 
-import argparse
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,19 +49,23 @@ from ase.geometry import find_mic, get_distances
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
-from studies.gains import BASE, comparison, of_dynamics, of_experiment
+from studies.gains import (
+    BASE,
+    DATASETS,
+    comparison,
+    of_dynamics,
+    of_experiment,
+    published,
+    with_base,
+)
 from studies.hops.elastic_band import BandSettings, relax_positions
-from studies.one_by_one import add_options, compute_each
+from studies.one_by_one import compute_each, read_options
 from superionic.dynamics.supercell import make_supercell
 from superionic.errors import LandscapeError
-from superionic.evaluation.evaluate import conductors_of, label_truths
-from superionic.evaluation.scorers import group_of, scorers_of
 from superionic.network.shakes import atoms_of
 from superionic.potentials.base import Potential
 from superionic.report.tables.export import read_rows_file
-from superionic.report.tables.labels import read_data_sets
 from superionic.report.tables.text_table import markdown_table
-from superionic.store.ranking.policies import percentiles
 from superionic.structures.candidate import Candidate
 from superionic.structures.cells import orbits
 from superionic.structures.prepare import prepare
@@ -150,9 +153,9 @@ def frenkel_pair(structure: Structure, mobile: str, potential: Potential) -> dic
             moved.positions[ion] = at
             relaxed = relax_positions(moved, potential.force_field, RELAXATION)
             if has_vacancy(relaxed.atoms, crystal.atoms, homes):
-                distance_A = _length(at - crystal.atoms.positions[ion], crystal.atoms)
+                away = find_mic(at - crystal.atoms.positions[ion], crystal.atoms.cell)[1]
                 formation_eV = relaxed.energy_eV - crystal.energy_eV
-                pairs.append(Pair(formation_eV, energy_eV - crystal.energy_eV, distance_A))
+                pairs.append(Pair(formation_eV, energy_eV - crystal.energy_eV, float(away)))
         n_relaxed += N_RELAXED
     best = min(pairs, key=lambda pair: pair.energy_eV, default=None)
     return {
@@ -224,10 +227,6 @@ def _farthest(place: FloatArray, crystal: Atoms, ion: int, cell_A: FloatArray) -
     return image
 
 
-def _length(step: FloatArray, crystal: Atoms) -> float:
-    return float(find_mic(step, crystal.cell)[1])
-
-
 def wanted(names: set[str], first: set[str]) -> Iterator[tuple[str, str, Structure]]:
     """Yield identifier, formula and prepared crystal, those with a measurement first."""
     files = [ROOT / "workflows" / f"{name}.jsonl" for name in CRYSTALS]
@@ -246,50 +245,31 @@ def table(data: Path) -> str:
     """Return the tables as Markdown."""
     computed = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     lines = {one["material_id"]: one for one in computed if one.get("pair")}
-    rows = [row for name in SETS for row in read_rows_file(ROOT / "datasets" / f"{name}.jsonl")]
-    labels = read_data_sets([ROOT / "datasets" / f"{name}.jsonl" for name in LABELS])
-    group = group_of(rows)
-    known = {
-        one.name: one.scores
-        for one in scorers_of(group, conductors_of(label_truths(group, labels), 1e-2))
-    }
-    names = sorted(set(lines) & set(known[BASE]) & set(known[BARRIER]))
+    known = published(SETS, LABELS)
+    base, barrier = known.scores[BASE], known.scores[BARRIER]
+    names = sorted(set(lines) & set(base) & set(barrier))
     cost = {name: lines[name]["pair"]["energy_eV"] for name in names}
-    own = {name: known[BARRIER][name] - cost[name] / 2 for name in names}
-    both = percentiles(np.array([own[name] for name in names]))
-    both += percentiles(np.array([known[BASE][name] for name in names]))
+    own = {name: barrier[name] - cost[name] / 2 for name in names}
     scores = {
         SUM: own,
-        BOTH: dict(zip(names, both.tolist(), strict=True)),
+        BOTH: with_base(own, base),
         ALONE: {name: -cost[name] for name in names},
-        **{name: known[name] for name in (BASE, BARRIER)},
+        BASE: base,
+        BARRIER: barrier,
     }
-    systems = group.systems()
-    return (
-        "\n\n".join(
-            [
-                _summary(computed),
-                "ROC-AUC with 95 % intervals by a bootstrap over chemical systems, the paired gain "
-                f"over `{BASE}` after it.",
-                *(
-                    comparison(
-                        scores, {name: one for name, one in part.items() if _both(one)}, systems
-                    )
-                    for part in (of_dynamics(names, group, labels), of_experiment(names, data))
-                ),
-            ]
-        )
-        + "\n"
-    )
-
-
-def _both(answers: Mapping[str, bool]) -> bool:
-    """Return whether there are crystals on both sides."""
-    return len(set(answers.values())) == 2
+    systems = known.group.systems()
+    text = [
+        _summary(computed),
+        "ROC-AUC with 95 % intervals by a bootstrap over chemical systems, the paired gain "
+        f"over `{BASE}` after it.",
+        comparison(scores, of_dynamics(names, known.group, known.labels), systems),
+        comparison(scores, of_experiment(names, data), systems),
+    ]
+    return "\n\n".join(text) + "\n"
 
 
 def _summary(computed: list[dict[str, Any]]) -> str:
-    """Return how many crystals have a pair, and what it costs by the anions."""
+    """Return how many crystals have a pair, and what it costs."""
     pairs = [one for one in computed if one.get("pair")]
     energies = np.array([one["pair"]["energy_eV"] for one in pairs])
     fates = [
@@ -308,21 +288,16 @@ def _summary(computed: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Compute, or write the table."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    add_options(commands.add_parser("compute"), RESULTS)
-    commands.add_parser("table").add_argument("data", type=Path, help="the reference tables")
-    options = parser.parse_args()
+    options = read_options(str(__doc__), RESULTS)
     if options.command == "table":
         TABLE.write_text(table(options.data))
         return
-    sets = {
-        name: {row.material_id for row in read_rows_file(ROOT / "datasets" / f"{name}.jsonl")}
-        for name in SETS
-    }
+    labelled, measured = (
+        {row.material_id for row in read_rows_file(DATASETS / f"{name}.jsonl")} for name in SETS
+    )
     compute_each(
         options,
-        wanted(sets["screening_1000K"] | sets["screening_obelix"], sets["screening_obelix"]),
+        wanted(labelled | measured, measured),
         lambda structure, potential: frenkel_pair(structure, "Li", potential),
         digits_s=1,
     )

@@ -1,26 +1,68 @@
 """How well scores rank, beside the default policy on the same crystals, and what they gain."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from superionic.evaluation.evaluate import label_truths
+from superionic.evaluation.evaluate import conductors_of, label_truths
 from superionic.evaluation.readers import read_matches, read_obelix
-from superionic.evaluation.scorers import Group
+from superionic.evaluation.scorers import Group, group_of, scorers_of
 from superionic.evaluation.truth import Measurement, Truth, conductivities, one_crystal_each
+from superionic.report.tables.export import read_rows_file
+from superionic.report.tables.labels import read_data_sets
 from superionic.report.tables.text_table import markdown_table
 from superionic.schemas.label import LabelRow
 from superionic.statistics import bootstrap_interval, roc_auc, spearman
+from superionic.store.ranking.policies import percentiles
 
 FloatArray = NDArray[np.float64]
+
+DATASETS = Path(__file__).parents[1] / "datasets"
 
 BASE = "free_volume"
 """The score that gains are counted from."""
 FAST_A2_PER_PS = 1.0
 CONDUCTS_S_PER_CM = 1e-5
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the files of datasets say of the crystals that are ranked with each other.
+
+    Parameters
+    ----------
+    group : Group
+        Their rows.
+    labels : list of LabelRow
+        Their dynamics.
+    scores : dict
+        By name of a score and identifier.
+    """
+
+    group: Group
+    labels: list[LabelRow]
+    scores: dict[str, Mapping[str, float]]
+
+
+def published(sets: Sequence[str], labels: Sequence[str]) -> Published:
+    """Return what files of rows and of labels say, by their names without ending."""
+    rows = [row for name in sets for row in read_rows_file(DATASETS / f"{name}.jsonl")]
+    found = read_data_sets([DATASETS / f"{name}.jsonl" for name in labels])
+    group = group_of(rows)
+    conductors = conductors_of(label_truths(group, found), 1e-2)
+    scores = {one.name: one.scores for one in scorers_of(group, conductors)}
+    return Published(group, found, scores)
+
+
+def with_base(own: Mapping[str, float], base: Mapping[str, float]) -> dict[str, float]:
+    """Return the sum of the percentiles of two scores, among the crystals of the first."""
+    both = percentiles(np.array(list(own.values())))
+    both += percentiles(np.array([base[name] for name in own]))
+    return dict(zip(own, both.tolist(), strict=True))
 
 
 def of_dynamics(

@@ -21,6 +21,15 @@ def add_options(compute: argparse.ArgumentParser, results: Path) -> None:
     compute.add_argument("--out", type=Path, default=results)
 
 
+def read_options(about: str, results: Path) -> argparse.Namespace:
+    """Return the options of a study: ``compute`` of :func:`add_options`, or ``table DATA``."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    add_options(commands.add_parser("compute"), results)
+    commands.add_parser("table").add_argument("data", type=Path, help="the reference tables")
+    return parser.parse_args()
+
+
 def compute_each(
     options: argparse.Namespace,
     crystals: Iterable[tuple[str, str, T]],

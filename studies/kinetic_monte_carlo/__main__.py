@@ -41,7 +41,6 @@ chemical systems. It helps if the gain of one of its two scores in (1) without m
 (3) on ordered and matched crystals has an interval above zero and no other gain one below.
 """
 
-import argparse
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -52,24 +51,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.gains import BASE, CONDUCTS_S_PER_CM, comparison, of_dynamics, of_experiment, ranks
+from studies.gains import (
+    BASE,
+    CONDUCTS_S_PER_CM,
+    DATASETS,
+    comparison,
+    of_dynamics,
+    of_experiment,
+    published,
+    ranks,
+    with_base,
+)
 from studies.kinetic_monte_carlo.sites import site_network
 from studies.kinetic_monte_carlo.walk import Diffusion, diffusion, repeats_of, supercell_of
-from studies.one_by_one import add_options, compute_each
+from studies.one_by_one import compute_each, read_options
 from superionic.dynamics.slope import conductivity
 from superionic.errors import FigureError
-from superionic.evaluation.evaluate import conductors_of, label_truths
-from superionic.evaluation.scorers import group_of, scorers_of
+from superionic.evaluation.evaluate import label_truths
 from superionic.landscape.landscape import Landscape
 from superionic.potentials.base import Potential
 from superionic.report.documents import read_output
 from superionic.report.tables.export import read_rows_file
-from superionic.report.tables.labels import read_data_sets
 from superionic.report.tables.text_table import markdown_table
 from superionic.schemas.screen import LandscapeDocument
 from superionic.store.collection.query import opened
 from superionic.store.database.stores import Database
-from superionic.store.ranking.policies import percentiles
 from superionic.units import A2_PER_PS_TO_CM2_PER_S
 
 FloatArray = NDArray[np.float64]
@@ -176,20 +182,15 @@ def table(data: Path) -> str:
     """Return the tables as Markdown."""
     computed = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     lines = {one["material_id"]: one for one in computed if "error" not in one}
-    rows = [row for name in SETS for row in read_rows_file(ROOT / "datasets" / f"{name}.jsonl")]
-    labels = read_data_sets([ROOT / "datasets" / f"{name}.jsonl" for name in LABELS])
-    group = group_of(rows)
-    truths = label_truths(group, labels)
-    known = {one.name: one.scores for one in scorers_of(group, conductors_of(truths, 1e-2))}
-    names = sorted(set(lines) & set(known[BASE]))
+    known = published(SETS, LABELS)
+    group, labels = known.group, known.labels
+    names = sorted(set(lines) & set(known.scores[BASE]))
     systems = group.systems()
-    walk = np.array([score(lines[name], HOT_K) for name in names])
-    free = np.array([known[BASE][name] for name in names])
-    both = percentiles(walk) + percentiles(free)
+    walk = {name: score(lines[name], HOT_K) for name in names}
     scores = {
-        WALK: dict(zip(names, walk.tolist(), strict=True)),
-        BOTH: dict(zip(names, both.tolist(), strict=True)),
-        **{name: known[name] for name in (BASE, *OTHERS)},
+        WALK: walk,
+        BOTH: with_base(walk, known.scores[BASE]),
+        **{name: known.scores[name] for name in (BASE, *OTHERS)},
     }
     cold = {COLD: {name: score(lines[name], COLD_K) for name in names}}
 
@@ -267,18 +268,14 @@ def _cold(lines: Mapping[str, Mapping[str, Any]]) -> str:
 
 def main() -> None:
     """Compute, or write the table."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    add_options(commands.add_parser("compute"), RESULTS)
-    commands.add_parser("table").add_argument("data", type=Path, help="the reference tables")
-    options = parser.parse_args()
+    options = read_options(str(__doc__), RESULTS)
     if options.command == "table":
         TABLE.write_text(table(options.data))
         return
     wanted = {
         row.material_id
         for name in SETS
-        for row in read_rows_file(ROOT / "datasets" / f"{name}.jsonl")
+        for row in read_rows_file(DATASETS / f"{name}.jsonl")
         if row.mobile_species == "Li"
     }
     with ExitStack() as stack:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from studies.gains import BASE, answers_of, comparison, parts_of
 from studies.kinetic_monte_carlo.__main__ import (
     LOWEST,
     TABLE,
@@ -13,7 +12,6 @@ from studies.kinetic_monte_carlo.__main__ import (
     table,
     walked,
 )
-from superionic.evaluation.truth import Measurement, Truth
 from superionic.landscape.grid import Grid
 from superionic.landscape.landscape import Landscape, OrbitLandscape
 from superionic.landscape.symmetry import IDENTITY, SiteOrbit, SpaceGroup
@@ -73,46 +71,6 @@ def test_a_crystal_without_an_empty_site_is_closed_and_last():
     assert fate(found) == "no site is empty"
     assert score(found, 1000.0) == score(found, 300.0) == LOWEST
     assert found["1000K"]["time_ps"] is None
-
-
-def test_gains_are_paired():
-    rng = np.random.default_rng(0)
-    names = [f"crystal {i}" for i in range(60)]
-    noise = rng.uniform(size=60)
-    answers = {name: i % 3 == 0 for i, name in enumerate(names)}
-    scores = {
-        "perfect": {name: float(answers[name]) for name in names},
-        BASE: dict(zip(names, noise, strict=True)),
-    }
-    text = comparison(scores, {"conducts": answers}, {name: name for name in names})
-    heads, _, perfect, base = text.splitlines()
-    assert "conducts: 60 (20)" in heads
-    assert perfect.startswith("| perfect | 1.00 [1.00, 1.00] | +0.")
-    assert base.endswith("| - |")
-
-
-def test_one_crystal_stands_for_a_sample_and_what_is_open_is_left_out():
-    def measured(name, entry, crystal):
-        return Measurement(name, entry, crystal, 1e-3, False)
-
-    parts = parts_of(
-        [
-            measured("a", "1", "approximant"),
-            measured("b", "1", "matched"),
-            measured("c", "2", "approximant"),
-            measured("not walked", "3", "ordered"),
-        ],
-        {"a", "b", "c"},
-    )
-    found = {title: [one.material_id for one in part] for title, part in parts.items()}
-    assert sorted(found["one crystal a sample"]) == ["b", "c"]
-    assert (found["ordered and matched"], found["approximants"]) == (["b"], ["c"])
-    truths = {
-        "a": Truth("a", -3.0, -3.0),
-        "b": Truth("b", -np.inf, -4.0),
-        "c": Truth("c", -6.0, -6.0),
-    }
-    assert answers_of(["a", "b", "c", "d"], truths, -5.0) == {"a": True, "c": False}
 
 
 def test_the_table_is_that_of_the_published_numbers(shared):
