@@ -10,6 +10,10 @@ MOBILE = "Li"
 POTENTIAL = "chgnet"
 POLICY = "free_volume"
 GRID_STEP_A = 0.25
+Carrier = Literal["vacancy", "interstitial"]
+"""What a landscape is given beside the ions of the formula: see ``landscape.carriers``."""
+CARRIER_MIN_WIDTH_A = 8.0
+"""Cells in which carriers are made are this wide, so that they do not meet their images."""
 LEARNED = True
 """Landscapes of screenings learn most points; every point is computed where one asks for it."""
 RELAX: Relaxation = "auto"

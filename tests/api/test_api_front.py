@@ -65,6 +65,7 @@ SAME = {
     "relax": "relax",
     "min_width": "min_width_A",
     "exclusion_radius": "radius_A",
+    "carrier": "carrier",
     "reference": "reference",
     "orderings": "orderings",
     "every_copy": "every_copy",

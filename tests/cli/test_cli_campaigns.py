@@ -42,6 +42,10 @@ OF_FLOWS = [
         *("screen", "exclusion_radius", "1.2", {f"{SAMPLER}.exclusion_radius_A": 1.5}),
         *(f"{SAMPLER}.exclusion_radius_A", 1.2),
     ),
+    (
+        *("screen", "carrier", "vacancy", {f"{SAMPLER}.carrier": "interstitial"}),
+        *(f"{SAMPLER}.carrier", "vacancy"),
+    ),
     ("label", "temperature", "1000", {"md_maker.temperature": 700}, "md_maker.temperature", 1000.0),
     # The time step is that of the file.
     ("label", "length", "10", {"md_maker.time_step": 1.0}, "md_maker.n_steps", 10_000),

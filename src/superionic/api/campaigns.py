@@ -85,6 +85,7 @@ def screen(
     relax: Relaxation = defaults.RELAX,
     min_width_A: float | None = None,
     radius_A: float | None = None,
+    carrier: defaults.Carrier | None = None,
     filters: str | Path | Sequence[dict] | None = None,
     orderings: int = defaults.N_ORDERINGS,
     every_copy: bool = False,
@@ -121,6 +122,8 @@ def screen(
         Repeat the cell until it is this wide in every direction.
     radius_A : float, optional
         Points nearer than this to another ion are not evaluated; by default as the ion has it.
+    carrier : {"vacancy", "interstitial"}, optional
+        Make one in cells 8 A wide (or ``min_width_A``), for crystals that conduct only with it.
     filters : path or sequence of dict, optional
         Which of the crystals are computed: a YAML file with a list ``filters``, or the list.
     orderings : int
@@ -160,6 +163,7 @@ def screen(
         "relax": relax,
         "min_width_A": min_width_A,
         "radius_A": radius_A,
+        "carrier": carrier,
     }
     chosen = _chosen(filters, orderings, every_copy)
     campaign = _campaign("screen", crystals, mobile, potential, options, **chosen)

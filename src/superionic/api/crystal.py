@@ -248,6 +248,7 @@ def landscape(
     max_energies: int | None = None,
     min_width_A: float | None = None,
     radius_A: float | None = None,
+    carrier: defaults.Carrier | None = None,
     reference: bool = False,
     material_id: str | None = None,
     database_uri: str | None = None,
@@ -277,6 +278,8 @@ def landscape(
         Repeat the cell until it is this wide in every direction.
     radius_A : float, optional
         Points nearer than this to another ion are not evaluated; by default as the ion has it.
+    carrier : {"vacancy", "interstitial"}, optional
+        Make one in cells 8 A wide (or ``min_width_A``), for crystals that conduct only with it.
     reference : bool
         The published protocol: the cell as it is, every point, no symmetry.
     material_id : str, optional
@@ -313,6 +316,7 @@ def landscape(
         max_energies=max_energies,
         min_width_A=min_width_A,
         radius_A=radius_A,
+        carrier=carrier,
     )
     ion, preparing = maker.mobile_species, maker.prepare_maker.settings
     sampling = maker.landscape_maker.settings

@@ -19,6 +19,7 @@ OPTIONS = {
     "max_energies": "max_energies",
     "min_width": "min_width_A",
     "exclusion_radius": "radius_A",
+    "carrier": "carrier",
     "relax": "relax",
     "temperature": "temperature_K",
     "length": "length_ps",

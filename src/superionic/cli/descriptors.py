@@ -9,6 +9,7 @@ from superionic import defaults
 from superionic.cli.console import echo
 from superionic.cli.options import (
     Adaptive,
+    Carrier,
     ExclusionRadius,
     LearnedUnlessReference,
     MaxEnergies,
@@ -31,6 +32,7 @@ def descriptors(
     max_energies: MaxEnergies = None,
     min_width: MinWidth = None,
     exclusion_radius: ExclusionRadius = None,
+    carrier: Carrier = None,
     reference: Annotated[
         bool,
         typer.Option(
@@ -54,6 +56,7 @@ def descriptors(
         max_energies=max_energies,
         min_width_A=min_width,
         radius_A=exclusion_radius,
+        carrier=carrier,
         reference=reference,
     )
     result = found.as_dict()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from superionic import defaults
+
 if TYPE_CHECKING:
     from superionic.settings import SuperionicSettings
 
@@ -225,6 +227,15 @@ ExclusionRadius = Annotated[
         "--exclusion-radius",
         help="Points nearer than this to another ion, in A, are not evaluated.",
         show_default="by the ion: 1.2 for Li",
+    ),
+]
+Carrier = Annotated[
+    defaults.Carrier | None,
+    typer.Option(
+        "--carrier",
+        help="Make a vacancy, or an interstitial ion, in cells 8 A wide (or --min-width): for "
+        "crystals that conduct only with it.",
+        show_default=False,
     ),
 ]
 DatabaseURI = Annotated[

@@ -13,6 +13,7 @@ from superionic.cli.options import (
     Adaptive,
     Calculator,
     CampaignFile,
+    Carrier,
     CrystalPaths,
     DatabaseURI,
     Engine,
@@ -62,6 +63,7 @@ def submit(
     max_energies: MaxEnergies = None,
     min_width: MinWidth = None,
     exclusion_radius: ExclusionRadius = None,
+    carrier: Carrier = None,
     relax: RelaxFirst = Relax.auto,
     temperature: Temperature = defaults.TEMPERATURE_K,
     temperatures: Annotated[

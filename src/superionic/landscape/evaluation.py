@@ -4,17 +4,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from ase import Atom, Atoms
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic.errors import DisorderError, LandscapeError, PotentialError, Remark, SettingsError
+from superionic.landscape.carriers import (
+    ABOUT,
+    NearestVacancy,
+    VacancyFramework,
+    VacancySurroundings,
+    widest_void,
+)
 from superionic.landscape.grid import Grid, carries, plain_shape, symmetric_grid
 from superionic.landscape.learned import LandscapeSampler, LearnedMaps, learn_maps
 from superionic.landscape.points import IrreduciblePoints, OrbitPlan, irreducible_points
 from superionic.landscape.results import Landscape, OrbitLandscape
 from superionic.landscape.settings import LandscapeSettings, LearnedSettings, refuse_former_modes
-from superionic.landscape.surroundings import Surroundings
+from superionic.landscape.surroundings import Seen, Surroundings, SurroundingsSettings
 from superionic.landscape.symmetry import (
     IDENTITY,
     Operation,
@@ -33,6 +41,9 @@ CHUNK = 2048
 """Energies between two calls of the progress callback."""
 TYPICAL_ENERGIES = 100
 """What learned mode takes of one crystal, about (median 88 of 64 crystals of 4 to 60 atoms)."""
+
+SYMMETRY_BROKEN = "symmetry_broken"
+"""Code of the remark that the symmetry of the crystal is not the potential's."""
 
 N_LEARNED_CHECKS = 1
 """Random points at which the symmetry is checked where a landscape takes a hundred energies."""
@@ -115,8 +126,19 @@ class Evaluation:
             )
         self.sites = list(check_ions(structure, mobile_species))
         self.structure = structure
-        self.fractional = np.array(structure.frac_coords)
         self.atoms = AseAtomsAdaptor.get_atoms(structure)
+        self.fractional = np.array(structure.frac_coords)
+        self.moving = self.sites
+        if settings.carrier == "interstitial":
+            place = widest_void(np.array(structure.lattice.matrix), self.fractional)
+            self.moving = [len(self.atoms)]
+            self.atoms.append(Atom(mobile_species, place @ structure.lattice.matrix))
+            self.fractional = np.vstack([self.fractional, place])
+        if settings.carrier == "vacancy" and len(self.sites) == 1:
+            raise LandscapeError(
+                f"The cell holds one {mobile_species}: no other one can be missing beside it.",
+                hint="Choose a wider cell (--min-width).",
+            )
         potential.check_crystal(self.atoms)
         self.potential = potential
         self.settings = settings
@@ -144,7 +166,7 @@ class Evaluation:
                 )
         if not self.settings.symmetry:
             group = SpaceGroup(1, "P1", [IDENTITY])
-            return Sampling(plain, self.orbits(plain, [IDENTITY]), group, 1)
+            return Sampling(plain, self.orbits(plain, [IDENTITY]), group, 1, self._about())
         group = space_group(self.structure, self.settings.symprec_A)
         if self.prior is None:
             grid, operations = symmetric_grid(
@@ -169,31 +191,52 @@ class Evaluation:
         if self.settings.learned is not None:  # a noisy potential may be learned all the same
             tolerance_eV = max(tolerance_eV, self.settings.learned.barrier_tolerance_eV / 2)
         if difference_eV <= tolerance_eV:
-            return Sampling(grid, orbits, group, len(operations))
+            return Sampling(grid, orbits, group, len(operations), self._about())
         remark = Remark(
-            "symmetry_broken",
+            SYMMETRY_BROKEN,
             f"Points equivalent in {group.symbol} differ by {difference_eV:.4f} eV; "
             "all ions and points were evaluated without symmetry.",
         )
-        return Sampling(plain, self.orbits(plain, [IDENTITY]), group, 1, [remark])
+        return Sampling(plain, self.orbits(plain, [IDENTITY]), group, 1, [remark, *self._about()])
+
+    def _about(self) -> list[Remark]:
+        carrier = self.settings.carrier
+        return [] if carrier is None else [Remark("carrier", ABOUT[carrier])]
 
     def _kinds_of_sites(self) -> list[NDArray[np.float64]]:
         """Return the fractional coordinates of the mobile ions, then of each other element."""
         numbers = np.array(self.structure.atomic_numbers)
         numbers[self.sites] = 0
-        return [self.fractional[numbers == kind] for kind in np.unique(numbers)]
+        fractional = self.fractional[: len(numbers)]
+        return [fractional[numbers == kind] for kind in np.unique(numbers)]
 
     def orbits(self, grid: Grid, operations: list[Operation]) -> list[SiteOrbit]:
-        """Return the mobile ions by symmetry."""
+        """Return the ions that move by symmetry; an interstitial one is the same everywhere."""
+        if self.settings.carrier == "interstitial":
+            return [SiteOrbit(self.moving[0], operations, self.moving, [IDENTITY])]
         return site_orbits(
             grid.lattice, self.fractional, self.sites, operations, 2 * self.settings.symprec_A
         )
 
     def framework(self, site: int) -> FrozenFramework:
         """Return the energy as a function of the position of one ion."""
+        if self.settings.carrier != "vacancy":
+            return self._framework(self.atoms, site)
+
+        def without(missing: int) -> FrozenFramework:
+            left = self.atoms[np.arange(len(self.atoms)) != missing]
+            return self._framework(left, site - (missing < site))
+
+        return VacancyFramework(self._nearest_vacancy(site), without)
+
+    def _framework(self, atoms: Atoms, site: int) -> FrozenFramework:
         if self.settings.fast:
-            return self.potential.frozen_framework(self.atoms, site)
-        return Potential.frozen_framework(self.potential, self.atoms, site)
+            return self.potential.frozen_framework(atoms, site)
+        return Potential.frozen_framework(self.potential, atoms, site)
+
+    def _nearest_vacancy(self, site: int) -> NearestVacancy:
+        lattice = np.array(self.structure.lattice.matrix)
+        return NearestVacancy(lattice, self.fractional, self.sites, site)
 
     def energies(self, framework: FrozenFramework, positions_A: NDArray) -> NDArray[np.float64]:
         """Return total energies in eV, counted and checked."""
@@ -231,8 +274,12 @@ class Evaluation:
 
     def allowed(self, grid: Grid, n_ions: NDArray[np.int32], site: int) -> NDArray[np.bool_]:
         """Return a flat mask of the points that lie far enough from all other ions."""
-        own = grid.near(self.fractional[[site]], self.settings.exclusion_radius_A)
-        return (n_ions == own).ravel()
+        radius_A = self.settings.exclusion_radius_A
+        n_missing = grid.near(self.fractional[[site]], radius_A).astype(n_ions.dtype)
+        if self.settings.carrier == "vacancy":
+            others = [other for other in self.sites if other != site]
+            n_missing += grid.near(self.fractional[others], radius_A)
+        return (n_ions == n_missing).ravel()
 
     def symmetry_violation(self, grid: Grid, orbits: list[SiteOrbit]) -> float:
         """Return the largest difference in eV between equivalent points of a random sample.
@@ -367,7 +414,7 @@ class Evaluation:
         left = max(1, settings.max_energies - self.n_evaluations)
         return LandscapeSampler(
             points,
-            self._surroundings(representatives),
+            [self._surroundings(one) for one in representatives],
             self.fractional[representatives],
             replace(settings, max_energies=left),
             self.settings.seed,
@@ -428,18 +475,22 @@ class Evaluation:
                 "they were learned from the others.",
             )
 
-    def _surroundings(self, representatives: list[int]) -> list[Surroundings]:
-        """Return what each of some ions sees of the others."""
-        numbers = np.array(self.structure.atomic_numbers)
-        kinds, species = np.unique(numbers, return_inverse=True)
+    def _surroundings(self, site: int) -> Seen:
+        """Return what an ion sees of the others."""
+        kinds, species = np.unique(self.atoms.numbers, return_inverse=True)
         lattice = np.array(self.structure.lattice.matrix)
-        found = []
-        for representative in representatives:
-            others = np.arange(len(numbers)) != representative
-            found.append(
-                Surroundings(lattice, self.fractional[others], species[others], len(kinds))
-            )
-        return found
+
+        def without(*gone: int) -> Surroundings:
+            left = np.delete(np.arange(len(species)), gone)
+            return Surroundings(lattice, self.fractional[left], species[left], len(kinds))
+
+        if self.settings.carrier != "vacancy":
+            return without(site)
+        return VacancySurroundings(
+            self._nearest_vacancy(site),
+            lambda missing: without(site, missing),
+            SurroundingsSettings(),
+        )
 
 
 def moved_ions(

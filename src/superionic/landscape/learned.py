@@ -40,7 +40,7 @@ from superionic.landscape.posterior import (
 )
 from superionic.landscape.results import DrawnMaps, OrbitLandscape
 from superionic.landscape.settings import LearnedSettings
-from superionic.landscape.surroundings import Surroundings, principal_components
+from superionic.landscape.surroundings import Seen, principal_components
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -154,7 +154,7 @@ class LandscapeSampler:
     ----------
     points : IrreduciblePoints
         All points.
-    surroundings : sequence of Surroundings
+    surroundings : sequence of Seen
         For each orbit what its representative sees.
     sites : ndarray, shape (n_orbits, 3)
         Fractional coordinates of the representatives.
@@ -169,7 +169,7 @@ class LandscapeSampler:
     def __init__(
         self,
         points: IrreduciblePoints,
-        surroundings: list[Surroundings],
+        surroundings: list[Seen],
         sites: FloatArray,
         settings: LearnedSettings,
         seed: int = 0,
@@ -341,7 +341,7 @@ class LandscapeSampler:
     def _design(
         self,
         first: list[int],
-        surroundings: list[Surroundings],
+        surroundings: list[Seen],
         positions: list[FloatArray],
         sites: FloatArray,
     ) -> list[int]:

@@ -127,12 +127,15 @@ class Landscape:
 
     @property
     def n_mobile(self) -> int:
-        """Return the number of mobile ions in the cell."""
-        return sum(len(orbit.orbit.members) for orbit in self.orbits)
+        """Return the number of mobile ions in the cell, which a carrier is not counted among."""
+        return len(self.structure.indices_from_symbol(self.mobile_species))
 
     @property
     def mobile_sites(self) -> list[int]:
-        """Return the site indices of all mobile ions, in the order of :meth:`maps`."""
+        """Return the site indices of all ions that move, in the order of :meth:`maps`.
+
+        An interstitial ion comes after all sites of the structure.
+        """
         return [site for orbit in self.orbits for site in orbit.orbit.members]
 
     def maps(self) -> Iterator[tuple[int, NDArray[np.float64]]]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
+from superionic.errors import SettingsError
 from superionic.landscape.evaluation import Evaluation, moved_ions
 from superionic.landscape.results import Landscape, refuse_flat
 from superionic.landscape.settings import LandscapeSettings
@@ -46,6 +47,11 @@ class LearnedRounds:
     prior : Landscape, optional
         Another potential's landscape, to which the difference is learned.
 
+    Raises
+    ------
+    SettingsError
+        When the settings ask for a carrier.
+
     Examples
     --------
     >>> from superionic.landscape.settings import LearnedSettings
@@ -67,6 +73,12 @@ class LearnedRounds:
         prior: Landscape | None = None,
     ) -> None:
         assert settings.learned is not None
+        if settings.carrier is not None:
+            raise SettingsError(
+                f"A landscape with a carrier ({settings.carrier}) is not made of points that are "
+                "computed elsewhere.",
+                hint="Take a potential (--potential) and no engine.",
+            )
         self._mobile_species = mobile_species
         self._start = time.perf_counter()
         trusted = replace(settings, n_symmetry_checks=0)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf
+from typing import get_args
 
 from superionic import defaults
 from superionic.errors import SettingsError
@@ -126,6 +127,8 @@ class LandscapeSettings:
         Nothing is computed with it any more.
     seed : int
         Seed of the random sample of the symmetry check.
+    carrier : {"vacancy", "interstitial"} or None
+        Carrier that is made on purpose (:mod:`~superionic.landscape.carriers`).
 
     Raises
     ------
@@ -145,8 +148,13 @@ class LandscapeSettings:
     learned: LearnedSettings | None = None
     flood_to_eV: float | None = None
     seed: int = 0
+    carrier: defaults.Carrier | None = None
 
     def __post_init__(self) -> None:
+        if self.carrier not in (None, *get_args(defaults.Carrier)):
+            raise SettingsError(
+                f"There is no carrier '{self.carrier}'.", hint="Choose vacancy or interstitial."
+            )
         if not 0.02 < self.grid_step_A < inf:
             raise SettingsError(
                 f"A grid step of {self.grid_step_A} A is not usable.",

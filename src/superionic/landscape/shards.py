@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 
 from superionic.errors import LandscapeError
-from superionic.landscape.evaluation import Evaluation, ProgressCallback, Sampling
+from superionic.landscape.evaluation import SYMMETRY_BROKEN, Evaluation, ProgressCallback, Sampling
 from superionic.landscape.grid import Origin
 from superionic.landscape.results import Landscape, refuse_flat
 from superionic.landscape.settings import LandscapeSettings
@@ -37,7 +37,8 @@ def settle_symmetry(evaluation: Evaluation) -> tuple[Sampling, LandscapeSettings
         The settings with which each part comes to the same grid without another check.
     """
     sampling = evaluation.sampling()
-    kept = evaluation.settings.symmetry and not sampling.remarks
+    broken = any(remark.code == SYMMETRY_BROKEN for remark in sampling.remarks)
+    kept = evaluation.settings.symmetry and not broken
     return sampling, replace(evaluation.settings, symmetry=kept, n_symmetry_checks=0)
 
 

@@ -27,6 +27,7 @@ all others.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Protocol
 
 import numpy as np
 from numba import njit
@@ -92,6 +93,18 @@ def radial_table(settings: SurroundingsSettings) -> FloatArray:
     safe = np.maximum(d, 0.3)[:, None]
     damping = np.exp(-momentum * (momentum + 1) * settings.width_A**2 / (2 * safe**2))
     return np.ascontiguousarray(radial[:, :, None] * damping[:, None, :])
+
+
+class Seen(Protocol):
+    """What an ion sees at points, by features and by distances: see :class:`Surroundings`."""
+
+    settings: SurroundingsSettings
+
+    def features(self, positions_A: FloatArray) -> NDArray[np.float32]:
+        """Return the power spectrum at Cartesian positions, shape (m, n_features)."""
+
+    def distances(self, positions_A: FloatArray) -> FloatArray:
+        """Return the distance in A to the nearest ion of each species, shape (m, n_species)."""
 
 
 class Surroundings:
@@ -182,7 +195,7 @@ class Surroundings:
 
 
 def principal_components(
-    surroundings: Sequence[Surroundings], positions_A: Sequence[FloatArray]
+    surroundings: Sequence[Seen], positions_A: Sequence[FloatArray]
 ) -> NDArray[np.float32]:
     """Return the features of a crystal's points by their principal components.
 
@@ -191,7 +204,7 @@ def principal_components(
 
     Parameters
     ----------
-    surroundings : sequence of Surroundings
+    surroundings : sequence of Seen
         One for each mobile ion that is looked at.
     positions_A : sequence of ndarray, shape (m, 3)
         For each of them the points.

@@ -114,6 +114,8 @@ def _label(text: str, mobile_species: str) -> str:
     step_A = landscape.get("grid_step_A", UNSAID["landscape"]["grid_step_A"])
     modes = [word for name, word in _MODES.items() if landscape.get(name) is not None]
     said = [f"{step_A:g} A {' '.join(modes) or 'exact'}"]
+    if (carrier := landscape.get("carrier")) is not None:
+        said.append(f"{carrier} made")
     if (width_A := prepared.get("supercell_min_width_A")) is not None:
         said.append(f"cells {width_A:g} A wide")
     if prepared.get("primitive", True) is False:
@@ -131,7 +133,7 @@ def _label(text: str, mobile_species: str) -> str:
 
 
 _SAID = {
-    "landscape": {"grid_step_A", "exclusion_radius_A"},
+    "landscape": {"grid_step_A", "exclusion_radius_A", "carrier"},
     "prepared": {"supercell_min_width_A", "primitive"},
     "relaxed": {"relax_cell"},
 }

@@ -86,7 +86,7 @@ PARTS = _parts(
     Part(
         "LandscapeSettings",
         "superionic.landscape.settings.LandscapeSettings",
-        later={"learned": None},
+        later={"learned": None, "carrier": None},
     ),
     Part("LearnedSettings", "superionic.landscape.settings.LearnedSettings"),
     Part("AdaptiveSettings", "superionic.landscape.settings.AdaptiveSettings"),

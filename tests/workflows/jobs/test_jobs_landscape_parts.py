@@ -41,12 +41,16 @@ def document(store: JobStore, kind: str, model: type):
     return model.model_validate(keys)
 
 
-@pytest.mark.parametrize(("noise_A", "per_job"), [(0.0, 6), (0.1, 250)])
-def test_parts_equal_the_whole(tmp_path, noise_A, per_job):
+@pytest.mark.parametrize(
+    ("noise_A", "per_job", "carrier"), [(0.0, 6, None), (0.1, 250, None), (0.0, 6, "interstitial")]
+)
+def test_parts_equal_the_whole(tmp_path, noise_A, per_job, carrier):
     # With the loose tolerance the displaced crystal is taken for cubic, the check finds out, and
     # the parts have to know.
     settings = LandscapeSettings(
-        grid_step_A=0.8 if noise_A else 0.6, symprec_A=0.4 if noise_A else 1e-3
+        grid_step_A=0.8 if noise_A else 0.6,
+        symprec_A=0.4 if noise_A else 1e-3,
+        carrier=carrier,
     )
     maker = ScreenMaker(
         potential=POTENTIAL, relax_maker=None, landscape_maker=LandscapeMaker(settings=settings)
@@ -65,7 +69,8 @@ def test_parts_equal_the_whole(tmp_path, noise_A, per_job):
     assert other.n_evaluations == one.n_evaluations
     assert other.settings == one.settings
     assert [w.code for w in other.warnings] == [w.code for w in one.warnings]
-    assert bool(one.warnings) == bool(noise_A)
+    assert bool(one.warnings) == bool(noise_A or carrier)
+    assert other.n_operations == one.n_operations
     for mine, theirs in zip(one.landscape().maps(), other.landscape().maps(), strict=True):
         np.testing.assert_allclose(mine[1], theirs[1], atol=1e-9)
     one = document(whole, "descriptors", DescriptorsDocument)

@@ -269,6 +269,24 @@ def test_runs_reach_the_screening_collection(candidate, database, tmp_path):
     assert rows_of_tasks(outputs, [MAKER.key(candidate)], "other weights") == []
 
 
+@pytest.mark.process
+def test_a_row_with_a_carrier_stands_beside_that_of_the_crystal(candidate, database, tmp_path):
+    carrier = replace(MAKER, relax_maker=None).with_options(carrier="vacancy")
+    assert carrier.prepare_maker.settings.supercell_min_width_A == 8.0
+    wider = MAKER.with_options(carrier="vacancy", min_width_A=5.0)
+    assert wider.prepare_maker.settings.supercell_min_width_A == 5.0
+    for maker in (MAKER, carrier):
+        run_flow(maker, candidate, database, tmp_path)
+    run_builder(ScreeningBuilder(database.job_store.docs_store, database.screening))
+    rows = {row["settings_label"]: row for row in database.screening.query({})}
+    (label,) = (name for name in rows if "vacancy made" in name)
+    assert len(rows) == 2
+    assert {row["rank"] for row in rows.values()} == {1}
+    assert "carrier" in [one["code"] for one in rows[label]["warnings"]]
+    # In the primitive cell, without one, all images move along.
+    assert len({row["barrier_1d_eV"] for row in rows.values()}) == 2
+
+
 def strip_monty(value):
     if isinstance(value, dict) and value.get("@class") not in ("Structure", "datetime"):
         return {k: strip_monty(v) for k, v in value.items() if not k.startswith("@")}

@@ -106,6 +106,8 @@ def _screen_options(settings: Mapping[str, Any]) -> tuple[list[str], list[tuple[
         options += ["--step", f"{step:g}"]
     if radius is not None:
         options += ["--exclusion-radius", f"{radius:g}"]
+    if (carrier := landscape.pop("carrier", None)) is not None:
+        options += ["--carrier", carrier]
     beyond: dict[str, Any] = {}
     learned = landscape.pop("learned", None)
     options.append("--exact" if learned is None else "--learned")

@@ -68,8 +68,12 @@ class ScreenMaker(MaterialMaker):
         relax: str | None = None,
         min_width_A: float | None = None,
         radius_A: float | None = None,
+        carrier: defaults.Carrier | None = None,
     ) -> Self:
-        """Return the Maker with the options of ``superionic screen``; None leaves what is set."""
+        """Return the Maker with the options of ``superionic screen``; None leaves what is set.
+
+        With a carrier cells are at least 8 A wide, unless another width is set.
+        """
         found = self
         changes: dict[str, Any] = {}
         if step_A is not None:
@@ -87,6 +91,10 @@ class ScreenMaker(MaterialMaker):
         if radius_A is not None:
             ion = parse_mobile_species(self.mobile_species)
             changes["exclusion_radius_A"] = exclusion_radius_A(ion, radius_A)
+        if carrier is not None:
+            changes["carrier"] = carrier
+            if min_width_A is self.prepare_maker.settings.supercell_min_width_A is None:
+                min_width_A = defaults.CARRIER_MIN_WIDTH_A
         if changes:
             settings = replace(self.landscape_maker.settings, **changes)
             landscape = replace(self.landscape_maker, settings=settings)
