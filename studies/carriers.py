@@ -1,0 +1,142 @@
+"""Do barriers of vacancies and of interstitial ions tell conductors better?
+
+    python -m studies.carriers crystals DIR/data > crystals.jsonl
+    superionic screen crystals.jsonl --carrier vacancy --max-energies 400 --every-copy
+    superionic screen crystals.jsonl --carrier interstitial --max-energies 400 --every-copy
+    superionic query --all --with landscape --format jsonl > rows.jsonl
+    python -m studies.carriers table DIR/data rows.jsonl
+
+Many crystals conduct only with carriers that their formula has not. ``crystals`` prints those that
+are compared: of the label campaign and of OBELiX's training part all that have a published row and
+at most 100 atoms in the cell of 8 A that ``--carrier`` makes; those with a measured conductivity
+that are ordered, or matched with one that is, come first, then the others in the order of the
+SHA-256 of their identifiers, so that a part of them is a random one. ``table`` compares what is
+there. Everything here was fixed, and in the history of the repository, before any number was
+compared.
+
+**Scores.** Minus the barrier in one dimension of the vacancy, that of the interstitial ion, and the
+lower of both; the mean of the percentiles of this last one and of ``free_volume``. Beside them
+``free_volume`` and the barrier in one dimension of the crystal as it is, all on the crystals that
+have a row with either carrier.
+
+**Questions** are those of ``studies.frenkel``, and so is the rule: a carrier helps if the gain of
+one of its scores over ``free_volume`` without molten crystals, or on ordered and matched ones, has
+an interval above zero, and no other gain of that score one below.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from studies.gains import (
+    BASE,
+    Published,
+    comparison,
+    of_dynamics,
+    of_experiment,
+    published,
+    with_base,
+)
+from superionic.defaults import CARRIER_MIN_WIDTH_A
+from superionic.errors import InputError
+from superionic.report.tables.export import read_rows_file
+from superionic.structures.candidate import Candidate
+from superionic.structures.prepare import PrepareSettings, prepare
+from superionic.structures.readers import read_candidates
+
+ROOT = Path(__file__).parents[1]
+TABLE = ROOT / "benchmarks" / "results" / "carriers.md"
+SETS = ("screening_1000K", "screening_obelix")
+LABELS = ("labels_1000K", "labels_1000K_longer", "labels_1000K_melted")
+CRYSTALS = ("obelix_crystals", "obelix_crystals_larger", "label_1000K_crystals")
+
+MOST_ATOMS = 100
+CARRIERS = ("vacancy", "interstitial")
+BOTH, WITH_BASE = "lower of both", "mean of percentiles with it"
+BARRIER = "barrier_1d_eV"
+
+
+def chosen(known: Published, data: Path) -> Iterator[str]:
+    """Yield the lines of the crystals that are compared, in their order."""
+    names = list(known.scores[BASE])
+    questions = of_experiment(names, data)
+    (first,) = (set(found) for title, found in questions.items() if title.startswith("ordered"))
+    lines = {}
+    for path in (ROOT / "workflows" / f"{name}.jsonl" for name in CRYSTALS):
+        for line in path.read_text().splitlines():
+            lines[json.loads(line)["material_id"]] = line
+    files = [ROOT / "workflows" / f"{name}.jsonl" for name in CRYSTALS]
+    candidates = {
+        one.material_id: one for one in read_candidates(files) if isinstance(one, Candidate)
+    }
+
+    def order(name: str) -> tuple[bool, str]:
+        return name not in first, hashlib.sha256(name.encode()).hexdigest()
+
+    settings = PrepareSettings(
+        supercell_min_width_A=CARRIER_MIN_WIDTH_A,
+        max_atoms=MOST_ATOMS,
+        ordering_max_atoms=MOST_ATOMS,
+    )
+    for name in sorted(set(names) & set(candidates), key=order):
+        try:
+            prepare(candidates[name], "Li", settings)
+        except InputError:
+            continue
+        yield lines[name]
+
+
+def table(known: Published, data: Path, rows: Path) -> str:
+    """Return the table as Markdown."""
+    barriers: dict[str, dict[str, float]] = {carrier: {} for carrier in CARRIERS}
+    for row in read_rows_file(rows):
+        carrier = (row.settings.get("landscape") or {}).get("carrier")
+        if carrier is not None and row.barrier_1d_eV is not None:
+            barriers[carrier][row.material_id] = row.barrier_1d_eV
+    base, perfect = known.scores[BASE], known.scores[BARRIER]
+    names = sorted(set(base) & set(perfect) & set.intersection(*map(set, barriers.values())))
+    scores = {
+        f"-E_m, {carrier}": {name: -found[name] for name in names}
+        for carrier, found in barriers.items()
+    }
+    lower = {name: max(one[name] for one in scores.values()) for name in names}
+    compared = {
+        **scores,
+        f"-E_m, {BOTH}": lower,
+        f"{BOTH}, {WITH_BASE}": with_base(lower, base),
+        BASE: base,
+        BARRIER: perfect,
+    }
+    systems = known.group.systems()
+    return (
+        f"{len(names)} crystals with a vacancy and with an interstitial ion, CHGNet 0.3.0. ROC-AUC "
+        "with 95 % intervals by a bootstrap over chemical systems, the paired gain over "
+        f"`{BASE}` after it.\n\n"
+        + comparison(compared, of_dynamics(names, known.group, known.labels), systems)
+        + "\n\n"
+        + comparison(compared, of_experiment(names, data), systems)
+        + "\n"
+    )
+
+
+def main() -> None:
+    """Print the crystals, or write the table."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("crystals", "table"):
+        command = commands.add_parser(name)
+        command.add_argument("data", type=Path, help="the reference tables")
+        if name == "table":
+            command.add_argument("rows", type=Path)
+    options = parser.parse_args()
+    known = published(SETS, LABELS)
+    if options.command == "crystals":
+        print("\n".join(chosen(known, options.data)))
+    else:
+        TABLE.write_text(table(known, options.data, options.rows))
+
+
+if __name__ == "__main__":
+    main()
