@@ -10,8 +10,9 @@ have landscapes from the file and predictions from the database. A row that has 
 own keeps it, and the largest difference from the published one is printed. ``--labels`` puts labels
 into the rows, too (a report that is given their files shows more of them, so it comes before).
 
-``--renew`` writes published rows again, with the predictions that the database has now and the
-ranks that follow.
+``--renew`` writes published rows again, with the landscapes and predictions that the database has
+now and the ranks that follow. Of several landscapes of a crystal it takes the one with the usual
+settings.
 """
 
 import argparse
@@ -32,6 +33,9 @@ from superionic.store.builders.documents import RowIdentity
 from superionic.store.builders.screening import ScreeningBuilder, read_rows, run_builder
 from superionic.store.collection.query import opened
 from superionic.store.ranking.policies import ranked
+
+USUAL = "0.25 A learned"
+"""Label of the settings that ``superionic screen`` takes when nothing is said."""
 
 NUMBERS = (*LANDSCAPE_FIELDS, "n_evaluations", "wall_time_s")
 
@@ -96,21 +100,42 @@ def with_prediction(published: ScreeningDocument, row: ScreeningDocument) -> Scr
     )
 
 
+def renewed(published: ScreeningDocument, held: ScreeningDocument) -> ScreeningDocument:
+    """Return a row of the database with what only the published one has: prediction and source."""
+    found = held if "prediction" in held.present else with_prediction(held, published)
+    kept = {"source": published.source, "superionic_version": held.superionic_version}
+    return found.model_copy(update=kept)
+
+
 def renew(path: Path) -> str:
-    """Write a file of rows again with the predictions of the database; return what was done."""
+    """Write a file of rows again with what the database holds; return what was done."""
     published = read_rows_file(path)
     with opened() as database:
         held = read_rows(database.screening, {})
     predicted = {identity(row): row for row in held if "prediction" in row.present}
+    landscapes = {
+        identity(row): row
+        for row in held
+        if "landscape" in row.present and row.settings_label == USUAL
+    }
     groups: dict[tuple[str, str], list[ScreeningDocument]] = defaultdict(list)
+    fresh: list[str] = []
     for row in published:
         of = identity(row)
-        fresh = with_prediction(row, predicted[of]) if of in predicted else row
-        groups[row.mobile_species, row.potential].append(fresh)
+        if of in landscapes:
+            row = renewed(row, landscapes[of])
+        if of in predicted:
+            row = with_prediction(row, predicted[of])
+        groups[row.mobile_species, row.potential].append(row)
+        fresh.append(row.key)
     complete = {row.key: row for group in groups.values() for row in ranked(group)}
-    path.write_text("".join(complete[row.key].model_dump_json() + "\n" for row in published))
-    n_renewed = sum(identity(row) in predicted for row in published)
-    return f"{path}: {n_renewed} of {len(published)} rows with the predictions of the database."
+    path.write_text("".join(complete[key].model_dump_json() + "\n" for key in fresh))
+    n_landscapes = sum(identity(row) in landscapes for row in published)
+    n_predicted = sum(identity(row) in predicted for row in published)
+    return (
+        f"{path}: of {len(published)} rows {n_landscapes} with the landscapes and {n_predicted} "
+        "with the predictions of the database."
+    )
 
 
 def merge(

@@ -9,9 +9,10 @@
 Many crystals conduct only with carriers that their formula has not. ``crystals`` prints those that
 are compared, of the label campaign and of OBELiX's training part with a published row. First those
 with a measured conductivity that are ordered, or matched with one that is, of at most 200 atoms in
-the cell of 8 A that ``--carrier`` makes; then the others of at most 100, in the order of the SHA-256
-of their identifiers, so that a part of them is a random one. ``table`` compares what is there.
-Everything here was fixed, and in the history of the repository, before any number was compared.
+the cell of 8 A that ``--carrier`` makes; then the others of at most 100, in the order of the
+SHA-256 of their identifiers, so that a part of them is a random one. ``table`` compares what is
+there. Everything here was fixed, and in the history of the repository, before any number was
+compared.
 
 **Scores.** Minus the barrier in one dimension of the vacancy, that of the interstitial ion, and the
 lower of both; the mean of the percentiles of this last one and of ``free_volume``. Beside them

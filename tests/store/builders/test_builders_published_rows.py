@@ -77,10 +77,34 @@ def test_another_potential_under_the_same_name_of_a_crystal_is_not_the_same(scri
 def test_renewed_files_have_the_predictions_of_the_database(script, database, tmp_path):
     file = tmp_path / "rows.jsonl"
     file.write_text(rows_jsonl(published("predicted", "absent")) + "\n")
-    assert "1 of 2 rows" in script.renew(file)
+    assert "of 2 rows 0 with the landscapes and 1 with the predictions" in script.renew(file)
     found = {row.material_id: row for row in read_rows_file(file)}
     assert found["predicted"].predicted_log10_msd_slope == -1.0
     assert found["predicted"].mpe_eV == 0.4
     assert found["absent"].predicted_log10_msd_slope is None
     assert set(found["predicted"].ranks) > {"network", "xi"}
     assert found["predicted"].ranks["network"] == 1
+
+
+def test_renewed_files_have_the_landscapes_of_the_database_and_keep_their_predictions(
+    script, database, tmp_path, monkeypatch
+):
+    file = tmp_path / "rows.jsonl"
+    rows = published("both", "coarse")
+    known = {"predicted_log10_msd_slope": -3.0, "network": "before", "source": "published.jsonl"}
+    rows = [row.model_copy(update=known | {"present": ["landscape", "prediction"]}) for row in rows]
+    file.write_text(rows_jsonl(rows) + "\n")
+    run_builder(
+        ScreeningBuilder(
+            outputs_store(descriptors("both", xi=0.5, mpe_eV=0.8)), screening := screening_store()
+        )
+    )
+    monkeypatch.setattr(database, "screening", screening)
+    monkeypatch.setattr(script, "USUAL", read_rows(screening, {})[0].settings_label)
+    assert "of 2 rows 1 with the landscapes and 0 with the predictions" in script.renew(file)
+    found = {row.material_id: row for row in read_rows_file(file)}
+    assert (found["both"].mpe_eV, found["coarse"].mpe_eV) == (0.8, 0.4)
+    for row in found.values():
+        assert (row.predicted_log10_msd_slope, row.network) == (-3.0, "before")
+        assert row.source == "published.jsonl"
+        assert set(row.ranks) >= {"network", "xi"}
