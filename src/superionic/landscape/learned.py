@@ -218,12 +218,11 @@ class LandscapeSampler:
 
     def result(self) -> LearnedMaps:
         """Return what is known; at least one energy must be."""
-        self.posterior.update(UP_TO_eV)
+        self.posterior.update()
         barriers_eV = self.points.read(self.posterior.energies_eV()).barriers_eV
         highest_eV = float(np.max(barriers_eV[np.isfinite(barriers_eV)], initial=0.0))
         up_to_eV = max(UP_TO_eV, MARGIN * highest_eV)
-        if up_to_eV > UP_TO_eV:
-            self.posterior.update(up_to_eV)
+        self.posterior.update(up_to_eV)
         draws = self.posterior.draws(self.settings.n_draws, up_to_eV, self.seed)
         if self._ending != "settled":
             self._look(draws)
