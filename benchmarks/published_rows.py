@@ -27,12 +27,18 @@ from superionic.report.html.published import with_published
 from superionic.report.tables.export import read_rows_file
 from superionic.report.tables.labels import read_data_sets
 from superionic.schemas.label import LabelRow
-from superionic.schemas.screening import LANDSCAPE_FIELDS, PARTS, ScreeningDocument
+from superionic.schemas.screening import LANDSCAPE_FIELDS, PARTS, Part, ScreeningDocument
 from superionic.schemas.validation import ValidationDocument
 from superionic.store.builders.documents import RowIdentity
 from superionic.store.builders.screening import ScreeningBuilder, read_rows, run_builder
 from superionic.store.collection.query import opened
 from superionic.store.ranking.policies import ranked
+
+OF_PARTS: dict[Part, tuple[str, ...]] = {
+    "prediction": ("predict", "network"),
+    "validation": ("validation", "conductivity_", "activation_energy"),
+}
+"""How the fields of a part begin."""
 
 USUAL = "0.25 A learned"
 """Label of the settings that ``superionic screen`` takes when nothing is said."""
@@ -73,38 +79,38 @@ def difference(row: ScreeningDocument, published: ScreeningDocument) -> float:
     return max(abs(a - b) / max(abs(b), 1e-6) for a, b in pairs)
 
 
-def with_prediction(published: ScreeningDocument, row: ScreeningDocument) -> ScreeningDocument:
-    """Return a published row with the prediction of another row of the same key."""
-    names = [
-        name
-        for name in ScreeningDocument.model_fields
-        if name.startswith(("predict", "network")) or name == "superionic_version"
-    ]
-    stale, codes = set(published.prediction_flags), set(row.prediction_flags)
-    kept = [one for one in published.warnings if one.code not in stale]
+def with_part(row: ScreeningDocument, other: ScreeningDocument, part: Part) -> ScreeningDocument:
+    """Return a row with the prediction, or the validation, of another row of the same key."""
+    names = [name for name in ScreeningDocument.model_fields if name.startswith(OF_PARTS[part])]
+    stale, codes = set(row.prediction_flags), set(other.prediction_flags)
+    if part != "prediction":
+        stale, codes = set(), set()
+    kept = [one for one in row.warnings if one.code not in stale]
     # The last of a code is the row's own, should a published one have been merged into it.
-    fresh = {one.code: one for one in row.warnings if one.code in codes}
-    runs = [run for run in published.runs if run.kind != "prediction"]
-    runs += [run for run in row.runs if run.kind == "prediction" and run.used]
-    present = [part for part in PARTS if part == "prediction" or part in published.present]
-    return published.model_copy(
-        update={name: getattr(row, name) for name in names}
+    fresh = {one.code: one for one in other.warnings if one.code in codes}
+    runs = [run for run in row.runs if run.kind != part]
+    runs += [run for run in other.runs if run.kind == part and run.used]
+    present = [one for one in PARTS if one == part or one in row.present]
+    return row.model_copy(
+        update={name: getattr(other, name) for name in names}
         | {
             "present": present,
-            "missing": [part for part in PARTS if part not in present],
+            "missing": [one for one in PARTS if one not in present],
             "warnings": [*kept, *fresh.values()],
             "runs": sorted(runs, key=lambda run: (run.last_updated, run.job_uuid or "")),
             "n_runs": len(runs),
-            "last_updated": max(published.last_updated, row.last_updated),
+            "last_updated": max(row.last_updated, other.last_updated),
         }
     )
 
 
 def renewed(published: ScreeningDocument, held: ScreeningDocument) -> ScreeningDocument:
-    """Return a row of the database with what only the published one has: prediction and source."""
-    found = held if "prediction" in held.present else with_prediction(held, published)
-    kept = {"source": published.source, "superionic_version": held.superionic_version}
-    return found.model_copy(update=kept)
+    """Return a row of the database with what only the published one has, and its source."""
+    found = held
+    for part in OF_PARTS:
+        if part in published.present and part not in held.present:
+            found = with_part(found, published, part)
+    return found.model_copy(update={"source": published.source})
 
 
 def renew(path: Path) -> str:
@@ -125,7 +131,8 @@ def renew(path: Path) -> str:
         if of in landscapes:
             row = renewed(row, landscapes[of])
         if of in predicted:
-            row = with_prediction(row, predicted[of])
+            fresh_version = {"superionic_version": predicted[of].superionic_version}
+            row = with_part(row, predicted[of], "prediction").model_copy(update=fresh_version)
         groups[row.mobile_species, row.potential].append(row)
         fresh.append(row.key)
     complete = {row.key: row for group in groups.values() for row in ranked(group)}
