@@ -168,6 +168,20 @@ class TestInterstitial:
         assert away.min() > 5.13 * np.sqrt(3) / 4 - 0.35
 
 
+@pytest.mark.parametrize("carrier", ["vacancy", "interstitial"])
+def test_a_second_potential_starts_from_the_landscape_with_the_same_carrier(carrier):
+    def stiffer(atoms, index, positions):
+        return 1.2 * pair_energies(atoms, index, positions)
+
+    first = compute_landscape(SALT, "Li", pair_potential(), carriers(carrier))
+    few = LearnedSettings(max_energies=30, batch_size=4)
+    second = compute_landscape(
+        SALT, "Li", FunctionPotential(stiffer), carriers(carrier, learned=few), prior=first
+    )
+    assert second.n_evaluations <= 30
+    assert barriers(second) == pytest.approx([1.2 * one for one in barriers(first)], abs=0.03)
+
+
 def test_what_it_means_is_said():
     for carrier in ("vacancy", "interstitial"):
         landscape = compute_landscape(SALT, "Li", pair_potential(), carriers(carrier))
