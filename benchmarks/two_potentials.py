@@ -41,7 +41,7 @@ def main() -> None:
     known = conductivities([*read_obelix(options.obelix), *read_matches(options.obelix_match)])
     above = conductors_of(known, options.threshold_S_per_cm)
     both = [name for name in sorted(first) if name in second and name in above]
-    task = Task("measured conductivity", known, [options.threshold_S_per_cm], "S/cm")
+    task = Task("measured conductivity", "measured", known, [options.threshold_S_per_cm], "S/cm")
     systems = {name: first[name].chemical_system for name in both}
     labels = [next(iter(rows.values())).potential for rows in (first, second)]
     n_above = sum(above[name] for name in both)
