@@ -98,11 +98,7 @@ def _parameter(key: str, hint: Any, default: Any) -> Parameter:
     names = declared or [f"--{key.replace('_', '-')}"]
     if kind is bool and not declared:
         names.append(f"--no-{key.replace('_', '-')}")
-    values: tuple[str, ...] = ()
-    if typing.get_origin(kind) is typing.Literal:
-        values = typing.get_args(kind)
-    elif issubclass(kind, Enum):
-        values = tuple(one.value for one in kind)
+    values = tuple(one.value for one in kind) if issubclass(kind, Enum) else ()
     return Parameter(
         names=tuple(names),
         is_argument=False,

@@ -56,7 +56,7 @@ def descriptors(
         max_energies=max_energies,
         min_width_A=min_width,
         radius_A=exclusion_radius,
-        carrier=carrier,
+        carrier=None if carrier is None else carrier.value,
         reference=reference,
     )
     result = found.as_dict()

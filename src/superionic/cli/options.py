@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from superionic import defaults
-
 if TYPE_CHECKING:
     from superionic.settings import SuperionicSettings
 
@@ -19,6 +17,13 @@ class Relax(StrEnum):
     auto = "auto"
     cell = "cell"
     never = "never"
+
+
+class CarrierKind(StrEnum):
+    """What a landscape is given beside the ions of the formula."""
+
+    vacancy = "vacancy"
+    interstitial = "interstitial"
 
 
 Potential = Annotated[
@@ -230,7 +235,7 @@ ExclusionRadius = Annotated[
     ),
 ]
 Carrier = Annotated[
-    defaults.Carrier | None,
+    CarrierKind | None,
     typer.Option(
         "--carrier",
         help="Make a vacancy, or an interstitial ion, in cells 8 A wide (or --min-width): for "
