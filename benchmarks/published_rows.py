@@ -82,9 +82,8 @@ def difference(row: ScreeningDocument, published: ScreeningDocument) -> float:
 def with_part(row: ScreeningDocument, other: ScreeningDocument, part: Part) -> ScreeningDocument:
     """Return a row with the prediction, or the validation, of another row of the same key."""
     names = [name for name in ScreeningDocument.model_fields if name.startswith(OF_PARTS[part])]
-    stale, codes = set(row.prediction_flags), set(other.prediction_flags)
-    if part != "prediction":
-        stale, codes = set(), set()
+    # Flags are of predictions; a validation has none.
+    stale, codes = (one.prediction_flags if part == "prediction" else [] for one in (row, other))
     kept = [one for one in row.warnings if one.code not in stale]
     # The last of a code is the row's own, should a published one have been merged into it.
     fresh = {one.code: one for one in other.warnings if one.code in codes}

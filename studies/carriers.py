@@ -25,7 +25,6 @@ an interval above zero, and no other gain of that score one below.
 """
 
 import argparse
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,24 +32,19 @@ from pathlib import Path
 from studies.gains import (
     BASE,
     Published,
-    comparison,
-    of_dynamics,
+    comparisons,
     of_experiment,
     published,
     with_base,
 )
+from studies.one_by_one import FILES, in_random_order
 from superionic.defaults import CARRIER_MIN_WIDTH_A
 from superionic.errors import InputError
 from superionic.report.tables.export import read_rows_file
-from superionic.structures.candidate import Candidate
 from superionic.structures.prepare import PrepareSettings, prepare
-from superionic.structures.readers import read_candidates
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "benchmarks" / "results" / "carriers.md"
-SETS = ("screening_1000K", "screening_obelix")
-LABELS = ("labels_1000K", "labels_1000K_longer", "labels_1000K_melted")
-CRYSTALS = ("obelix_crystals", "obelix_crystals_larger", "label_1000K_crystals")
 
 MOST_ATOMS, MOST_ATOMS_MEASURED = 100, 200
 CARRIERS = ("vacancy", "interstitial")
@@ -63,26 +57,16 @@ def chosen(known: Published, data: Path) -> Iterator[str]:
     names = list(known.scores[BASE])
     questions = of_experiment(names, data)
     (first,) = (set(found) for title, found in questions.items() if title.startswith("ordered"))
-    lines = {}
-    for path in (ROOT / "workflows" / f"{name}.jsonl" for name in CRYSTALS):
-        for line in path.read_text().splitlines():
-            lines[json.loads(line)["material_id"]] = line
-    files = [ROOT / "workflows" / f"{name}.jsonl" for name in CRYSTALS]
-    candidates = {
-        one.material_id: one for one in read_candidates(files) if isinstance(one, Candidate)
-    }
-
-    def order(name: str) -> tuple[bool, str]:
-        return name not in first, hashlib.sha256(name.encode()).hexdigest()
-
-    for name in sorted(set(names) & set(candidates), key=order):
-        most = MOST_ATOMS_MEASURED if name in first else MOST_ATOMS
+    lines = (line for path in FILES for line in path.read_text().splitlines())
+    line_of = {json.loads(line)["material_id"]: line for line in lines}
+    for one in in_random_order(set(names), first):
+        most = MOST_ATOMS_MEASURED if one.material_id in first else MOST_ATOMS
         settings = PrepareSettings(supercell_min_width_A=CARRIER_MIN_WIDTH_A, max_atoms=most)
         try:
-            prepare(candidates[name], "Li", settings)
+            prepare(one, "Li", settings)
         except InputError:
             continue
-        yield lines[name]
+        yield line_of[one.material_id]
 
 
 def table(known: Published, data: Path, rows: Path) -> str:
@@ -106,15 +90,10 @@ def table(known: Published, data: Path, rows: Path) -> str:
         BASE: base,
         BARRIER: perfect,
     }
-    systems = known.group.systems()
     return (
         f"{len(names)} crystals with a vacancy and with an interstitial ion, CHGNet 0.3.0. ROC-AUC "
         "with 95 % intervals by a bootstrap over chemical systems, the paired gain over "
-        f"`{BASE}` after it.\n\n"
-        + comparison(compared, of_dynamics(names, known.group, known.labels), systems)
-        + "\n\n"
-        + comparison(compared, of_experiment(names, data), systems)
-        + "\n"
+        f"`{BASE}` after it.\n\n" + comparisons(compared, names, known, data)
     )
 
 
@@ -128,7 +107,7 @@ def main() -> None:
         if name == "table":
             command.add_argument("rows", type=Path)
     options = parser.parse_args()
-    known = published(SETS, LABELS)
+    known = published()
     if options.command == "crystals":
         print("\n".join(chosen(known, options.data)))
     else:

@@ -36,7 +36,6 @@ other gain of that score one below. Crystals are computed in the order of the SH
 identifiers, so that a part of them is a random one; those with a measured conductivity come first.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,33 +51,27 @@ from pymatgen.core import Structure
 from studies.gains import (
     BASE,
     DATASETS,
-    comparison,
-    of_dynamics,
-    of_experiment,
+    SETS,
+    comparisons,
     published,
     with_base,
 )
 from studies.hops.elastic_band import BandSettings, relax_positions
-from studies.one_by_one import compute_each, read_options
+from studies.one_by_one import compute_each, in_random_order, read_options
 from superionic.dynamics.supercell import make_supercell
 from superionic.errors import LandscapeError
 from superionic.network.shakes import atoms_of
 from superionic.potentials.base import Potential
 from superionic.report.tables.export import read_rows_file
 from superionic.report.tables.text_table import markdown_table
-from superionic.structures.candidate import Candidate
 from superionic.structures.cells import orbits
 from superionic.structures.prepare import prepare
-from superionic.structures.readers import read_candidates
 
 FloatArray = NDArray[np.float64]
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "frenkel_pairs.jsonl"
 TABLE = RESULTS.with_suffix(".md")
-SETS = ("screening_1000K", "screening_obelix")
-LABELS = ("labels_1000K", "labels_1000K_longer", "labels_1000K_melted")
-CRYSTALS = ("obelix_crystals", "obelix_crystals_larger", "label_1000K_crystals")
 
 MIN_IMAGE_DISTANCE_A = 8.0
 MOST_ATOMS = 160
@@ -229,23 +222,16 @@ def _farthest(place: FloatArray, crystal: Atoms, ion: int, cell_A: FloatArray) -
 
 def wanted(names: set[str], first: set[str]) -> Iterator[tuple[str, str, Structure]]:
     """Yield identifier, formula and prepared crystal, those with a measurement first."""
-    files = [ROOT / "workflows" / f"{name}.jsonl" for name in CRYSTALS]
-    candidates = [one for one in read_candidates(files) if isinstance(one, Candidate)]
-    found = {one.material_id: one for one in candidates if one.material_id in names}
-
-    def order(name: str) -> tuple[bool, str]:
-        return name not in first, hashlib.sha256(name.encode()).hexdigest()
-
-    for name in sorted(found, key=order):
-        prepared = prepare(found[name], "Li")
-        yield name, prepared.formula, prepared.structure
+    for one in in_random_order(names, first):
+        prepared = prepare(one, "Li")
+        yield one.material_id, prepared.formula, prepared.structure
 
 
 def table(data: Path) -> str:
     """Return the tables as Markdown."""
     computed = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     lines = {one["material_id"]: one for one in computed if one.get("pair")}
-    known = published(SETS, LABELS)
+    known = published()
     base, barrier = known.scores[BASE], known.scores[BARRIER]
     names = sorted(set(lines) & set(base) & set(barrier))
     cost = {name: lines[name]["pair"]["energy_eV"] for name in names}
@@ -257,15 +243,14 @@ def table(data: Path) -> str:
         BASE: base,
         BARRIER: barrier,
     }
-    systems = known.group.systems()
-    text = [
-        _summary(computed),
-        "ROC-AUC with 95 % intervals by a bootstrap over chemical systems, the paired gain "
-        f"over `{BASE}` after it.",
-        comparison(scores, of_dynamics(names, known.group, known.labels), systems),
-        comparison(scores, of_experiment(names, data), systems),
-    ]
-    return "\n\n".join(text) + "\n"
+    return "\n\n".join(
+        [
+            _summary(computed),
+            "ROC-AUC with 95 % intervals by a bootstrap over chemical systems, the paired gain "
+            f"over `{BASE}` after it.",
+            comparisons(scores, names, known, data),
+        ]
+    )
 
 
 def _summary(computed: list[dict[str, Any]]) -> str:

@@ -23,6 +23,10 @@ FloatArray = NDArray[np.float64]
 
 DATASETS = Path(__file__).parents[1] / "datasets"
 
+SETS = ("screening_1000K", "screening_obelix")
+LABELS = ("labels_1000K", "labels_1000K_longer", "labels_1000K_melted")
+"""Files of the rows that are ranked, and of their dynamics."""
+
 BASE = "free_volume"
 """The score that gains are counted from."""
 FAST_A2_PER_PS = 1.0
@@ -48,7 +52,7 @@ class Published:
     scores: dict[str, Mapping[str, float]]
 
 
-def published(sets: Sequence[str], labels: Sequence[str]) -> Published:
+def published(sets: Sequence[str] = SETS, labels: Sequence[str] = LABELS) -> Published:
     """Return what files of rows and of labels say, by their names without ending."""
     rows = [row for name in sets for row in read_rows_file(DATASETS / f"{name}.jsonl")]
     found = read_data_sets([DATASETS / f"{name}.jsonl" for name in labels])
@@ -152,6 +156,15 @@ def ranks(
             [title, _interval(spearman, [truth, own], drawn), "-" if title == BASE else gain]
         )
     return markdown_table(heads, lines)
+
+
+def comparisons(
+    scores: Mapping[str, Mapping[str, float]], names: Sequence[str], known: Published, data: Path
+) -> str:
+    """Return both tables of some crystals: of their dynamics, and as measured."""
+    questions = of_dynamics(names, known.group, known.labels), of_experiment(names, data)
+    systems = known.group.systems()
+    return "\n\n".join(comparison(scores, one, systems) for one in questions) + "\n"
 
 
 def _auc_gain(truth: FloatArray, one: FloatArray, other: FloatArray) -> float:

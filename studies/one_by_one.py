@@ -1,17 +1,39 @@
 """A number of each crystal, written at once: whatever stops a study, it goes on from there."""
 
 import argparse
+import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from superionic.errors import SuperionicError
 from superionic.potentials.base import Potential
 from superionic.potentials.registry import load_potential
+from superionic.structures.candidate import Candidate
+from superionic.structures.readers import read_candidates
 
 T = TypeVar("T")
+
+WORKFLOWS = Path(__file__).parents[1] / "workflows"
+CRYSTALS = ("obelix_crystals", "obelix_crystals_larger", "label_1000K_crystals")
+FILES = [WORKFLOWS / f"{name}.jsonl" for name in CRYSTALS]
+"""The crystals of OBELiX's training part, and of the labels."""
+
+
+def in_random_order(names: set[str], first: set[str]) -> Iterator[Candidate]:
+    """Yield those crystals of :data:`FILES` that are named, in the order of their hashes.
+
+    Those of ``first`` come first: what is done of either when the time is up is a random part.
+    """
+    read = (one for one in read_candidates(FILES) if isinstance(one, Candidate))
+    found = {one.material_id: one for one in read if one.material_id in names}
+
+    def order(name: str) -> tuple[bool, str]:
+        return name not in first, hashlib.sha256(name.encode()).hexdigest()
+
+    yield from (found[name] for name in sorted(found, key=order))
 
 
 def add_options(compute: argparse.ArgumentParser, results: Path) -> None:

@@ -55,6 +55,7 @@ from studies.gains import (
     BASE,
     CONDUCTS_S_PER_CM,
     DATASETS,
+    SETS,
     comparison,
     of_dynamics,
     of_experiment,
@@ -83,7 +84,6 @@ FloatArray = NDArray[np.float64]
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "kinetic_monte_carlo.jsonl"
 TABLE = RESULTS.with_suffix(".md")
-SETS = ("screening_1000K", "screening_obelix")
 LABELS = ("labels_1000K", "labels_1000K_longer")
 
 HOT_K, COLD_K = 1000.0, 300.0

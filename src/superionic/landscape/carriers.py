@@ -12,7 +12,7 @@ Its landscape with a carrier is one of the crystal that has one, in the frozen f
 Energies are relative to each map's lowest one: what a carrier costs is in no barrier.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -72,22 +72,18 @@ class NearestVacancy:
         self._lattice = lattice
         self._others = np.array([site for site in mobile if site != moving])
         self._homes_A = fractional[self._others] @ lattice
-        self._from_home = self._distances(fractional[[moving]] @ lattice)[0]
+        (from_home,) = _distances(fractional[[moving]] @ lattice, self._homes_A, lattice)
+        self._from_home = from_home[0]
 
     def __call__(self, positions_A: FloatArray) -> NDArray[np.int64]:
         """Return for positions, shape (m, 3), whose site is empty, shape (m,)."""
         found = [np.empty(0, dtype=np.int64)]
-        for first in range(0, len(positions_A), BLOCK):
-            away = self._distances(positions_A[first : first + BLOCK])
+        for away in _distances(positions_A, self._homes_A, self._lattice):
             near = away < away.min(axis=1, keepdims=True) + EQUAL_A
             home = np.where(near, self._from_home, np.inf)
             found.append(np.argmax(home < home.min(axis=1, keepdims=True) + EQUAL_A, axis=1))
         sites: NDArray[np.int64] = self._others[np.concatenate(found)]
         return sites
-
-    def _distances(self, positions_A: FloatArray) -> FloatArray:
-        distances: FloatArray = get_distances(positions_A, self._homes_A, self._lattice, True)[1]
-        return distances
 
 
 class _ByVacancy(Generic[T]):
@@ -183,13 +179,15 @@ def widest_void(lattice: FloatArray, fractional: FloatArray) -> FloatArray:
     """
     grid = Grid(lattice, plain_shape(lattice, VOID_STEP_A))
     points = grid.cartesian(np.arange(grid.n_points))
-    nearest = np.concatenate(
-        [
-            get_distances(points[first : first + BLOCK], fractional @ lattice, lattice, True)[
-                1
-            ].min(axis=1)
-            for first in range(0, len(points), BLOCK)
-        ]
-    )
+    blocks = _distances(points, fractional @ lattice, lattice)
+    nearest = np.concatenate([away.min(axis=1) for away in blocks])
     place: FloatArray = points[int(np.argmax(nearest.round(6)))] @ np.linalg.inv(lattice)
     return place
+
+
+def _distances(
+    positions_A: FloatArray, ions_A: FloatArray, lattice: FloatArray
+) -> Iterator[FloatArray]:
+    """Yield the distances of positions from ions, a block of positions at a time."""
+    for first in range(0, len(positions_A), BLOCK):
+        yield get_distances(positions_A[first : first + BLOCK], ions_A, lattice, True)[1]

@@ -128,10 +128,8 @@ class Evaluation:
         self.structure = structure
         self.atoms = AseAtomsAdaptor.get_atoms(structure)
         self.fractional = np.array(structure.frac_coords)
-        self.moving = self.sites
         if settings.carrier == "interstitial":
             place = widest_void(np.array(structure.lattice.matrix), self.fractional)
-            self.moving = [len(self.atoms)]
             self.atoms.append(Atom(mobile_species, place @ structure.lattice.matrix))
             self.fractional = np.vstack([self.fractional, place])
         if settings.carrier == "vacancy" and len(self.sites) == 1:
@@ -213,7 +211,8 @@ class Evaluation:
     def orbits(self, grid: Grid, operations: list[Operation]) -> list[SiteOrbit]:
         """Return the ions that move by symmetry; an interstitial one is the same everywhere."""
         if self.settings.carrier == "interstitial":
-            return [SiteOrbit(self.moving[0], operations, self.moving, [IDENTITY])]
+            added = len(self.structure)
+            return [SiteOrbit(added, operations, [added], [IDENTITY])]
         return site_orbits(
             grid.lattice, self.fractional, self.sites, operations, 2 * self.settings.symprec_A
         )
