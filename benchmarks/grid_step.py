@@ -22,6 +22,7 @@ from pymatgen.core import Lattice, Structure
 from superionic.landscape.descriptors import TRANSPORT_TEMPERATURE_K
 from superionic.landscape.landscape import compute_landscape
 from superionic.landscape.levels import neighbour_offsets
+from superionic.landscape.maps import IonMaps
 from superionic.landscape.percolation import percolate, shared_barriers
 from superionic.landscape.settings import LandscapeSettings
 from superionic.landscape.transport import effective_diffusivity
@@ -68,9 +69,9 @@ def maps_of(name: str, structure: Structure, step_A: float, cache: Path) -> Floa
 
 
 def on_points(maps: FloatArray, lattice: FloatArray) -> FloatArray:
-    shared = maps.min(axis=0)
-    steps = neighbour_offsets(lattice, shared.shape)
-    return percolate(shared.reshape(1, -1), shared.shape, steps).levels
+    shared = IonMaps.unrelated([maps.min(axis=0)], lattice)
+    steps = neighbour_offsets(lattice, shared.symmetry.shape)
+    return percolate(shared.values, shared.symmetry, steps).levels
 
 
 def main() -> None:

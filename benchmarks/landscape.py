@@ -35,6 +35,7 @@ from superionic.landscape.descriptors import ConnectedWindows, Cuts, compute_des
 from superionic.landscape.grid import Grid, plain_shape
 from superionic.landscape.landscape import Landscape, compute_landscape
 from superionic.landscape.levels import minimum_percolation_energy, neighbour_offsets
+from superionic.landscape.maps import IonMaps
 from superionic.landscape.settings import LandscapeSettings, LearnedSettings
 from superionic.potentials.chgnet.force_field import CHGNetForceField
 from superionic.potentials.registry import load_potential
@@ -202,12 +203,13 @@ def python_flood_s(energies: np.ndarray, lattice: np.ndarray) -> float:
 
 def level_cost(landscape: Landscape) -> dict[str, float]:
     energies, lattice = landscape.orbits[0].energies_eV, landscape.grid.lattice
+    ion = IonMaps.unrelated([energies], lattice)
     cuts = Cuts(np.linspace(0.1, 4.0, 16)[:, None])
-    ConnectedWindows(energies.shape, lattice, cuts).add(energies)
+    ConnectedWindows(ion.symmetry, cuts).unite(ion.values, ion.symmetry.table)
     times = []
     for _ in range(5):
         start = time.process_time()
-        ConnectedWindows(energies.shape, lattice, cuts).add(energies)
+        ConnectedWindows(ion.symmetry, cuts).unite(ion.values, ion.symmetry.table)
         times.append(time.process_time() - start)
     return {"compiled_s": min(times), "python_s": python_flood_s(energies, lattice)}
 

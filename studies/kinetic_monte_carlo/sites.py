@@ -12,7 +12,7 @@ from pymatgen.core import Lattice
 
 from superionic.errors import LandscapeError
 from superionic.landscape.interpolation import compressed, expanded
-from superionic.landscape.levels import checked_energies
+from superionic.landscape.maps import IonMaps
 from superionic.landscape.percolation import between_points, crossing, lowest_of
 from superionic.landscape.stencils import step_vectors, voronoi_steps
 from superionic.landscape.transport import HIGHEST_eV
@@ -149,12 +149,13 @@ def site_network(
         When two ions are in one basin of the map, or an ion above ``HIGHEST_eV``.
     """
     cell = np.asarray(lattice, dtype=float)
-    maps = [checked_energies(one) for one in np.asarray(energies_eV)]
-    z = between_points(np.array([compressed(one - one.min()) for one in maps]), cell)
-    shape = np.array(z.shape[1:])
-    flat = z.reshape(len(z), -1)
-    shared, owners = lowest_of(flat)
-    steps = voronoi_steps(step_vectors(cell, z.shape[1:]))
+    maps = IonMaps.unrelated(energies_eV, cell)
+    above = maps.of_orbits - maps.of_orbits.min(axis=(1, 2, 3), keepdims=True)
+    z = between_points(IonMaps(compressed(above), maps.symmetry))
+    shape = np.array(z.symmetry.shape)
+    flat = z.values, z.symmetry.table
+    shared, owners = lowest_of(*flat, np.arange(z.symmetry.n_points))
+    steps = voronoi_steps(step_vectors(cell, z.symmetry.shape))
     low = np.flatnonzero(shared < compressed(np.array(HIGHEST_eV)))
     order = low[np.argsort(shared[low], kind="stable")]
     basin, cells, minima = _flood(flat, shared, owners, order, shape, steps)
@@ -234,7 +235,7 @@ def _images(
 
 @njit(cache=True, nogil=True)
 def _flood(
-    maps: FloatArray,
+    maps: tuple,
     shared: FloatArray,
     owners: NDArray[np.int32],
     order: IntArray,
@@ -259,7 +260,7 @@ def _flood(
             if basin[there] < 0 or shared[there] >= lowest:
                 continue
             ridge = owners[there] != owners[point]
-            if ridge and crossing(maps, owners[point], point, there)[0] > shared[point]:
+            if ridge and crossing(*maps, owners[point], point, there)[0] > shared[point]:
                 continue
             best, lowest, step_of_best = there, shared[there], s
         if best < 0:
@@ -279,7 +280,7 @@ _KEY = types.UniTuple(types.int64, 5)
 
 @njit(cache=True, nogil=True)
 def _links(
-    maps: FloatArray,
+    maps: tuple,
     shared: FloatArray,
     owners: NDArray[np.int32],
     order: IntArray,
@@ -310,7 +311,7 @@ def _links(
             if key in found and found[key] <= level:
                 continue
             if owners[point] != owners[there]:
-                level = max(level, crossing(maps, owners[point], point, there)[0])
+                level = max(level, crossing(*maps, owners[point], point, there)[0])
                 if key in found and found[key] <= level:
                     continue
             found[key] = level

@@ -19,6 +19,7 @@ from superionic.landscape.levels import (
     minimum_percolation_energy,
     neighbour_offsets,
 )
+from superionic.landscape.maps import IonMaps
 from superionic.landscape.percolation import (
     crossing,
     percolate,
@@ -337,30 +338,31 @@ def test_windows_that_are_not_laid_out_are_those_of_brute_force(seed):
     lattice = rng.normal(size=(3, 3)) + 4 * np.eye(3)
     steps = neighbour_offsets(lattice, shape)
     cuts = Cuts(rng.uniform(0.05, 0.9, size=(3, 2)))
-    windows = ConnectedWindows(shape, lattice, cuts)
+    maps = rng.uniform(size=(3, *shape))
+    maps -= maps.min(axis=(1, 2, 3), keepdims=True)
+    ions = IonMaps.unrelated(maps, lattice)
+    windows = ConnectedWindows(ions.symmetry, cuts)
+    found = windows.unite(ions.values, ions.symmetry.table)
     union = np.full([2 * n for n in shape], np.inf)
-    for _ in range(3):
-        energies = rng.uniform(size=shape)
-        energies -= energies.min()
+    for energies, own in zip(maps, found, strict=True):
         levels = brute_force_levels(energies, lattice)
         exact = lowest_on_a_face(levels)
         assert lowest_face(energies, minimum_index(energies), steps) == exact
         assert lowest_face(energies, minimum_index(energies), steps, exact) == np.inf
-        own, below_eV = windows.add(energies)
-        assert below_eV == min([*cuts.ascending_eV[cuts.ascending_eV > exact], np.inf])
+        assert own.below_eV == min([*cuts.ascending_eV[cuts.ascending_eV > exact], np.inf])
         window = connected_window(energies, levels)
-        np.testing.assert_array_equal(own, cuts.fractions(cuts.counts(window)))
+        np.testing.assert_array_equal(own.fractions, cuts.fractions(cuts.counts(window)))
         union = np.minimum(union, window)
     np.testing.assert_array_equal(windows.counts, cuts.counts(union))
 
 
 def random_maps(seed):
-    """Some maps on a small grid, and its steps."""
+    """Some maps on a small grid, and its lattice."""
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(2, 7, size=3).tolist())
     lattice = rng.normal(size=(3, 3)) + 4 * np.eye(3)
     maps = np.round(rng.uniform(size=(rng.integers(1, 5), *shape)), 2)
-    return maps, voronoi_steps(step_vectors(lattice, shape))
+    return maps, lattice
 
 
 def along(maps, here, there, n=400):
@@ -373,7 +375,8 @@ def along(maps, here, there, n=400):
 @pytest.mark.parametrize("seed", range(20))
 def test_maps_cross_where_the_smallest_of_them_is_largest(seed):
     flat = np.random.default_rng(seed).uniform(size=(1 + seed % 5, 2))
-    level, at, rising, falling = crossing(flat, int(np.argmin(flat[:, 0])), 0, 1)
+    table = np.arange(flat.size, dtype=np.int32).reshape(flat.shape)
+    level, at, rising, falling = crossing(flat.ravel(), table, int(np.argmin(flat[:, 0])), 0, 1)
     assert level == pytest.approx(along(flat, 0, 1).max(), abs=5e-3)
     for one in (rising, falling):
         assert (1 - at) * flat[one, 0] + at * flat[one, 1] == pytest.approx(level)
@@ -382,10 +385,12 @@ def test_maps_cross_where_the_smallest_of_them_is_largest(seed):
 @pytest.mark.parametrize("seed", range(12))
 def test_several_maps_percolate_as_on_points_and_links(seed):
     """Every link as a point of its own, with its largest value, in plain union of sets."""
-    maps, steps = random_maps(seed)
+    maps, lattice = random_maps(seed)
     shape = maps.shape[1:]
+    steps = voronoi_steps(step_vectors(lattice, shape))
     shared = maps.min(axis=0).ravel()
-    found = percolate(maps.reshape(len(maps), -1), shape, steps)
+    ions = IonMaps.unrelated(maps, lattice)
+    found = percolate(ions.values, ions.symmetry, steps)
     ends = np.stack(np.unravel_index(np.arange(shared.size), shape), axis=1)
     links = []
     for step in steps:

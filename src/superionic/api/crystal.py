@@ -114,9 +114,7 @@ class CrystalLandscape:
 
     @cached_property
     def _descriptors(self) -> Descriptors:
-        return compute_descriptors(
-            (energies for _, energies in self.maps()), self.computed.grid.lattice
-        )
+        return compute_descriptors(self.computed.ion_maps(), self.computed.grid.lattice)
 
     def intervals(self) -> Intervals:
         """Return 95 % intervals of the descriptors of a learned landscape, by their names.

@@ -15,14 +15,16 @@ from pymatgen.core import Lattice
 from scipy.special import expit
 
 from superionic.errors import LandscapeError, Remark
+from superionic.landscape.grid import GridOperation
 from superionic.landscape.levels import (
-    checked_energies,
+    TIE_eV,
     flood_window,
     lowest_face,
-    minimum_index,
     neighbour_offsets,
+    unite_window,
 )
-from superionic.landscape.percolation import READING_STEP_A, shared_barriers
+from superionic.landscape.maps import IonMaps, MapSymmetry, as_ion_maps
+from superionic.landscape.percolation import READING_STEP_A, lowest_of, shared_barriers
 from superionic.landscape.settings import DescriptorSettings as DescriptorSettings
 from superionic.landscape.transport import effective_diffusivity
 from superionic.structures.checks import cell_widths
@@ -30,6 +32,7 @@ from superionic.structures.checks import cell_widths
 TRANSPORT_TEMPERATURE_K = 1000.0
 """That of the labels; the names of the numbers say it."""
 
+FloatArray = NDArray[np.float64]
 
 NARROW_A = 3.5
 """In cells narrower than this barriers depend on the cell (table in docs/candidates.md)."""
@@ -132,7 +135,7 @@ class Descriptors:
 
 
 def compute_descriptors(
-    energies_eV: Iterable[ArrayLike],
+    energies_eV: IonMaps | Iterable[ArrayLike],
     lattice: ArrayLike,
     settings: DescriptorSettings | None = None,
     *,
@@ -141,11 +144,11 @@ def compute_descriptors(
 ) -> Descriptors:
     """Return the descriptors of a crystal from the energy maps of its mobile ions.
 
-    Ions are taken one at a time; all maps are kept until the barriers are read.
+    What symmetry makes equal is computed once, where the maps come with it.
 
     Parameters
     ----------
-    energies_eV : iterable of array_like, each of shape (n1, n2, n3)
+    energies_eV : IonMaps or iterable of array_like, each of shape (n1, n2, n3)
         Energies of each mobile ion in eV, all on the crystal's own grid; each is taken relative
         to its minimum.
     lattice : array_like, shape (3, 3)
@@ -178,38 +181,25 @@ def compute_descriptors(
     settings = settings or DescriptorSettings()
     # Rows: thresholds; columns: offsets.
     cuts = Cuts(np.add.outer(settings.thresholds_eV, settings.threshold_offsets_eV))
+    given = as_ion_maps(energies_eV, lattice)
+    symmetry = given.symmetry
+    above = given.of_orbits - given.of_orbits.min(axis=(1, 2, 3), keepdims=True)
+    maps = IonMaps(above, symmetry)
 
-    shared: NDArray[np.float64] | None = None
-    windows: ConnectedWindows | None = None
-    disconnected_sum = np.zeros(len(settings.thresholds_eV))
-    connected_sum = np.zeros(len(settings.thresholds_eV))
-    mpe_per_ion: list[float] = []
-    maps: list[NDArray[np.float64]] = []
-    for one in energies_eV:
-        energies = checked_energies(one)
-        energies = energies - energies.min()
-        if shared is None or windows is None:
-            windows = ConnectedWindows(energies.shape, lattice, cuts)
-            shared = energies
-        elif energies.shape != shared.shape:
-            raise LandscapeError(
-                f"The maps of the mobile ions have different shapes, {shared.shape} and "
-                f"{energies.shape}.",
-                hint="All mobile ions of a crystal are evaluated on the same grid.",
-            )
-        connected, below_eV = windows.add(energies)
-        mpe_per_ion.append(
-            lowest_face(energies, minimum_index(energies), windows.offsets, below_eV)
-        )
-        disconnected_sum += cuts.fractions(cuts.counts(energies))
-        connected_sum += connected
-        # A point is in the union below t if the smallest of its values is below t.
-        shared = np.minimum(shared, energies)
-        maps.append(energies)
-    if shared is None or windows is None:
-        raise LandscapeError(
-            "There is no energy map to describe.", hint="Evaluate at least one mobile ion."
-        )
+    windows = ConnectedWindows(symmetry, cuts)
+    own = windows.unite(maps.values, symmetry.table)
+    offsets = neighbour_offsets(lattice, symmetry.shape)
+    mpe_eV = {
+        window: lowest_face(maps[window.ion], window.minimum, offsets, window.below_eV)
+        for window in set(own)
+    }
+    mpe_per_ion = [mpe_eV[window] for window in own]
+    connected_sum = np.sum([window.fractions for window in own], axis=0)
+    # A point is in the union below t if the smallest of its values is below t.
+    lowest, _ = lowest_of(maps.values, symmetry.table, symmetry.quotient.points)
+    shared = lowest[symmetry.quotient.classes].reshape(symmetry.shape)
+    of_orbits = np.array([cuts.fractions(cuts.counts(one)) for one in above])
+    disconnected_sum = of_orbits[symmetry.owners].sum(axis=0)
 
     barriers = shared_barriers(maps, lattice, step_A=READING_STEP_A if between_points else np.inf)
     slowest, middle, fastest = np.full(3, np.nan).tolist()
@@ -291,6 +281,31 @@ class Cuts:
         return fractions
 
 
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Where an ion comes from its minimum, in two cells along each axis.
+
+    Parameters
+    ----------
+    ion : int
+        Which ion it is.
+    minimum : tuple of int
+        Grid index of its minimum.
+    fractions : ndarray, shape (n_thresholds,)
+        Fraction of the window below each threshold.
+    below_eV : float
+        The ion leaves its window below this energy, but for rounding the lowest such cut.
+    folded : tuple of arrays
+        What :func:`~superionic.landscape.levels.flood_window` fills.
+    """
+
+    ion: int
+    minimum: tuple[int, int, int]
+    fractions: FloatArray
+    below_eV: float
+    folded: tuple[NDArray[np.int16], NDArray[np.int32], NDArray[np.int64]]
+
+
 class ConnectedWindows:
     """Where ions come from their minima below each cut, in a window of two cells along each axis.
 
@@ -299,51 +314,73 @@ class ConnectedWindows:
 
     Parameters
     ----------
-    shape : tuple of int
-        Grid points along each axis.
-    lattice : array_like, shape (3, 3)
-        Lattice vectors in A, as rows.
+    symmetry : MapSymmetry
+        What relates the ions.
     cuts : Cuts
         The cuts.
     """
 
-    def __init__(self, shape: tuple[int, int, int], lattice: ArrayLike, cuts: Cuts) -> None:
-        self.shape = shape
-        self.offsets = neighbour_offsets(lattice, shape)
+    def __init__(self, symmetry: MapSymmetry, cuts: Cuts) -> None:
+        self.symmetry = symmetry
         self.cuts = cuts
-        n_points, n_cuts = 8 * int(np.prod(shape)), len(cuts.ascending_eV)
-        self._union = np.full(n_points, n_cuts, dtype=np.int16)
-        self.counts = np.zeros(n_cuts + 1, dtype=np.int64)
+        self._offsets = neighbour_offsets(symmetry.lattice, symmetry.shape)
+        self._union = self._empty()
+        self.counts = self._union[2]
         """Points of the union of all ions' windows at each level."""
-        self.counts[n_cuts] = n_points
 
-    def add(self, energies_eV: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-        """Add an ion, whose energies are relative to its minimum.
+    def unite(self, values_eV: FloatArray, table: NDArray[np.int32]) -> list[Window]:
+        """Unite the windows of all ions.
+
+        Parameters
+        ----------
+        values_eV : ndarray, shape (n_values,)
+            Energies, each ion's relative to its minimum.
+        table : ndarray of int, shape (n_ions, n_points)
+            Which of them each ion has at each point.
 
         Returns
         -------
-        fractions : ndarray, shape (n_thresholds,)
-            Fraction of the ion's own window below each threshold.
-        below_eV : float
-            The ion leaves its window below this energy, but for rounding the lowest such cut.
+        list of Window
+            For each ion its own, or that of another one which an operation takes to its own.
         """
-        return self.flood(self.cuts.levels(energies_eV), minimum_index(energies_eV))
+        levels, shape = self.cuts.levels(values_eV), np.array(self.symmetry.shape)
+        equal = values_eV <= TIE_eV
+        found: list[Window] = []
+        known: dict[tuple[int, int], tuple[Window, GridOperation]] = {}
+        for ion, (leader, way) in enumerate(self.symmetry.turns):
+            # Within TIE_eV the first point in array order is the minimum, as in minimum_index.
+            first = int(np.argmax(equal[table[ion]]))
+            minimum = np.array(np.unravel_index(first, self.symmetry.shape))
+            back = way.inverse
+            of_leader = (back.matrix @ minimum + back.shift) % shape
+            key = leader, int(np.ravel_multi_index(tuple(of_leader), self.symmetry.shape))
+            if key not in known:
+                known[key] = self._flood(ion, levels[table[ion]], minimum), back
+            window, undo = known[key]
+            found.append(window)
+            unite_window(
+                self._union,
+                window.folded,
+                shape,
+                way.matrix @ undo.matrix,
+                window.minimum,
+                tuple(minimum.tolist()),
+            )
+        return found
 
-    def flood(
-        self, levels: NDArray[np.int16], minimum: tuple[np.intp, ...] | tuple[int, int, int]
-    ) -> tuple[NDArray[np.float64], float]:
-        """Add an ion as :meth:`add` does, from the levels of its energies and its minimum."""
+    def _flood(self, ion: int, levels: NDArray[np.int16], minimum: NDArray[np.int64]) -> Window:
+        folded = self._empty()
+        i, j, k = minimum.tolist()
         n_cuts = len(self.cuts.ascending_eV)
-        own = np.full(len(self._union), n_cuts, dtype=np.int16)
-        counts = np.zeros(n_cuts + 1, dtype=np.int64)
         face = flood_window(
-            levels,
-            np.array(self.shape),
-            minimum,
-            self.offsets,
-            n_cuts,
-            (self._union, own, self.counts, counts),
+            levels, np.array(self.symmetry.shape), (i, j, k), self._offsets, n_cuts, folded
         )
-        counts[n_cuts] = len(own) - counts.sum()
         below_eV = float(self.cuts.ascending_eV[face]) if face >= 0 else np.inf
-        return self.cuts.fractions(counts), below_eV
+        return Window(ion, (i, j, k), self.cuts.fractions(folded[2]), below_eV, folded)
+
+    def _empty(self) -> tuple[NDArray[np.int16], NDArray[np.int32], NDArray[np.int64]]:
+        n_points, n_cuts = 8 * self.symmetry.n_points, len(self.cuts.ascending_eV)
+        counts = np.zeros(n_cuts + 1, dtype=np.int64)
+        counts[n_cuts] = n_points
+        levels = np.full(n_points, n_cuts, dtype=np.int16)
+        return levels, np.empty(n_points, dtype=np.int32), counts

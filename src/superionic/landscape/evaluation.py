@@ -19,7 +19,8 @@ from superionic.landscape.carriers import (
 )
 from superionic.landscape.grid import Grid, carries, plain_shape, symmetric_grid
 from superionic.landscape.learned import LandscapeSampler, LearnedMaps, learn_maps
-from superionic.landscape.points import IrreduciblePoints, OrbitPlan, irreducible_points
+from superionic.landscape.points import IrreduciblePoints, OrbitPlan
+from superionic.landscape.quotient import quotient
 from superionic.landscape.results import Landscape, OrbitLandscape
 from superionic.landscape.settings import LandscapeSettings, LearnedSettings, refuse_former_modes
 from superionic.landscape.surroundings import Seen, Surroundings, SurroundingsSettings
@@ -351,15 +352,16 @@ class Evaluation:
         """
         n_ions = self.count_ions(sampling.grid)
         for orbit in sampling.orbits:
-            irreducible, inverse = irreducible_points(sampling.grid, orbit.stabiliser)
-            allowed = self.allowed(sampling.grid, n_ions, orbit.representative)[irreducible]
+            operations = [sampling.grid.operation(one) for one in orbit.stabiliser]
+            classes = quotient(sampling.grid.shape, operations)
+            allowed = self.allowed(sampling.grid, n_ions, orbit.representative)[classes.points]
             if not allowed.any():
                 raise LandscapeError(
                     f"Every grid point is closer than {self.settings.exclusion_radius_A} A "
                     "to another ion.",
                     hint="Check the cell, or choose a smaller exclusion radius.",
                 )
-            yield OrbitPlan(orbit, irreducible, inverse, allowed)
+            yield OrbitPlan(orbit, classes.points, classes.classes, allowed)
 
     def count(self, sampling: Sampling) -> int:
         """Return the number of energies of all orbits.

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from superionic.landscape.stencils import obtuse_superbase, step_vectors
@@ -15,6 +16,54 @@ Origin = tuple[float, float, float]
 
 _SAME_A2 = 1e-3
 """Sums of squared distances that differ by less are the same: positions are known to 1e-3 A."""
+
+
+class GridOperation(NamedTuple):
+    """An operation ``k -> W k + w`` that takes grid points to grid points.
+
+    Parameters
+    ----------
+    matrix : ndarray of int, shape (3, 3)
+        W.
+    shift : ndarray of int, shape (3,)
+        w.
+    """
+
+    matrix: NDArray[np.int64]
+    shift: NDArray[np.int64]
+
+    def after(self, other: "GridOperation") -> "GridOperation":
+        """Return the operation that does the other one first."""
+        return GridOperation(self.matrix @ other.matrix, self.matrix @ other.shift + self.shift)
+
+    @property
+    def inverse(self) -> "GridOperation":
+        """Return the operation that undoes this one."""
+        matrix = np.rint(np.linalg.inv(self.matrix)).astype(np.int64)
+        return GridOperation(matrix, -matrix @ self.shift)
+
+    def images(self, shape: Shape) -> NDArray[np.int64]:
+        """Return the flat index onto which each point of a grid is mapped, shape (n_points,)."""
+        return _images(self.matrix, self.shift, np.array(shape))
+
+
+@njit(cache=True, nogil=True)
+def _images(
+    w: NDArray[np.int64], shift: NDArray[np.int64], shape: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    n1, n2, n3 = shape
+    images = np.empty(n1 * n2 * n3, dtype=np.int64)
+    n = 0
+    for i in range(n1):
+        for j in range(n2):
+            x = w[0, 0] * i + w[0, 1] * j + shift[0]
+            y = w[1, 0] * i + w[1, 1] * j + shift[1]
+            z = w[2, 0] * i + w[2, 1] * j + shift[2]
+            for _ in range(n3):
+                images[n] = (x % n1 * n2 + y % n2) * n3 + z % n3
+                x, y, z = x + w[0, 2], y + w[1, 2], z + w[2, 2]
+                n += 1
+    return images
 
 
 @dataclass(frozen=True)
@@ -40,13 +89,6 @@ class Grid:
         """Return the number of points in the cell."""
         return int(np.prod(self.shape))
 
-    @cached_property
-    def indices(self) -> NDArray[np.int64]:
-        """Return the integer coordinates of all points in C order, shape (n_points, 3)."""
-        return np.stack(
-            np.meshgrid(*(np.arange(n) for n in self.shape), indexing="ij"), axis=-1
-        ).reshape(-1, 3)
-
     def fractional(self, flat: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return fractional coordinates of points given by their flat index, shape (m, 3)."""
         return np.stack(np.unravel_index(flat, self.shape), axis=-1) / self.shape + self.origin
@@ -63,12 +105,12 @@ class Grid:
         ndarray, shape (n_points,)
             ``permutation[k]`` is the image of point ``k``.
         """
+        return self.operation(operation).images(self.shape)
+
+    def operation(self, operation: Operation) -> "GridOperation":
+        """Return a compatible operation in units of grid points."""
         matrix, shift = _integer_form(operation, self.shape, self.origin)
-        image = np.mod(
-            self.indices @ np.rint(matrix).astype(np.int64).T + np.rint(shift).astype(np.int64),
-            self.shape,
-        )
-        return np.ravel_multi_index(image.T, self.shape)
+        return GridOperation(np.rint(matrix).astype(np.int64), np.rint(shift).astype(np.int64))
 
     def near(self, fractional: NDArray[np.float64], radius_A: float) -> NDArray[np.bool_]:
         """Return a mask of the points closer than a radius to any of some positions.

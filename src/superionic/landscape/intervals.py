@@ -67,8 +67,7 @@ def descriptor_intervals(
     ]
     if not drawn:
         return {}
-    maps = [energies for _, energies in landscape.maps()]
-    on_grid = shared_barriers(maps, landscape.grid.lattice, step_A=np.inf)
+    on_grid = shared_barriers(landscape.ion_maps(), landscape.grid.lattice, step_A=np.inf)
     intervals: Intervals = {}
     for field in fields(Descriptors):
         if field.name in FIXED:

@@ -201,11 +201,11 @@ def flood_window(
         Steps of a path.
     n_ranks : int
         Levels.
-    folded : tuple of four arrays, or None
-        The union of ions' windows and this ion's own, of shape (2 n1 * 2 n2 * 2 n3,): two cells
-        along each axis, periodic, as the crystal lies; and for each the number of points at every
-        level. Points are lowered to the levels that are reached. With None the flood ends at the
-        first face.
+    folded : tuple of three arrays, or None
+        The ion's window in two cells along each axis, periodic, as the crystal lies: the level of
+        each point, shape (2 n1 * 2 n2 * 2 n3,), which begin at ``n_ranks``; points in the order in
+        which they are reached; and the number of points at every level, the last one the rest. With
+        None the flood ends at the first face.
 
     Returns
     -------
@@ -241,14 +241,12 @@ def flood_window(
             if folded is not None:
                 at = (minimum[0] + x) % (2 * n1) * 2 * n2 + (minimum[1] + y) % (2 * n2)
                 at = at * 2 * n3 + (minimum[2] + z) % (2 * n3)
-                # Levels only rise: the first that comes to a point of an ion is its own.
-                if folded[1][at] == n_ranks:
-                    folded[1][at] = level
-                    folded[3][level] += 1
-                    if level < folded[0][at]:
-                        folded[2][folded[0][at]] -= 1
-                        folded[2][level] += 1
-                        folded[0][at] = level
+                # Levels only rise: the first that comes to a point is its own.
+                if folded[0][at] == n_ranks:
+                    folded[0][at] = level
+                    folded[1][folded[0].size - folded[2][n_ranks]] = at
+                    folded[2][level] += 1
+                    folded[2][n_ranks] -= 1
             elif face >= 0:
                 return face
             for s in range(len(offsets)):
@@ -264,3 +262,43 @@ def flood_window(
                     after[to] = bucket[rank]
                     bucket[rank] = to
     return face
+
+
+@njit(cache=True, nogil=True)
+def unite_window(
+    united: tuple,
+    own: tuple,
+    shape: NDArray[np.int64],
+    matrix: NDArray[np.int64],
+    here: tuple,
+    there: tuple,
+) -> None:
+    """Lower a union of windows to the image of one.
+
+    Parameters
+    ----------
+    united, own : tuples of arrays
+        Levels, points and numbers, as ``folded`` of :func:`flood_window`; of the union points are
+        left alone.
+    shape : ndarray of int, shape (3,)
+        Grid points along each axis.
+    matrix : ndarray of int, shape (3, 3)
+        A permutation of the axes, with signs.
+    here, there : tuples of int
+        Grid indices of the window's minimum, and of its image.
+    """
+    m1, m2, m3 = 2 * shape
+    last = len(own[2]) - 1
+    for place in range(own[0].size - own[2][last]):
+        point = own[1][place]
+        x, y, z = point // (m2 * m3), point // m3 % m2, point % m3
+        x, y, z = x - here[0] - shape[0], y - here[1] - shape[1], z - here[2] - shape[2]
+        a = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + there[0] + shape[0]
+        b = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + there[1] + shape[1]
+        c = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + there[2] + shape[2]
+        at = (a % m1 * m2 + b % m2) * m3 + c % m3
+        level = own[0][point]
+        if level < united[0][at]:
+            united[2][united[0][at]] -= 1
+            united[2][level] += 1
+            united[0][at] = level

@@ -1,8 +1,9 @@
 """Percolation on the periodic crystal in one, two and three dimensions, and the path itself."""
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -19,6 +20,7 @@ from superionic.landscape.levels import (
     rank_energies,
     tile_window,
 )
+from superionic.landscape.maps import IonMaps, MapSymmetry, as_ion_maps
 from superionic.landscape.stencils import step_vectors, voronoi_steps
 
 
@@ -58,7 +60,10 @@ KNOWN_BELOW_eV = 0.9 * CEILING_eV
 
 
 def shared_barriers(
-    energies_eV: ArrayLike, lattice: ArrayLike, *, step_A: float = READING_STEP_A
+    energies_eV: IonMaps | Iterable[ArrayLike],
+    lattice: ArrayLike,
+    *,
+    step_A: float = READING_STEP_A,
 ) -> tuple[float, float, float]:
     """Return the percolation barriers of the map that all ions share, read between grid points.
 
@@ -70,7 +75,7 @@ def shared_barriers(
 
     Parameters
     ----------
-    energies_eV : array_like, shape (n_ions, n1, n2, n3)
+    energies_eV : IonMaps or array_like, shape (n_ions, n1, n2, n3)
         Map of each ion in eV.
     lattice : array_like, shape (3, 3)
         Lattice vectors in A, as rows.
@@ -88,44 +93,45 @@ def shared_barriers(
     LandscapeError
         When a map holds NaN or no finite energy.
     """
-    maps = [checked_energies(one) for one in np.asarray(energies_eV)]
-    z = np.array([compressed(one - one.min()) for one in maps])
-    highest = compressed(np.array(KNOWN_BELOW_eV))
-    levels = _levels(z, lattice)
-    finer = between_points(z, lattice, step_A)
-    if finer.shape != z.shape:
-        found = _levels(finer, lattice)
-        levels = np.maximum.accumulate(np.where(found < highest, found, levels))
+    maps = as_ion_maps(energies_eV, lattice)
+    lowest = maps.of_orbits.min(axis=(1, 2, 3), keepdims=True)
+    z = IonMaps(compressed(maps.of_orbits - lowest), maps.symmetry)
+    levels = _levels(z)
+    finer = between_points(z, step_A)
+    if finer is not z:
+        found = _levels(finer)
+        levels = np.maximum.accumulate(
+            np.where(found < compressed(np.array(KNOWN_BELOW_eV)), found, levels)
+        )
     one, two, three = expanded(levels).tolist()
     return one, two, three
 
 
-def between_points(
-    z: NDArray[np.float64], lattice: ArrayLike, step_A: float = READING_STEP_A
-) -> NDArray[np.float64]:
+def between_points(z: IonMaps, step_A: float = READING_STEP_A) -> IonMaps:
     """Return maps up to ``CEILING_eV`` on the finer grid on which barriers are read.
 
     Parameters
     ----------
-    z : ndarray, shape (n_ions, n1, n2, n3)
-        Maps in :func:`~superionic.landscape.interpolation.compressed` energies.
-    lattice : array_like, shape (3, 3)
-        Lattice vectors in A, as rows.
+    z : IonMaps
+        Maps in :func:`~superionic.landscape.interpolation.compressed` energies; they come back
+        where their points are near enough.
     step_A : float
         As in :func:`shared_barriers`.
     """
-    finer = np.minimum(z, compressed(np.array(CEILING_eV)))
+    finer = z
     for _ in range(MOST_DOUBLINGS):
-        is_coarse = np.linalg.norm(step_vectors(lattice, finer.shape[1:]), axis=1).max() > step_A
-        if is_coarse and 8 * finer.size <= MOST_VALUES:
-            finer = doubled(finer, lattice)
+        symmetry = finer.symmetry
+        apart_A = np.linalg.norm(step_vectors(symmetry.lattice, symmetry.shape), axis=1).max()
+        if apart_A > step_A and 8 * len(finer) * symmetry.n_points <= MOST_VALUES:
+            of_orbits = np.minimum(finer.of_orbits, compressed(np.array(CEILING_eV)))
+            finer = IonMaps(doubled(of_orbits, symmetry.lattice), symmetry.doubled)
     return finer
 
 
-def _levels(maps: NDArray[np.float64], lattice: ArrayLike) -> NDArray[np.float64]:
-    shape = maps.shape[1:]
-    steps = voronoi_steps(step_vectors(lattice, shape))
-    return percolate(maps.reshape(len(maps), -1), shape, steps).levels
+def _levels(maps: IonMaps) -> NDArray[np.float64]:
+    symmetry = maps.symmetry
+    steps = voronoi_steps(step_vectors(symmetry.lattice, symmetry.shape))
+    return percolate(maps.values, symmetry, steps).levels
 
 
 def percolation_barriers(energies_eV: ArrayLike, lattice: ArrayLike) -> tuple[float, float, float]:
@@ -134,9 +140,7 @@ def percolation_barriers(energies_eV: ArrayLike, lattice: ArrayLike) -> tuple[fl
     The barrier in k dimensions is the lowest energy above the minimum of the map at which the
     points of no larger energy, on the periodic grid, hold one connected cluster that comes back to
     itself along k linearly independent lattice translations. Points are neighbours where their
-    Voronoi cells touch. Points join a union-find in order of their energy; it carries for each
-    point the cell in which its cluster holds it, so that a closed loop shows its lattice
-    translation.
+    Voronoi cells touch.
 
     Parameters
     ----------
@@ -156,9 +160,8 @@ def percolation_barriers(energies_eV: ArrayLike, lattice: ArrayLike) -> tuple[fl
     LandscapeError
         When the array is not three-dimensional or holds NaN or no finite energy.
     """
-    energies = checked_energies(energies_eV)
-    levels = _levels(energies[None], lattice)
-    one, two, three = (levels - energies.min()).tolist()
+    maps = IonMaps.unrelated([energies_eV], lattice)
+    one, two, three = (_levels(maps) - maps.of_orbits.min()).tolist()
     return one, two, three
 
 
@@ -180,29 +183,57 @@ class Percolation:
 
 
 def percolate(
-    maps: NDArray[np.floating],
-    shape: tuple[int, ...],
+    values: NDArray[np.floating],
+    symmetry: MapSymmetry,
     steps: NDArray[np.int64],
     below: float = np.inf,
+    table: NDArray[np.int32] | None = None,
 ) -> Percolation:
     """Return where percolation begins on the smallest of some maps.
 
+    Points that symmetry makes equal are one. Classes of points join a union-find in the order of
+    their energy; it carries for each class the operation that takes its own point into the cluster
+    of the root. A loop that closes gives an operation that maps the cluster onto itself, and so
+    does every operation that fixes a point of it; together they are a group, and the cluster
+    percolates in as many dimensions as the translations of this group span.
+
     Parameters
     ----------
-    maps : ndarray, shape (n_maps, n_points)
-        Values on the periodic grid; ``inf`` where no ion may go.
-    shape : tuple of int
-        Grid points along each axis.
+    values : ndarray, shape (n_values,)
+        Values of all maps; ``inf`` where no ion may go.
+    symmetry : MapSymmetry
+        What relates the maps.
     steps : ndarray of int, shape (m, 3)
         Steps of a path, with each its opposite. Between points where different maps are smallest
         a step passes the largest of the smallest of all maps, each taken as linear between them.
     below : float
         Levels from here on are not looked for.
+    table : ndarray of int, shape (n_maps, n_points), optional
+        Where among ``values`` those of each map are; that of ``symmetry`` by default.
     """
-    shared, owners = lowest_of(maps)
+    table = symmetry.table if table is None else table
+    classes = symmetry.quotient
+    shared, owners = lowest_of(values, table, classes.points)
     low = np.flatnonzero(shared < below)
     order = low[np.argsort(shared[low])]
-    levels, passes = _percolate(maps, shared, owners, order, np.array(shape), steps, below)
+    levels, passes = _percolate(
+        values,
+        table,
+        shared,
+        owners,
+        order,
+        np.array(symmetry.shape),
+        steps,
+        below,
+        classes.points,
+        np.stack(np.unravel_index(classes.points, symmetry.shape), axis=-1),
+        classes.classes,
+        classes.turned,
+        classes.rotations,
+        classes.products,
+        classes.first_fixed,
+        classes.fixed,
+    )
     return Percolation(levels, passes)
 
 
@@ -262,67 +293,26 @@ def percolation_path(energies_eV: ArrayLike, lattice: ArrayLike) -> Path:
     )
 
 
-_DIGIT: Final[int] = 1 << 20
-"""Cells are kept as c1 + c2 _DIGIT + c3 _DIGIT^2, which add and subtract as the cells do."""
-
-
 @njit(cache=True, nogil=True)
-def _unpack(cell: int) -> tuple:
-    """Return the three numbers of a cell."""
-    half = _DIGIT // 2
-    shifted = cell + half + half * _DIGIT + half * _DIGIT * _DIGIT
-    c1, c2 = shifted % _DIGIT - half, shifted // _DIGIT % _DIGIT - half
-    return c1, c2, shifted // (_DIGIT * _DIGIT) - half
-
-
-@njit(cache=True, nogil=True)
-def _find(parent: NDArray[np.int32], cell: NDArray[np.int64], point: int) -> tuple:
-    """Return the root of a point and the point's cell in the root's frame, halving the way."""
-    c = np.int64(0)
-    while parent[point] != point:
-        above = parent[point]
-        cell[point] += cell[above]  # a root's own cell is 0
-        parent[point] = parent[above]
-        c += cell[point]
-        point = parent[point]
-    return point, c
-
-
-@njit(cache=True, nogil=True)
-def _add_translation(
-    basis: NDArray[np.int64], rank: NDArray[np.int8], root: int, translation: int
-) -> None:
-    """Add a lattice translation to those of a cluster if it is independent of them."""
-    known = rank[root]
-    if known == 3 or translation == 0:
-        return
-    if known > 0:
-        a1, a2, a3 = _unpack(basis[root, 0])
-        c1, c2, c3 = _unpack(translation)
-        x, y, z = a2 * c3 - a3 * c2, a3 * c1 - a1 * c3, a1 * c2 - a2 * c1
-        if x == 0 and y == 0 and z == 0:
-            return
-        if known == 2:
-            b1, b2, b3 = _unpack(basis[root, 1])
-            if b1 * x + b2 * y + b3 * z == 0:
-                return
-    basis[root, known] = translation
-    rank[root] += 1
-
-
-@njit(cache=True, nogil=True)
-def lowest_of(maps: NDArray[np.floating]) -> tuple:
-    """Return the smallest value of some maps at each point, and which map has it."""
-    shared, owners = maps[0].copy(), np.zeros(maps.shape[1], dtype=np.int32)
-    for number in range(1, len(maps)):
-        for point in range(maps.shape[1]):
-            if maps[number, point] < shared[point]:
-                shared[point], owners[point] = maps[number, point], number
+def lowest_of(
+    values: NDArray[np.floating], table: NDArray[np.int32], points: NDArray[np.int64]
+) -> tuple:
+    """Return the smallest value of some maps at each of some points, and which map has it."""
+    shared = np.empty(len(points), dtype=values.dtype)
+    owners = np.zeros(len(points), dtype=np.int32)
+    for number in range(len(table)):
+        row = table[number]
+        for n in range(len(points)):
+            value = values[row[points[n]]]
+            if number == 0 or value < shared[n]:
+                shared[n], owners[n] = value, number
     return shared, owners
 
 
 @njit(cache=True, nogil=True)
-def crossing(maps: NDArray[np.floating], owner: int, here: int, there: int) -> tuple:
+def crossing(
+    values: NDArray[np.floating], table: NDArray[np.int32], owner: int, here: int, there: int
+) -> tuple:
     """Return the largest value of the smallest of maps between two points.
 
     Maps are linear between them, so that their smallest is concave: from the map that is smallest
@@ -338,133 +328,324 @@ def crossing(maps: NDArray[np.floating], owner: int, here: int, there: int) -> t
     """
     at, rising = 0.0, owner
     while True:
-        slope = maps[rising, there] - maps[rising, here]
+        first, last = values[table[rising, here]], values[table[rising, there]]
+        slope = last - first
         if slope <= 0:
-            return maps[rising, here] + at * slope, at, rising, rising
+            return first + at * slope, at, rising, rising
         following, meet = -1, 1.0
-        for other in range(len(maps)):
-            less = slope - (maps[other, there] - maps[other, here])
+        for other in range(len(table)):
+            begin = values[table[other, here]]
+            less = slope - (values[table[other, there]] - begin)
             if less > 0:
-                where = (maps[other, here] - maps[rising, here]) / less
+                where = (begin - first) / less
                 if at <= where < meet:
                     following, meet = other, where
         if following < 0:
-            return maps[rising, there], 1.0, rising, rising
-        if maps[following, there] <= maps[following, here]:
-            return maps[rising, here] + meet * slope, meet, rising, following
+            return last, 1.0, rising, rising
+        if values[table[following, there]] <= values[table[following, here]]:
+            return first + meet * slope, meet, rising, following
         at, rising = meet, following
+
+
+# An operation is (rotation, x, y, z): the number of its rotation, 0 the identity, and its shift.
+
+
+@njit(cache=True, nogil=True)
+def _operation(row: NDArray[np.int32]) -> tuple:
+    return np.int64(row[0]), np.int64(row[1]), np.int64(row[2]), np.int64(row[3])
+
+
+@njit(cache=True, nogil=True)
+def _turned(w: NDArray[np.int64], x: int, y: int, z: int) -> tuple:
+    """Return the product of a matrix and a vector."""
+    return (
+        w[0, 0] * x + w[0, 1] * y + w[0, 2] * z,
+        w[1, 0] * x + w[1, 1] * y + w[1, 2] * z,
+        w[2, 0] * x + w[2, 1] * y + w[2, 2] * z,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _wrapped(x: int, n: int) -> int:
+    """Return x modulo n; x is near, and a division would take as long as all the rest."""
+    while x < 0:
+        x += n
+    while x >= n:
+        x -= n
+    return x
+
+
+@njit(cache=True, nogil=True)
+def _after(
+    rotations: NDArray[np.int64], products: NDArray[np.int64], one: Any, other: Any
+) -> tuple:
+    """Return the operation that does the other one first."""
+    if one[0] == 0:
+        return other[0], other[1] + one[1], other[2] + one[2], other[3] + one[3]
+    x, y, z = _turned(rotations[one[0]], other[1], other[2], other[3])
+    return products[one[0], other[0]], x + one[1], y + one[2], z + one[3]
+
+
+@njit(cache=True, nogil=True)
+def _inverse(rotations: NDArray[np.int64], products: NDArray[np.int64], one: Any) -> tuple:
+    """Return the operation that undoes one."""
+    back = np.int64(0)
+    if one[0] == 0:
+        return back, -one[1], -one[2], -one[3]
+    while products[back, one[0]] != 0:
+        back += 1
+    x, y, z = _turned(rotations[back], one[1], one[2], one[3])
+    return back, -x, -y, -z
+
+
+@njit(cache=True, nogil=True)
+def _find(
+    parent: NDArray[np.int32],
+    frames: NDArray[np.int32],
+    rotations: NDArray[np.int64],
+    products: NDArray[np.int64],
+    point: int,
+) -> tuple:
+    """Return the root of a class, and the operation into the root's frame, halving the way."""
+    found = (np.int64(0), np.int64(0), np.int64(0), np.int64(0))
+    while parent[point] != point:
+        above = parent[point]
+        own = _operation(frames[point])
+        if parent[above] != above:
+            own = _after(rotations, products, _operation(frames[above]), own)
+            for k in range(4):
+                frames[point, k] = own[k]
+            parent[point] = parent[above]
+        found = _after(rotations, products, own, found)
+        point = parent[point]
+    return point, found
+
+
+@njit(cache=True, nogil=True)
+def _add_translation(
+    basis: NDArray[np.int64], rank: NDArray[np.int8], root: int, x: int, y: int, z: int
+) -> bool:
+    """Add a translation to those of a cluster; return whether it is independent of them."""
+    known = rank[root]
+    if known == 3 or (x == 0 and y == 0 and z == 0):
+        return False
+    if known > 0:
+        a1, a2, a3 = basis[root, 0]
+        n1, n2, n3 = a2 * z - a3 * y, a3 * x - a1 * z, a1 * y - a2 * x
+        if n1 == 0 and n2 == 0 and n3 == 0:
+            return False
+        if known == 2:
+            b1, b2, b3 = basis[root, 1]
+            if b1 * n1 + b2 * n2 + b3 * n3 == 0:
+                return False
+    basis[root, known, 0], basis[root, known, 1], basis[root, known, 2] = x, y, z
+    rank[root] += 1
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _hold(
+    held: NDArray[np.int32],
+    basis: NDArray[np.int64],
+    rank: NDArray[np.int8],
+    rotations: NDArray[np.int64],
+    products: NDArray[np.int64],
+    root: int,
+    added: Any,
+) -> None:
+    """Hold an operation and its products with those of a cluster that are held."""
+    todo = [added]
+    while len(todo) > 0 and rank[root] < 3:
+        one = todo.pop()
+        r = one[0]
+        if held[r, 0] == r:
+            x, y, z = one[1] - held[r, 1], one[2] - held[r, 2], one[3] - held[r, 3]
+            _add_translation(basis, rank, root, x, y, z)
+            continue
+        for k in range(4):
+            held[r, k] = one[k]
+        for s in range(len(rotations)):
+            if held[s, 0] == s:
+                todo.append(_after(rotations, products, one, _operation(held[s])))
+                todo.append(_after(rotations, products, _operation(held[s]), one))
+
+
+@njit(cache=True, nogil=True)
+def _extend(
+    group: NDArray[np.int32],
+    basis: NDArray[np.int64],
+    rank: NDArray[np.int8],
+    rotations: NDArray[np.int64],
+    products: NDArray[np.int64],
+    root: int,
+    added: Any,
+) -> None:
+    """Add an operation to the group of a cluster.
+
+    Of each rotation one operation is held. The product of two of them is held, too, or differs from
+    the one that is by a translation; these and their images span the translations of the group.
+    """
+    held, r = group[root], added[0]
+    if rank[root] == 3:
+        return
+    if held[r, 0] != r:
+        _hold(held, basis, rank, rotations, products, root, added)
+    else:
+        x, y, z = added[1] - held[r, 1], added[2] - held[r, 2], added[3] - held[r, 3]
+        if not _add_translation(basis, rank, root, x, y, z):
+            return  # as most
+    changed = True
+    while changed:
+        changed = False
+        for s in range(1, len(rotations)):
+            if held[s, 0] == s:
+                for v in range(rank[root]):
+                    a, b, c = basis[root, v]
+                    x, y, z = _turned(rotations[s], a, b, c)
+                    changed |= _add_translation(basis, rank, root, x, y, z)
 
 
 @njit(cache=True, nogil=True)
 def _join(
     parent: NDArray[np.int32],
-    cell: NDArray[np.int64],
+    frames: NDArray[np.int32],
     members: NDArray[np.int32],
+    group: NDArray[np.int32],
     basis: NDArray[np.int64],
     rank: NDArray[np.int8],
+    rotations: NDArray[np.int64],
+    products: NDArray[np.int64],
     point: int,
-    neighbour: int,
-    w: int,
+    other: int,
+    image: Any,
 ) -> int:
-    """Join the clusters of a point and of its neighbour in another cell; return their rank."""
-    root, p = _find(parent, cell, point)
-    other, q = _find(parent, cell, neighbour)
-    # The other frame's cell 0, seen from this frame; round a loop, its translation.
-    d = p + w - q
-    if root == other:
-        if d != 0:
-            _add_translation(basis, rank, root, d)
+    """Join the clusters of a class and of an operation's image of another; return their rank."""
+    root, up = _find(parent, frames, rotations, products, point)
+    gone, back = _find(parent, frames, rotations, products, other)
+    through = _after(rotations, products, up, image)
+    if root == gone and through == back:
         return rank[root]
-    kept, gone = root, other
-    if members[root] < members[other]:
-        kept, gone = other, root
-        d = -d
-    parent[gone] = kept
-    cell[gone] = d
-    members[kept] += members[gone]
-    for b in range(rank[gone]):
-        _add_translation(basis, rank, kept, basis[gone, b])
-    return rank[kept]
+    # From the other frame into this one; round a loop, of the cluster onto itself.
+    across = _after(rotations, products, through, _inverse(rotations, products, back))
+    if root == gone:
+        _extend(group, basis, rank, rotations, products, root, across)
+        return rank[root]
+    if members[root] < members[gone]:
+        root, gone = gone, root
+        across = _inverse(rotations, products, across)
+    parent[gone] = root
+    for k in range(4):
+        frames[gone, k] = across[k]
+    members[root] += members[gone]
+    back = _inverse(rotations, products, across)
+    for s in range(1, len(rotations)):
+        if group[gone, s, 0] == s:
+            one = _after(rotations, products, _operation(group[gone, s]), back)
+            one = _after(rotations, products, across, one)
+            _extend(group, basis, rank, rotations, products, root, one)
+    for v in range(rank[gone]):
+        a, b, c = basis[gone, v]
+        x, y, z = _turned(rotations[across[0]], a, b, c)
+        one = (np.int64(0), x, y, z)
+        _extend(group, basis, rank, rotations, products, root, one)
+    return rank[root]
 
 
 @njit(cache=True, nogil=True)
 def _percolate(
-    maps: NDArray[np.floating],
+    values: NDArray[np.floating],
+    table: NDArray[np.int32],
     shared: NDArray[np.floating],
     owners: NDArray[np.int32],
     order: NDArray[np.int64],
     shape: NDArray[np.int64],
     steps: NDArray[np.int64],
     below: float,
+    points: NDArray[np.int64],
+    places: NDArray[np.int64],
+    classes: NDArray[np.int32],
+    turned: NDArray[np.uint8],
+    rotations: NDArray[np.int64],
+    products: NDArray[np.int64],
+    first_fixed: NDArray[np.int64],
+    fixed: NDArray[np.uint8],
 ) -> tuple:
-    """Return levels and passes of :class:`Percolation`; points are taken in their order."""
+    """Return levels and passes of :class:`Percolation`; classes are taken in their order."""
     n1, n2, n3 = shape
-    size = n1 * n2 * n3
-    n_steps = steps.shape[0]
-    straight = (steps[:, 0] * n2 + steps[:, 1]) * n3 + steps[:, 2]
-    reach = np.array([np.abs(steps[:, axis]).max() for axis in range(3)])
-    parent = np.full(size, -1, dtype=np.int32)
-    # Of points that have joined; nothing else is read.
-    cell = np.empty(size, dtype=np.int64)
-    members = np.empty(size, dtype=np.int32)
-    basis = np.empty((size, 3), dtype=np.int64)
-    rank = np.zeros(size, dtype=np.int8)
+    n = len(points)
+    parent = np.full(n, -1, dtype=np.int32)
+    rank = np.zeros(n, dtype=np.int8)
+    # Of classes that have joined; nothing else is read.
+    frames = np.empty((n, 4), dtype=np.int32)
+    members = np.empty(n, dtype=np.int32)
+    group = np.empty((n, len(rotations), 4), dtype=np.int32)
+    basis = np.empty((n, 3, 3), dtype=np.int64)
     levels = np.full(3, np.inf)
     passes = np.full((3, 2), -1, dtype=np.int64)
     reached = 0
-    # Links that open later than both of their ends.
-    waiting = [(np.inf, np.int64(-1), np.int64(-1), np.int64(0))]
+    # Links that open later than both of their ends: level, class, end, class and image there.
+    none = np.int64(-1)
+    waiting = [(np.inf, none, none, none, none, none, none, none)]
     for turn in range(len(order) + 1):
         level = float(shared[order[turn]]) if turn < len(order) else below
         while waiting[0][0] <= level and waiting[0][0] < below:
-            opens, end, neighbour, w = heapq.heappop(waiting)
-            found = _join(parent, cell, members, basis, rank, end, neighbour, w)
+            opens, own, neighbour, other, r, x, y, z = heapq.heappop(waiting)
+            image = (r, x, y, z)
+            found = _join(
+                parent, frames, members, group, basis, rank, rotations, products, own, other, image
+            )
             while reached < found:
                 levels[reached] = opens
-                passes[reached, 0], passes[reached, 1] = end, neighbour
+                passes[reached, 0], passes[reached, 1] = points[own], neighbour
                 reached += 1
         if turn == len(order) or reached == 3:
             return levels, passes
-        point = order[turn]
-        parent[point] = point
-        cell[point] = 0
-        members[point] = 1
-        i, j, k = point // (n2 * n3), (point // n3) % n2, point % n3
-        inside = (
-            reach[0] <= i < n1 - reach[0]
-            and reach[1] <= j < n2 - reach[1]
-            and reach[2] <= k < n3 - reach[2]
-        )
-        for step in range(n_steps):
-            w = np.int64(0)  # cell that the step leads to
-            if inside:
-                neighbour = point + straight[step]
-                if parent[neighbour] < 0:
-                    continue
-            else:
-                x, y, z = i + steps[step, 0], j + steps[step, 1], k + steps[step, 2]
-                w1, w2, w3 = x // n1, y // n2, z // n3
-                neighbour = ((x - w1 * n1) * n2 + (y - w2 * n2)) * n3 + (z - w3 * n3)
-                if parent[neighbour] < 0:
-                    continue
-                w = w1 + (w2 + w3 * _DIGIT) * _DIGIT
-            if owners[point] != owners[neighbour]:
-                root, p = _find(parent, cell, point)
-                other, q = _find(parent, cell, neighbour)
-                if root == other and p + w == q:
-                    continue
-                opens = float(crossing(maps, owners[point], point, neighbour)[0])
+        own = order[turn]
+        parent[own] = own
+        members[own] = 1
+        group[own, :, 0] = -1
+        group[own, 0] = 0
+        point = points[own]
+        i, j, k = places[own]
+        root, up = _find(parent, frames, rotations, products, own)
+        for step in range(len(steps)):
+            x, y, z = i + steps[step, 0], j + steps[step, 1], k + steps[step, 2]
+            neighbour = (_wrapped(x, n1) * n2 + _wrapped(y, n2)) * n3 + _wrapped(z, n3)
+            other = np.int64(classes[neighbour])
+            if parent[other] < 0:
+                continue
+            # The operation that takes the other class's own point onto the neighbour.
+            r = np.int64(turned[neighbour])
+            a, b, c = _turned(rotations[r], places[other, 0], places[other, 1], places[other, 2])
+            image = (r, x - a, y - b, z - c)
+            second, back = _find(parent, frames, rotations, products, other)
+            if root == second and _after(rotations, products, up, image) == back:
+                continue
+            if values[table[owners[own], neighbour]] > shared[other]:
+                opens = float(crossing(values, table, owners[own], point, neighbour)[0])
                 if opens > level:
                     if opens < below:
-                        heapq.heappush(waiting, (opens, point, neighbour, w))
+                        heapq.heappush(waiting, (opens, own, neighbour, other, *image))
                     continue
-            found = _join(parent, cell, members, basis, rank, point, neighbour, w)
+            found = _join(
+                parent, frames, members, group, basis, rank, rotations, products, own, other, image
+            )
+            root, up = _find(parent, frames, rotations, products, own)
             while reached < found:
-                levels[reached] = level
-                passes[reached, 0] = point
+                levels[reached], passes[reached, 0] = level, point
                 reached += 1
-            if reached == 3:
-                return levels, passes
+        # Operations that fix the point map its cluster onto itself.
+        for f in range(first_fixed[own], first_fixed[own + 1]):
+            a, b, c = _turned(rotations[fixed[f]], i, j, k)
+            image = (np.int64(fixed[f]), i - a, j - b, k - c)
+            found = _join(
+                parent, frames, members, group, basis, rank, rotations, products, own, own, image
+            )
+            while reached < found:
+                levels[reached], passes[reached, 0] = level, point
+                reached += 1
+        if reached == 3:
+            return levels, passes
     return levels, passes
 
 

@@ -6,17 +6,17 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from superionic.landscape.descriptors import ConnectedWindows, Cuts, DescriptorSettings, xi
 from superionic.landscape.grid import Grid
 from superionic.landscape.interpolation import ENERGY_SCALE_eV, compressed, expanded
 from superionic.landscape.levels import TIE_eV, flood_window, neighbour_offsets
-from superionic.landscape.percolation import crossing, percolate
+from superionic.landscape.maps import MapSymmetry
+from superionic.landscape.percolation import crossing, lowest_of, percolate
 from superionic.landscape.results import OrbitLandscape
 from superionic.landscape.stencils import step_vectors, voronoi_steps
-from superionic.landscape.symmetry import Operation, SiteOrbit
+from superionic.landscape.symmetry import SiteOrbit
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class OrbitPlan:
 
     orbit: SiteOrbit
     irreducible: NDArray[np.int64]
-    inverse: NDArray[np.int64]
+    inverse: NDArray[np.int32]
     allowed: NDArray[np.bool_]
 
     @property
@@ -71,19 +71,6 @@ class OrbitPlan:
         full = full.astype(values.dtype)
         full[self.allowed] = values
         return full[self.inverse].reshape(grid.shape)
-
-
-def irreducible_points(
-    grid: Grid, stabiliser: list[Operation]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the irreducible points and, for each grid point, the position of its own in them."""
-    smallest = np.arange(grid.n_points)
-    if len(stabiliser) == 1:
-        return smallest, smallest
-    for operation in stabiliser:
-        np.minimum(smallest, grid.permutation(operation), out=smallest)
-    irreducible, inverse = np.unique(smallest, return_inverse=True)
-    return irreducible, inverse
 
 
 FloatArray = NDArray[np.float64]
@@ -156,21 +143,18 @@ class IrreduciblePoints:
         self.n = int(self.ends[-1])
         self.orbit = np.repeat(np.arange(len(self.plans)), counts)
         # For each ion and each grid point the irreducible point; n where it is excluded.
-        places: list[NDArray[np.int32]] = []
-        self.owners: list[int] = []
+        own = np.full((len(self.plans), grid.n_points), self.n, dtype=np.int32)
         for number, plan in enumerate(self.plans):
-            own = np.full(len(plan.irreducible), self.n, dtype=np.int32)
-            own[plan.allowed] = np.arange(self.ends[number], self.ends[number + 1])
-            on_grid = own[plan.inverse]
-            for operation in plan.orbit.generators:
-                image = np.empty_like(on_grid)
-                image[grid.permutation(operation)] = on_grid
-                places.append(image)
-                self.owners.append(number)
-        self._table = np.stack(places)
+            of_class = np.full(len(plan.irreducible), self.n, dtype=np.int32)
+            of_class[plan.allowed] = np.arange(self.ends[number], self.ends[number + 1])
+            own[number] = of_class[plan.inverse]
+        self.symmetry = MapSymmetry.of_orbits(grid, [plan.orbit for plan in self.plans])
+        self._table = own.ravel()[self.symmetry.table]
         self._offsets = neighbour_offsets(grid.lattice, grid.shape)
         self._steps = voronoi_steps(step_vectors(grid.lattice, grid.shape))
-        self.windows = self._distinct_windows()
+        # An operation that maps windows onto each other relates ions of one published barrier. The
+        # ion that had the lowest one of the last map comes first: the others end there.
+        self._windows = sorted({leader for leader, _ in self.symmetry.turns})
         counted = np.bincount(self._table.ravel(), minlength=self.n + 1)
         self.weights: FloatArray = counted[: self.n] / self._table.size
         """Share of each point in the mean over the ions of a fraction of the cell."""
@@ -187,7 +171,7 @@ class IrreduciblePoints:
         """Return the irreducible point of the grid point next to a position; None if excluded."""
         steps = np.rint((fractional - self.grid.origin) * self.grid.shape).astype(int)
         flat = np.ravel_multi_index(tuple(np.mod(steps, self.grid.shape)), self.grid.shape)
-        place = int(self._table[self.owners.index(orbit), flat])
+        place = int(self._table[self.symmetry.owners.index(orbit), flat])
         return place if place < self.n else None
 
     def minima(self, energies_eV: FloatArray) -> IntArray:
@@ -212,65 +196,68 @@ class IrreduciblePoints:
         ranks = np.full(self.n + 1, len(order), dtype=np.int32)
         ranks[order] = np.arange(len(order), dtype=np.int32)
         z = compressed(values)
-        maps = z[self._table]
-        begins = percolate(
-            maps, self.grid.shape, self._steps, float(compressed(np.array(below_eV)))
-        )
+        bound = float(compressed(np.array(below_eV)))
+        begins = percolate(z, self.symmetry, self._steps, bound, self._table)
         barriers = expanded(begins.levels).tolist()
         passes = [
-            self._pass(values, maps, here, there, minima) for here, there in begins.passes.tolist()
+            self._pass(values, z, here, there, minima) for here, there in begins.passes.tolist()
         ]
         shape = np.array(self.grid.shape)
         lowest, best = len(order), 0
         equal = np.searchsorted(ascending, TIE_eV, side="right")
-        for ion in self.windows:
+        for ion in self._windows:
             own = ranks[self._table[ion]]
             first = np.unravel_index(int(np.argmax(own < equal)), self.grid.shape)
             crossed = flood_window(own, shape, first, self._offsets, lowest, None)
             if crossed >= 0:
                 lowest, best = crossed, ion
+        self._windows.sort(key=lambda ion: (ion != best, ion))
         reached = lowest < len(order)
         barriers.append(float(ascending[lowest]) if reached else np.inf)
         passes.append(
-            {int(order[lowest]): 1.0, int(minima[self.owners[best]]): -1.0}
+            {int(order[lowest]): 1.0, int(minima[self.symmetry.owners[best]]): -1.0}
             if reached and order[lowest] < self.n
             else None
         )
 
         thresholds = np.array(VOLUME_THRESHOLDS_eV)
         below = (relative < thresholds[:, None]) @ self.weights
-        shared = _shared(ranks, self._table)
+        classes = self.symmetry.quotient
+        shared, _ = lowest_of(ranks, self._table, classes.points)
         cuts = np.searchsorted(ascending, thresholds)[:, None]
-        volumes = np.concatenate([(shared < cuts).mean(axis=1), below])
+        union = (shared < cuts) @ classes.sizes / self.grid.n_points
+        volumes = np.concatenate([union, below])
         return Reading(np.array(barriers), volumes, passes)
 
     def _pass(
-        self, values: FloatArray, maps: FloatArray, here: int, there: int, minima: IntArray
+        self, values: FloatArray, z: FloatArray, here: int, there: int, minima: IntArray
     ) -> dict[int, float] | None:
         """Return the derivatives of a barrier whose pass is at one grid point or between two."""
         if here < 0:
             return None
-        ends, shares = [here], {int(np.argmin(maps[:, here])): [1.0]}
+        (lowest,) = lowest_of(z, self._table, np.array([here]))[1].tolist()
+        ends, shares = [here], {lowest: [1.0]}
         if there >= 0:
-            owner = int(np.argmin(maps[:, here]))
-            level, at, rising, falling = crossing(maps, owner, here, there)
+            level, at, rising, falling = crossing(z, self._table, lowest, here, there)
             ends = [here, there]
-            up = maps[rising, there] - maps[rising, here]
-            down = maps[falling, here] - maps[falling, there]
+            up, down = (
+                z[self._table[ion, end]] - z[self._table[ion, begin]]
+                for ion, begin, end in ((rising, here, there), (falling, there, here))
+            )
             ratio = up / (up + down) if rising != falling else 0.0
             shares = {rising: [(1 - ratio) * (1 - at), (1 - ratio) * at]}
             if rising != falling:
                 shares[falling] = [ratio * (1 - at), ratio * at]
             height_eV = float(expanded(level))
         else:
-            height_eV = float(values[self._table[next(iter(shares)), here]])
+            height_eV = float(values[self._table[lowest, here]])
         found: dict[int, float] = {}
         for ion, weights in shares.items():
             for end, weight in zip(ends, weights, strict=True):
                 point = int(self._table[ion, end])
                 if point < self.n:
                     weight *= (height_eV + ENERGY_SCALE_eV) / (values[point] + ENERGY_SCALE_eV)
-                    minimum = int(minima[self.owners[ion]])
+                    minimum = int(minima[self.symmetry.owners[ion]])
                     found[point] = found.get(point, 0.0) + weight
                     found[minimum] = found.get(minimum, 0.0) - weight
         return found or None
@@ -283,46 +270,17 @@ class IrreduciblePoints:
         values = np.append(relative, relative.max())
         levels = cuts.levels(values)
         n_levels = len(cuts.ascending_eV) + 1
-        shared = _shared(levels, self._table)
-        disconnected = float(cuts.fractions(np.bincount(shared, minlength=n_levels))[0])
+        classes = self.symmetry.quotient
+        shared, _ = lowest_of(levels, self._table, classes.points)
+        counts = np.bincount(shared, classes.sizes, n_levels)
+        disconnected = float(cuts.fractions(counts)[0])
         if xi(1.0, disconnected) < NEGLIGIBLE_XI:
             return 0.0
-        windows = ConnectedWindows(self.grid.shape, self.grid.lattice, cuts)
-        lowest = values <= TIE_eV
-        for place in self._table:
-            first = np.unravel_index(int(np.argmax(lowest[place])), self.grid.shape)
-            windows.flood(levels[place], first)
+        windows = ConnectedWindows(self.symmetry, cuts)
+        windows.unite(values, self._table)
         return xi(float(cuts.fractions(windows.counts)[0]), disconnected)
 
     def _relative(self, energies_eV: FloatArray) -> tuple[IntArray, FloatArray]:
         """Return each orbit's minimum, and the energies above it."""
         minima = self.minima(energies_eV)
         return minima, energies_eV - energies_eV[minima][self.orbit]
-
-    def _distinct_windows(self) -> list[int]:
-        """Return the ions whose windows of two cells differ by more than a relabelling of axes.
-
-        An operation that maps the lattice vectors onto each other, with signs, maps faces of the
-        window onto faces: the ions that it connects have one published barrier.
-        """
-        ions, chosen = 0, []
-        for plan in self.plans:
-            seen: list[NDArray[np.int64]] = []
-            for generator in plan.orbit.generators:
-                turns = [generator.rotation @ one.rotation for one in plan.orbit.stabiliser]
-                relations = [turn @ inverse for turn in turns for inverse in seen]
-                if not any(np.abs(one).sum() == 3 for one in relations):
-                    chosen.append(ions)
-                    seen.append(np.rint(np.linalg.inv(generator.rotation)).astype(np.int64))
-                ions += 1
-        return chosen
-
-
-@njit(cache=True, nogil=True)
-def _shared(ranks: NDArray[np.integer], table: NDArray[np.int32]) -> NDArray[np.integer]:
-    """Return the smallest rank of any ion at each grid point."""
-    shared = ranks[table[0]]
-    for ion in range(1, len(table)):
-        for at in range(len(shared)):
-            shared[at] = min(shared[at], ranks[table[ion, at]])
-    return shared

@@ -1,6 +1,6 @@
 """What a landscape is once it is computed."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,6 +10,7 @@ from pymatgen.core import Structure
 
 from superionic.errors import LandscapeError, Remark
 from superionic.landscape.grid import Grid
+from superionic.landscape.maps import IonMaps, MapSymmetry
 from superionic.landscape.symmetry import SiteOrbit, SpaceGroup
 
 _FLAT_eV = 1e-6
@@ -139,12 +140,12 @@ class Landscape:
         return [site for orbit in self.orbits for site in orbit.orbit.members]
 
     def maps(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """Yield, for every mobile ion, its site index and its map.
+        """Yield, for every mobile ion, its site index and its map."""
+        yield from zip(self.mobile_sites, self.ion_maps(), strict=True)
 
-        The maps of equivalent ions are made on the fly by symmetry: E_j(g r) = E_i(r) where the
-        operation g maps ion i onto ion j.
-        """
-        yield from self._images(orbit.energies_eV for orbit in self.orbits)
+    def ion_maps(self) -> IonMaps:
+        """Return the maps of all mobile ions, in the order of :attr:`mobile_sites`."""
+        return IonMaps(np.array([one.energies_eV for one in self.orbits]), self._symmetry)
 
     @property
     def n_draws(self) -> int:
@@ -153,27 +154,10 @@ class Landscape:
             (len(one.drawn.energies_eV) for one in self.orbits if one.drawn is not None), default=0
         )
 
-    def drawn_maps(self, number: int) -> Iterator[NDArray[np.float64]]:
-        """Yield, in the order of :meth:`maps`, every ion's map in one draw from the posterior."""
-        for _, energies in self._images(orbit.draw(number) for orbit in self.orbits):
-            yield energies
+    def drawn_maps(self, number: int) -> IonMaps:
+        """Return the maps of all mobile ions in one draw from the posterior."""
+        return IonMaps(np.array([one.draw(number) for one in self.orbits]), self._symmetry)
 
     @cached_property
-    def _permutations(self) -> list[list[NDArray[np.int32]]]:
-        """Return for each orbit and each of its ions the image of each grid point."""
-        return [
-            [self.grid.permutation(one).astype(np.int32) for one in orbit.orbit.generators]
-            for orbit in self.orbits
-        ]
-
-    def _images(
-        self, of_orbits: Iterable[NDArray[np.float64]]
-    ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        for orbit, permutations, energies in zip(
-            self.orbits, self._permutations, of_orbits, strict=True
-        ):
-            flat = energies.ravel()
-            for site, permutation in zip(orbit.orbit.members, permutations, strict=True):
-                image = np.empty_like(flat)
-                image[permutation] = flat
-                yield site, image.reshape(self.grid.shape)
+    def _symmetry(self) -> MapSymmetry:
+        return MapSymmetry.of_orbits(self.grid, [one.orbit for one in self.orbits])

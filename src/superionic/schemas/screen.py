@@ -91,6 +91,14 @@ class OrbitDocument(Document):
         "that maps the representative onto it."
     )
     translations: list[list[float]] = Field(description="The translation parts.")
+    fixing_rotations: list[list[list[int]]] = Field(
+        default=[],
+        description="Rotation parts of the operations that leave the representative where it is; "
+        "empty in older documents.",
+    )
+    fixing_translations: list[list[float]] = Field(
+        default=[], description="Their translation parts."
+    )
     n_evaluated: int = Field(description="Grid points that are not excluded, equivalent ones too.")
 
 
@@ -206,6 +214,8 @@ class LandscapeDocument(MaterialDocument):
                 minimum_eV=one.minimum_eV,
                 rotations=[op.rotation.tolist() for op in one.orbit.generators],
                 translations=[op.translation.tolist() for op in one.orbit.generators],
+                fixing_rotations=[op.rotation.tolist() for op in one.orbit.stabiliser],
+                fixing_translations=[op.translation.tolist() for op in one.orbit.stabiliser],
                 n_evaluated=int(one.evaluated.sum()),
             )
             for one in landscape.orbits
@@ -233,7 +243,7 @@ class LandscapeDocument(MaterialDocument):
         )
 
     def landscape(self) -> "Landscape":
-        """Return the landscape; the operations that only the evaluation needed are left out."""
+        """Return the landscape, without the list of its space group's operations."""
         # Whoever reads documents need not compile kernels.
         from superionic.landscape.grid import Grid
         from superionic.landscape.landscape import Landscape, OrbitLandscape
@@ -254,11 +264,17 @@ class LandscapeDocument(MaterialDocument):
         for one, energies, evaluated, other in zip(
             self.orbits, self.arrays.energies_eV, self.arrays.evaluated, drawn, strict=True
         ):
-            generators = [
-                Operation(np.array(rotation, dtype=np.int64), np.array(translation))
-                for rotation, translation in zip(one.rotations, one.translations, strict=True)
-            ]
-            orbit = SiteOrbit(one.representative, [], one.members, generators)
+            stabiliser, generators = (
+                [
+                    Operation(np.array(rotation, dtype=np.int64), np.array(translation))
+                    for rotation, translation in zip(rotations, translations, strict=True)
+                ]
+                for rotations, translations in (
+                    (one.fixing_rotations, one.fixing_translations),
+                    (one.rotations, one.translations),
+                )
+            )
+            orbit = SiteOrbit(one.representative, stabiliser, one.members, generators)
             orbits.append(
                 OrbitLandscape(orbit, energies.unpack(), evaluated.unpack(), one.minimum_eV, other)
             )

@@ -150,9 +150,7 @@ def scene_of_landscape(landscape: Landscape, about: About) -> LandscapeScene:
         shared_eV=shared,
         grid=landscape.grid,
         path=_best_path(about, landscape),
-        barriers_eV=shared_barriers(
-            [energies for _, energies in landscape.maps()], landscape.grid.lattice
-        ),
+        barriers_eV=shared_barriers(landscape.ion_maps(), landscape.grid.lattice),
         volume=volume,
     )
 

@@ -103,9 +103,7 @@ def read_from(landscape: LandscapeDocument, settings: DescriptorSettings) -> dic
     from superionic.landscape.intervals import descriptor_intervals
 
     computed = landscape.landscape()
-    descriptors = compute_descriptors(
-        (energies for _, energies in computed.maps()), computed.grid.lattice, settings
-    )
+    descriptors = compute_descriptors(computed.ion_maps(), computed.grid.lattice, settings)
     bounds = descriptor_intervals(computed, descriptors, settings)
     return {
         "descriptors_version": DESCRIPTORS_VERSION,
