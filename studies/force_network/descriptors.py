@@ -1,7 +1,7 @@
 """Numbers of crystals from a file: features of a control, and further targets of networks."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,18 @@ from numpy.typing import NDArray
 
 from superionic.errors import SettingsError
 from superionic.network.labels import Descriptors
+from superionic.schemas.screening import ScreeningDocument
+from superionic.store.ranking.features import FEATURES
 
 FloatArray = NDArray[np.float64]
+
+OF_LANDSCAPE = (
+    *("xi", "mpe_eV", "barrier_1d_eV", "barrier_2d_eV", "barrier_3d_eV"),
+    *("log10_fv_connected", "log10_fv_disconnected", "log10_free_volume_A3_per_ion"),
+    *("log10_fv_disconnected_2eV", "log10_free_volume_2eV_A3_per_ion"),
+    *("log10_diffusivity_ratio_1000K", "log10_diffusivity_ratio_min_1000K"),
+)
+"""Names of numbers, those of :data:`superionic.store.ranking.features.FEATURES`."""
 
 
 def read_descriptors(path: Path) -> dict[str, dict[str, float]]:
@@ -33,6 +43,18 @@ def read_descriptors(path: Path) -> dict[str, dict[str, float]]:
             f"The descriptors {path} cannot be read ({type(error).__name__}).",
             hint="Each line is a JSON object with material_id and numbers.",
         ) from error
+
+
+def descriptors_of_rows(rows: Iterable[ScreeningDocument]) -> dict[str, dict[str, float]]:
+    """Return the numbers of landscapes of rows alone.
+
+    A row may hold labels and predictions, too, which neither a control nor a network must see.
+    """
+    return {
+        row.material_id: {name: FEATURES[name].of(row) for name in OF_LANDSCAPE}
+        for row in rows
+        if row.xi is not None
+    }
 
 
 def descriptor_columns(descriptors: Descriptors, material_ids: Sequence[str]) -> FloatArray:

@@ -5,36 +5,78 @@
     superionic label ...
     python -m studies.force_network.untouched TEST --write   # tables of docs/force_network.md
 
-There were two tests: ``untouched_40``, of crystals that are learned by now, and ``untouched_30``,
-of crystals that no network learns. The controls learn what the network had learned: the published
-labels by its rules, without the crystals of the test. What neither has seen, by chemical system,
-stands in a table of its own.
+There are three tests: ``untouched_40``, of crystals that are learned by now, ``untouched_30``, of
+crystals that no network learns, and ``unlearned_40``, of chemistry that none learns
+(:mod:`studies.force_network.unlearned`), by the dynamics of ``chgnet:oam``, with the network of
+workflows/train_force_network_oam.yaml. The controls learn what the network had learned: the
+published labels by its rules, without the crystals of the test. What neither has seen, by chemical
+system, stands in a table of its own, and so do rankings that learn nothing of it.
 """
 
 import argparse
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from studies.force_network.controls import FEATURES, forest
-from studies.force_network.descriptors import descriptor_columns, read_descriptors
+from studies.force_network.descriptors import (
+    descriptor_columns,
+    descriptors_of_rows,
+    read_descriptors,
+)
 from studies.force_network.summary import difference
+from studies.gains import published
 from superionic.network.data import LabelledCrystal, LabelSet
 from superionic.network.inference import Ensemble, shipped_ensemble
 from superionic.network.labels import read_labels
 from superionic.network.metrics import metric_cell, metrics
 from superionic.network.settings import LabelRules, settings_from_dict, settings_to_dict
+from superionic.report.tables.export import read_rows_file
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 DATA = ROOT / "datasets"
-LEARNED = ("labels_1000K.jsonl", "labels_1000K_longer.jsonl", "labels_700K.jsonl")
-NEVER_LEARNT = "labels_1000K_untouched.jsonl"
+
+
+@dataclass(frozen=True)
+class Test:
+    """What a test is made of.
+
+    Parameters
+    ----------
+    learned : tuple of str
+        Labels in datasets/ that are learned.
+    further : str
+        Those that are tested and never learned.
+    rows : tuple of str
+        Published rows of all of them; without, descriptors are those that studies of that time read.
+    """
+
+    learned: tuple[str, ...]
+    further: str
+    rows: tuple[str, ...] = ()
+
+
+FIRST = Test(
+    ("labels_1000K.jsonl", "labels_1000K_longer.jsonl", "labels_700K.jsonl"),
+    "labels_1000K_untouched.jsonl",
+)
+TESTS = {
+    "untouched_40": FIRST,
+    "untouched_30": FIRST,
+    "unlearned_40": Test(
+        ("labels_1000K_oam.jsonl",),
+        "labels_1000K_unlearned_oam.jsonl",
+        ("screening_1000K", "screening_obelix", "screening_liion"),
+    ),
+}
+RANKINGS = ("free_volume", "barrier_1d_eV", "xi")
 NETWORK = "force network"
 TREES = ("volume per atom", "lithium fraction", "composition", "composition and volume")
 SEEDS = (1, 2, 3)
@@ -45,23 +87,33 @@ FIELDS = ("material_id", "formula", SLOPE, f"{SLOPE}_low", f"{SLOPE}_high")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("test", choices=["untouched_40", "untouched_30"])
+    parser.add_argument("test", choices=TESTS)
     parser.add_argument("--keep", type=Path, help="what 'superionic predict --json' wrote")
+    parser.add_argument(
+        "--network", type=Path, default=shipped_ensemble(), help="with which, if not the package's"
+    )
     parser.add_argument("--write", action="store_true", help="keep the tables, too")
     options = parser.parse_args(arguments)
     path = RESULTS / f"{options.test}_predictions.json"
     if options.keep:
-        labels = Ensemble.load(shipped_ensemble()).header.labels
-        digest = hashlib.sha256(shipped_ensemble().read_bytes()).hexdigest()
+        labels = Ensemble.load(options.network).header.labels
+        digest = hashlib.sha256(options.network.read_bytes()).hexdigest()
         predictions = kept(json.loads(options.keep.read_text()), labels, digest)
         path.write_text(json.dumps(predictions, indent=1) + "\n")
         return
     predictions = json.loads(path.read_text())
     rules = settings_from_dict(LabelRules, predictions["labels"], "labels")
-    learned = read_labels(*(DATA / name for name in LEARNED), rules=rules)
-    further = read_labels(DATA / NEVER_LEARNT, rules=rules)
+    test = TESTS[options.test]
+    learned = read_labels(*(DATA / name for name in test.learned), rules=rules)
+    further = read_labels(DATA / test.further, rules=rules)
     descriptors = read_descriptors(DATA / "descriptors_1000K.jsonl")
+    if test.rows:
+        rows = [row for name in test.rows for row in read_rows_file(DATA / f"{name}.jsonl")]
+        descriptors = descriptors_of_rows(rows)
     text = compare(learned, further.crystals, predictions, descriptors, rules)
+    if test.rows:
+        scores = published(test.rows).scores
+        text += rankings({name: scores[name] for name in RANKINGS}, further.crystals, rules)
     print(text)
     if options.write:
         (RESULTS / f"{options.test}.md").write_text(f"{text}\n")
@@ -78,7 +130,7 @@ def kept(
         When one is not of this network.
     """
     if {d["settings"]["network"] for d in documents} != {network_sha256}:
-        raise ValueError("A prediction is of another network than that of the package.")
+        raise ValueError("A prediction is of another network than the one that was named.")
     (weights,) = {d["potential"]["weights_sha256"] for d in documents}
     rows = [
         {name: d[name] for name in FIELDS} | {"flags": d["flags"]}
@@ -194,6 +246,27 @@ def table(
             *(metric_cell(measured[m]) for m in ("mean_absolute_error", "spearman", "roc_auc")),
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def rankings(
+    scores: dict[str, Mapping[str, float]], crystals: Sequence[LabelledCrystal], rules: LabelRules
+) -> str:
+    """Return one line for each score that has learned nothing of the crystals."""
+    lines = [
+        "",
+        "",
+        "By scores that learned nothing, of landscapes by CHGNet 0.3.0:",
+        "",
+        "| score | Spearman | ROC-AUC |",
+        f"|{' --- |' * 3}",
+    ]
+    for name, score in scores.items():
+        of_tested = {0: {one.material_id: score[one.material_id] for one in crystals}}
+        found = metrics(of_tested, crystals, rules.floor_A2_per_ps, N_RESAMPLES)
+        lines.append(
+            f"| {name} | {metric_cell(found['spearman'])} | {metric_cell(found['roc_auc'])} |"
+        )
     return "\n".join(lines)
 
 
