@@ -55,7 +55,7 @@ class Test:
     further : str
         Those that are tested and never learned.
     rows : tuple of str
-        Published rows of all of them; without, descriptors are those that studies of that time read.
+        Published rows of all of them; without, descriptors are those of the first studies.
     """
 
     learned: tuple[str, ...]
