@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from superionic.network import keys
 from superionic.network.shakes import Shakes
+from superionic.structures.neighbours import find_neighbours
 
 if TYPE_CHECKING:
     import torch
@@ -60,20 +61,11 @@ def periodic_edges(
     index : ndarray of int, shape (2, n_edges)
         Receiving and sending atom.
     """
-    from pymatgen.optimization.neighbors import find_points_in_spheres
-
-    cell = np.ascontiguousarray(cell_A, dtype=np.float64)
+    cell = np.asarray(cell_A, dtype=np.float64)
     fractional = np.asarray(positions_A, dtype=np.float64) @ np.linalg.inv(cell)
-    positions = np.ascontiguousarray((fractional - np.floor(fractional)) @ cell)
-    receiver, sender, image, distance = find_points_in_spheres(
-        positions, positions, r=cutoff_A, pbc=np.ones(3, dtype=np.int64), lattice=cell, tol=1e-8
-    )
-    real = distance > 1e-8
-    receiver, sender, image = receiver[real], sender[real], image[real]
-    order = np.lexsort((image[:, 2], image[:, 1], image[:, 0], sender, receiver))
-    receiver, sender, image = receiver[order], sender[order], image[order]
-    vectors = positions[sender] + image @ cell - positions[receiver]
-    return vectors, np.stack([receiver, sender]).astype(np.int64)
+    positions = (fractional - np.floor(fractional)) @ cell
+    found = find_neighbours(positions, cell, cutoff_A)
+    return found.vectors_A, np.stack([found.first, found.second])
 
 
 def make_graph(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from superionic.errors import IsolatedAtomsError, NonFiniteEnergyError, UnknownElementError
 from superionic.potentials.force_field import FloatArray, ForceField
+from superionic.structures.neighbours import find_neighbours
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -199,9 +200,8 @@ class Potential(ABC):
         self.check_elements(atoms)
         if self.cutoff_A is None:
             return
-        from ase.neighborlist import neighbor_list  # takes long
-
-        alone = np.setdiff1d(np.arange(len(atoms)), neighbor_list("i", atoms, self.cutoff_A))
+        found = find_neighbours(atoms.positions, atoms.cell.array, self.cutoff_A)
+        alone = np.setdiff1d(np.arange(len(atoms)), found.first)
         if alone.size:
             symbol = atoms.get_chemical_symbols()[alone[0]]
             raise IsolatedAtomsError(

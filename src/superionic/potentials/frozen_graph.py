@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from superionic.potentials.base import FrozenFramework
 from superionic.potentials.batched import in_batches, memory_per_batch
+from superionic.structures.neighbours import find_neighbours
 
 if TYPE_CHECKING:
     import torch
@@ -95,8 +95,9 @@ class FrozenGraph:
         self._numbers = atoms.numbers.astype(np.int64)
         fractional = atoms.get_scaled_positions(wrap=False)
         self._fractional = fractional - np.floor(fractional)
-        wrapped = Atoms(self._numbers, scaled_positions=self._fractional, cell=self._cell, pbc=True)
-        centre, neighbour, shifts, vectors = neighbor_list("ijSD", wrapped, cutoff_A)
+        centre, neighbour, shifts, vectors = find_neighbours(
+            self._fractional @ self._cell, self._cell, cutoff_A
+        )
         fixed = (centre == self._mobile) == (neighbour == self._mobile)
         self._edges = np.stack([centre, neighbour])[:, fixed].astype(np.int64)
         self._shifts = shifts[fixed].astype(np.float64)

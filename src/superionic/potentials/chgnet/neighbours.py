@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from superionic.structures.neighbours import find_neighbours
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
@@ -73,21 +75,12 @@ def find_pairs(positions_A: FloatArray, cell_A: FloatArray, cutoff_A: float) -> 
         Sorted by first atom, second atom and lattice vector, so that the same positions always give
         the same list; sums over it are then the same to the last bit.
     """
-    from pymatgen.optimization.neighbors import find_points_in_spheres
-
-    positions = np.ascontiguousarray(positions_A, dtype=np.float64)
-    cell = np.ascontiguousarray(cell_A, dtype=np.float64)
-    first, second, image, distance = find_points_in_spheres(
-        positions, positions, r=cutoff_A, pbc=np.ones(3, dtype=np.int64), lattice=cell, tol=1e-8
-    )
-    image = np.rint(image).astype(np.int64)
+    first, second, image, _ = find_neighbours(positions_A, cell_A, cutoff_A)
     positive = (image[:, 0] > 0) | (
         (image[:, 0] == 0) & ((image[:, 1] > 0) | ((image[:, 1] == 0) & (image[:, 2] > 0)))
     )
-    keep = ((first < second) | ((first == second) & positive)) & (distance > 1e-8)
-    first, second, image = first[keep], second[keep], image[keep]
-    order = np.lexsort((image[:, 2], image[:, 1], image[:, 0], second, first))
-    return Pairs(first[order].astype(np.int64), second[order].astype(np.int64), image[order] @ cell)
+    keep = (first < second) | ((first == second) & positive)
+    return Pairs(first[keep], second[keep], image[keep] @ np.asarray(cell_A, dtype=np.float64))
 
 
 def find_angles(pairs: Pairs, short: NDArray[np.bool_], n_atoms: int) -> Angles:

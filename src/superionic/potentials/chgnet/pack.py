@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -22,6 +21,7 @@ from superionic.potentials.chgnet.layout import (
     Weights,
     Workspace,
 )
+from superionic.structures.neighbours import find_neighbours
 
 if TYPE_CHECKING:
     from chgnet.model import CHGNet
@@ -306,26 +306,27 @@ def copy_workspace(ws: Workspace) -> Workspace:
 
 def _framework_edges(atoms: Atoms, mobile: int, cutoff_A: float, short_cutoff_A: float) -> _Edges:
     """Return the edges of the framework and those of the mobile ion to its own images."""
-    centre, neighbour, image, vector = neighbor_list("ijSD", atoms, cutoff_A)
+    found = find_neighbours(atoms.positions, atoms.cell.array, cutoff_A)
+    centre, neighbour, image, vector = found
     fixed = (centre == mobile) == (neighbour == mobile)
     centre, neighbour, image, vector = (a[fixed] for a in (centre, neighbour, image, vector))
     distance = np.linalg.norm(vector, axis=1)
     # An edge and its reverse get one name, the smaller of their own two, after the kind of bond.
-    name = np.column_stack([centre, neighbour, image])
-    reverse = np.column_stack([neighbour, centre, -image])
-    rows = np.arange(len(name))
-    first = (name != reverse).argmax(axis=1)
-    swap = name[rows, first] > reverse[rows, first]
-    name[swap] = reverse[swap]
+    most = int(np.abs(image).max(initial=0))
+    sizes = (len(atoms), len(atoms), *(3 * (2 * most + 1,)))
+    name = np.minimum(
+        np.ravel_multi_index((centre, neighbour, *(image + most).T), sizes),
+        np.ravel_multi_index((neighbour, centre, *(most - image).T), sizes),
+    )
     is_short = distance < short_cutoff_A
     # Rounding must not part an edge from its reverse.
-    names, index, bond = np.unique(name, axis=0, return_index=True, return_inverse=True)
+    names, index, bond = np.unique(name, return_index=True, return_inverse=True)
     is_short = is_short[index]
     number = np.empty(len(names), dtype=int)
     number[np.argsort(is_short, kind="stable")] = np.arange(len(names))
     lengths = np.empty(len(names))
     lengths[number] = distance[index]
-    bond = number[bond.reshape(-1)]
+    bond = number[bond]
     order = np.argsort(bond, kind="stable")
     return _Edges(
         centre[order].astype(np.int32),
