@@ -14,8 +14,8 @@ the repository, before any number was compared.
 **Landscapes.** CHGNet 0.3.0, in a cell 8 A wide of at most 160 atoms, on a grid of 0.35 A, learned:
 the frozen one from at most 300 energies, the relaxing one from at most 60 with the frozen one as
 what is known (only the difference is learned). Each of its energies is that after twelve steps of
-FIRE (ASE, at most 0.2 A each) from the ions' homes: enough to make way, too few to fall into another
-structure, as Li3N does in sixty.
+FIRE (ASE, at most 0.2 A each) from the ions' homes: enough to make way, too few to fall into
+another structure, as Li3N does in sixty.
 
 **Scores.** Minus the barrier in one dimension of the relaxing landscape, and the mean of the
 percentiles of this and of ``free_volume``; the free volume per ion below 0.5 eV on the relaxing
