@@ -119,7 +119,7 @@ def first_landscape(crystal: Structure) -> Landscape:
 
 
 def values(landscape: Landscape) -> dict[str, float]:
-    return named(compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice))
+    return named(compute_descriptors(landscape.ion_maps(), landscape.grid.lattice))
 
 
 def named(found: Descriptors) -> dict[str, float]:
@@ -208,7 +208,7 @@ def measured(
         rounds.learn(points, np.array(found), "see the file of energies")
         print(f"{name}: {rounds.n_asked} energies", flush=True)
     landscape = rounds.landscape()
-    descriptors = compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
+    descriptors = compute_descriptors(landscape.ion_maps(), landscape.grid.lattice)
     bounds = descriptor_intervals(landscape, descriptors)
     tests = held_out(prior, seed=0)
     for ion, position in tests:

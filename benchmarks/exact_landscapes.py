@@ -173,7 +173,7 @@ def compute(row: dict[str, Any], cache: Path) -> None:
     start = time.process_time()
     landscape = compute_landscape(structure, ion, load_potential("chgnet"), LandscapeSettings())
     cpu_s = time.process_time() - start
-    found = compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
+    found = compute_descriptors(landscape.ion_maps(), landscape.grid.lattice)
     minima = {site: one.minimum_eV for one in landscape.orbits for site in one.orbit.members}
     maps = list(landscape.maps())
     fresh = cache / f"{name}.{os.getpid()}.npz"

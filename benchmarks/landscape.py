@@ -87,7 +87,7 @@ FEW = LandscapeSettings(learned=LearnedSettings(max_energies=60))
 
 
 def describe(landscape: Landscape) -> dict[str, Any]:
-    found = compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
+    found = compute_descriptors(landscape.ion_maps(), landscape.grid.lattice)
     return {"mpe_eV": found.mpe_eV, "xi": found.xi, "barrier_3d_eV": found.barrier_3d_eV}
 
 

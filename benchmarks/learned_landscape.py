@@ -102,7 +102,7 @@ def learned(
 
 def described(landscape: Landscape) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the numbers of the table and, of a learned landscape, their intervals."""
-    found = compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
+    found = compute_descriptors(landscape.ion_maps(), landscape.grid.lattice)
     return numbers_of(found, bounded(descriptor_intervals(landscape, found)))
 
 

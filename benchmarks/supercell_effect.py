@@ -64,7 +64,7 @@ def main() -> None:
         if time.perf_counter() - start > options.budget_s:
             break
         landscape = compute_landscape(crystal.structure, options.mobile, potential, settings)
-        found = compute_descriptors((e for _, e in landscape.maps()), landscape.grid.lattice)
+        found = compute_descriptors(landscape.ion_maps(), landscape.grid.lattice)
         rows.append(
             {
                 "id": crystal.material_id,

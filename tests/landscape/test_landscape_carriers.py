@@ -30,7 +30,7 @@ def carriers(carrier, **options):
 
 
 def barriers(landscape):
-    found = compute_descriptors((one for _, one in landscape.maps()), landscape.grid.lattice)
+    found = compute_descriptors(landscape.ion_maps(), landscape.grid.lattice)
     return found.barrier_1d_eV, found.barrier_2d_eV, found.barrier_3d_eV
 
 

@@ -49,7 +49,7 @@ def layered() -> Structure:
 def described(structure, potential, learned=None, prior=None, **kwargs):
     settings = LandscapeSettings(learned=learned, grid_step_A=0.35, **kwargs)
     landscape = compute_landscape(structure, "Li", potential, settings, prior=prior)
-    found = compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
+    found = compute_descriptors(landscape.ion_maps(), landscape.grid.lattice)
     return landscape, found
 
 
@@ -328,7 +328,7 @@ def test_chgnet_on_a_real_crystal():
     structure = Structure(lattice, ["Li", "Li", "Cl", "Cl"], positions, coords_are_cartesian=True)
     settings = LandscapeSettings(learned=LearnedSettings())
     landscape = compute_landscape(structure, "Li", load_potential("chgnet"), settings)
-    found = compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
+    found = compute_descriptors(landscape.ion_maps(), landscape.grid.lattice)
     assert landscape.ending == "settled"
     assert landscape.n_evaluations <= 120
     assert found.mpe_eV == pytest.approx(0.2219, abs=0.03)

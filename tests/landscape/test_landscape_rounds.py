@@ -30,7 +30,7 @@ def computed(structure, potential, learned=None, prior=None, **changes):
 
 
 def descriptors(landscape):
-    return compute_descriptors((m for _, m in landscape.maps()), landscape.grid.lattice)
+    return compute_descriptors(landscape.ion_maps(), landscape.grid.lattice)
 
 
 def go_on(rounds, potential, structure, n_batches=10**6):
