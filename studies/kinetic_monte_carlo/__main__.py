@@ -135,7 +135,11 @@ def stored(database: Database, wanted: set[str], label: str) -> Iterator[tuple[s
     """Yield identifier, formula and job of the newest landscape of each crystal."""
     jobs: dict[str, tuple[str, str]] = {}
     for one in database.job_store.docs_store.query(
-        {"output.kind": "landscape", "output.mobile_species": "Li"},
+        {
+            "output.kind": "landscape",
+            "output.mobile_species": "Li",
+            "output.settings.carrier": None,
+        },
         properties=["uuid", "output.material_id", "output.potential", "output.formula"],
         sort={"completed_at": 1},
     ):

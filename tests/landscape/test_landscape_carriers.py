@@ -1,5 +1,8 @@
 """Vacancies and interstitial ions that are made on purpose."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +12,7 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic.errors import LandscapeError, SettingsError
+from superionic.landscape import evaluation
 from superionic.landscape.carriers import NearestVacancy, VacancyFramework, widest_void
 from superionic.landscape.descriptors import compute_descriptors
 from superionic.landscape.landscape import compute_landscape
@@ -137,6 +141,29 @@ class TestVacancy:
                 for a, b in ((one, point / 5.13), (other, turn @ point / 5.13))
             ]
             assert distances[0] == pytest.approx(distances[1], abs=1e-9)
+
+
+@pytest.mark.parametrize("learned", [None, LearnedSettings(max_energies=60)], ids=["exact", "few"])
+def test_what_a_potential_made_of_vacancies_is_not_kept_for_all_of_them(learned, monkeypatch):
+    monkeypatch.setattr(evaluation, "KEPT_FRAMEWORKS", 3)
+    potential = pair_potential()
+    made, alive, most = [], weakref.WeakSet(), []
+    original = potential.frozen_framework
+
+    def watched(atoms, index):
+        framework = original(atoms, index)
+        made.append((index, atoms.positions.tobytes()))
+        alive.add(framework)
+        most.append(len(alive))
+        return framework
+
+    potential.frozen_framework = watched
+    wide = SALT * (2, 1, 1)
+    compute_landscape(wide, "Li", potential, carriers("vacancy", symmetry=False, learned=learned))
+    gc.collect()
+    assert len(set(made)) > 20
+    assert max(most) <= 5
+    assert not alive
 
 
 class TestInterstitial:

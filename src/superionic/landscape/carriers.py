@@ -87,21 +87,18 @@ class NearestVacancy:
 
 
 class _ByVacancy(Generic[T]):
-    """For each vacancy something of its own, made when it is first asked for."""
+    """For each vacancy something of its own."""
 
     def __init__(self, nearest: NearestVacancy, make: Callable[[int], T]) -> None:
         self._nearest, self._make = nearest, make
-        self._made: dict[int, T] = {}
 
     def at(self, positions_A: FloatArray, of: Callable[[T, FloatArray], Any]) -> Any:
         """Return values at positions, each of what belongs to its vacancy."""
         missing = self._nearest(positions_A)
         parts = []
         for one in np.unique(missing).tolist():
-            if one not in self._made:
-                self._made[one] = self._make(one)
             own = np.flatnonzero(missing == one)
-            parts.append((own, of(self._made[one], positions_A[own])))
+            parts.append((own, of(self._make(one), positions_A[own])))
         result = np.empty((len(positions_A), *parts[0][1].shape[1:]), dtype=parts[0][1].dtype)
         for own, values in parts:
             result[own] = values

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
-from ase import Atom, Atoms
+from ase import Atom
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
@@ -38,6 +39,8 @@ from superionic.structures.checks import check_ions
 ProgressCallback = Callable[[int, int], None]
 """Called with the number of energies evaluated so far and the number planned."""
 
+KEPT_FRAMEWORKS = 24
+"""Of ions, and of their vacancies: of 200 atoms CHGNet's compiled path keeps 60 MB for each."""
 CHUNK = 2048
 """Energies between two calls of the progress callback."""
 TYPICAL_ENERGIES = 100
@@ -143,6 +146,7 @@ class Evaluation:
         self.settings = settings
         self.progress = progress
         self.prior = prior
+        self._frameworks = lru_cache(KEPT_FRAMEWORKS)(self._framework)
         self.n_evaluations = 0
         self.n_failed = 0
         self.first_failure = ""
@@ -221,15 +225,15 @@ class Evaluation:
     def framework(self, site: int) -> FrozenFramework:
         """Return the energy as a function of the position of one ion."""
         if self.settings.carrier != "vacancy":
-            return self._framework(self.atoms, site)
+            return self._frameworks(site, None)
+        return VacancyFramework(
+            self._nearest_vacancy(site), lambda missing: self._frameworks(site, missing)
+        )
 
-        def without(missing: int) -> FrozenFramework:
-            left = self.atoms[np.arange(len(self.atoms)) != missing]
-            return self._framework(left, site - (missing < site))
-
-        return VacancyFramework(self._nearest_vacancy(site), without)
-
-    def _framework(self, atoms: Atoms, site: int) -> FrozenFramework:
+    def _framework(self, site: int, missing: int | None) -> FrozenFramework:
+        atoms = self.atoms
+        if missing is not None:
+            atoms, site = atoms[np.arange(len(atoms)) != missing], site - (missing < site)
         if self.settings.fast:
             return self.potential.frozen_framework(atoms, site)
         return Potential.frozen_framework(self.potential, atoms, site)
@@ -383,20 +387,18 @@ class Evaluation:
             energies_eV[part] = self.energies(framework, grid.cartesian(points[part]))
             if self.progress is not None:
                 self.progress(self.n_evaluations, max(planned, self.n_evaluations))
+        self._frameworks.cache_clear()  # the ion is done with
         return energies_eV
 
     def _learn(self, sampling: Sampling, settings: LearnedSettings) -> list[OrbitLandscape]:
         sampler = self.sampler(sampling, settings)
-        frameworks: dict[int, FrozenFramework] = {}
 
         def evaluate(wanted: NDArray[np.int64]) -> NDArray[np.float64]:
             totals_eV = np.empty(len(wanted))
             ions, positions_A = moved_ions(sampler.points, wanted)
             for ion in np.unique(ions).tolist():
-                if ion not in frameworks:
-                    frameworks[ion] = self.framework(ion)
                 own = ions == ion
-                totals_eV[own] = self.attempts(frameworks[ion], positions_A[own])
+                totals_eV[own] = self.attempts(self.framework(ion), positions_A[own])
             if self.progress is not None:
                 n = self.n_evaluations
                 # Nobody knows when it will settle; the budget is far more than most crystals take.
@@ -405,7 +407,9 @@ class Evaluation:
             self.require_some(sampler, totals_eV)
             return totals_eV
 
-        return self.learned(sampling, learn_maps(sampler, evaluate))
+        maps = learn_maps(sampler, evaluate)
+        self._frameworks.cache_clear()
+        return self.learned(sampling, maps)
 
     def sampler(self, sampling: Sampling, settings: LearnedSettings) -> LandscapeSampler:
         """Return what asks for the energies of a learned landscape."""
