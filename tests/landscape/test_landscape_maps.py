@@ -1,5 +1,6 @@
 """What is read of one ion of an orbit, and of one point of a class, is what all of them say."""
 
+from dataclasses import asdict, replace
 from itertools import product
 
 import numpy as np
@@ -170,6 +171,20 @@ class TestBarriersBetweenPoints:
         expected = shared_barriers(list(smooth), symmetry.lattice, step_A=0.4)
         assert found == pytest.approx(expected, abs=1e-12)
         assert expected[2] < np.inf
+
+
+@pytest.mark.parametrize("name", CRYSTALS)
+def test_where_the_operations_that_fix_an_ion_are_not_known_the_numbers_are_the_same(name):
+    """So it is in documents of before."""
+    known = random_maps(symmetry_of(name, (2, 1, 1), False), 5)
+    symmetry = replace(known.symmetry, fixing=[[] for _ in known.symmetry.fixing])
+    assert len(symmetry.quotient.points) == symmetry.n_points
+    found, expected = (
+        compute_descriptors(one, symmetry.lattice, with_diffusivity=False)
+        for one in (IonMaps(known.of_orbits, symmetry), known)
+    )
+    for name, value in asdict(expected).items():
+        np.testing.assert_allclose(getattr(found, name), value, rtol=1e-12, equal_nan=True)
 
 
 def test_operations_of_a_grid_compose():

@@ -33,7 +33,7 @@ class MapSymmetry:
     generators : list of lists of GridOperation
         For each orbit and each of its ions an operation that maps the first of them onto it.
     fixing : list of lists of GridOperation
-        For each orbit the operations that its first ion's map has.
+        For each orbit the operations that its first ion's map has; none where they are not known.
     """
 
     lattice: FloatArray
@@ -49,13 +49,17 @@ class MapSymmetry:
             grid.lattice,
             grid.shape,
             [[grid.operation(one) for one in orbit.generators] for orbit in orbits],
-            [[grid.operation(one) for one in orbit.stabiliser or [IDENTITY]] for orbit in orbits],
+            [[grid.operation(one) for one in orbit.stabiliser] for orbit in orbits],
         )
 
     @property
     def n_points(self) -> int:
         """Return the number of grid points in the cell."""
         return int(np.prod(self.shape))
+
+    @property
+    def _identity(self) -> GridOperation:
+        return GridOperation(np.eye(3, dtype=np.int64), np.zeros(3, dtype=np.int64))
 
     @cached_property
     def owners(self) -> list[int]:
@@ -83,7 +87,7 @@ class MapSymmetry:
         """Return the points up to the symmetry of all maps together."""
         # Every operation maps the first ion onto one of its orbit.
         operations = [g.after(s) for g in self.generators[0] for s in self.fixing[0]]
-        return quotient(self.shape, operations)
+        return quotient(self.shape, operations or [self._identity])
 
     @cached_property
     def turns(self) -> list[tuple[int, GridOperation]]:
@@ -96,11 +100,11 @@ class MapSymmetry:
         for generators, fixing in zip(self.generators, self.fixing, strict=True):
             leaders: list[tuple[int, GridOperation]] = []
             for generator in generators:
-                own = len(found), generator.after(generator.inverse)
+                own = len(found), self._identity
                 ways = (
                     (leader, generator.after(one).after(back))
                     for leader, back in leaders
-                    for one in fixing
+                    for one in fixing or [self._identity]
                 )
                 found.append(next((way for way in ways if np.abs(way[1].matrix).sum() == 3), own))
                 if found[-1] is own:
