@@ -53,6 +53,16 @@ class AsePotential(BatchedPotential):
         finally:
             copy.calc = None
 
+    def energy_forces_stress(
+        self, atoms: Atoms
+    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """Return energy in eV, forces in eV/A and stress in eV/A^3: its own, where it has one."""
+        if "stress" not in getattr(self._calculator, "implemented_properties", ()):
+            return super().energy_forces_stress(atoms)
+        (energy_eV,), (forces,) = self.energies_and_forces([atoms])
+        with self.attached(atoms) as copy:
+            return float(energy_eV), forces, copy.get_stress(voigt=False)
+
     def _evaluate(
         self, configurations: Sequence[Atoms], *, with_forces: bool
     ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:

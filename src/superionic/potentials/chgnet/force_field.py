@@ -1,10 +1,10 @@
-"""CHGNet for dynamics: forces only, with a Verlet list and without the work that MD never uses.
+"""CHGNet for dynamics: a Verlet list, and none of the work that dynamics never uses.
 
 The network is that of Deng et al., Nat. Mach. Intell. 5, 1031 (2023), as the package ``chgnet``
 implements it; energies and forces agree with it to single precision. What is left out or done
 differently:
 
-* no stress, no magnetic moments, no graph of the gradient;
+* no magnetic moments, no graph of the gradient;
 * neighbours come from a Verlet list and the graph is a handful of array operations on it, in place
   of Python objects for every edge;
 * on one processor core and in single precision, energies and gradients are compiled code
@@ -114,6 +114,17 @@ class CHGNetForceField:
 
     def evaluate(self, positions_A: Sequence[FloatArray]) -> tuple[FloatArray, list[FloatArray]]:
         """Return energies in eV, shape (n_crystals,), and forces in eV/A of each crystal."""
+        energies, forces, _ = self.evaluate_with_virials(positions_A)
+        return energies, forces
+
+    def evaluate_with_virials(
+        self, positions_A: Sequence[FloatArray]
+    ) -> tuple[FloatArray, list[FloatArray], FloatArray]:
+        """Return energies and forces, and dE/d(strain) in eV, shape (n_crystals, 3, 3).
+
+        The energy hangs on the vectors d of pairs alone, and a strain takes d to (1 + strain) d: it
+        is the sum of ``d (dE/dd)^T``.
+        """
         if self._machine is not None:
             return self._evaluate_compiled(self._machine, positions_A)
         assert self._network is not None
@@ -130,12 +141,18 @@ class CHGNetForceField:
                 pairs.second, gradient[:, axis], minlength=len(forces)
             ) - np.bincount(pairs.first, gradient[:, axis], minlength=len(forces))
         energies = np.add.reduceat(site_energies, self._offsets[:-1]) + self._reference_energy
-        return energies, np.split(forces, self._offsets[1:-1])
+        ends = np.cumsum([len(graph[0]) for graph in graphs])[:-1]
+        virials = [
+            _virial(one, other)
+            for one, other in zip(np.split(vectors, ends), np.split(gradient, ends), strict=True)
+        ]
+        return energies, np.split(forces, self._offsets[1:-1]), np.array(virials)
 
     def _evaluate_compiled(
         self, machine: "ChgnetMachine", positions_A: Sequence[FloatArray]
-    ) -> tuple[FloatArray, list[FloatArray]]:
+    ) -> tuple[FloatArray, list[FloatArray], FloatArray]:
         energies, forces = self._reference_energy.copy(), []
+        virials = np.empty((len(self._verlet), 3, 3))
         for k, (verlet, positions) in enumerate(zip(self._verlet, positions_A, strict=True)):
             pairs, angles = verlet.candidates(positions)
             if self._searches[k] != verlet.n_searches:
@@ -145,7 +162,14 @@ class CHGNetForceField:
             energy, force = machine.evaluate(positions, self._candidates[k])
             energies[k] += energy
             forces.append(force)
-        return energies, forces
+            virials[k] = _virial(*machine.pairs)
+        return energies, forces, virials
+
+
+def _virial(vectors_A: FloatArray, gradient: FloatArray) -> FloatArray:
+    """Return the symmetric part of the sum of d (dE/dd)^T; an energy does not see a rotation."""
+    virial: FloatArray = vectors_A.T @ gradient
+    return 0.5 * (virial + virial.T)
 
 
 def _candidates(numbers: IntArray, pairs: Pairs, angles: Angles) -> "Candidates":

@@ -143,6 +143,7 @@ class ChgnetMachine:
         self._n_candidates = (-1, -1)
         self._room: tuple[int, ...] = (-1, -1, -1, -1)
         self._number: Int
+        self._n_pairs = 0
         self._graph: NeighbourGraph
         self._workspace: MdWorkspace
 
@@ -186,7 +187,14 @@ class ChgnetMachine:
         energy = energy_and_forces(
             species, n_pairs, n_bonds, n_angles, w, self._graph, self._workspace, forces
         )
+        self._n_pairs = n_pairs
         return energy, forces
+
+    @property
+    def pairs(self) -> tuple[Double, Double]:
+        """Return the vectors of the last crystal's pairs in A, and the gradients for them."""
+        n, graph = self._n_pairs, self._graph
+        return graph.unit[:n] * graph.length_A[:n, None], graph.gradient[:n]
 
 
 def _graph(n_pairs: int, n_angles: int) -> NeighbourGraph:

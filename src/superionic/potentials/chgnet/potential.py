@@ -126,6 +126,18 @@ class ChgnetPotential(BatchedPotential):
             return ChgnetFrozenFramework(self.model, atoms, mobile_index)
         return ChgnetDeviceFramework(self.model, atoms, mobile_index)
 
+    def energy_forces_stress(
+        self, atoms: Atoms
+    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """Return energy in eV, forces in eV/A and stress in eV/A^3, from one gradient."""
+        from superionic.potentials.chgnet.force_field import CHGNetForceField
+
+        field = self.force_field([atoms])
+        if not isinstance(field, CHGNetForceField):
+            return super().energy_forces_stress(atoms)
+        energies_eV, (forces,), (virial,) = field.evaluate_with_virials([atoms.positions])
+        return float(energies_eV[0]), forces, virial / atoms.get_volume()
+
     def force_field(self, systems: Sequence[Atoms]) -> ForceField:
         """Return forces for dynamics, from a graph that is kept from step to step.
 
