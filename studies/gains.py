@@ -122,11 +122,13 @@ def comparison(
     questions: Mapping[str, Mapping[str, bool]],
     systems: Mapping[str, str],
 ) -> str:
-    """Return ROC-AUC of scores in several questions, with gains."""
+    """Return ROC-AUC of scores in several questions that have both answers, with gains."""
     heads, lines = ["score"], [[name] for name in scores]
     for title, answers in questions.items():
         names = list(answers)
         truth = np.array([answers[name] for name in names])
+        if len(set(answers.values())) < 2:
+            continue
         drawn = [systems[name] for name in names]
         base = np.array([scores[BASE][name] for name in names])
         heads += [f"{title}: {len(names)} ({truth.sum()})", "gain"]

@@ -11,6 +11,7 @@ from superionic.report.tables.export import read_rows_file
 
 ROOT = Path(__file__).parents[2]
 N_ROWS = {
+    "screening_carriers.jsonl": 88,
     "screening_champions.jsonl": 34,
     "screening_1000K.jsonl": 220,
     "screening_liion.jsonl": 22,
