@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from superionic.errors import IsolatedAtomsError, NonFiniteEnergyError, UnknownElementError
 from superionic.potentials.force_field import FloatArray, ForceField
-from superionic.structures.neighbours import find_neighbours
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -234,6 +233,9 @@ class Potential(ABC):
         self.check_elements(atoms)
         if self.cutoff_A is None:
             return
+        # With it comes pymatgen, which takes long.
+        from superionic.structures.neighbours import find_neighbours
+
         found = find_neighbours(atoms.positions, atoms.cell.array, self.cutoff_A)
         alone = np.setdiff1d(np.arange(len(atoms)), found.first)
         if alone.size:
