@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -347,7 +347,35 @@ def crossing(
         at, rising = meet, following
 
 
-# An operation is (rotation, x, y, z): the number of its rotation, 0 the identity, and its shift.
+class Forest(NamedTuple):
+    """A union-find of classes of points, with the operations between them; arrays by class.
+
+    An operation is (rotation, x, y, z): the number of its rotation, 0 the identity, and its shift.
+
+    Parameters
+    ----------
+    parent : ndarray of int, shape (n,)
+        The class above, a root its own; -1 before a class has joined.
+    frames : ndarray of int, shape (n, 4)
+        The operation into the frame of the parent.
+    members : ndarray of int, shape (n,)
+        Classes below a root.
+    group : ndarray of int, shape (n, n_rotations, 4)
+        For each rotation an operation that maps a root's cluster onto itself; -1 for none.
+    basis, rank : ndarray of int, shapes (n, 3, 3) and (n,)
+        Independent translations of this group, and their number.
+    rotations, products : ndarray of int, shapes (m, 3, 3) and (m, m)
+        As for :class:`~superionic.landscape.quotient.Quotient`.
+    """
+
+    parent: NDArray[np.int32]
+    frames: NDArray[np.int32]
+    members: NDArray[np.int32]
+    group: NDArray[np.int32]
+    basis: NDArray[np.int64]
+    rank: NDArray[np.int8]
+    rotations: NDArray[np.int64]
+    products: NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True)
@@ -376,179 +404,142 @@ def _wrapped(x: int, n: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _after(
-    rotations: NDArray[np.int64], products: NDArray[np.int64], one: Any, other: Any
-) -> tuple:
+def _after(forest: Forest, one: Any, other: Any) -> tuple:
     """Return the operation that does the other one first."""
     if one[0] == 0:
         return other[0], other[1] + one[1], other[2] + one[2], other[3] + one[3]
-    x, y, z = _turned(rotations[one[0]], other[1], other[2], other[3])
-    return products[one[0], other[0]], x + one[1], y + one[2], z + one[3]
+    x, y, z = _turned(forest.rotations[one[0]], other[1], other[2], other[3])
+    return forest.products[one[0], other[0]], x + one[1], y + one[2], z + one[3]
 
 
 @njit(cache=True, nogil=True)
-def _inverse(rotations: NDArray[np.int64], products: NDArray[np.int64], one: Any) -> tuple:
+def _inverse(forest: Forest, one: Any) -> tuple:
     """Return the operation that undoes one."""
     back = np.int64(0)
     if one[0] == 0:
         return back, -one[1], -one[2], -one[3]
-    while products[back, one[0]] != 0:
+    while forest.products[back, one[0]] != 0:
         back += 1
-    x, y, z = _turned(rotations[back], one[1], one[2], one[3])
+    x, y, z = _turned(forest.rotations[back], one[1], one[2], one[3])
     return back, -x, -y, -z
 
 
 @njit(cache=True, nogil=True)
-def _find(
-    parent: NDArray[np.int32],
-    frames: NDArray[np.int32],
-    rotations: NDArray[np.int64],
-    products: NDArray[np.int64],
-    point: int,
-) -> tuple:
+def _find(forest: Forest, point: int) -> tuple:
     """Return the root of a class, and the operation into the root's frame, halving the way."""
     found = (np.int64(0), np.int64(0), np.int64(0), np.int64(0))
-    while parent[point] != point:
-        above = parent[point]
-        own = _operation(frames[point])
-        if parent[above] != above:
-            own = _after(rotations, products, _operation(frames[above]), own)
+    while forest.parent[point] != point:
+        above = forest.parent[point]
+        own = _operation(forest.frames[point])
+        if forest.parent[above] != above:
+            own = _after(forest, _operation(forest.frames[above]), own)
             for k in range(4):
-                frames[point, k] = own[k]
-            parent[point] = parent[above]
-        found = _after(rotations, products, own, found)
-        point = parent[point]
+                forest.frames[point, k] = own[k]
+            forest.parent[point] = forest.parent[above]
+        found = _after(forest, own, found)
+        point = forest.parent[point]
     return point, found
 
 
 @njit(cache=True, nogil=True)
-def _add_translation(
-    basis: NDArray[np.int64], rank: NDArray[np.int8], root: int, x: int, y: int, z: int
-) -> bool:
+def _add_translation(forest: Forest, root: int, x: int, y: int, z: int) -> bool:
     """Add a translation to those of a cluster; return whether it is independent of them."""
-    known = rank[root]
+    known = forest.rank[root]
     if known == 3 or (x == 0 and y == 0 and z == 0):
         return False
     if known > 0:
-        a1, a2, a3 = basis[root, 0]
+        a1, a2, a3 = forest.basis[root, 0]
         n1, n2, n3 = a2 * z - a3 * y, a3 * x - a1 * z, a1 * y - a2 * x
         if n1 == 0 and n2 == 0 and n3 == 0:
             return False
         if known == 2:
-            b1, b2, b3 = basis[root, 1]
+            b1, b2, b3 = forest.basis[root, 1]
             if b1 * n1 + b2 * n2 + b3 * n3 == 0:
                 return False
-    basis[root, known, 0], basis[root, known, 1], basis[root, known, 2] = x, y, z
-    rank[root] += 1
+    row = forest.basis[root, known]
+    row[0], row[1], row[2] = x, y, z
+    forest.rank[root] += 1
     return True
 
 
 @njit(cache=True, nogil=True)
-def _hold(
-    held: NDArray[np.int32],
-    basis: NDArray[np.int64],
-    rank: NDArray[np.int8],
-    rotations: NDArray[np.int64],
-    products: NDArray[np.int64],
-    root: int,
-    added: Any,
-) -> None:
+def _hold(forest: Forest, root: int, added: Any) -> None:
     """Hold an operation and its products with those of a cluster that are held."""
-    todo = [added]
-    while len(todo) > 0 and rank[root] < 3:
+    held, todo = forest.group[root], [added]
+    while len(todo) > 0 and forest.rank[root] < 3:
         one = todo.pop()
         r = one[0]
         if held[r, 0] == r:
             x, y, z = one[1] - held[r, 1], one[2] - held[r, 2], one[3] - held[r, 3]
-            _add_translation(basis, rank, root, x, y, z)
+            _add_translation(forest, root, x, y, z)
             continue
         for k in range(4):
             held[r, k] = one[k]
-        for s in range(len(rotations)):
+        for s in range(len(forest.rotations)):
             if held[s, 0] == s:
-                todo.append(_after(rotations, products, one, _operation(held[s])))
-                todo.append(_after(rotations, products, _operation(held[s]), one))
+                todo.append(_after(forest, one, _operation(held[s])))
+                todo.append(_after(forest, _operation(held[s]), one))
 
 
 @njit(cache=True, nogil=True)
-def _extend(
-    group: NDArray[np.int32],
-    basis: NDArray[np.int64],
-    rank: NDArray[np.int8],
-    rotations: NDArray[np.int64],
-    products: NDArray[np.int64],
-    root: int,
-    added: Any,
-) -> None:
+def _extend(forest: Forest, root: int, added: Any) -> None:
     """Add an operation to the group of a cluster.
 
     Of each rotation one operation is held. The product of two of them is held, too, or differs from
     the one that is by a translation; these and their images span the translations of the group.
     """
-    held, r = group[root], added[0]
-    if rank[root] == 3:
+    held, r = forest.group[root], added[0]
+    if forest.rank[root] == 3:
         return
     if held[r, 0] != r:
-        _hold(held, basis, rank, rotations, products, root, added)
+        _hold(forest, root, added)
     else:
         x, y, z = added[1] - held[r, 1], added[2] - held[r, 2], added[3] - held[r, 3]
-        if not _add_translation(basis, rank, root, x, y, z):
+        if not _add_translation(forest, root, x, y, z):
             return  # as most
     changed = True
     while changed:
         changed = False
-        for s in range(1, len(rotations)):
+        for s in range(1, len(forest.rotations)):
             if held[s, 0] == s:
-                for v in range(rank[root]):
-                    a, b, c = basis[root, v]
-                    x, y, z = _turned(rotations[s], a, b, c)
-                    changed |= _add_translation(basis, rank, root, x, y, z)
+                for v in range(forest.rank[root]):
+                    a, b, c = forest.basis[root, v]
+                    x, y, z = _turned(forest.rotations[s], a, b, c)
+                    changed |= _add_translation(forest, root, x, y, z)
 
 
 @njit(cache=True, nogil=True)
-def _join(
-    parent: NDArray[np.int32],
-    frames: NDArray[np.int32],
-    members: NDArray[np.int32],
-    group: NDArray[np.int32],
-    basis: NDArray[np.int64],
-    rank: NDArray[np.int8],
-    rotations: NDArray[np.int64],
-    products: NDArray[np.int64],
-    point: int,
-    other: int,
-    image: Any,
-) -> int:
+def _join(forest: Forest, point: int, other: int, image: Any) -> int:
     """Join the clusters of a class and of an operation's image of another; return their rank."""
-    root, up = _find(parent, frames, rotations, products, point)
-    gone, back = _find(parent, frames, rotations, products, other)
-    through = _after(rotations, products, up, image)
+    root, up = _find(forest, point)
+    gone, back = _find(forest, other)
+    through = _after(forest, up, image)
     if root == gone and through == back:
-        return rank[root]
+        return forest.rank[root]
     # From the other frame into this one; round a loop, of the cluster onto itself.
-    across = _after(rotations, products, through, _inverse(rotations, products, back))
+    across = _after(forest, through, _inverse(forest, back))
     if root == gone:
-        _extend(group, basis, rank, rotations, products, root, across)
-        return rank[root]
-    if members[root] < members[gone]:
+        _extend(forest, root, across)
+        return forest.rank[root]
+    if forest.members[root] < forest.members[gone]:
         root, gone = gone, root
-        across = _inverse(rotations, products, across)
-    parent[gone] = root
+        across = _inverse(forest, across)
+    forest.parent[gone] = root
     for k in range(4):
-        frames[gone, k] = across[k]
-    members[root] += members[gone]
-    back = _inverse(rotations, products, across)
-    for s in range(1, len(rotations)):
-        if group[gone, s, 0] == s:
-            one = _after(rotations, products, _operation(group[gone, s]), back)
-            one = _after(rotations, products, across, one)
-            _extend(group, basis, rank, rotations, products, root, one)
-    for v in range(rank[gone]):
-        a, b, c = basis[gone, v]
-        x, y, z = _turned(rotations[across[0]], a, b, c)
+        forest.frames[gone, k] = across[k]
+    forest.members[root] += forest.members[gone]
+    back = _inverse(forest, across)
+    for s in range(1, len(forest.rotations)):
+        if forest.group[gone, s, 0] == s:
+            one = _after(forest, _operation(forest.group[gone, s]), back)
+            one = _after(forest, across, one)
+            _extend(forest, root, one)
+    for v in range(forest.rank[gone]):
+        a, b, c = forest.basis[gone, v]
+        x, y, z = _turned(forest.rotations[across[0]], a, b, c)
         one = (np.int64(0), x, y, z)
-        _extend(group, basis, rank, rotations, products, root, one)
-    return rank[root]
+        _extend(forest, root, one)
+    return forest.rank[root]
 
 
 @njit(cache=True, nogil=True)
@@ -580,6 +571,7 @@ def _percolate(
     members = np.empty(n, dtype=np.int32)
     group = np.empty((n, len(rotations), 4), dtype=np.int32)
     basis = np.empty((n, 3, 3), dtype=np.int64)
+    forest = Forest(parent, frames, members, group, basis, rank, rotations, products)
     levels = np.full(3, np.inf)
     passes = np.full((3, 2), -1, dtype=np.int64)
     reached = 0
@@ -591,9 +583,7 @@ def _percolate(
         while waiting[0][0] <= level and waiting[0][0] < below:
             opens, own, neighbour, other, r, x, y, z = heapq.heappop(waiting)
             image = (r, x, y, z)
-            found = _join(
-                parent, frames, members, group, basis, rank, rotations, products, own, other, image
-            )
+            found = _join(forest, own, other, image)
             while reached < found:
                 levels[reached] = opens
                 passes[reached, 0], passes[reached, 1] = points[own], neighbour
@@ -607,7 +597,7 @@ def _percolate(
         group[own, 0] = 0
         point = points[own]
         i, j, k = places[own]
-        root, up = _find(parent, frames, rotations, products, own)
+        root, up = _find(forest, own)
         for step in range(len(steps)):
             x, y, z = i + steps[step, 0], j + steps[step, 1], k + steps[step, 2]
             neighbour = (_wrapped(x, n1) * n2 + _wrapped(y, n2)) * n3 + _wrapped(z, n3)
@@ -618,8 +608,8 @@ def _percolate(
             r = np.int64(turned[neighbour])
             a, b, c = _turned(rotations[r], places[other, 0], places[other, 1], places[other, 2])
             image = (r, x - a, y - b, z - c)
-            second, back = _find(parent, frames, rotations, products, other)
-            if root == second and _after(rotations, products, up, image) == back:
+            second, back = _find(forest, other)
+            if root == second and _after(forest, up, image) == back:
                 continue
             if values[table[owners[own], neighbour]] > shared[other]:
                 opens = float(crossing(values, table, owners[own], point, neighbour)[0])
@@ -627,10 +617,8 @@ def _percolate(
                     if opens < below:
                         heapq.heappush(waiting, (opens, own, neighbour, other, *image))
                     continue
-            found = _join(
-                parent, frames, members, group, basis, rank, rotations, products, own, other, image
-            )
-            root, up = _find(parent, frames, rotations, products, own)
+            found = _join(forest, own, other, image)
+            root, up = _find(forest, own)
             while reached < found:
                 levels[reached], passes[reached, 0] = level, point
                 reached += 1
@@ -638,9 +626,7 @@ def _percolate(
         for f in range(first_fixed[own], first_fixed[own + 1]):
             a, b, c = _turned(rotations[fixed[f]], i, j, k)
             image = (np.int64(fixed[f]), i - a, j - b, k - c)
-            found = _join(
-                parent, frames, members, group, basis, rank, rotations, products, own, own, image
-            )
+            found = _join(forest, own, own, image)
             while reached < found:
                 levels[reached], passes[reached, 0] = level, point
                 reached += 1

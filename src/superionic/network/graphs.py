@@ -52,7 +52,7 @@ def periodic_edges(
     cell_A : ndarray, shape (3, 3)
         Lattice vectors as rows, in A.
     cutoff_A : float
-        Largest distance in A; it may exceed the cell, an atom may neighbour its own images.
+        As for :func:`~superionic.structures.neighbours.find_neighbours`.
 
     Returns
     -------
