@@ -5,6 +5,7 @@ Maevskiy et al., arXiv 2411.06804), and beside them the percolation barriers of 
 mobile ions share, free volumes in A^3 per mobile ion, and the effective diffusivity at 1000 K.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from math import log10
@@ -33,6 +34,8 @@ TRANSPORT_TEMPERATURE_K = 1000.0
 """That of the labels; the names of the numbers say it."""
 
 FloatArray = NDArray[np.float64]
+Folded = tuple[NDArray[np.int16], NDArray[np.int32], NDArray[np.int64]]
+"""What :func:`~superionic.landscape.levels.flood_window` fills."""
 
 NARROW_A = 3.5
 """In cells narrower than this barriers depend on the cell (table in docs/candidates.md)."""
@@ -295,15 +298,12 @@ class Window:
         Fraction of the window below each threshold.
     below_eV : float
         The ion leaves its window below this energy, but for rounding the lowest such cut.
-    folded : tuple of arrays
-        What :func:`~superionic.landscape.levels.flood_window` fills.
     """
 
     ion: int
     minimum: tuple[int, int, int]
     fractions: FloatArray
     below_eV: float
-    folded: tuple[NDArray[np.int16], NDArray[np.int32], NDArray[np.int64]]
 
 
 class ConnectedWindows:
@@ -346,7 +346,8 @@ class ConnectedWindows:
         levels, shape = self.cuts.levels(values_eV), np.array(self.symmetry.shape)
         equal = values_eV <= TIE_eV
         found: list[Window] = []
-        known: dict[tuple[int, int], tuple[Window, GridOperation]] = {}
+        known: dict[tuple[int, int], tuple[Window, Folded, GridOperation]] = {}
+        followers = Counter(leader for leader, _ in self.symmetry.turns)
         for ion, (leader, way) in enumerate(self.symmetry.turns):
             # Within TIE_eV the first point in array order is the minimum, as in minimum_index.
             first = int(np.argmax(equal[table[ion]]))
@@ -354,13 +355,14 @@ class ConnectedWindows:
             back = way.inverse
             of_leader = (back.matrix @ minimum + back.shift) % shape
             key = leader, int(np.ravel_multi_index(tuple(of_leader), self.symmetry.shape))
-            if key not in known:
-                known[key] = self._flood(ion, levels[table[ion]], minimum), back
-            window, undo = known[key]
+            one = known.get(key) or (*self._flood(ion, levels[table[ion]], minimum), back)
+            if followers[leader] > 1:  # of others eight cells would be kept for nothing
+                known[key] = one
+            window, folded, undo = one
             found.append(window)
             unite_window(
                 self._union,
-                window.folded,
+                folded,
                 shape,
                 way.matrix @ undo.matrix,
                 window.minimum,
@@ -368,7 +370,9 @@ class ConnectedWindows:
             )
         return found
 
-    def _flood(self, ion: int, levels: NDArray[np.int16], minimum: NDArray[np.int64]) -> Window:
+    def _flood(
+        self, ion: int, levels: NDArray[np.int16], minimum: NDArray[np.int64]
+    ) -> tuple[Window, Folded]:
         folded = self._empty()
         i, j, k = minimum.tolist()
         n_cuts = len(self.cuts.ascending_eV)
@@ -376,9 +380,9 @@ class ConnectedWindows:
             levels, np.array(self.symmetry.shape), (i, j, k), self._offsets, n_cuts, folded
         )
         below_eV = float(self.cuts.ascending_eV[face]) if face >= 0 else np.inf
-        return Window(ion, (i, j, k), self.cuts.fractions(folded[2]), below_eV, folded)
+        return Window(ion, (i, j, k), self.cuts.fractions(folded[2]), below_eV), folded
 
-    def _empty(self) -> tuple[NDArray[np.int16], NDArray[np.int32], NDArray[np.int64]]:
+    def _empty(self) -> Folded:
         n_points, n_cuts = 8 * self.symmetry.n_points, len(self.cuts.ascending_eV)
         counts = np.zeros(n_cuts + 1, dtype=np.int64)
         counts[n_cuts] = n_points

@@ -598,6 +598,7 @@ def _percolate(
         point = points[own]
         i, j, k = places[own]
         root, up = _find(forest, own)
+        found = reached
         for step in range(len(steps)):
             x, y, z = i + steps[step, 0], j + steps[step, 1], k + steps[step, 2]
             neighbour = (_wrapped(x, n1) * n2 + _wrapped(y, n2)) * n3 + _wrapped(z, n3)
@@ -617,19 +618,16 @@ def _percolate(
                     if opens < below:
                         heapq.heappush(waiting, (opens, own, neighbour, other, *image))
                     continue
-            found = _join(forest, own, other, image)
+            found = max(found, _join(forest, own, other, image))
             root, up = _find(forest, own)
-            while reached < found:
-                levels[reached], passes[reached, 0] = level, point
-                reached += 1
         # Operations that fix the point map its cluster onto itself.
         for f in range(first_fixed[own], first_fixed[own + 1]):
             a, b, c = _turned(rotations[fixed[f]], i, j, k)
             image = (np.int64(fixed[f]), i - a, j - b, k - c)
-            found = _join(forest, own, own, image)
-            while reached < found:
-                levels[reached], passes[reached, 0] = level, point
-                reached += 1
+            found = max(found, _join(forest, own, own, image))
+        while reached < found:
+            levels[reached], passes[reached, 0] = level, point
+            reached += 1
         if reached == 3:
             return levels, passes
     return levels, passes
