@@ -4,8 +4,9 @@
 
 Of several runs of a crystal one is the published label (by the latest rules, then the longest),
 with which the others are compared.
---experiment takes a CSV with columns mp_id, obelix_id, sigma_RT_S_cm, censored, sg_obelix and
-sg_match: conductivities of OBELiX matched to Materials Project identifiers by formula. Labels made
+--experiment takes CSVs of conductivities: of OBELiX (id, obelix_id, sigma_RT_S_cm,
+censored_upper_bound), and of those matched to Materials Project identifiers by formula (mp_id,
+obelix_id, sigma_RT_S_cm, censored, sg_match). Labels made
 again (by workflows/label_spread_*.yaml) are compared where datasets/labels_spread_*.jsonl exist.
 --before takes labels of the same crystals with another potential: a table shows what changed.
 --write puts each table that was made between its marks in datasets/README.md; others stay.
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--planned", type=Path, default=ROOT / "workflows" / "label_1000K_crystals.jsonl"
     )
-    parser.add_argument("--experiment", type=Path)
+    parser.add_argument("--experiment", type=Path, nargs="*", default=[])
     parser.add_argument(
         "--again", type=Path, nargs="*", default=sorted(data.glob("labels_spread_*.jsonl"))
     )
@@ -179,21 +180,31 @@ class Measured:
         return f"{'< ' if self.censored else ''}{self.median_S_per_cm:.1e}{reach}"
 
 
-def read_measured(path: Path) -> dict[str, Measured]:
-    """Return what was measured of each crystal: of its space group, else of its formula."""
-    with path.open(newline="") as stream:
-        lines = list(csv.DictReader(stream))
-    found = {}
-    for name in {line["mp_id"] for line in lines}:
-        mine = {line["obelix_id"]: line for line in lines if line["mp_id"] == name}.values()
-        matching = [line for line in mine if line["sg_match"] == "True"]
-        taken = matching or list(mine)
-        found[name] = Measured(
+def read_measured(paths: Iterable[Path]) -> dict[str, Measured]:
+    """Return what was measured of each crystal: of its space group, else of its formula.
+
+    Files have one crystal a line: of OBELiX, with its ``id`` and ``censored_upper_bound``, or one
+    that was matched with it, with ``mp_id``, ``sg_match`` and ``censored``.
+    """
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for path in paths:
+        with path.open(newline="") as stream:
+            for line in csv.DictReader(stream):
+                name = line.get("mp_id") or line["id"]
+                found.setdefault(name, {})[line["obelix_id"]] = line
+    measured = {}
+    for name, of_each in found.items():
+        mine = list(of_each.values())
+        matching = [line for line in mine if line.get("sg_match", "True") == "True"]
+        taken = matching or mine
+        measured[name] = Measured(
             tuple(float(line["sigma_RT_S_cm"]) for line in taken),
-            all(line["censored"] == "True" for line in taken),
+            all(
+                "True" in (line.get("censored"), line.get("censored_upper_bound")) for line in taken
+            ),
             bool(matching),
         )
-    return found
+    return measured
 
 
 def rank_value(row: LabelRow) -> float:
@@ -231,21 +242,39 @@ def against_experiment(rows: Iterable[LabelRow], measured: dict[str, Measured]) 
 def summary(name: str, pairs: Sequence[tuple[LabelRow, Measured]]) -> str:
     """Return rank correlation and the order of fast and poor conductors, melted crystals aside."""
     slopes = [rank_value(row) for row, _ in pairs]
-    sigmas = [found.median_S_per_cm for _, found in pairs]
-    correlation = bootstrap_interval(spearman, [slopes, sigmas], N_RESAMPLES)
-    clear = [
-        (slope, sigma >= FAST_S_PER_CM)
-        for slope, sigma in zip(slopes, sigmas, strict=True)
-        if sigma >= FAST_S_PER_CM or sigma <= POOR_S_PER_CM
-    ]
-    scores, fast = [slope for slope, _ in clear], [yes for _, yes in clear]
-    area = bootstrap_interval(roc_auc, [fast, scores], N_RESAMPLES)
+    found = order([(slope, one) for slope, (_, one) in zip(slopes, pairs, strict=True)])
     return (
         f"{name} ({len(pairs)} crystals, melted ones aside): Spearman correlation of slope and "
-        f"conductivity {interval_text(correlation)}; a fast conductor ({FAST_S_PER_CM:g} S/cm or "
-        f"more: {sum(fast)}) has the larger slope than a poor one ({POOR_S_PER_CM:g} or less: "
-        f"{len(fast) - sum(fast)}) with probability {interval_text(area)}."
+        f"conductivity {interval_text(found.correlation)}; a fast conductor "
+        f"({FAST_S_PER_CM:g} S/cm or more: {found.n_fast}) has the larger slope than a poor one "
+        f"({POOR_S_PER_CM:g} or less: {found.n_poor}) with probability "
+        f"{interval_text(found.area)}."
     )
+
+
+@dataclass(frozen=True)
+class Order:
+    """How well a score orders crystals by their conductivity: a rank correlation, and how often a
+    fast conductor comes before a poor one."""
+
+    correlation: Interval
+    area: Interval
+    n_fast: int
+    n_poor: int
+
+
+def order(pairs: Sequence[tuple[float, Measured]]) -> Order:
+    """Return how well a score orders crystals by their conductivity."""
+    scores, sigmas = [score for score, _ in pairs], [one.median_S_per_cm for _, one in pairs]
+    correlation = bootstrap_interval(spearman, [scores, sigmas], N_RESAMPLES)
+    clear = [
+        (score, sigma >= FAST_S_PER_CM)
+        for score, sigma in zip(scores, sigmas, strict=True)
+        if sigma >= FAST_S_PER_CM or sigma <= POOR_S_PER_CM
+    ]
+    fast = [yes for _, yes in clear]
+    area = bootstrap_interval(roc_auc, [fast, [score for score, _ in clear]], N_RESAMPLES)
+    return Order(correlation, area, sum(fast), len(fast) - sum(fast))
 
 
 # --- labels made again ---------------------------------------------------------------------------

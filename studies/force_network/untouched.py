@@ -4,6 +4,7 @@
     python -m studies.force_network.untouched TEST --keep FILE   # predictions, to be committed
     superionic label ...
     python -m studies.force_network.untouched TEST --write   # tables of docs/force_network.md
+        [--measured CONDUCTIVITIES.csv ...]   # of the last two tests, against experiment, too
 
 There are four tests: ``untouched_40``, of crystals that are learned by now, ``untouched_30``, of
 crystals that no network learns, and two of chemistry that none learns
@@ -33,12 +34,22 @@ from studies.force_network.descriptors import (
 )
 from studies.force_network.summary import difference
 from studies.gains import published
+from studies.label_statistics import (
+    FAST_S_PER_CM,
+    POOR_S_PER_CM,
+    Measured,
+    interval_text,
+    order,
+    rank_value,
+    read_measured,
+)
 from superionic.network.data import LabelledCrystal, LabelSet
 from superionic.network.inference import Ensemble, shipped_ensemble
 from superionic.network.labels import read_labels
 from superionic.network.metrics import metric_cell, metrics
 from superionic.network.settings import LabelRules, settings_from_dict, settings_to_dict
 from superionic.report.tables.export import read_rows_file
+from superionic.report.tables.labels import read_data_set, runs_that_count
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -95,6 +106,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--network", type=Path, default=shipped_ensemble(), help="with which, if not the package's"
     )
+    parser.add_argument(
+        "--measured",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="conductivities, as studies/label_statistics.py takes them",
+    )
     parser.add_argument("--write", action="store_true", help="keep the tables, too")
     options = parser.parse_args(arguments)
     path = RESULTS / f"{options.test}_predictions.json"
@@ -117,6 +135,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if test.rows:
         scores = published(test.rows).scores
         text += rankings({name: scores[name] for name in RANKINGS}, further.crystals, rules)
+        if options.measured:
+            named = {row["material_id"]: row[SLOPE] for row in predictions["predictions"]}
+            slopes = {
+                c.material_id: rank_value(c)
+                for c in runs_that_count(read_data_set(DATA / test.further))
+            }
+            of_each = {"slope in dynamics": slopes, NETWORK: named} | {
+                n: scores[n] for n in RANKINGS
+            }
+            text += against_measured(of_each, read_measured(options.measured))
     print(text)
     if options.write:
         (RESULTS / f"{options.test}.md").write_text(f"{text}\n")
@@ -270,6 +298,33 @@ def rankings(
         lines.append(
             f"| {name} | {metric_cell(found['spearman'])} | {metric_cell(found['roc_auc'])} |"
         )
+    return "\n".join(lines)
+
+
+def against_measured(
+    scores: Mapping[str, Mapping[str, float]], measured: Mapping[str, Measured]
+) -> str:
+    """Return one line for each score: how it orders crystals by their measured conductivity."""
+    first, *_ = scores.values()
+    both = sorted(set(first) & set(measured))
+    found = {
+        name: order([(score[one], measured[one]) for one in both]) for name, score in scores.items()
+    }
+    any_ = found[NETWORK]
+    lines = [
+        "",
+        "",
+        f"Against conductivities measured at room temperature ({len(both)} crystals; {any_.n_fast} "
+        f"of {FAST_S_PER_CM:g} S/cm or more, {any_.n_poor} of {POOR_S_PER_CM:g} S/cm or less, of "
+        "which the ROC-AUC is):",
+        "",
+        "| score | Spearman | ROC-AUC |",
+        f"|{' --- |' * 3}",
+    ]
+    lines += [
+        f"| {name} | {interval_text(one.correlation)} | {interval_text(one.area)} |"
+        for name, one in found.items()
+    ]
     return "\n".join(lines)
 
 

@@ -60,12 +60,25 @@ def test_measurements_of_the_same_space_group_win_and_are_averaged(statistics, t
             ("b", "4", "1e-10", "True", "2", "False"),
         ],
     )
-    found = statistics.read_measured(file)
+    found = statistics.read_measured([file])
     assert found["a"].median_S_per_cm == pytest.approx(1e-4)
     assert found["a"].same_spacegroup
     assert not found["a"].censored
     assert found["b"].text() == "< 1.0e-10"
     assert not found["b"].same_spacegroup
+
+
+def test_crystals_of_obelix_itself_have_their_own_measurement(statistics, tmp_path):
+    own = tmp_path / "own.csv"
+    own.write_text(
+        "id,obelix_id,sigma_RT_S_cm,censored_upper_bound\n"
+        "obelix-7,7,1e-6,False\nobelixapprox-8,8,1e-10,True\n"
+    )
+    matched = measurements(tmp_path / "measured.csv", [("a", "7", "1e-6", "False", "1", "True")])
+    found = statistics.read_measured([matched, own])
+    assert set(found) == {"a", "obelix-7", "obelixapprox-8"}
+    assert all(one.same_spacegroup for one in found.values())
+    assert [found[one].censored for one in ("obelix-7", "obelixapprox-8")] == [False, True]
 
 
 def test_labels_in_the_order_of_experiment_correlate_and_melted_ones_stay_out(
@@ -80,7 +93,7 @@ def test_labels_in_the_order_of_experiment_correlate_and_melted_ones_stay_out(
     rows.append(row(template, "mp-9", 9.0, "melted"))
     lines = [(f"mp-{i}", str(i), s, "False", "1", "True") for i, s in enumerate(sigmas)]
     lines.append(("mp-9", "9", "1e-12", "False", "1", "True"))
-    measured = statistics.read_measured(measurements(tmp_path / "measured.csv", lines))
+    measured = statistics.read_measured([measurements(tmp_path / "measured.csv", lines)])
     text = statistics.against_experiment(rows, measured)
     assert "| mp-9 | Limp-9 | 1.0e-12 | 9.000 +- 0.100 | melted |" in text
     # Both crystals without diffusion are tied: noise does not break the order.
@@ -179,7 +192,7 @@ def test_published_experiments_are_read(statistics):
     shared = os.environ.get("SUPERIONIC_TEST_SHARED")
     if not shared:
         pytest.skip("SUPERIONIC_TEST_SHARED does not name the folder of shared data")
-    measured = statistics.read_measured(Path(shared) / "data" / "labels_obelix_to_mp_match.csv")
+    measured = statistics.read_measured([Path(shared) / "data" / "labels_obelix_to_mp_match.csv"])
     planned = (ROOT / "workflows" / "label_1000K_crystals.jsonl").read_text()
     known = {name: one for name, one in measured.items() if f'"{name}"' in planned}
     assert len(known) >= 20

@@ -105,3 +105,14 @@ def test_predictions_of_another_network_are_not_kept(script):
     assert found["labels"]["floor_A2_per_ps"] == 0.05
     with pytest.raises(ValueError, match="another network"):
         script.kept([document], RULES, "3" * 64)
+
+
+def test_scores_stand_beside_what_was_measured(script):
+    sigmas = {f"m-{i}": 10.0 ** -(3 + i) for i in range(8)}
+    measured = {name: script.Measured((value,), False, True) for name, value in sigmas.items()}
+    right = {name: float(-i) for i, name in enumerate(sigmas)} | {"unmeasured": 9.0}
+    wrong = {name: -value for name, value in right.items()}
+    text = script.against_measured({"dynamics": right, script.NETWORK: wrong}, measured)
+    assert "(8 crystals; 3 of 1e-05 S/cm or more, 4 of 1e-07 S/cm or less" in text
+    assert "| dynamics | 1.00 [1.00, 1.00] | 1.00 [1.00, 1.00] |" in text
+    assert "| force network | -1.00 [-1.00, -1.00] | 0.00 [0.00, 0.00] |" in text
