@@ -33,7 +33,7 @@ CUBIC = np.diag([5.0, 5.0, 5.0])
 
 
 def touching_steps(lattice, shape):
-    """Steps to points whose Voronoi cells touch, straight from their definition."""
+    """Steps to points whose Voronoi cells touch, or all but, straight from their definition."""
     vectors = np.asarray(lattice) / np.array(shape)[:, None]
     some = np.stack(np.meshgrid(*[np.arange(-12, 13)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     lengths = np.linalg.norm(some @ vectors, axis=1)
@@ -41,7 +41,7 @@ def touching_steps(lattice, shape):
     for kind in np.ndindex(2, 2, 2):
         own = np.all(some % 2 == kind, axis=1)
         if any(kind):
-            steps += some[own & (lengths < lengths[own].min() + 1e-6)].tolist()
+            steps += some[own & (lengths < lengths[own].min() * (1 + 5e-3))].tolist()
     return steps
 
 

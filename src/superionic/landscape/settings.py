@@ -7,10 +7,11 @@ from typing import get_args
 from superionic import defaults
 from superionic.errors import SettingsError
 
-DESCRIPTORS_VERSION = 2
+DESCRIPTORS_VERSION = 3
 """Of the rules by which descriptors are read from maps; it stands in documents and not in keys,
 since maps that are stored can be read again. 1: steps to the neighbours and tetrahedra followed the
-vectors that the cell was given by. The published descriptors are the same by both."""
+vectors that the cell was given by. 2: which steps a cell has that is symmetric to less than 0.01 A
+hung on what it lacks of its symmetry. The published descriptors are the same by all."""
 
 
 @dataclass(frozen=True)

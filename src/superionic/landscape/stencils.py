@@ -17,10 +17,12 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _OBTUSE = 1e-9
-_NEGLIGIBLE = 1e-6
-"""Share of a link in the identity below which it is one of round-off."""
-_EQUAL = 1e-5
-"""Relative difference of lengths up to which they are equal."""
+_EQUAL = 5e-3
+"""Relative difference of lengths up to which they are equal. The symmetry of a crystal holds to
+0.01 A, which of an edge of 2.5 A is less than this: in a cubic cell whose edges differ by that much
+the diagonals of all faces are steps, and not those of some."""
+_NEGLIGIBLE = 2 * _EQUAL
+"""Share of a link in the identity below which only such a difference makes it one."""
 
 
 def step_vectors(lattice: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
