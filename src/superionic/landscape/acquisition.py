@@ -96,21 +96,22 @@ def choose(
     wanted += [
         volume_sensitivity(posterior, VOLUME_THRESHOLDS_eV[k]) for k in np.flatnonzero(volumes)
     ]
-    open_ = np.flatnonzero(posterior.open)
-    by_doubt = open_[np.argsort(-posterior.sd[open_], kind="stable")]
     support = _support(wanted, posterior.sd)
-    if not len(support):
-        return by_doubt[:n_wanted]
+    may_be_low = draws.points[posterior.open[draws.points]]
+    others = may_be_low[_largest(posterior.sd[may_be_low], N_OTHERS)]
+    both = np.union1d(support, others)
+    asked = np.flatnonzero(posterior.open[both])
+    candidates = both[asked]
+    if not len(support) or not len(candidates):
+        open_ = np.flatnonzero(posterior.open)
+        return open_[_largest(posterior.sd[open_], n_wanted)]
     sensitivities = np.array([one[support] for one in wanted])
-    may_be_low = np.intersect1d(open_, draws.points)
-    others = may_be_low[np.argsort(-posterior.sd[may_be_low], kind="stable")][:N_OTHERS]
-    candidates = np.unique(np.concatenate([support[posterior.open[support]], others]))
-    if not len(candidates):
-        return by_doubt[:n_wanted]
-    at_support, at_candidates = posterior.whitened(support), posterior.whitened(candidates)
-    told = sensitivities @ posterior.covariance(at_support, at_candidates)
-    of_support = sensitivities @ posterior.covariance(at_support, at_support)
-    total = np.einsum("kp,kp->k", of_support, sensitivities)
+    at_both = posterior.whitened(both)
+    at_candidates = at_both[asked]
+    within = np.searchsorted(both, support)
+    covariances = sensitivities @ posterior.covariance(at_both[within], at_both)
+    told = covariances[:, asked]
+    total = np.einsum("kp,kp->k", covariances[:, within], sensitivities)
     variance = posterior.variance(at_candidates)
     chosen: list[int] = []
     factors: list[FloatArray] = []
@@ -138,7 +139,16 @@ def _support(wanted: Sequence[FloatArray], sd: FloatArray) -> NDArray[np.int64]:
     """Return the points on which the numbers depend most."""
     found = [np.empty(0, dtype=np.int64)]
     for sensitivity in wanted:
-        weight = np.abs(sensitivity) * sd
-        first = np.argsort(-weight, kind="stable")[:N_SUPPORT]
-        found.append(first[weight[first] > 0])
+        some = np.flatnonzero(sensitivity)
+        weight = np.abs(sensitivity[some]) * sd[some]
+        first = _largest(weight, N_SUPPORT)
+        found.append(some[first[weight[first] > 0]])
     return np.unique(np.concatenate(found))
+
+
+def _largest(values: FloatArray, n: int) -> NDArray[np.int64]:
+    """Return the places of up to n values, the largest first."""
+    n = min(n, len(values))
+    places = np.argpartition(-values, n - 1)[:n] if n < len(values) else np.arange(n)
+    result: NDArray[np.int64] = places[np.argsort(-values[places], kind="stable")]
+    return result

@@ -44,7 +44,7 @@ KEPT_FRAMEWORKS = 24
 CHUNK = 2048
 """Energies between two calls of the progress callback."""
 TYPICAL_ENERGIES = 100
-"""What learned mode takes of one crystal, about (median 86 of 64 crystals of 4 to 60 atoms)."""
+"""What learned mode takes of one crystal, about (median 83 of 64 crystals of 4 to 60 atoms)."""
 
 SYMMETRY_BROKEN = "symmetry_broken"
 """Code of the remark that the symmetry of the crystal is not the potential's."""

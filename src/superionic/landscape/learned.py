@@ -57,8 +57,8 @@ N_PRIOR_DESIGN = 4
 PRIOR_BELOW_eV = 2.5
 """They are among those that lie below this there."""
 
-N_LOOKS = 16
-"""Maps that are drawn in each round."""
+N_LOOKS = 12
+"""Maps that are drawn in each round, and of which Xi is read at the most."""
 
 MARGIN = 1.15
 """At the end they are drawn this many times as high as the highest barrier, if that is more."""
@@ -236,6 +236,7 @@ class LandscapeSampler:
 
     def _next_batch(self) -> IntArray:
         posterior = self.posterior
+        self._judge_sample()
         posterior.update()
         looks = [(N_LOOKS, self.seed + 1), (self.settings.n_draws, self.seed)]
         # Where nothing was wide at the last look, the larger set decides at once.
@@ -243,18 +244,14 @@ class LandscapeSampler:
             draws = posterior.draws(n_draws, UP_TO_eV, seed)
             readings = self._look(draws)
             if self.unsettled.any():
-                break
-        else:
-            unchecked = self._unchecked()
-            if len(unchecked):
-                return unchecked
-            sample = self._random_sample()
-            if not len(sample):
-                self._ending = "settled"
-            return sample
-        self.n_rounds += 1
-        n_wanted = max(self.settings.batch_size, posterior.n_known // 6)
-        return choose(posterior, draws, readings, self.unsettled, n_wanted)
+                self.n_rounds += 1
+                n_wanted = max(self.settings.batch_size, posterior.n_known // 6)
+                return choose(posterior, draws, readings, self.unsettled, n_wanted)
+            checks = np.union1d(self._unchecked(), self._random_sample())
+            if len(checks):
+                return checks
+        self._ending = "settled"
+        return np.empty(0, dtype=np.int64)
 
     def _unchecked(self) -> IntArray:
         """Return points that are not evaluated, but on which the descriptors hang."""
@@ -277,17 +274,11 @@ class LandscapeSampler:
     def _random_sample(self) -> IntArray:
         """Return points chosen at random, once what is asked for seems to be known.
 
-        They are the only ones that were not chosen where the process doubts. If they lie farther
-        from what it expects than its standard deviations say, these are made wider, and all that is
-        asked for has to settle again.
+        They are the only ones that were not chosen where the process doubts.
         """
+        if self._n_samples == MOST_SAMPLES:
+            return np.empty(0, dtype=np.int64)
         posterior = self.posterior
-        if self._sample is not None:
-            points, mean, sd = self._sample
-            seen = posterior.known[points]
-            off = (posterior.compressed(points) - mean)[seen] / sd[seen]
-            if not posterior.doubt(off) or self._n_samples == MOST_SAMPLES:
-                return np.empty(0, dtype=np.int64)
         rng = np.random.default_rng((self.seed, self._n_samples))
         low = np.flatnonzero(posterior.open & (posterior.mean < compress(np.array(RELEVANT_eV))))
         share = self.points.weights[low]
@@ -296,6 +287,21 @@ class LandscapeSampler:
         self._sample = chosen, posterior.mean[chosen], posterior.sd[chosen]
         self._n_samples += 1
         return chosen
+
+    def _judge_sample(self) -> None:
+        """Make standard deviations wider if points at random say so; otherwise take no more.
+
+        They do if they lie farther from what the process expected than its standard deviations
+        say: all that is asked for has to settle again.
+        """
+        if self._sample is None:
+            return
+        points, mean, sd = self._sample
+        seen = self.posterior.known[points]
+        off = (self.posterior.compressed(points) - mean)[seen] / sd[seen]
+        if not self.posterior.doubt(off):
+            self._n_samples = MOST_SAMPLES
+        self._sample = None
 
     def _maps(self, draws: Draws) -> Iterator[FloatArray]:
         """Yield the energies of all points in each draw; the array is used again."""
@@ -307,23 +313,28 @@ class LandscapeSampler:
     def _look(self, draws: Draws) -> list[Reading]:
         """Read drawn maps, and note what is not settled.
 
-        Xi takes longer than all the rest: it is read once the volume that it is made of is known.
+        Xi takes longer than all the rest: it is read once the volume that it is made of is known,
+        and of some of the maps.
         """
         readings = [self.points.read(one, UP_TO_eV) for one in self._maps(draws)]
         self.unsettled = self._wide(readings)
         if not self.unsettled[list(OF_XI)].any():
-            readings = [
-                replace(reading, xi=self.points.xi(one))
-                for reading, one in zip(readings, self._maps(draws), strict=True)
-            ]
+            some = zip(readings[:N_LOOKS], self._maps(draws), strict=False)
+            with_xi = [replace(reading, xi=self.points.xi(one)) for reading, one in some]
+            readings = with_xi + readings[N_LOOKS:]
             self.unsettled = self._wide(readings)
         return readings
 
     def _wide(self, readings: list[Reading]) -> NDArray[np.bool_]:
-        """Return which quantities have intervals wider than their tolerance."""
+        """Return which quantities have intervals wider than their tolerance.
+
+        Xi is in the first ones, if at all.
+        """
         values = np.array([reading.values for reading in readings])
-        low, middle, high = np.quantile(
-            np.where(np.isposinf(values), UNREACHED_eV, values), (0.025, 0.5, 0.975), axis=0
+        values[np.isposinf(values)] = UNREACHED_eV
+        parts = values[:, :-1], values[:N_LOOKS, -1:]
+        low, middle, high = np.hstack(
+            [np.quantile(part, (0.025, 0.5, 0.975), axis=0) for part in parts]
         )
         settings = self.settings
         tolerance = np.full(len(middle), settings.xi_tolerance)

@@ -226,7 +226,7 @@ def percolate(
         steps,
         below,
         classes.points,
-        np.stack(np.unravel_index(classes.points, symmetry.shape), axis=-1),
+        classes.places,
         classes.classes,
         classes.turned,
         classes.rotations,
@@ -348,14 +348,14 @@ def crossing(
 
 
 class Forest(NamedTuple):
-    """A union-find of classes of points, with the operations between them; arrays by class.
+    """A union-find of classes of points, with the operations between them; arrays by their turn.
 
     An operation is (rotation, x, y, z): the number of its rotation, 0 the identity, and its shift.
 
     Parameters
     ----------
     parent : ndarray of int, shape (n,)
-        The class above, a root its own; -1 before a class has joined.
+        The class above, a root its own.
     frames : ndarray of int, shape (n, 4)
         The operation into the frame of the parent.
     members : ndarray of int, shape (n,)
@@ -561,12 +561,15 @@ def _percolate(
     first_fixed: NDArray[np.int64],
     fixed: NDArray[np.uint8],
 ) -> tuple:
-    """Return levels and passes of :class:`Percolation`; classes are taken in their order."""
+    """Return levels and passes of :class:`Percolation`; classes are taken in their order.
+
+    The forest counts classes by their turn: most of them never have one.
+    """
     n1, n2, n3 = shape
-    n = len(points)
-    parent = np.full(n, -1, dtype=np.int32)
+    n = len(order)
+    turn_of = np.full(len(points), -1, dtype=np.int32)
+    parent = np.empty(n, dtype=np.int32)
     rank = np.zeros(n, dtype=np.int8)
-    # Of classes that have joined; nothing else is read.
     frames = np.empty((n, 4), dtype=np.int32)
     members = np.empty(n, dtype=np.int32)
     group = np.empty((n, len(rotations), 4), dtype=np.int32)
@@ -575,56 +578,58 @@ def _percolate(
     levels = np.full(3, np.inf)
     passes = np.full((3, 2), -1, dtype=np.int64)
     reached = 0
-    # Links that open later than both of their ends: level, class, end, class and image there.
+    # Links that open later than both of their ends: level, turn, end, turn and image there.
     none = np.int64(-1)
     waiting = [(np.inf, none, none, none, none, none, none, none)]
-    for turn in range(len(order) + 1):
-        level = float(shared[order[turn]]) if turn < len(order) else below
+    for turn in np.arange(n + 1):
+        level = float(shared[order[turn]]) if turn < n else below
         while waiting[0][0] <= level and waiting[0][0] < below:
-            opens, own, neighbour, other, r, x, y, z = heapq.heappop(waiting)
+            opens, first, neighbour, other, r, x, y, z = heapq.heappop(waiting)
             image = (r, x, y, z)
-            found = _join(forest, own, other, image)
+            found = _join(forest, first, other, image)
             while reached < found:
                 levels[reached] = opens
-                passes[reached, 0], passes[reached, 1] = points[own], neighbour
+                passes[reached, 0], passes[reached, 1] = points[order[first]], neighbour
                 reached += 1
-        if turn == len(order) or reached == 3:
+        if turn == n or reached == 3:
             return levels, passes
         own = order[turn]
-        parent[own] = own
-        members[own] = 1
-        group[own, :, 0] = -1
-        group[own, 0] = 0
+        turn_of[own] = turn
+        parent[turn] = turn
+        members[turn] = 1
+        group[turn, :, 0] = -1
+        group[turn, 0] = 0
         point = points[own]
         i, j, k = places[own]
-        root, up = _find(forest, own)
+        root, up = _find(forest, turn)
         found = reached
         for step in range(len(steps)):
             x, y, z = i + steps[step, 0], j + steps[step, 1], k + steps[step, 2]
             neighbour = (_wrapped(x, n1) * n2 + _wrapped(y, n2)) * n3 + _wrapped(z, n3)
-            other = np.int64(classes[neighbour])
-            if parent[other] < 0:
+            there = classes[neighbour]
+            other = np.int64(turn_of[there])
+            if other < 0:
                 continue
             # The operation that takes the other class's own point onto the neighbour.
             r = np.int64(turned[neighbour])
-            a, b, c = _turned(rotations[r], places[other, 0], places[other, 1], places[other, 2])
+            a, b, c = _turned(rotations[r], places[there, 0], places[there, 1], places[there, 2])
             image = (r, x - a, y - b, z - c)
             second, back = _find(forest, other)
             if root == second and _after(forest, up, image) == back:
                 continue
-            if values[table[owners[own], neighbour]] > shared[other]:
+            if values[table[owners[own], neighbour]] > shared[there]:
                 opens = float(crossing(values, table, owners[own], point, neighbour)[0])
                 if opens > level:
                     if opens < below:
-                        heapq.heappush(waiting, (opens, own, neighbour, other, *image))
+                        heapq.heappush(waiting, (opens, turn, neighbour, other, *image))
                     continue
-            found = max(found, _join(forest, own, other, image))
-            root, up = _find(forest, own)
+            found = max(found, _join(forest, turn, other, image))
+            root, up = _find(forest, turn)
         # Operations that fix the point map its cluster onto itself.
         for f in range(first_fixed[own], first_fixed[own + 1]):
             a, b, c = _turned(rotations[fixed[f]], i, j, k)
             image = (np.int64(fixed[f]), i - a, j - b, k - c)
-            found = max(found, _join(forest, own, own, image))
+            found = max(found, _join(forest, turn, turn, image))
         while reached < found:
             levels[reached], passes[reached, 0] = level, point
             reached += 1

@@ -36,7 +36,7 @@ SAFETY = 1.25
 the errors at points below 1 eV."""
 WIDEST = 3.0
 """Largest factor that the residuals give."""
-REFIT_GROWTH = 1.25
+REFIT_GROWTH = 1.5
 LATE_REFIT_GROWTH = 2.0
 """Lengths and noise are chosen anew when the data have grown by this factor; the second holds once
 there are more data than are used for it."""
@@ -267,10 +267,10 @@ class MapPosterior:
         at_points, at_data = prior[: len(points)], prior[len(points) :]
         z = self._kept.draws(points, at_points, at_data, seed, self.spread)
         # What the features do not tell is in the energies of the points all the same.
-        noise = np.random.default_rng((seed, 2)).standard_normal(z.shape)
+        noise = np.random.default_rng((seed, 2)).standard_normal(z.shape, dtype=np.float32)
         z += self.spread * self._noise_sd * noise
         lowest, highest = compress(np.array([FLOOR_eV, CEILING_eV]))
-        return Draws(points, np.clip(z, lowest, highest))
+        return Draws(points, np.clip(z, lowest, highest, out=z))
 
     def _prior_at(self, points: NDArray[np.int64], n_draws: int, seed: int) -> NDArray[np.float32]:
         """Return the prior's functions at points; kept as long as lengths are the same."""

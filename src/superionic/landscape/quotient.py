@@ -24,6 +24,8 @@ class Quotient:
     ----------
     points : ndarray of int, shape (n,)
         Flat index of the point that each class is known by: its first.
+    places : ndarray of int, shape (n, 3)
+        The same along each axis.
     classes : ndarray of int, shape (n_points,)
         Class of each point.
     turned : ndarray of int, shape (n_points,)
@@ -42,6 +44,7 @@ class Quotient:
     """
 
     points: IntArray
+    places: IntArray
     classes: NDArray[np.int32]
     turned: NDArray[np.uint8]
     sizes: IntArray
@@ -85,6 +88,7 @@ def quotient(shape: Sequence[int], operations: Sequence[GridOperation]) -> Quoti
     points, classes, turned, first_fixed, fixed = found
     return Quotient(
         points,
+        np.stack(np.unravel_index(points, shape), axis=-1),
         classes,
         turned,
         np.bincount(classes),

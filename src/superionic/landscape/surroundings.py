@@ -75,7 +75,7 @@ class SurroundingsSettings:
 
 
 def radial_table(settings: SurroundingsSettings) -> FloatArray:
-    """Return the functions g_nl(d), shape (n_distances, n_radial, l_max + 1).
+    """Return the functions g_nl(d), shape (n_distances, l_max + 1, n_radial).
 
     Gaussians with centres from 1 A to the cutoff times (1 + cos(pi d / r_cut)) / 2, made
     orthonormal in d^2 dd by the inverse square root of their overlaps.
@@ -92,7 +92,7 @@ def radial_table(settings: SurroundingsSettings) -> FloatArray:
     momentum = np.arange(settings.l_max + 1)
     safe = np.maximum(d, 0.3)[:, None]
     damping = np.exp(-momentum * (momentum + 1) * settings.width_A**2 / (2 * safe**2))
-    return np.ascontiguousarray(radial[:, :, None] * damping[:, None, :])
+    return np.ascontiguousarray(radial[:, None, :] * damping[:, :, None])
 
 
 class Seen(Protocol):
@@ -293,10 +293,12 @@ def _power_spectra(
     result: NDArray[np.float32],
 ) -> None:
     """Set the power spectrum of each point."""
-    n_radial = table.shape[1]
+    n_radial = table.shape[2]
     channels = n_species * n_radial
     size = (l_max + 1) ** 2
     c = np.empty((size, channels))
+    g = np.empty((l_max + 1, n_radial))
+    products = np.empty((channels, channels))
     harmonics = np.empty(25)
     for p in range(len(points)):
         c[:] = 0.0
@@ -316,16 +318,20 @@ def _power_spectra(
             first = species[j] * n_radial
             for l in range(l_max + 1):  # noqa: E741
                 for n in range(n_radial):
-                    g = (1 - part) * table[row, n, l] + part * table[row + 1, n, l]
-                    for m in range(l * l, (l + 1) * (l + 1)):
-                        c[m, first + n] += g * harmonics[m]
+                    g[l, n] = (1 - part) * table[row, l, n] + part * table[row + 1, l, n]
+                for m in range(l * l, (l + 1) * (l + 1)):
+                    for n in range(n_radial):
+                        c[m, first + n] += g[l, n] * harmonics[m]
         k = 0
         for l in range(l_max + 1):  # noqa: E741
             scale = 1.0 / np.sqrt(2.0 * l + 1.0)
+            products[:] = 0.0
+            for m in range(l * l, (l + 1) * (l + 1)):
+                for a in range(channels):
+                    for b in range(a + 1):
+                        products[a, b] += c[m, a] * c[m, b]
             for a in range(channels):
-                for b in range(a + 1):
-                    total = 0.0
-                    for m in range(l * l, (l + 1) * (l + 1)):
-                        total += c[m, a] * c[m, b]
-                    result[p, k] = total * scale if a == b else total * scale * 1.4142135623730951
-                    k += 1
+                for b in range(a):
+                    result[p, k + b] = products[a, b] * scale * 1.4142135623730951
+                result[p, k + a] = products[a, a] * scale
+                k += a + 1
