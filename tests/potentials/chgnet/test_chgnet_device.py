@@ -1,5 +1,8 @@
 """The path for GPUs, on a processor: the same energies as the compiled path and the package."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -135,3 +138,20 @@ def test_energies_on_a_gpu(potential):
     assert isinstance(on_gpu, ChgnetDeviceFramework)
     expected = potential.frozen_framework(atoms, mobile).energies(positions)
     np.testing.assert_allclose(on_gpu.energies(positions), expected, atol=1e-4)
+
+
+@pytest.mark.real_potential
+def test_forces_follow_energies_in_a_fresh_process():
+    """Kernels that were imported without gradients, for energies, give forces afterwards."""
+    code = """
+from ase.build import bulk
+from superionic.potentials.chgnet.device import ChgnetDeviceFramework
+from superionic.potentials.chgnet.force_field import CHGNetForceField
+from superionic.potentials.registry import load_potential
+
+model = load_potential("chgnet", device="cpu", check=False).model
+atoms = bulk("LiCl", "rocksalt", a=5.13)
+ChgnetDeviceFramework(model, atoms, 0).energies(atoms.positions[:1])
+CHGNetForceField([atoms], model, compiled=False).evaluate([atoms.positions])
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
