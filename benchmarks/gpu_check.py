@@ -35,6 +35,7 @@ from superionic.network.shakes import shake_crystal
 from superionic.potentials.chgnet.device import ChgnetDeviceFramework
 from superionic.potentials.chgnet.force_field import CHGNetForceField
 from superionic.potentials.registry import load_potential
+from superionic.units import EV_PER_A_AMU_TO_A_PER_PS2
 
 warnings.filterwarnings("ignore")
 
@@ -157,7 +158,7 @@ def load(spec: str, device: torch.device) -> Any:
     return load_potential(spec, device=str(device), check=False)
 
 
-def framework_on(potential: Any, device: torch.device, atoms: Atoms, **settings: Any) -> Any:
+def framework_on(potential: Any, atoms: Atoms, **settings: Any) -> Any:
     """Return the path of a GPU; CHGNet's is asked for by name, a processor has a faster one."""
     if potential.info.family == "chgnet":
         return ChgnetDeviceFramework(potential.model, atoms, 0, **settings)
@@ -181,7 +182,7 @@ def proofs(
         for n_atoms in sizes[:2]:
             atoms = crystal(n_atoms)
             points = positions_in(atoms, 24)
-            found = framework_on(there, device, atoms).energies(points)
+            found = framework_on(there, atoms).energies(points)
             expected = here.frozen_framework(atoms, 0).energies(points)
             yield Proof(
                 f"{there.info.label}: energies of a landscape, {len(atoms)} atoms",
@@ -205,7 +206,7 @@ def proofs(
     moved = np.abs(shaken.positions_A - expected.positions_A).max()
     yield Proof("positions of the random displacements", float(moved), 1e-9, "A")
     masses_u = np.resize(atoms.get_masses(), shaken.positions_A.shape[1])
-    scale = 9648.5 / masses_u.min()  # eV/A of the lightest atom to A/ps^2
+    scale = EV_PER_A_AMU_TO_A_PER_PS2 / masses_u.min()  # of the lightest atom
     difference = np.abs(shaken.accelerations_A_per_ps2 - expected.accelerations_A_per_ps2).max()
     yield Proof("accelerations of the random displacements, as forces", float(difference / scale),
                 FORCE_TOLERANCE_EV_PER_A, "eV/A")  # fmt: skip
@@ -218,13 +219,13 @@ def proofs(
         return
     atoms = crystal(sizes[1])
     points = positions_in(atoms, 2000)
-    expected = framework_on(there, device, atoms, batch_size=20).energies(points[:40])
+    expected = framework_on(there, atoms, batch_size=20).energies(points[:40])
     torch.cuda.empty_cache()
     _, total = torch.cuda.mem_get_info(device)
     # Three GB for this process: some hundred positions of 48 atoms, not two thousand.
     torch.cuda.set_per_process_memory_fraction(min(1.0, 3e9 / total), device)
     try:
-        found = framework_on(there, device, atoms, batch_size=len(points)).energies(points)
+        found = framework_on(there, atoms, batch_size=len(points)).energies(points)
         difference = float(np.abs(found[:40] - expected).max())
     except torch.OutOfMemoryError:
         difference = float("nan")
@@ -269,7 +270,7 @@ def per_second(work: Callable[[], int], seconds: float) -> float:
 
 def landscape_rate(spec: str, device: torch.device, n_atoms: int, seconds: float) -> Rate:
     atoms = crystal(n_atoms)
-    framework = framework_on(load(spec, device), device, atoms)
+    framework = framework_on(load(spec, device), atoms)
     points = positions_in(atoms, 4096 if device.type == "cuda" else 8)
 
     def work() -> int:

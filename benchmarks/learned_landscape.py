@@ -244,16 +244,16 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     store = args.out / "learned_landscape.json"
     rows = json.loads(store.read_text()) if store.exists() else []
-    wanted = list(drawn_rows(args.structures, args.cache, args.budget))
     done = {row["id"] for row in rows}
-    # What is compiled or read once is no crystal's.
-    first = min(wanted, key=lambda one: one["exact"]["n_energies"])
-    first["compute"]()
+    drawn = drawn_rows(args.structures, args.cache, args.budget)
     # Those that cost least come first, so that a run that is stopped has most of them.
-    for row in sorted(wanted, key=lambda one: one["exact"]["n_energies"]):
+    wanted = sorted(
+        (row for row in drawn if row["id"] not in done), key=lambda one: one["exact"]["n_energies"]
+    )
+    if wanted:
+        wanted[0]["compute"]()  # what is compiled or read once is no crystal's
+    for row in wanted:
         compute = row.pop("compute")
-        if row["id"] in done:
-            continue
         rows.append(row | {"learned": compute()})
         store.write_text(json.dumps(rows, indent=1) + "\n")
         store.with_suffix(".md").write_text(table(rows))

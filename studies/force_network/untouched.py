@@ -38,7 +38,6 @@ from studies.label_statistics import (
     FAST_S_PER_CM,
     POOR_S_PER_CM,
     Measured,
-    interval_text,
     order,
     rank_value,
     read_measured,
@@ -48,6 +47,7 @@ from superionic.network.inference import Ensemble, shipped_ensemble
 from superionic.network.labels import read_labels
 from superionic.network.metrics import metric_cell, metrics
 from superionic.network.settings import LabelRules, settings_from_dict, settings_to_dict
+from superionic.report.tables.evaluation import interval_text
 from superionic.report.tables.export import read_rows_file
 from superionic.report.tables.labels import read_data_set, runs_that_count
 
