@@ -43,7 +43,7 @@ from studies.label_statistics import (
     read_measured,
 )
 from superionic.network.data import LabelledCrystal, LabelSet
-from superionic.network.inference import Ensemble, shipped_ensemble
+from superionic.network.inference import ANSWER_A2_PER_PS, Ensemble, shipped_ensemble
 from superionic.network.labels import read_labels
 from superionic.network.metrics import metric_cell, metrics
 from superionic.network.settings import LabelRules, settings_from_dict, settings_to_dict
@@ -217,11 +217,41 @@ def compare(
             f"Network {predictions['network_sha256'][:12]}; all models learned {len(learned)} "
             f"labels{molten}. {len(rows)} crystals were predicted, {len(tested)} of them have a "
             f"label and did not melt; {sum(inside)} of these lie in their 95 % interval.",
+            answers(tested, rows),
             "All of them:",
             table(models, tested, rules),
             "Those whose chemical system was not learned:",
             table(models, new, rules),
         ]
+    )
+
+
+def answers(crystals: Sequence[LabelledCrystal], rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return how often the network answers, and how often it is right then.
+
+    It answers where its interval lies on one side of
+    :data:`~superionic.network.inference.ANSWER_A2_PER_PS`; elsewhere it refers to the landscape.
+
+    Parameters
+    ----------
+    crystals : sequence of LabelledCrystal
+        Those with a label, of which the slope counts and not its interval.
+    rows : mapping
+        Predictions, by identifier.
+    """
+    height = math.log10(ANSWER_A2_PER_PS)
+    lines = []
+    for above, kind in ((True, "that it conducts"), (False, "that it does not")):
+        bound = f"{SLOPE}_low" if above else f"{SLOPE}_high"
+        sign = 1 if above else -1
+        said = [c for c in crystals if sign * (rows[c.material_id][bound] - height) > 0]
+        wrong = [c for c in said if (c.slope_A2_per_ps > ANSWER_A2_PER_PS) != above]
+        names = ", ".join(f"{c.formula} {c.slope_A2_per_ps:.1f}" for c in wrong)
+        but = f" (wrong: {names} A^2/ps)" if wrong else ""
+        lines.append(f"of {len(said)} {kind}, right in {len(said) - len(wrong)}{but}")
+    return (
+        f"With 95 % on one side of {ANSWER_A2_PER_PS:g} A^2/ps it says {'; '.join(lines)}. The "
+        "others it refers to the landscape."
     )
 
 

@@ -73,6 +73,21 @@ def test_right_predictions_are_found_right_and_wrong_ones_wrong(script, crystals
     assert "| force network | 1.00 [1.00, 1.00] |" not in wrong
 
 
+def test_answers_are_counted_on_both_sides_and_wrong_ones_are_named(script, crystals):
+    slopes = {"fast": 10.0, "slow": 0.1, "open": 1.2, "wrong": 5.0}
+    tested = [
+        replace(c, material_id=name, formula=name, slope_A2_per_ps=slope)
+        for c, (name, slope) in zip(crystals, slopes.items(), strict=False)
+    ]
+    bounds = {"fast": (0.2, 1.5), "slow": (-1.5, -0.2), "open": (-0.5, 0.5), "wrong": (-2, -0.1)}
+    rows = {
+        n: {f"{script.SLOPE}_low": a, f"{script.SLOPE}_high": b} for n, (a, b) in bounds.items()
+    }
+    text = script.answers(tested, rows)
+    assert "of 1 that it conducts, right in 1;" in text
+    assert "of 2 that it does not, right in 1 (wrong: wrong 5.0 A^2/ps)." in text
+
+
 def test_crystals_without_a_label_are_counted_and_not_tested(script, crystals, descriptors):
     labels = LabelSet(crystals[:55])
     text = script.compare(labels, (), predicted(crystals[40:]), descriptors, RULES)
