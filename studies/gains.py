@@ -1,5 +1,6 @@
 """How well scores rank, beside the default policy on the same crystals, and what they gain."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,10 +164,45 @@ def ranks(
 def comparisons(
     scores: Mapping[str, Mapping[str, float]], names: Sequence[str], known: Published, data: Path
 ) -> str:
-    """Return both tables of some crystals: of their dynamics, and as measured."""
+    """Return tables of some crystals: of their dynamics, as measured, and of known conductors."""
     questions = of_dynamics(names, known.group, known.labels), of_experiment(names, data)
     systems = known.group.systems()
-    return "\n\n".join(comparison(scores, one, systems) for one in questions) + "\n"
+    tables = [comparison(scores, one, systems) for one in questions]
+    return "\n\n".join([*tables, standing(scores, names, champion_roles())]) + "\n"
+
+
+def champion_roles() -> dict[str, str]:
+    """Return 'conductor' or 'poor' of the lithium crystals of datasets/champions.csv."""
+    with (DATASETS / "champions.csv").open(newline="") as stream:
+        lines = [line for line in csv.DictReader(stream) if line["mobile_species"] == "Li"]
+    return {line["material_id"]: line["role"] for line in lines}
+
+
+def standing(
+    scores: Mapping[str, Mapping[str, float]], names: Sequence[str], roles: Mapping[str, str]
+) -> str:
+    """Return where well measured conductors and poor ones stand among some crystals, by score.
+
+    Parameters
+    ----------
+    scores : mapping
+        Of all these crystals, larger is better.
+    names : sequence of str
+        The crystals.
+    roles : mapping
+        What :func:`champion_roles` returns; crystals without a role are those between.
+    """
+    own = [roles.get(name) for name in names]
+    kinds = {kind: np.array([one == kind for one in own]) for kind in ("conductor", "poor")}
+    heads = [f"{kind}, median percentile: {where.sum()}" for kind, where in kinds.items()]
+    lines = []
+    for title, values in scores.items():
+        percent = 100 * percentiles([values[name] for name in names])
+        cells = [
+            f"{np.median(percent[where]):.0f}" if where.any() else "-" for where in kinds.values()
+        ]
+        lines.append([title, *cells])
+    return markdown_table([f"score, of {len(names)} crystals", *heads], lines)
 
 
 def _auc_gain(truth: FloatArray, one: FloatArray, other: FloatArray) -> float:

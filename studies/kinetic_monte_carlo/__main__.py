@@ -56,11 +56,13 @@ from studies.gains import (
     CONDUCTS_S_PER_CM,
     DATASETS,
     SETS,
+    champion_roles,
     comparison,
     of_dynamics,
     of_experiment,
     published,
     ranks,
+    standing,
     with_base,
 )
 from studies.kinetic_monte_carlo.sites import site_network
@@ -222,6 +224,8 @@ def table(data: Path) -> str:
         "Measured conductivities:",
         "",
         comparison({**scores, **cold}, of_experiment(names, data), systems),
+        "",
+        standing({**scores, **cold}, names, champion_roles()),
         "",
         _cold(lines),
     ]

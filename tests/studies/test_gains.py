@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from studies.gains import BASE, answers_of, comparison, parts_of
+from studies.gains import BASE, answers_of, champion_roles, comparison, parts_of, standing
 from superionic.evaluation.truth import Measurement, Truth
 
 
@@ -44,3 +44,25 @@ def test_one_crystal_stands_for_a_sample_and_what_is_open_is_left_out():
         "c": Truth("c", -6.0, -6.0),
     }
     assert answers_of(["a", "b", "c", "d"], truths, -5.0) == {"a": True, "c": False}
+
+
+def test_known_conductors_stand_where_a_score_puts_them():
+    names = [f"crystal {i}" for i in range(10)]
+    score = {name: float(i) for i, name in enumerate(names)}
+    roles = {
+        "crystal 9": "conductor",
+        "crystal 7": "conductor",
+        "crystal 0": "poor",
+        "else": "poor",
+    }
+    heads, _, up, down = standing(
+        {"up": score, "down": {name: -value for name, value in score.items()}}, names, roles
+    ).splitlines()
+    assert (
+        "of 10 crystals" in heads
+        and "conductor, median percentile: 2" in heads
+        and "poor, median percentile: 1" in heads
+    )
+    assert (up, down) == ("| up | 85 | 5 |", "| down | 15 | 95 |")
+    known = champion_roles()
+    assert {known["mp-2251"], known["mp-5840"]} == {"conductor", "poor"}
