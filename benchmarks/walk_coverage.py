@@ -9,12 +9,17 @@ lower end to the upper bound, that hold the slope at long times, whatever the ve
 are called diffusing; and of these again how many intervals hold it. For comparison the interval of
 the first window alone, which was that of the analysis version 1. Results: walk_coverage.json and
 walk_coverage.md in benchmarks/results.
+
+Then Arrhenius fits to runs at five temperatures, of walks whose slope is known at each: how often
+the intervals of the activation energy and of the diffusivity at 500 and 300 K hold the truth, by
+the rules of ``superionic.dynamics.confirmation`` and with every positive slope as a value.
+Results: arrhenius_coverage.json and arrhenius_coverage.md.
 """
 
 import argparse
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +28,11 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.stats import t as student_t
 
+from superionic.dynamics.confirmation import ArrheniusPoint, arrhenius, arrhenius_point
 from superionic.dynamics.crystal import Crystal
-from superionic.dynamics.slope import SlopeSettings, fit_slope
+from superionic.dynamics.slope import SlopeSettings, diffusivity, fit_slope
 from superionic.dynamics.verdict import DiffusionAnalysis, analyse
+from superionic.units import BOLTZMANN_eV_per_K
 
 FloatArray = NDArray[np.float64]
 RESULTS = Path(__file__).parent / "results"
@@ -205,6 +212,80 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+BARRIER_eV, TEMPERATURES_K, LENGTH_PS = 0.3, (500.0, 600.0, 700.0, 800.0, 1000.0), 30.0
+SLOPE_AT_1000K_A2_PER_PS = 3.0
+ACTIVATED: dict[str, Callable[[float], Walk]] = {
+    "hops": Walk,
+    "return fast (0.5 ps)": lambda slope: Walk(slope, p_return=0.8, return_ps=0.5),
+    "return by the same barrier": lambda slope: Walk(slope, p_return=0.8, return_ps=0.9 / slope),
+    "cages": lambda slope: Walk(slope, cage_A=1.5, cage_ps=1.0),
+    "fast": lambda slope: Walk(slope, p_return=0.3, return_ps=0.3),
+}
+"""Kinds of walks by their slope, which follows Arrhenius."""
+
+
+def true_slope_A2_per_ps(temperature_K: float) -> float:
+    """Return the slope at long times of all kinds."""
+    inverse = 1.0 / temperature_K - 1e-3
+    return SLOPE_AT_1000K_A2_PER_PS * float(np.exp(-BARRIER_eV / BOLTZMANN_eV_per_K * inverse))
+
+
+def as_value(point: ArrheniusPoint) -> ArrheniusPoint:
+    """Return a run with a positive slope as a value, whether or not the slope falls."""
+    positive = (point.diffusivity_cm2_per_s or 0.0) > 0.0
+    return replace(point, evidence="value") if positive else point
+
+
+def arrhenius_study(name: str, n_ions: int, n_trials: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Return what fits to many runs of one kind of walk say, by both rules."""
+    rng = np.random.default_rng([seed, n_ions, sorted(ACTIVATED).index(name)])
+    runs = []
+    for temperature_K in TEMPERATURES_K:
+        walk = ACTIVATED[name](true_slope_A2_per_ps(temperature_K))
+        every = analysed(walk, rng, n_ions, LENGTH_PS, n_trials)
+        runs.append([arrhenius_point(temperature_K, found, "completed") for found, _ in every])
+    found = []
+    for rule, read in (("falling slopes are bounds", None), ("all are values", as_value)):
+        sets = [
+            [read(point) if read else point for point in one] for one in zip(*runs, strict=True)
+        ]
+        fits = [fit for fit in map(arrhenius, sets) if fit is not None]
+        energies = [fit.activation_energy_interval for fit in fits]
+        counted: dict[str, Any] = {
+            "walk": name,
+            "n_ions": n_ions,
+            "rule": rule,
+            "n_trials": n_trials,
+            "n_fits": len(fits),
+            "coverage_energy": sum(low <= BARRIER_eV <= high for low, high in energies),
+        }
+        for temperature_K in (500.0, 300.0):
+            truth = diffusivity(true_slope_A2_per_ps(temperature_K))
+            at = [fit.at(temperature_K) for fit in fits]
+            counted[f"coverage_{temperature_K:g}K"] = sum(e.low <= truth <= e.high for e in at)
+        decades = [np.log10(e.value / truth) for e in at]
+        counted["median_error_300K_decades"] = round(float(np.median(decades)), 2)
+        found.append(counted)
+    return found
+
+
+def arrhenius_table(rows: list[dict[str, Any]]) -> str:
+    """Return shares of the fits that hold the truth; runs without a fit have no interval."""
+    lines = [
+        "| walk | ions | rule | runs with a fit | energy held | at 500 K | at 300 K | median error "
+        "at 300 K (decades) |",
+        f"|{' --- |' * 8}",
+    ]
+    for row in rows:
+        keys = ("coverage_energy", "coverage_500K", "coverage_300K")
+        shares = " | ".join(f"{row[key] / row['n_fits']:.2f}" for key in keys)
+        lines.append(
+            f"| {row['walk']} | {row['n_ions']} | {row['rule']} | {row['n_fits']} of "
+            f"{row['n_trials']} | {shares} | {row['median_error_300K_decades']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=200)
@@ -219,6 +300,10 @@ def main() -> None:
     (options.out / "walk_coverage.json").write_text(json.dumps(rows, indent=1) + "\n")
     (options.out / "walk_coverage.md").write_text(table(rows) + "\n")
     print(table(rows))
+    fits = [row for n in (8, 16) for kind in ACTIVATED for row in arrhenius_study(kind, n, 100)]
+    (options.out / "arrhenius_coverage.json").write_text(json.dumps(fits, indent=1) + "\n")
+    (options.out / "arrhenius_coverage.md").write_text(arrhenius_table(fits) + "\n")
+    print(arrhenius_table(fits))
 
 
 if __name__ == "__main__":

@@ -62,3 +62,13 @@ def test_longer_runs_find_the_slope_after_the_returns(walks):
         slopes.append(found.slope.slope_A2_per_ps)
         assert found.slope.window_ps[0] >= 0.5
     assert np.median(slopes) == pytest.approx(walk.slope_A2_per_ps, rel=0.25)
+
+
+@pytest.mark.parametrize("name", ["hops", "return by the same barrier"])
+def test_arrhenius_intervals_hold_where_ions_return(walks, name):
+    """As values, slopes that fall put the conductivity at 300 K off by two decades."""
+    bounds, values = walks.arrhenius_study(name, 8, 24, seed=1)
+    assert bounds["n_fits"] >= 8
+    assert bounds["coverage_energy"] >= 0.75 * bounds["n_fits"], bounds
+    if name == "return by the same barrier":
+        assert values["coverage_energy"] <= 0.5 * values["n_fits"], values

@@ -37,6 +37,11 @@ Evidence = Literal["value", "bound", "none"]
 Confirmation = Literal["confirmed", "not_confirmed", "melts", "undecided"]
 
 
+CONFIRMATION_VERSION = 3
+"""Version of the rules by which runs are judged together, as documents keep it. Version 2 took a
+slope that longer lags did not keep for a value, unless it was significantly lower there."""
+
+
 @dataclass(frozen=True)
 class ConfirmationRules:
     """At which conductivity a material is confirmed; see the module's description.

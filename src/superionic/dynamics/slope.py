@@ -20,7 +20,10 @@ chooses). Its 95 % interval is widened to what the longer windows allow.
 
 *Convergence.* The slope has converged when at least ``n_confirming`` longer windows confirm it:
 all of them keep the part ``plateau`` of it. Else it may still fall: the interval reaches down to
-zero, and the slope is a bound.
+zero. It was *seen to fall*, and is a bound, where a longer window keeps less, or where it is not
+that of the first window and too few confirm it. Noise looks like this, too; but a fit to several
+temperatures that takes such slopes for values is wrong by two decades where ions return late
+(``benchmarks/walk_coverage.py``).
 
 What no window can show is memory longer than half the production.
 """
@@ -107,6 +110,8 @@ class Slope:
         Number of blocks.
     converged : bool
         Whether longer lags confirm the slope.
+    falls : bool
+        Whether it was seen to fall with the lag, and nothing confirms where it ends.
     windows_ps : tuple of tuple of float
         First and last lag of every window.
     window_slopes_A2_per_ps : tuple of float
@@ -122,6 +127,7 @@ class Slope:
     window_ps: tuple[float, float]
     n_blocks: int
     converged: bool
+    falls: bool
     windows_ps: tuple[tuple[float, float], ...]
     window_slopes_A2_per_ps: tuple[float, ...]
 
@@ -129,11 +135,6 @@ class Slope:
     def label_A2_per_ps(self) -> float:
         """Return the slope, clipped from below at 1e-4 A^2/ps."""
         return max(self.slope_A2_per_ps, LABEL_FLOOR_A2_PER_PS)
-
-    @property
-    def falls(self) -> bool:
-        """Whether the slope was seen to fall with the lag, up to lags that nothing confirms."""
-        return not self.converged and self.window_ps != self.windows_ps[0]
 
     @property
     def relative_error(self) -> float:
@@ -160,6 +161,8 @@ class Choice:
         Standard error and 95 % interval of its slope.
     converged : bool
         Whether longer windows confirm it.
+    falls : bool
+        Whether they, or the shorter ones before it, say that it falls, and nothing confirms it.
     """
 
     index: int
@@ -167,6 +170,7 @@ class Choice:
     low_A2_per_ps: float
     high_A2_per_ps: float
     converged: bool
+    falls: bool
 
 
 def fit_window(
@@ -279,6 +283,7 @@ def fit_slope(
         window_ps=ends_ps[found.index],
         n_blocks=n_blocks,
         converged=found.converged,
+        falls=found.falls,
         windows_ps=ends_ps,
         window_slopes_A2_per_ps=tuple(slopes.tolist()),
     )
@@ -345,14 +350,15 @@ def choose_window(
     high = max([here + reach, *(slopes[later] + allowed)])
     if index > 0:
         high = max(high, slopes[index - 1] + sure(1.0) * errors[index - 1])
-    converged = n_windows - 1 - index >= settings.n_confirming
-    converged = converged and bool(np.all(slopes[later] >= settings.plateau * here))
+    kept = bool(np.all(slopes[later] >= settings.plateau * here))
+    converged = kept and n_windows - 1 - index >= settings.n_confirming
     return Choice(
         index=index,
         error_A2_per_ps=float(errors[index]),
         low_A2_per_ps=float(low if converged else min(low, 0.0)),
         high_A2_per_ps=float(high),
         converged=converged,
+        falls=not converged and (index > 0 or not kept),
     )
 
 

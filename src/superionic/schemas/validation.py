@@ -141,7 +141,7 @@ class ValidationDocument(SourcedDocument):
         "run; undecided: the rest."
     )
     analysis_version: int = Field(
-        1, description="Version of the rules of slopes and verdicts of runs."
+        1, description="Version of the rules by which runs are judged, one by one and together."
     )
     verdict_reason: str = Field(description="The rule that decided, with numbers.")
     deciding_temperature_K: float = Field(description="Temperature of the verdict in K.")

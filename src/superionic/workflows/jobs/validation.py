@@ -11,6 +11,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from superionic import defaults
 from superionic.dynamics.confirmation import (
+    CONFIRMATION_VERSION,
     ArrheniusPoint,
     ConfirmationRules,
     Evidence,
@@ -23,7 +24,7 @@ from superionic.dynamics.crystal import crystal_of
 from superionic.dynamics.slope import diffusivity
 from superionic.dynamics.stopping import StopRules
 from superionic.dynamics.supercell import make_supercell, shortest_vector
-from superionic.dynamics.verdict import ANALYSIS_VERSION, DiffusionAnalysis, analyse, framework_text
+from superionic.dynamics.verdict import DiffusionAnalysis, analyse, framework_text
 from superionic.potentials.registry import load_potential
 from superionic.schemas.common import PotentialDocument, Warning_, finite
 from superionic.schemas.label import run_findings
@@ -180,7 +181,7 @@ class ConfirmMaker(SettingsMaker):
             wall_time_s=time.perf_counter() - started,
             n_evaluations=sum(run.n_evaluations for run in runs),
             warnings=_warnings(runs, analyses, points, finding, self.rules),
-            analysis_version=ANALYSIS_VERSION,
+            analysis_version=CONFIRMATION_VERSION,
             potential=potential,
             engine=runs[0].engine,
             dynamics=runs[0].potential,
