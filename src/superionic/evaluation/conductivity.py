@@ -47,7 +47,7 @@ CANDIDATES: dict[str, tuple[str, tuple[str, ...]]] = {
     "trees, composition and landscape": ("trees", (*_COMPOSITION, *STRUCTURE, *DESCRIPTORS)),
 }
 """What inner folds choose from: learner and inputs."""
-_TREES = {
+TREES: dict[str, Any] = {
     "n_estimators": 150,
     "max_depth": 3,
     "learning_rate": 0.05,
@@ -55,6 +55,7 @@ _TREES = {
     "min_samples_leaf": 5,
     "random_state": 0,
 }
+"""Settings of the boosted trees, one guess."""
 
 
 @dataclass(frozen=True)
@@ -465,7 +466,7 @@ def _learner(kind: str) -> Any:
             hint="Install it with: pip install 'superionic[network]'.",
         ) from None
     if kind == "trees":
-        return GradientBoostingRegressor(**_TREES)
+        return GradientBoostingRegressor(**TREES)
     return make_pipeline(StandardScaler(), Ridge(10.0))
 
 
