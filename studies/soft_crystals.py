@@ -3,6 +3,9 @@
     python -m studies.soft_crystals compute
     python -m studies.soft_crystals table
 
+The table was made before the molten labels were run again by today's rule of melting, and once more
+with these; signs and policies are as they were.
+
 ``compute`` takes the crystals of the labels as their runs began, in the same supercells, and asks
 the potential for forces of displaced crystals: a few seconds a crystal. It writes one line a
 crystal at once, and the same command goes on where it was stopped. ``table`` compares with the
@@ -42,6 +45,7 @@ from ase.units import kB
 from numpy.typing import NDArray
 from pymatgen.core import Lattice, Structure
 
+from studies.gains import LABELS
 from studies.one_by_one import add_options, compute_each
 from superionic.dynamics.supercell import make_supercell
 from superionic.evaluation.evaluate import conductors_of, label_truths
@@ -70,7 +74,7 @@ FloatArray = NDArray[np.float64]
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "soft_crystals.jsonl"
 TABLE = RESULTS.with_suffix(".md")
-LABELS = ("labels_1000K.jsonl", "labels_1000K_untouched.jsonl")
+CRYSTALS = ("labels_1000K.jsonl", "labels_1000K_untouched.jsonl")
 
 EINSTEIN_A = 0.2
 HARMONIC_A = 0.05
@@ -260,8 +264,7 @@ def table() -> str:
     computed = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     found = {one["material_id"]: one for one in computed if "error" not in one}
     rows = read_rows_file(ROOT / "datasets" / "screening_1000K.jsonl")
-    files = ("labels_1000K.jsonl", "labels_1000K_longer.jsonl")
-    labels = read_data_sets([ROOT / "datasets" / name for name in files])
+    labels = read_data_sets([ROOT / "datasets" / f"{name}.jsonl" for name in LABELS])
     group = group_of(rows)
     verdicts = {one.material_id: one.verdict for one in labels}
     places = {one.row.material_id: one for one in policies()["free_volume"].places(group.rows)}
@@ -456,7 +459,7 @@ def _of(systems: Sequence[str], where: NDArray[np.bool_]) -> list[str]:
 
 
 def _labels() -> Iterable[dict[str, Any]]:
-    for name in LABELS:
+    for name in CRYSTALS:
         for line in (ROOT / "datasets" / name).read_text().splitlines():
             yield json.loads(line)
 
