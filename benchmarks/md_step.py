@@ -2,7 +2,8 @@
 
 Both are run as jobflow jobs with CHGNet, Langevin dynamics and 2 fs, in turn, several times; the
 time of a step is the difference between a long and a short job over the difference in steps, so
-that loading and set-up do not count. CPU and wall time are given.
+that loading and set-up do not count. CPU and wall time are given. The third is our Maker with
+``chgnet:oam``, other weights in the same compiled code.
 
     python benchmarks/md_step.py --structures structures_li.jsonl --atoms 20 50 100
 """
@@ -57,25 +58,27 @@ def main() -> None:
         min_image_distance_A=0.1,  # the crystal as it is
         stop=StopRules(early=False),
     )
+    makers = {"theirs": theirs, "ours": ours, "oam": replace(ours, potential="chgnet:oam")}
     rows = []
     for n_atoms in options.atoms:
         name, crystal = pick(options.structures, n_atoms)
-        for maker in (theirs, ours):  # weights are loaded, kernels compiled
+        for maker in makers.values():  # weights are loaded, kernels compiled
             seconds(maker, crystal, 2)
-        times: dict[str, list[tuple[float, float]]] = {"theirs": [], "ours": []}
+        times: dict[str, list[tuple[float, float]]] = {who: [] for who in makers}
         for _ in range(options.repeats):
-            times["theirs"].append(per_step(theirs, crystal, options.steps))
-            times["ours"].append(per_step(ours, crystal, options.steps))
+            for who, maker in makers.items():
+                times[who].append(per_step(maker, crystal, options.steps))
         row = {"crystal": name, "n_atoms": len(crystal)}
         for index, clock in enumerate(("wall", "cpu")):
             for who, values in times.items():
                 row[f"{who}_{clock}_ms"] = 1e3 * statistics.median(v[index] for v in values)
             row[f"ratio_{clock}"] = row[f"theirs_{clock}_ms"] / row[f"ours_{clock}_ms"]
+            row[f"oam_over_ours_{clock}"] = row[f"oam_{clock}_ms"] / row[f"ours_{clock}_ms"]
         rows.append(row)
         print(
             f"{name:>14} {len(crystal):4} atoms: ForceFieldMDMaker {row['theirs_wall_ms']:7.1f} ms,"
             f" ours {row['ours_wall_ms']:7.1f} ms: {row['ratio_wall']:.2f} times as fast"
-            f" (CPU time {row['ratio_cpu']:.2f})",
+            f" (CPU time {row['ratio_cpu']:.2f}); chgnet:oam {row['oam_wall_ms']:.1f} ms",
             flush=True,
         )
     if options.output:
