@@ -8,24 +8,41 @@ they exist is textbook knowledge, among crystals of ``workflows/other_ions``; wh
 that we are sure of is not in it.
 
     python -m studies.champions DIR/data
+
+A second table says of each lithium conductor what may hold its landscape back, by these rules:
+
+*moved*: its relaxation moved an atom by more than 0.5 A. *neighbours*: where the other mobile ions
+make way (:mod:`studies.relaxing`, in a cell at least 8 A wide), its barrier in one dimension is
+lower by 0.2 eV or more than with all at rest in the same cell. *carriers*: a Frenkel pair
+(:mod:`studies.frenkel`) costs more than 0.4 eV. *order*: one costs less than -0.1 eV, so that
+another arrangement of the mobile ions lies lower than the one that was ordered.
 """
 
 import argparse
 import csv
+import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from superionic.evaluation.readers import read_matches, read_obelix
 from superionic.evaluation.truth import one_crystal_each
 from superionic.report.tables.export import read_rows_file
+from superionic.report.tables.text_table import markdown_table
 from superionic.schemas.screening import ScreeningDocument
 from superionic.store.ranking.policies import policies
 
 ROOT = Path(__file__).parents[1]
 LIST = ROOT / "datasets" / "champions.csv"
 RESULT = ROOT / "benchmarks" / "results" / "champions.md"
+DIAGNOSIS = RESULT.with_name("champions_diagnosis.md")
+PAIRS = RESULT.with_name("frenkel_pairs.jsonl")
+RELAXING = [RESULT.with_name(name) for name in ("relaxing.jsonl", "relaxing_champions.jsonl")]
+"""What was computed by the rule of :mod:`studies.relaxing`, and of the conductors besides."""
 FAST, POOR = 1e-5, 1e-7
+MOVED_A, LOWERED_eV, PAIR_eV, ORDER_eV = 0.5, 0.2, 0.4, -0.1
 COLUMNS = (
     *("material_id", "formula", "mobile_species", "role", "conductivity_S_per_cm"),
     *("is_upper_bound", "temperature_K", "sample", "doi", "crystal", "licence"),
@@ -128,6 +145,57 @@ def percentiles(rows: Sequence[ScreeningDocument]) -> dict[str, dict[str, float]
     return found
 
 
+def diagnosis(listed: Sequence[dict[str, str]], rows: Sequence[ScreeningDocument]) -> str:
+    """Return what may hold back the landscape of each lithium conductor of the list."""
+    lithium = {row.material_id: row for row in rows if row.mobile_species == "Li"}
+    percent = percentiles(list(lithium.values()))["free_volume"]
+    pairs = {name: (one["pair"] or {}).get("energy_eV") for name, one in _computed(PAIRS).items()}
+    relaxing = {name: one for path in RELAXING for name, one in _computed(path).items()}
+    heads = ["formula", "id", "crystal", "`free_volume`, percentile", "moved by relaxing (A)"]
+    heads += ["published barrier (eV)", "1D", "1D, wide cell", "1D, neighbours make way"]
+    heads += ["Frenkel pair (eV)", "may be held back by"]
+    text = []
+    for line in listed:
+        name = line["material_id"]
+        if line["mobile_species"] != "Li" or line["role"] != "conductor":
+            continue
+        row, pair = lithium[name], pairs.get(name)
+        wide, way = (
+            relaxing.get(name, {}).get(mode, {}).get("barrier_1d_eV")
+            for mode in ("frozen", "relaxing")
+        )
+        moved = moved_A(row)
+        causes = {
+            "moved": moved is not None and moved > MOVED_A,
+            "neighbours": None not in (wide, way) and wide - way >= LOWERED_eV,
+            "carriers": pair is not None and pair > PAIR_eV,
+            "order": pair is not None and pair < ORDER_eV,
+        }
+        numbers = [percent.get(name), moved, row.mpe_eV, row.barrier_1d_eV, wide, way, pair]
+        formats = ("{:.0f}", *["{:.2f}"] * 6)
+        cells = [
+            "-" if one is None else shape.format(one)
+            for shape, one in zip(formats, numbers, strict=True)
+        ]
+        said = ", ".join(cause for cause, holds in causes.items() if holds)
+        text.append([row.formula, name, line["crystal"], *cells, said or "-"])
+    return markdown_table(heads, text) + "\n"
+
+
+def moved_A(row: ScreeningDocument) -> float | None:
+    """Return by how much a relaxation moved an atom at most, None without one."""
+    for one in row.warnings:
+        found = re.search(r"atoms moved by up to ([\d.]+) A", one.text)
+        if found:
+            return float(found[1])
+    return None
+
+
+def _computed(path: Path) -> dict[str, dict[str, Any]]:
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {one["material_id"]: one for one in map(json.loads, lines)}
+
+
 def _lines(listed: Sequence[dict[str, str]], percent: dict[str, dict[str, float]]) -> list[str]:
     names = " | ".join(f"`{name}`" for name in percent)
     text = [
@@ -158,6 +226,7 @@ def main() -> None:
         writer.writeheader()
         writer.writerows(listed)
     RESULT.write_text(table(listed, rows))
+    DIAGNOSIS.write_text(diagnosis(listed, rows))
 
 
 if __name__ == "__main__":

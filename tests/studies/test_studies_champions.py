@@ -5,6 +5,7 @@ import json
 from collections import Counter
 
 from studies.champions import (
+    DIAGNOSIS,
     FAST,
     LIST,
     POOR,
@@ -12,6 +13,8 @@ from studies.champions import (
     ROOT,
     by_hand,
     champions,
+    diagnosis,
+    moved_A,
     percentiles,
     ranked_rows,
     table,
@@ -25,6 +28,7 @@ def test_the_list_is_what_the_rule_gives_and_the_table_what_the_rows_give(shared
         listed = list(csv.DictReader(stream))
     assert [*champions(shared / "data", rows), *by_hand()] == listed
     assert table(listed, rows) == RESULT.read_text()
+    assert diagnosis(listed, rows) == DIAGNOSIS.read_text()
 
 
 def test_every_crystal_of_the_list_has_a_source_a_structure_and_its_role():
@@ -67,3 +71,19 @@ def test_samples_that_share_a_key_are_one_group_however_long_the_chain():
     assert joined([["a"], ["b"], ["c", "a"], ["c", "b"], ["d"]]) == [0, 0, 0, 0, 4]
     assert joined([["a"], ["b"], ["a", "c"], ["c"]]) == [0, 1, 0, 0]
     assert joined([[], []]) == [0, 1]
+
+
+def test_what_may_hold_a_conductor_back_is_said_by_the_rules():
+    rows = ranked_rows()
+    with LIST.open(newline="") as stream:
+        listed = list(csv.DictReader(stream))
+    text = diagnosis(listed, rows)
+    cells_of = [line.split("|")[1:-1] for line in text.splitlines()]
+    of_id = {cells[1].strip(): cells for cells in cells_of}
+    nitride = of_id["mp-2251"]
+    assert [cell.strip() for cell in nitride[-4:]] == ["1.99", "0.46", "-0.26", "neighbours, order"]
+    (argyrodite,) = (row for row in rows if row.material_id == "obelixapprox-122")
+    assert moved_A(argyrodite) == 0.68
+    assert "moved" in of_id["obelixapprox-122"][-1]
+    of_lithium = [one for one in listed if one["mobile_species"] == "Li"]
+    assert len(of_id) == sum(one["role"] == "conductor" for one in of_lithium) + 2  # head and rule
