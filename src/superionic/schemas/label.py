@@ -343,6 +343,16 @@ class LabelRow(Document):
         default_factory=list,
         description="Elements other than the mobile one that leave their places.",
     )
+    collective_conductivity_S_per_cm: float | None = Field(
+        None, description="Conductivity by the collective slope (Einstein relation)."
+    )
+    collective_conductivity_low_S_per_cm: float | None = Field(
+        None, description="Lower end of its 95 % interval."
+    )
+    collective_conductivity_high_S_per_cm: float | None = Field(None, description="Upper end.")
+    haven_ratio: float | None = Field(None, description="Tracer slope over collective slope.")
+    haven_ratio_low: float | None = Field(None, description="Lower end of its interval.")
+    haven_ratio_high: float | None = Field(None, description="Upper end.")
 
     @classmethod
     def from_document(cls, document: DiffusionDocument) -> "LabelRow":

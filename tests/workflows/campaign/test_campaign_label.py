@@ -153,11 +153,31 @@ def test_a_data_set_is_written_and_read_back(tmp_path):
     assert read_data_set(tmp_path / "empty.jsonl") == []
 
 
-def test_a_data_set_does_not_say_where_a_potential_lay(tmp_path):
-    published = Path(__file__).parents[3] / "datasets" / "labels_spread_tensornet.jsonl"
-    (row, *_) = read_data_set(published)
-    row.settings["potential"] = "matgl:/somewhere/of/mine/TensorNet"
+@pytest.mark.parametrize(
+    ("specification", "published"),
+    [
+        ("matgl:/somewhere/of/mine/TensorNet", "matgl:TensorNet"),
+        ("chgnet:oam", "chgnet:oam"),
+        (
+            'ase:a.b.C?{"model_path": "/somewhere/of my/x.pt", "url": "a/b", "n": 0}',
+            'ase:a.b.C?{"model_path": "x.pt", "url": "a/b", "n": 0}',
+        ),
+    ],
+)
+def test_a_data_set_does_not_say_where_a_potential_lay(tmp_path, specification, published):
+    data_set = Path(__file__).parents[3] / "datasets" / "labels_spread_tensornet.jsonl"
+    (row, *_) = read_data_set(data_set)
+    row.settings["potential"] = row.potential = specification
     write_data_set([row], tmp_path / "one.jsonl")
     (found,) = read_data_set(tmp_path / "one.jsonl")
-    assert found.settings["potential"] == "matgl:TensorNet"
+    assert found.settings["potential"] == found.potential == published
     assert "/somewhere" not in (tmp_path / "one.csv").read_text()
+
+
+def test_collective_transport_is_in_the_lines_and_not_in_the_table(tmp_path):
+    data_set = Path(__file__).parents[3] / "datasets" / "labels_spread_tensornet.jsonl"
+    (row, *_) = read_data_set(data_set)
+    assert row.haven_ratio is None  # older than the number
+    write_data_set([row.model_copy(update={"haven_ratio": 0.4})], tmp_path / "one.jsonl")
+    assert read_data_set(tmp_path / "one.jsonl")[0].haven_ratio == 0.4
+    assert "haven" not in (tmp_path / "one.csv").read_text()

@@ -1,6 +1,7 @@
 """Labels as a table, CSV and JSON lines."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ from superionic.text import csv_text
 
 _ONLY_IN_JSON = frozenset(
     {"settings", "supercell_matrix", "structure", "msd", "msd_window_ps", "diffusing_framework"}
+    | {name for name in LabelRow.model_fields if name.startswith(("collective_", "haven_"))}
 )
+_ABSOLUTE = re.compile(r"(?<![\w./])/(?:[^/\"]+/)*([^/\"]+)")
+"""An absolute path, up to the end of a text or of a string of JSON; its last name."""
 CSV_FIELDS = tuple(name for name in LabelRow.model_fields if name not in _ONLY_IN_JSON)
 """Columns of the table as CSV."""
 
@@ -68,9 +72,10 @@ def write_data_set(rows: Iterable[LabelRow], path: Path) -> None:
         The file of JSON lines; that of the CSV has the suffix ``.csv``.
     """
     ordered = sorted(rows, key=lambda row: (row.material_id, row.temperature_K, row.task_key))
-    lines = [json.dumps(_published(row), allow_nan=False) for row in ordered]
+    contents = [_published(row) for row in ordered]
+    lines = [json.dumps(content, allow_nan=False) for content in contents]
     write_whole(path, "".join(f"{line}\n" for line in lines))
-    records = (row.model_dump(mode="json", include=set(CSV_FIELDS)) for row in ordered)
+    records = ({name: content[name] for name in CSV_FIELDS} for content in contents)
     write_whole(path.with_suffix(".csv"), csv_text(CSV_FIELDS, records))
 
 
@@ -135,9 +140,9 @@ def read_data_set(path: Path) -> list[LabelRow]:
 
 
 def _published(row: LabelRow) -> dict[str, Any]:
-    """Return a row without the folders of this machine."""
+    """Return a row without the folders of this machine, which a specification may hold anywhere."""
     content = row.model_dump(mode="json")
-    family, _, name = str(content["settings"].get("potential", "")).partition(":")
-    if name.startswith("/"):
-        content["settings"]["potential"] = f"{family}:{Path(name).name}"
+    for part in (content, content["settings"]):
+        if "potential" in part:
+            part["potential"] = _ABSOLUTE.sub(r"\1", str(part["potential"]))
     return content
