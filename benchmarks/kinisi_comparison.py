@@ -109,8 +109,10 @@ def ours(run: Run) -> Slope | None:
     rules = StopRules()
     crystal = crystal_of(run.atoms, run.mobile)
     found = analyse(run.positions_A, run.frame_interval_ps, crystal, rules.slope, rules.verdict)
-    moves = found.verdict == "diffusing" or (found.slope is not None and not found.slope.falls)
-    return found.slope if moves and found.n_hopped and found.verdict != "melted" else None
+    slope = found.slope
+    # In the first window, or where it has converged: kinisi knows no other windows.
+    kept = slope is not None and (slope.converged or slope.window_ps == slope.windows_ps[0])
+    return slope if kept and found.n_hopped and found.verdict != "melted" else None
 
 
 def kinisi_collective(run: Run) -> np.ndarray:
